@@ -1,0 +1,1 @@
+"""Floor 0: descriptions, layers' contract, trees, shapes, keys and errors."""

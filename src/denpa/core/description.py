@@ -1,0 +1,181 @@
+"""Descriptions: frozen dataclasses that hold no arrays, print as code and survive JSON and TOML.
+
+A description is compared and hashed by its fields, so two equal descriptions share one compiled
+program. Fields are therefore brought to one form when the object is made: `Adam(1)` and `Adam(1.0)`
+must not be two things that hash alike but trace differently.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import numbers
+from typing import Any, ClassVar, Self, TypeVar
+
+from denpa.core.errors import ConfigError, nearest
+
+__all__ = ["Description", "from_config", "registered", "replace", "to_config"]
+
+_registry: dict[str, type[Description]] = {}
+
+
+class Description:
+    """Base of everything that describes: layers, losses, optimisers, initialisers, metrics, runs.
+
+    A subclass is a `@dataclass(frozen=True)`. Its fields are numbers, strings, booleans, None,
+    other descriptions, or tuples of these. Numbers in fields annotated `float` become floats, lists
+    become tuples, and NaN is refused. `validate` is the subclass's place to refuse more.
+
+    The class is known to `from_config` under its own name as soon as it is defined.
+    """
+
+    name: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        _registry[cls.__name__] = cls
+        # dataclass() leaves a __repr__ alone that the class itself defines.
+        if "__repr__" not in cls.__dict__:
+            cls.__repr__ = Description.__repr__
+        if "__post_init__" not in cls.__dict__:
+            cls.__post_init__ = Description.__post_init__
+
+    def __post_init__(self) -> None:
+        for field, wants_float in _fields(type(self)):
+            value = getattr(self, field)
+            settled = _settle(value, wants_float, f"{type(self).__name__}.{field}")
+            if settled is not value:
+                object.__setattr__(self, field, settled)
+        self.validate()
+
+    def validate(self) -> None:
+        """Raise `ConfigError` where the fields make no sense together. Called once, when made."""
+
+    def __repr__(self) -> str:
+        """The code that makes this object: fields at their defaults are left out."""
+        parts, positional = [], True
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if not field.init or value == _default(field):
+                positional = False
+                continue
+            parts.append(_show(value) if positional else f"{field.name}={_show(value)}")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+
+D = TypeVar("D", bound=Description)
+
+
+def replace(description: D, **changes: Any) -> D:
+    """A copy of `description` with some fields changed; an unknown field is a `ConfigError`."""
+    _check_names(type(description), changes)
+    return dataclasses.replace(description, **changes)  # type: ignore[type-var]
+
+
+def registered(kind: type[D]) -> dict[str, type[D]]:
+    """Every usable description of a kind, by class name: `registered(Layer)`."""
+    return {
+        name: cls
+        for name, cls in sorted(_registry.items())
+        if issubclass(cls, kind) and dataclasses.is_dataclass(cls)
+    }
+
+
+def to_config(value: Any) -> Any:
+    """A description as plain dicts, lists, strings and numbers, fit for JSON and TOML.
+
+    Fields at their defaults are left out, so that None never has to be written (TOML has none).
+    """
+    if isinstance(value, Description):
+        config: dict[str, Any] = {"type": type(value).__name__}
+        for field in dataclasses.fields(value):  # type: ignore[arg-type]
+            entry = getattr(value, field.name)
+            if entry != _default(field):
+                config[field.name] = to_config(entry)
+        return config
+    if isinstance(value, (tuple, list)):
+        return [to_config(entry) for entry in value]
+    return value
+
+
+def from_config(config: Any, kind: type[Any] = Description, where: str = "") -> Any:
+    """The description that `to_config` wrote. Runs no code but the constructors of known classes.
+
+    Args:
+        config: plain dicts, lists, strings and numbers; a dict with a `type` is a description.
+        kind: the class that the outermost description must belong to.
+        where: the path so far, for messages: `network.layers[2]`.
+
+    Raises:
+        ConfigError: an unknown type or field (the nearest valid name is given), a missing field,
+            or a value that the class refuses.
+    """
+    if isinstance(config, list):
+        return tuple(from_config(c, Description, f"{where}[{i}]") for i, c in enumerate(config))
+    if not isinstance(config, dict):
+        return config
+    at = f" at {where}" if where else ""
+    if "type" not in config:
+        raise ConfigError(f"Missing 'type'{at}: it names the class, as in type = \"Dense\".")
+    name = config["type"]
+    cls = _registry.get(name) if isinstance(name, str) else None
+    if cls is None or not issubclass(cls, kind) or not dataclasses.is_dataclass(cls):
+        hint = nearest(str(name), registered(kind), plural=f"{kind.__name__.lower()}s")
+        raise ConfigError(f"Unknown {kind.__name__.lower()} {name!r}{at}: {hint}")
+    fields = {
+        key: from_config(value, Description, f"{where}.{key}" if where else key)
+        for key, value in config.items()
+        if key != "type"
+    }
+    _check_names(cls, fields, at)
+    try:
+        return cls(**fields)
+    except TypeError as error:
+        raise ConfigError(f"{name}{at}: {str(error).replace('__init__() ', '')}.") from None
+
+
+def _check_names(cls: type[Any], fields: dict[str, Any], at: str = "") -> None:
+    known = [field.name for field in dataclasses.fields(cls) if field.init]
+    for key in fields:
+        if key not in known:
+            hint = nearest(key, known, plural="options") if known else "it has no options."
+            raise ConfigError(f"{cls.__name__} has no option {key!r}{at}: {hint}")
+
+
+@functools.cache
+def _fields(cls: type[Any]) -> tuple[tuple[str, bool], ...]:
+    """Each field's name and whether its annotation asks for a float."""
+    return tuple((f.name, "float" in str(f.type)) for f in dataclasses.fields(cls))
+
+
+def _settle(value: Any, wants_float: bool, where: str) -> Any:
+    if isinstance(value, (list, tuple)):
+        settled = tuple(_settle(entry, wants_float, where) for entry in value)
+        return settled if isinstance(value, list) or settled != value else value
+    if isinstance(value, (bool, str, Description)) or value is None:
+        return value
+    if isinstance(value, numbers.Real):  # NumPy's scalars too: they would not survive JSON
+        number = int(value) if isinstance(value, numbers.Integral) else float(value)
+        if isinstance(number, float) and not math.isfinite(number):
+            raise ConfigError(f"{where} must be a finite number, not {value}.")
+        if wants_float:
+            number = float(number)
+        return value if type(value) is type(number) else number
+    return value
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, tuple):
+        inner = ", ".join(_show(entry) for entry in value)
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    return repr(value)

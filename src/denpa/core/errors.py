@@ -1,0 +1,55 @@
+"""Every error that denpa raises on purpose, so that a program can catch them by kind."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "DenpaError",
+    "DivergenceError",
+    "FileFormatError",
+    "ShapeError",
+    "StorageError",
+    "nearest",
+]
+
+
+class DenpaError(Exception):
+    """Base of all errors that denpa raises on purpose; the message says how to mend it."""
+
+
+class ShapeError(DenpaError, ValueError):
+    """An array has another rank or size than a layer, loss or metric wants."""
+
+
+class DataError(DenpaError, ValueError):
+    """Data that cannot be learned from: empty, not finite, wrong columns, labels out of range."""
+
+
+class ConfigError(DenpaError, ValueError):
+    """A description, option or file of options that names something unknown or impossible."""
+
+
+class FileFormatError(DenpaError, ValueError):
+    """A file that is damaged, truncated, or not of the kind that was asked for."""
+
+
+class StorageError(DenpaError, OSError):
+    """A file or folder that cannot be written: it exists already, the disk is full, no permission."""
+
+
+class DivergenceError(DenpaError, FloatingPointError):
+    """Training met a number that is not finite; the last good state is kept."""
+
+
+def nearest(word: str, known: Iterable[str], *, plural: str) -> str:
+    """The tail of an error message about an unknown name: the nearest known one, or all of them."""
+    known = sorted(known)
+    folded = {name.lower(): name for name in reversed(known)}
+    close = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {folded[close[0]]!r}?"
+    return f"known {plural}: {', '.join(known)}."

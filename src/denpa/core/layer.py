@@ -1,0 +1,142 @@
+"""The layer: the one class that every building block of a network derives from.
+
+    forward(params, x, ctx)       -> (y, saved)        y = f(x; params)
+    backward(params, saved, dy)   -> (dx, grads)       dx = dE/dx,  grads = dE/dparams
+
+`dy` is the delta ∂E/∂y that arrives from above. `saved` is the least that backward needs; it is a
+value (a pytree), never an attribute, so it can be stacked, measured, printed and thrown away.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+
+from denpa.core.description import Description
+from denpa.core.errors import DenpaError
+from denpa.core.fallback import with_fallback
+from denpa.core.keys import key_for
+from denpa.core.shapes import Shape
+from denpa.core.symbolic import Node
+
+__all__ = ["Array", "Context", "Grads", "Layer", "Params", "Saved", "State", "Variables"]
+
+Array = jax.Array
+Params = dict[str, Any]
+State = dict[str, Any]
+Saved = Any
+Grads = dict[str, Any]
+
+
+class Variables(NamedTuple):
+    """The numbers of a network: `params` are learned, `state` is advanced without gradients."""
+
+    params: Params
+    state: State
+
+
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["key", "state"], meta_fields=["train", "name"])
+@dataclass(frozen=True)
+class Context:
+    """All that a forward pass may read besides params and x.
+
+    Attributes:
+        train: training (True) or inference (False); it changes which program is compiled.
+        key: the random key of this layer, or None where no randomness was provided.
+        state: this layer's state: read here, written only by `next_state`.
+        name: the path of this layer in the network, for messages.
+    """
+
+    train: bool = False
+    key: Array | None = None
+    state: State = field(default_factory=dict)
+    name: str = ""
+
+    def at(self, name: str) -> Context:
+        """The context of the layer `name` inside this one."""
+        path = f"{self.name}/{name}" if self.name else name
+        return Context(self.train, key_for(self.key, name), self.state.get(name, {}), path)
+
+    def random_key(self, owner: Any) -> Array:
+        """This layer's random key, or an error that says how to provide one."""
+        if self.key is None:
+            where = f" (layer {self.name!r})" if self.name else ""
+            raise DenpaError(
+                f"{owner!r}{where} needs random numbers in training: "
+                "pass key=jax.random.key(0), or train=False for inference."
+            )
+        return self.key
+
+
+class Layer(Description):
+    """Base of all layers. Subclasses are final frozen dataclasses without arrays.
+
+    A layer of your own needs `forward` alone; `backward` then comes from `jax.vjp`, and
+    `out_shape` from tracing `forward`. No layer of denpa's own uses either fallback for its
+    backward pass.
+
+        @dataclass(frozen=True)
+        class Scale(dp.Layer):
+            factor: float = 2.0
+
+            def forward(self, params, x, ctx):
+                return self.factor * x, {}
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "forward" in cls.__dict__ and "backward" not in cls.__dict__:
+            with_fallback(cls)
+
+    def init(self, key: Array, in_shape: Shape) -> Any:
+        """Parameters for inputs of shape `in_shape` (ONE example, no batch axis): `{"W": ..., "b": ...}`."""
+        return {}
+
+    def init_params(self, key: Array, in_shape: Shape) -> Params:
+        """The parameters alone. A network's `init` returns `Variables`; this is what it nests."""
+        return self.init(key, in_shape)
+
+    def init_state(self, in_shape: Shape) -> State:
+        """State that training advances without gradients, such as running statistics."""
+        return {}
+
+    def next_state(self, state: State, saved: Saved) -> State:
+        """The state after a training step, from what `forward` saved."""
+        return state
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        """Shape of one output example for one input example of `in_shape`."""
+        key = jax.random.key(0)
+
+        def run(x: Any) -> Any:
+            ctx = Context(train=False, state=self.init_state(in_shape))
+            return self.forward(self.init_params(key, in_shape), x, ctx)[0]
+
+        shapes = jax.eval_shape(run, batch_of(in_shape, 1))
+        return jax.tree.map(lambda leaf: leaf.shape[1:], shapes)
+
+    def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
+        """The output y and what backward needs. x has a batch axis in front."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward(params, x, ctx) -> (y, saved).")
+
+    def backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads]:
+        """The delta below, ∂E/∂x, and the gradients, a tree of the same structure as `params`."""
+        raise NotImplementedError(f"{type(self).__name__} must define backward, or forward for the fallback.")
+
+    def inner(self) -> tuple[tuple[str, Layer], ...]:
+        """The layers inside, with their names; empty for a layer that is no network."""
+        return ()
+
+    def __call__(self, *inputs: Node, name: str | None = None) -> Node:
+        """Apply the layer to symbolic values while a `Graph` is being written down."""
+        return Node(self, inputs, name)
+
+
+def batch_of(in_shape: Any, size: int, dtype: Any = None) -> Any:
+    """Abstract arrays for a batch of inputs; a tuple of shapes gives a tuple of arrays."""
+    if in_shape and isinstance(in_shape[0], tuple):
+        return tuple(batch_of(shape, size, dtype) for shape in in_shape)
+    return jax.ShapeDtypeStruct((size, *in_shape), dtype or jax.dtypes.canonicalize_dtype(float))

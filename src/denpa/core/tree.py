@@ -1,0 +1,94 @@
+"""Small helpers on nested dicts of arrays ("trees"), with paths written `0_dense/W`."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+__all__ = [
+    "add",
+    "all_finite",
+    "cast",
+    "count",
+    "flatten",
+    "global_norm",
+    "map_matching",
+    "matches",
+    "nbytes",
+    "path_name",
+    "unflatten",
+    "zeros_like",
+]
+
+
+def path_name(path: tuple[Any, ...]) -> str:
+    """`0_dense/W` for a key path of `jax.tree_util`."""
+    return "/".join(str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k)))) for k in path)
+
+
+def flatten(tree: Any) -> dict[str, Any]:
+    """Every array by its path, in JAX's order (dict keys sorted)."""
+    return {path_name(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
+
+
+def unflatten(arrays: dict[str, Any], template: Any) -> Any:
+    """The tree of `template`'s structure whose leaves are taken from `arrays` by path."""
+    leaves, structure = jax.tree_util.tree_flatten_with_path(template)
+    return jax.tree_util.tree_unflatten(structure, [arrays[path_name(path)] for path, _ in leaves])
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Whether a path fits a pattern: `W*` looks at the last name, `0_dense/*` at the whole path."""
+    subject = path if "/" in pattern else path.rsplit("/", 1)[-1]
+    return fnmatch.fnmatchcase(subject, pattern)
+
+
+def map_matching(function: Callable[..., Any], pattern: str, tree: Any, *rest: Any) -> Any:
+    """`function` on the leaves whose path fits `pattern`; the other leaves of `tree` unchanged."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf, *others: function(leaf, *others) if matches(path_name(path), pattern) else leaf,
+        tree,
+        *rest,
+    )
+
+
+def add(a: Any, b: Any) -> Any:
+    """Leaf by leaf sum."""
+    return jax.tree.map(jnp.add, a, b)
+
+
+def zeros_like(tree: Any) -> Any:
+    """Zeros of the same structure, shapes and dtypes."""
+    return jax.tree.map(jnp.zeros_like, tree)
+
+
+def global_norm(tree: Any) -> jax.Array:
+    """sqrt of the sum of all squared entries of all leaves: the norm over ALL parameters."""
+    squares = [jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)]
+    return jnp.sqrt(sum(squares, start=jnp.zeros((), squares[0].dtype if squares else jnp.float32)))
+
+
+def all_finite(tree: Any) -> jax.Array:
+    """True when no floating-point leaf holds a NaN or an infinity."""
+    flags = [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
+    return jnp.all(jnp.stack(flags)) if flags else jnp.array(True)
+
+
+def cast(tree: Any, dtype: Any) -> Any:
+    """Floating-point leaves in another precision; integers, booleans and random keys untouched."""
+    return jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
+
+
+def count(tree: Any) -> int:
+    """How many numbers a tree holds."""
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(tree))
+
+
+def nbytes(tree: Any) -> int:
+    """How many bytes a tree's arrays take (works on shapes from `jax.eval_shape` too)."""
+    return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
