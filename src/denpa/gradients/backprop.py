@@ -1,0 +1,166 @@
+"""Back-propagation: one walk forward, one walk home.
+
+The output delta ∂E/∂y comes from the loss; every layer turns the delta that enters it into the delta
+that leaves it and the gradients of its own parameters (Rumelhart, Hinton & Williams 1986).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+
+from denpa.core.errors import nearest
+from denpa.core.layer import Array, Context, Grads, State, Variables
+
+__all__ = ["Record", "Step", "Trace", "backprop", "trace", "walk"]
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass, data_fields=["loss", "output", "grads", "dx", "state"], meta_fields=[]
+)
+@dataclass(frozen=True)
+class Step:
+    """What back-propagation finds for one batch.
+
+    Attributes:
+        loss: E, a scalar.
+        output: y, the network's output for the batch.
+        grads: ∂E/∂params, a tree like the parameters.
+        dx: ∂E/∂x, like the input.
+        state: the state advanced by this batch in training; unchanged in inference.
+    """
+
+    loss: Array
+    output: Any
+    grads: Grads
+    dx: Any
+    state: State
+
+
+class Record(NamedTuple):
+    """What one layer met: input, output, what it saved, the deltas at both ends, its gradients.
+
+    For an affine layer such as `Dense`, y is the textbook's pre-activation u and dy its δ = ∂E/∂u.
+    """
+
+    x: Any
+    y: Any
+    saved: Any
+    dy: Any
+    dx: Any
+    grads: Grads
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["loss", "output", "grads", "dx", "state", "records"],
+    meta_fields=[],
+)
+@dataclass(frozen=True)
+class Trace(Mapping[str, Record]):
+    """A `Step` that also remembers every layer's `Record`, by path: `trace["0_dense"].dy`.
+
+    Layers of a network inside a network stand below its name: `trace["block/0_dense"]`.
+    """
+
+    loss: Array
+    output: Any
+    grads: Grads
+    dx: Any
+    state: State
+    records: dict[str, Record]
+
+    def __getitem__(self, path: str) -> Record:
+        if path not in self.records:
+            raise KeyError(f"No layer {path!r}: {nearest(path, self.records, plural='layers')}")
+        return self.records[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.records)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+
+def walk(
+    net: Any,
+    loss: Any,
+    variables: Variables,
+    x: Any,
+    t: Any,
+    *,
+    key: Array | None = None,
+    train: bool = True,
+    sample_weight: Any = None,
+) -> Trace:
+    """Forward and backward, everything met on the way. Pure: fit for `jax.jit`, which removes the unused."""
+    params, state = variables
+    y, saved, values = net.walk_forward(params, x, Context(train, key, state))
+    error = loss.value(y, t, sample_weight)
+    dx, grads, deltas = net.walk_backward(params, saved, loss.delta(y, t, sample_weight))
+    records = {
+        path: Record(*values[path], dy=deltas[path].dy, dx=deltas[path].dx, grads=deltas[path].grads)
+        for path in values
+    }
+    return Trace(error, y, grads, dx, net.next_state(state, saved) if train else state, records)
+
+
+@functools.partial(jax.jit, static_argnames=("net", "loss", "train"))
+def _step(net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, sample_weight: Any) -> Step:
+    met = walk(net, loss, variables, x, t, key=key, train=train, sample_weight=sample_weight)
+    return Step(met.loss, met.output, met.grads, met.dx, met.state)
+
+
+@functools.partial(jax.jit, static_argnames=("net", "loss", "train"))
+def _trace(net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, sample_weight: Any) -> Trace:
+    return walk(net, loss, variables, x, t, key=key, train=train, sample_weight=sample_weight)
+
+
+def backprop(
+    net: Any,
+    loss: Any,
+    variables: Variables,
+    x: Any,
+    t: Any,
+    key: Array | None = None,
+    train: bool = True,
+    sample_weight: Any = None,
+) -> Step:
+    """Loss, output, gradients and advanced state for one batch, in one compiled program.
+
+    Args:
+        net: a network.
+        loss: a loss; its value is E.
+        variables: from `net.init`.
+        x: a batch of inputs, (batch, ...).
+        t: targets, as the loss wants them.
+        key: random key for dropout and noise in training.
+        train: training or inference mode.
+        sample_weight: (batch,) weights of the samples in the loss.
+
+    Raises:
+        ShapeError: an array does not fit; the layer and the wanted shape are named.
+        DenpaError: a layer needs random numbers and no key was given.
+    """
+    return _step(net, loss, variables, x, t, key, train, sample_weight)
+
+
+def trace(
+    net: Any,
+    loss: Any,
+    variables: Variables,
+    x: Any,
+    t: Any,
+    key: Array | None = None,
+    train: bool = True,
+    sample_weight: Any = None,
+) -> Trace:
+    """`backprop` that also returns what every layer met: x, y, saved, dy, dx and grads, by path.
+
+    The arguments and errors are those of `backprop`.
+    """
+    return _trace(net, loss, variables, x, t, key, train, sample_weight)

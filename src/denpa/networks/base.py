@@ -1,0 +1,146 @@
+"""What all networks share: variables, inference, a table of their layers, and the recorded walk.
+
+A network walks forward through its layers and home again with the delta. Both walks also return
+what they met on the way, by layer path. Nothing is stored, and under `jit` XLA removes what the
+caller does not use: looking inside costs nothing when nobody looks.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, NamedTuple
+
+import jax
+
+from denpa.core import tree
+from denpa.core.errors import ShapeError
+from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State, Variables
+from denpa.core.shapes import as_shape
+
+__all__ = ["Delta", "Network", "Value", "walk_backward", "walk_forward"]
+
+
+class Value(NamedTuple):
+    """What one layer met on the way forward."""
+
+    x: Any
+    y: Any
+    saved: Saved
+
+
+class Delta(NamedTuple):
+    """What one layer met on the way back: dy = ∂E/∂y, dx = ∂E/∂x, and the gradients of its parameters."""
+
+    dy: Any
+    dx: Any
+    grads: Grads
+
+
+class Network(Layer):
+    """Base of `Sequential`, `Graph` and other containers. A network is itself a layer."""
+
+    @abstractmethod
+    def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+        """y, saved, and what every layer inside met, by path."""
+
+    @abstractmethod
+    def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+        """dx, grads, and what every layer inside met, by path."""
+
+    def init(self, key: Array, in_shape: Any) -> Variables:  # type: ignore[override]
+        """Fresh variables for inputs of shape `in_shape`, the shape of ONE example.
+
+        Args:
+            key: `jax.random.key(seed)`; every layer derives its own key from its name.
+            in_shape: such as (784,) or (28, 28, 1); a tuple of shapes for several inputs.
+
+        Raises:
+            ShapeError: a layer cannot take the shape that reaches it; the message names both.
+        """
+        in_shape = shape_of_inputs(in_shape)
+        return Variables(self.init_params(key, in_shape), self.init_state(in_shape))
+
+    @abstractmethod
+    def init_params(self, key: Array, in_shape: Any) -> Params:
+        """Fresh parameters, a dict by layer name."""
+
+    def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
+        y, saved, _ = self.walk_forward(params, x, ctx)
+        return y, saved
+
+    def backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads]:
+        dx, grads, _ = self.walk_backward(params, saved, dy)
+        return dx, grads
+
+    def apply(self, variables: Variables, x: Any) -> Any:
+        """The network's output for a batch x, in inference mode."""
+        params, state = variables
+        return self.forward(params, x, Context(train=False, state=state))[0]
+
+    def check(self, variables: Variables, in_shape: Any) -> None:
+        """Raise `ShapeError` unless `variables` belong to this network; list all that is wrong."""
+        wanted = jax.eval_shape(lambda: self.init(jax.random.key(0), in_shape))
+        problems = differences(tree.flatten(variables._asdict()), tree.flatten(wanted._asdict()))
+        if problems:
+            raise ShapeError("These variables are not this network's: " + "; ".join(problems) + ".")
+
+    def summary(self, in_shape: Any = None) -> Any:
+        """A table of the layers: name, layer, output shape, parameters, bytes saved for backward.
+
+        Without `in_shape`, the shape of one example, only names and layers are known.
+        """
+        from denpa.networks.summary import Summary
+
+        return Summary(self, None if in_shape is None else shape_of_inputs(in_shape))
+
+
+def shape_of_inputs(in_shape: Any) -> Any:
+    """One shape, or a tuple of shapes for a network with several inputs."""
+    if isinstance(in_shape, (tuple, list)) and in_shape and isinstance(in_shape[0], (tuple, list)):
+        return tuple(as_shape(shape) for shape in in_shape)
+    return as_shape(in_shape)
+
+
+def differences(got: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """Every missing, extra and misshapen array, in words."""
+    problems = [f"{path} is missing" for path in wanted if path not in got]
+    problems += [f"{path} is extra" for path in got if path not in wanted]
+    problems += [
+        f"{path} has shape {tuple(got[path].shape)} instead of {tuple(wanted[path].shape)}"
+        for path in wanted
+        if path in got and tuple(got[path].shape) != tuple(wanted[path].shape)
+    ]
+    return problems
+
+
+def walk_forward(
+    layer: Layer, name: str, params: Params, x: Any, ctx: Context
+) -> tuple[Any, Saved, dict[str, Value]]:
+    """One layer's step of the walk; a network inside reports its own layers below its name."""
+    met: dict[str, Value] = {}
+    try:
+        if isinstance(layer, Network):
+            y, saved, met = layer.walk_forward(params, x, ctx.at(name))
+        else:
+            y, saved = layer.forward(params, x, ctx.at(name))
+    except ShapeError as error:
+        raise ShapeError(f"Layer {name!r}: {error}") from None
+    return y, saved, {name: Value(x, y, saved), **{f"{name}/{path}": value for path, value in met.items()}}
+
+
+def walk_backward(
+    layer: Layer, name: str, params: Params, saved: Saved, dy: Any
+) -> tuple[Any, Grads, dict[str, Delta]]:
+    """The same step, backwards."""
+    met: dict[str, Delta] = {}
+    if isinstance(layer, Network):
+        dx, grads, met = layer.walk_backward(params, saved, dy)
+    else:
+        dx, grads = layer.backward(params, saved, dy)
+    return dx, grads, {name: Delta(dy, dx, grads), **{f"{name}/{path}": delta for path, delta in met.items()}}
+
+
+def init_state_of(layers: dict[str, Layer], shapes: dict[str, Any]) -> State:
+    """The state of those layers that have any."""
+    states = {name: layer.init_state(shapes[name]) for name, layer in layers.items()}
+    return {name: state for name, state in states.items() if state}

@@ -1,0 +1,237 @@
+"""Directed acyclic graphs of layers: branches, skips, several inputs and outputs, shared weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from denpa.core import tree
+from denpa.core.description import Description
+from denpa.core.errors import ConfigError, ShapeError
+from denpa.core.keys import key_for
+from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State
+from denpa.core.symbolic import Node
+from denpa.networks.base import Delta, Network, Value, init_state_of, walk_backward, walk_forward
+
+__all__ = ["Graph", "Vertex"]
+
+
+@dataclass(frozen=True)
+class Vertex(Description):
+    """One application of a layer in a graph.
+
+    Args:
+        name: unique in the graph.
+        layer: what is applied.
+        inputs: names of the vertices or graph inputs that go in.
+        shares: the vertex whose parameters it uses; "" for its own.
+    """
+
+    name: str
+    layer: Layer
+    inputs: tuple[str, ...]
+    shares: str = ""
+
+    @property
+    def slot(self) -> str:
+        """The name under which its parameters and state stand."""
+        return self.shares or self.name
+
+
+@dataclass(frozen=True)
+class Graph(Network):
+    """Values flow along edges; deltas flow back and are SUMMED where a value fans out.
+
+        x = dp.Input()
+        h = dp.Dense(64)(x)
+        net = dp.Graph(x, dp.Add()(h, x))
+
+    At a value z that is read by several layers r,  ∂E/∂z = Σ_r ∂E/∂x_r,  and for parameters that
+    several vertices share,  ∂E/∂W = Σ_v ∂E/∂W_v: the total differential, both times.
+
+    A layer is called `{index}_{class}` in the order of writing, or by the user's `layer(x, name="encoder")`.
+    Two calls under ONE name must be of equal layers and share their parameters; the second is listed
+    as `encoder@2`. Two calls without a name never share, even of equal layers.
+
+    Args:
+        inputs: a symbolic input, or a tuple of them (then x is a tuple of arrays).
+        outputs: a symbolic value, or a tuple of them (then y is a tuple of arrays).
+        vertices: the graph in canonical form, as a saved description has it; with it, inputs and
+            outputs are names. Leave it out when writing a graph down.
+
+    Raises:
+        ConfigError: an input that leads nowhere, a value that depends on an input not listed,
+            or different layers under one name.
+    """
+
+    inputs: Any
+    outputs: Any
+    vertices: tuple[Vertex, ...] = ()
+
+    def validate(self) -> None:
+        if not self.vertices:
+            inputs, outputs, vertices = _canonical(self.inputs, self.outputs)
+            object.__setattr__(self, "inputs", inputs)
+            object.__setattr__(self, "outputs", outputs)
+            object.__setattr__(self, "vertices", vertices)
+        known = set(_many(self.inputs))
+        slots: dict[str, Layer] = {}
+        for vertex in self.vertices:
+            if missing := [name for name in vertex.inputs if name not in known]:
+                raise ConfigError(f"{vertex.name!r} reads {missing[0]!r}, which is not an earlier value of the graph.")
+            if slots.setdefault(vertex.slot, vertex.layer) != vertex.layer:
+                raise ConfigError(
+                    f"Two different layers are called {vertex.slot!r}: {slots[vertex.slot]!r} and {vertex.layer!r}. "
+                    "One name means one set of parameters."
+                )
+            known.add(vertex.name)
+        if missing := [name for name in _many(self.outputs) if name not in known]:
+            raise ConfigError(f"Output {missing[0]!r} is not a value of the graph.")
+        read = {name for vertex in self.vertices for name in vertex.inputs} | set(_many(self.outputs))
+        if unread := [name for name in _many(self.inputs) if name not in read]:
+            raise ConfigError(f"Input {unread[0]!r} leads to no output: leave it out or connect it.")
+
+    def inner(self) -> tuple[tuple[str, Layer], ...]:
+        return tuple((vertex.name, vertex.layer) for vertex in self.vertices)
+
+    def shapes(self, in_shape: Any) -> dict[str, Any]:
+        """The shape of one example of every value, by name."""
+        shapes = dict(zip(_many(self.inputs), self._inputs(in_shape, "shape"), strict=True))
+        for vertex in self.vertices:
+            try:
+                shapes[vertex.name] = vertex.layer.out_shape(_gathered(vertex, shapes))
+            except ShapeError as error:
+                raise ShapeError(f"Layer {vertex.name!r}: {error}") from None
+        return shapes
+
+    def out_shape(self, in_shape: Any) -> Any:
+        shapes = self.shapes(in_shape)
+        return _like(self.outputs, [shapes[name] for name in _many(self.outputs)])
+
+    def init_params(self, key: Array, in_shape: Any) -> Params:
+        shapes = self.shapes(in_shape)
+        params: Params = {}
+        for vertex in self.vertices:
+            fresh = vertex.layer.init_params(key_for(key, vertex.slot), _gathered(vertex, shapes))
+            known = params.setdefault(vertex.slot, fresh)
+            if jax.tree.map(jnp.shape, known) != jax.tree.map(jnp.shape, fresh):
+                raise ShapeError(f"Layer {vertex.name!r} shares {vertex.slot!r}'s parameters but has another input shape.")
+        return params
+
+    def init_state(self, in_shape: Any) -> State:
+        shapes = self.shapes(in_shape)
+        owners = [vertex for vertex in self.vertices if not vertex.shares]
+        return init_state_of({v.name: v.layer for v in owners}, {v.name: _gathered(v, shapes) for v in owners})
+
+    def next_state(self, state: State, saved: Saved) -> State:
+        state = dict(state)
+        for vertex in self.vertices:  # a shared layer advances once for each of its uses
+            if vertex.slot in state:
+                state[vertex.slot] = vertex.layer.next_state(state[vertex.slot], saved[vertex.name])
+        return state
+
+    def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+        values = dict(zip(_many(self.inputs), self._inputs(x, "array"), strict=True))
+        saved, met = {}, {}
+        for vertex in self.vertices:
+            own = _context(vertex, ctx)
+            y, saved[vertex.name], seen = walk_forward(
+                vertex.layer, vertex.name, params[vertex.slot], _gathered(vertex, values), own
+            )
+            values[vertex.name] = y
+            met |= seen
+        return _like(self.outputs, [values[name] for name in _many(self.outputs)]), saved, met
+
+    def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+        grads: Grads = {}
+        met: dict[str, Delta] = {}
+        deltas: dict[str, Any] = {}
+        for name, delta in zip(_many(self.outputs), dy if isinstance(self.outputs, tuple) else (dy,), strict=True):
+            _accumulate(deltas, name, delta)
+        for vertex in reversed(self.vertices):
+            dx, fresh, seen = walk_backward(
+                vertex.layer, vertex.name, params[vertex.slot], saved[vertex.name], deltas.pop(vertex.name)
+            )
+            _accumulate(grads, vertex.slot, fresh)  # shared weights: sum of gradients
+            for name, delta in zip(vertex.inputs, dx if len(vertex.inputs) > 1 else (dx,), strict=True):
+                _accumulate(deltas, name, delta)  # fan-out: sum of deltas
+            met |= seen
+        return _like(self.inputs, [deltas[name] for name in _many(self.inputs)]), grads, met
+
+    def _inputs(self, given: Any, what: str) -> tuple[Any, ...]:
+        if not isinstance(self.inputs, tuple):
+            return (given,)
+        if not isinstance(given, (tuple, list)) or len(given) != len(self.inputs):
+            raise ShapeError(f"This graph wants a tuple of {len(self.inputs)} {what}s, for {', '.join(self.inputs)}.")
+        return tuple(given)
+
+
+def _accumulate(sums: dict[str, Any], name: str, term: Any) -> None:
+    sums[name] = tree.add(sums[name], term) if name in sums else term
+
+
+def _many(names: Any) -> tuple[Any, ...]:
+    return names if isinstance(names, tuple) else (names,)
+
+
+def _like(names: Any, values: Iterable[Any]) -> Any:
+    """The values as a tuple where the names are one, else the single value."""
+    values = tuple(values)
+    return values if isinstance(names, tuple) else values[0]
+
+
+def _gathered(vertex: Vertex, values: dict[str, Any]) -> Any:
+    gathered = tuple(values[name] for name in vertex.inputs)
+    return gathered if len(gathered) > 1 else gathered[0]
+
+
+def _context(vertex: Vertex, ctx: Context) -> Context:
+    """A vertex that shares reads the state of its slot, under its own name."""
+    if not vertex.shares:
+        return ctx
+    return Context(ctx.train, ctx.key, ctx.state | {vertex.name: ctx.state.get(vertex.slot, {})}, ctx.name)
+
+
+def _canonical(inputs: Any, outputs: Any) -> tuple[Any, Any, tuple[Vertex, ...]]:
+    """Names for symbolic values, and the vertices they need, in the order of writing."""
+    for value in (*_many(inputs), *_many(outputs)):
+        if not isinstance(value, Node):
+            raise ConfigError(f"Graph wants symbolic values (from dp.Input() and layers called on them), not {value!r}.")
+    needed: dict[int, Node] = {}
+    pending = list(_many(outputs))
+    while pending:
+        node = pending.pop()
+        if node.order not in needed:
+            needed[node.order] = node
+            pending += node.inputs
+    names: dict[int, str] = {}
+    for index, node in enumerate(_many(inputs)):
+        names[node.order] = node.name or (f"input_{index}" if isinstance(inputs, tuple) else "input")
+    applied = [needed[order] for order in sorted(needed) if order not in names]
+    if stray := [node for node in applied if node.layer is None]:
+        raise ConfigError(f"The output depends on input {stray[0]!r}, which is not among the graph's inputs.")
+    width = len(str(max(len(applied) - 1, 0)))
+    vertices: list[Vertex] = []
+    uses: dict[str, int] = {}
+    for index, node in enumerate(applied):
+        slot = node.name or f"{index:0{width}d}_{type(node.layer).__name__.lower()}"
+        if "/" in slot or "@" in slot:
+            raise ConfigError(f"A layer's name must be without '/' and '@', not {slot!r}.")
+        uses[slot] = uses.get(slot, 0) + 1
+        names[node.order] = slot if uses[slot] == 1 else f"{slot}@{uses[slot]}"
+        shares = "" if uses[slot] == 1 else slot
+        vertices.append(Vertex(names[node.order], node.layer, tuple(names[i.order] for i in node.inputs), shares))
+    if isinstance(outputs, tuple):
+        return _renamed(inputs, names), tuple(names[node.order] for node in outputs), tuple(vertices)
+    return _renamed(inputs, names), names[outputs.order], tuple(vertices)
+
+
+def _renamed(inputs: Any, names: dict[int, str]) -> Any:
+    renamed = tuple(names[node.order] for node in _many(inputs))
+    if len(set(renamed)) < len(renamed):
+        raise ConfigError(f"Inputs must have different names, not {renamed}.")
+    return renamed if isinstance(inputs, tuple) else renamed[0]

@@ -1,0 +1,96 @@
+"""Layers in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from denpa.core.errors import ConfigError, ShapeError
+from denpa.core.keys import key_for
+from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State
+from denpa.networks.base import Delta, Network, Value, init_state_of, walk_backward, walk_forward
+
+__all__ = ["Sequential"]
+
+
+@dataclass(frozen=True)
+class Sequential(Network):
+    """z⁽⁰⁾ = x,  z⁽ˡ⁾ = layer_l(z⁽ˡ⁻¹⁾),  y = z⁽ᴸ⁾      and backwards  ∂E/∂z⁽ˡ⁻¹⁾ = layer_l.backward(∂E/∂z⁽ˡ⁾)
+
+    Args:
+        layers: layers, or pairs ("name", layer). Without a name of its own a layer is called
+            `{index}_{class in lower case}`, the index padded with zeros to equal width:
+            `0_dense`, or `07_relu` among more than ten.
+
+    Raises:
+        ConfigError: not a layer, two layers of one name, or a name with a slash.
+    """
+
+    layers: tuple[Any, ...] = ()
+
+    def validate(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        names = [name for name, _ in named(self.layers)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"Two layers of this Sequential are called {name!r}: give each its own name.")
+
+    def inner(self) -> tuple[tuple[str, Layer], ...]:
+        return named(self.layers)
+
+    def shapes(self, in_shape: Any) -> dict[str, Any]:
+        """The shape of one example at the entrance of every layer, and under "" at the exit."""
+        shapes = {}
+        for name, layer in self.inner():
+            shapes[name] = in_shape
+            try:
+                in_shape = layer.out_shape(in_shape)
+            except ShapeError as error:
+                raise ShapeError(f"Layer {name!r}: {error}") from None
+        return shapes | {"": in_shape}
+
+    def out_shape(self, in_shape: Any) -> Any:
+        return self.shapes(in_shape)[""]
+
+    def init_params(self, key: Array, in_shape: Any) -> Params:
+        shapes = self.shapes(in_shape)
+        return {name: layer.init_params(key_for(key, name), shapes[name]) for name, layer in self.inner()}
+
+    def init_state(self, in_shape: Any) -> State:
+        return init_state_of(dict(self.inner()), self.shapes(in_shape))
+
+    def next_state(self, state: State, saved: Saved) -> State:
+        layers = dict(self.inner())
+        return {name: layers[name].next_state(state[name], saved[name]) for name in state}
+
+    def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+        saved, met = {}, {}
+        for name, layer in self.inner():
+            x, saved[name], values = walk_forward(layer, name, params[name], x, ctx)
+            met |= values
+        return x, saved, met
+
+    def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+        grads, met = {}, {}
+        for name, layer in reversed(self.inner()):  # the delta walks home
+            dy, grads[name], deltas = walk_backward(layer, name, params[name], saved[name], dy)
+            met |= deltas
+        return dy, grads, met
+
+
+def named(layers: Iterable[Any]) -> tuple[tuple[str, Layer], ...]:
+    """(name, layer) for every entry, with the names that `Sequential` gives."""
+    entries = tuple(layers)
+    width = len(str(max(len(entries) - 1, 0)))
+    pairs = []
+    for index, entry in enumerate(entries):
+        if isinstance(entry, Layer):
+            entry = (f"{index:0{width}d}_{type(entry).__name__.lower()}", entry)
+        if not (isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], Layer)):
+            hint = " Did you forget the brackets?" if isinstance(entry, type) else ""
+            raise ConfigError(f'Entry {index} must be a layer or a pair ("name", layer), not {entry!r}.{hint}')
+        if not isinstance(entry[0], str) or not entry[0] or "/" in entry[0]:
+            raise ConfigError(f"A layer's name must be a string without a slash, not {entry[0]!r}.")
+        pairs.append(entry)
+    return tuple(pairs)
