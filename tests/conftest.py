@@ -1,0 +1,35 @@
+"""Settings for all tests. JAX reads its environment when it is imported, so they are made before that."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+
+import pytest
+from hypothesis import settings
+
+_cache = tempfile.mkdtemp(prefix="denpa-tests-")
+atexit.register(shutil.rmtree, _cache, ignore_errors=True)
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")  # JAX_PLATFORMS=cuda runs the tests on a GPU
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # a test that compiles must not depend on the last run
+os.environ["JAX_NUMPY_DTYPE_PROMOTION"] = "strict"  # float32 + float64 is a mistake until it is written out
+os.environ["MPLBACKEND"] = "Agg"
+os.environ["XDG_CACHE_HOME"] = _cache  # the user's cache stays untouched, by subprocesses too
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2".strip()
+
+# Compilation makes the first example slow, so there is no deadline. The examples are the same in
+# every run; `pytest --hypothesis-profile=explore` looks for new ones.
+settings.register_profile("denpa", deadline=None, derandomize=True, database=None, max_examples=25)
+settings.register_profile("explore", deadline=None, max_examples=300)
+settings.load_profile("denpa")
+
+
+@pytest.fixture
+def key():
+    """A random key that is the same in every run."""
+    import jax
+
+    return jax.random.key(20240229)
