@@ -1,0 +1,103 @@
+# Everything here sets itself up: python3 with venv is enough, uv is used when it is there.
+# After the first run nothing is downloaded again until pyproject.toml changes.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+DEMO_RUN := runs/digits-mlp-demo
+
+# One worker for each core, for compiling takes most of the time; more than 8 only take memory.
+PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses 8
+# PyTorch's own index has wheels without CUDA, which are ten times smaller.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+ifdef UV
+install = $(UV) pip install --quiet --python $(BIN)/python
+else
+# of all that pip says, only the large downloads
+install = set -o pipefail; $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
+shown = | awk '/(Downloading|Using cached) .* MB\)/ { sub(/^ */, "  "); print; fflush() }'
+endif
+
+##@ Use
+.PHONY: demo
+demo: $(VENV)/.package ## train a network on handwritten digits and write its run folder
+	@rm -rf $(DEMO_RUN)
+	@$(BIN)/denpa train digits-mlp --run $(DEMO_RUN)
+
+##@ Check
+.PHONY: test lint types tests
+test: lint types tests ## everything that must pass: lint, types, tests
+
+lint: $(VENV)/.dev ## ruff, formatting, and the floors (which package may import which)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted; 'make format' mends it."; exit 1; }
+	@$(BIN)/lint-imports --no-logo
+
+types: $(VENV)/.dev ## pyright
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+
+tests: $(VENV)/.dev ## pytest alone; ARGS="-k dense" chooses
+	@$(PYTEST) $(ARGS)
+
+.PHONY: test-peers
+test-peers: $(VENV)/.bench ## compare with PyTorch and others, live (a large download)
+	@$(BIN)/python -m pytest -q tests/peers $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.dev ## time the import and every script in benchmarks/
+	@$(BIN)/python scripts/check_import_time.py
+	@shopt -s nullglob; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+##@ Work
+.PHONY: format docs clean help
+format: $(VENV)/.dev ## format the code and mend what ruff can mend
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+
+docs: $(VENV)/.docs ## build the documentation into docs/_build; a warning is an error
+	@$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build
+	@echo "docs/_build/index.html"
+
+clean: ## remove what was built, the virtual environment included; runs/ stays
+	rm -rf $(VENV) build dist docs/_build .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Set-up. A stamp is newer than pyproject.toml when everything in it is installed.
+$(VENV)/.package: pyproject.toml
+ifdef UV
+	@echo "Setting up $(VENV) with uv ..."
+	@test -x $(BIN)/python || $(UV) venv --quiet --python '>=3.11' $(VENV)
+else
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version) (a few minutes the first time) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "denpa needs Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(install) --upgrade 'pip>=25.1' $(shown)
+endif
+	@$(install) --editable . $(shown)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.package
+	@echo "Adding the tools for tests ..."
+	@$(install) --group dev $(shown)
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.package
+	@echo "Adding the tools for the documentation ..."
+	@$(install) --group docs $(shown)
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	@echo "Adding PyTorch, Keras, Flax and scikit-learn ..."
+	@$(install) --extra-index-url $(TORCH_INDEX) --editable '.[bench]' $(shown)
+	@touch $@
