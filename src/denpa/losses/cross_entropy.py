@@ -1,0 +1,230 @@
+"""Cross-entropy -Σ t log p: what outputs that are probabilities are trained with.
+
+Each of the two comes in two forms. The one on logits u takes sigmoid or softmax into the loss, never
+meets log 0, and has the delta p - t; prefer it. The one on probabilities is for networks that end in
+`Sigmoid()` or `Softmax()`; its delta times the derivative of that layer is p - t again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from denpa.core.errors import ConfigError, ShapeError
+from denpa.core.shapes import Shape
+from denpa.core.targets import as_float, holds_class_indices, one_hot, total_weight, unit_targets, weighted
+from denpa.losses.base import Array, Loss, check_reduction, refuse
+
+__all__ = ["BinaryCrossEntropy", "CrossEntropy", "SigmoidCrossEntropy", "SoftmaxCrossEntropy"]
+
+# What probabilities are raised to before log and division: small enough that a softmax layer below
+# turns the delta of a hopeless sample into p - t still, large enough that 1/ε is finite in float32.
+EPSILON = 1e-12
+
+
+class _Binary(Loss):
+    """Independent yes-or-no outputs."""
+
+    def decide(self, y: Array) -> Array:
+        """1 above `threshold`, else 0, int32: (...) for a single output, (..., units) for several."""
+        y = jnp.asarray(y)
+        ones = (y > (self.threshold or 0.0)).astype(jnp.int32)
+        return ones[..., 0] if y.ndim > 1 and y.shape[-1] == 1 else ones
+
+    def check_range(self, t: np.ndarray, out_shape: Shape) -> None:
+        """Targets lie between 0 and 1."""
+        refuse(self, (t < 0) | (t > 1), t, "targets between 0 and 1")
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(_Binary):
+    """l_n = -Σ_k [ t_k log p_k + (1 - t_k) log(1 - p_k) ],   ∂l_n/∂p_k = (1 - t_k)/(1 - p_k) - t_k/p_k
+
+    y = p holds probabilities, the output of `Sigmoid()`; p and 1 - p are raised to 1e-12 before log and
+    division. y (batch, units), summed over the units of the last axis, or (batch,) for one output; t of
+    the same shape with entries in [0, 1]; for y (batch, 1) also class indices 0 and 1 of shape (batch,).
+    More axes in front of the units, as in (batch, time, units), are items of their own.
+
+    Source: Bishop (2006), "Pattern Recognition and Machine Learning", equations 5.21 and 5.23.
+    """
+
+    reduction: str = "mean"
+
+    expects: ClassVar[str] = "probabilities"
+    threshold: ClassVar[float | None] = 0.5
+
+    def per_item(self, y: Array, t: Array) -> Array:
+        """-Σ [ t log p + (1 - t) log(1 - p) ] over the units."""
+        p = as_float(self, y)
+        t = unit_targets(self, p, t)
+        return _over_units(-t * jnp.log(jnp.maximum(p, EPSILON)) - (1 - t) * jnp.log(jnp.maximum(1 - p, EPSILON)))
+
+    def per_item_delta(self, y: Array, t: Array) -> Array:
+        """(1 - t)/(1 - p) - t/p."""
+        p = as_float(self, y)
+        t = unit_targets(self, p, t)
+        return ((1 - t) / jnp.maximum(1 - p, EPSILON) - t / jnp.maximum(p, EPSILON)).astype(y.dtype)
+
+
+@dataclass(frozen=True)
+class SigmoidCrossEntropy(_Binary):
+    """l_n = Σ_k [ max(u_k, 0) - u_k t_k + log(1 + e^-|u_k|) ],   ∂l_n/∂u_k = σ(u_k) - t_k
+
+    y = u holds logits; with p = σ(u) this is `BinaryCrossEntropy`, finite for every finite u. Shapes as
+    there. A single output decides for class 1 where u > 0, which is p > ½; a tie goes to class 0.
+
+    Source: Bishop (2006), "Pattern Recognition and Machine Learning", equations 5.18 and 5.23.
+    """
+
+    reduction: str = "mean"
+
+    expects: ClassVar[str] = "logits"
+    threshold: ClassVar[float | None] = 0.0
+
+    def per_item(self, y: Array, t: Array) -> Array:
+        """Σ [ max(u, 0) - u t + log(1 + e^-|u|) ] over the units."""
+        u = as_float(self, y)
+        t = unit_targets(self, u, t)
+        return _over_units(jnp.maximum(u, 0) - u * t + jnp.log1p(jnp.exp(-jnp.abs(u))))
+
+    def per_item_delta(self, y: Array, t: Array) -> Array:
+        """σ(u) - t."""
+        u = as_float(self, y)
+        return (jax.nn.sigmoid(u) - unit_targets(self, u, t)).astype(y.dtype)
+
+    def probabilities(self, y: Array) -> Array:
+        """σ(u)."""
+        return jax.nn.sigmoid(jnp.asarray(y))
+
+
+class _Categorical(Loss):
+    """One of several classes: targets as indices or one number per class, class weights, smoothing."""
+
+    class_weight: tuple[float, ...] | None
+    label_smoothing: float
+
+    def validate(self) -> None:
+        check_reduction(self)
+        if not 0 <= self.label_smoothing < 1:
+            raise ConfigError(f"label_smoothing must be in [0, 1), not {self.label_smoothing}; 0.1 is usual.")
+        if self.class_weight is not None and (min(self.class_weight) < 0 or max(self.class_weight) == 0):
+            raise ConfigError(f"class_weight must hold numbers >= 0, not all 0, but is {self.class_weight}.")
+
+    def targets(self, y: Array, t: Array) -> Array:
+        """t (..., classes) in y's dtype, from class indices too."""
+        is_index = holds_class_indices(self, y, t)
+        if self.class_weight is not None and len(self.class_weight) != y.shape[-1]:
+            raise ShapeError(f"{self!r} has {len(self.class_weight)} class weights for {y.shape[-1]} classes.")
+        return one_hot(t, y.shape[-1], y.dtype) if is_index else t.astype(y.dtype)
+
+    def weighted_targets(self, y: Array, t: Array) -> tuple[Array, Array]:
+        """a_k = w_k [ (1 - ε) t_k + (ε/K) Σ_r t_r ], and their sum over the classes (..., 1)."""
+        a = self.targets(y, t)
+        if self.label_smoothing == 0 and self.class_weight is None and t.ndim < y.ndim:
+            # The sum is 1, without reading the row; 0 for an index that is no class, as its row has it.
+            return a, ((t >= 0) & (t < y.shape[-1])).astype(y.dtype)[..., None]
+        if self.label_smoothing > 0:
+            share = self.label_smoothing / y.shape[-1]
+            a = (1 - self.label_smoothing) * a + share * jnp.sum(a, axis=-1, keepdims=True)
+        if self.class_weight is not None:
+            a = a * jnp.asarray(self.class_weight, y.dtype)
+        return a, jnp.sum(a, axis=-1, keepdims=True)
+
+    def divisor(self, y: Array, t: Array, w: Array | None) -> Array:
+        """Σ_n w_n, and with class weights Σ_n w_n Σ_k w_k t_nk."""
+        if self.class_weight is None:
+            return total_weight(w, y.shape[:-1], y.dtype)
+        mass = jnp.sum(self.targets(y, t) * jnp.asarray(self.class_weight, y.dtype), axis=-1)
+        return jnp.sum(weighted(w, mass))
+
+    def check_range(self, t: np.ndarray, out_shape: Shape) -> None:
+        """Indices lie in 0..classes-1; numbers per class are not negative."""
+        if t.ndim == len(out_shape):
+            classes = out_shape[-1]
+            refuse(self, (t < 0) | (t >= classes), t, f"class indices 0 to {classes - 1}")
+        else:
+            refuse(self, t < 0, t, "targets >= 0")
+
+
+@dataclass(frozen=True)
+class CrossEntropy(_Categorical):
+    """l_n = -Σ_k a_k log p_k,   ∂l_n/∂p_k = -a_k / p_k,   a_k = w_k [ (1 - ε) t_k + (ε/K) Σ_r t_r ]
+
+    y = p holds probabilities (..., classes), the output of `Softmax()`, raised to 1e-12 before log and
+    division. t holds class indices (...), or one number per class (..., classes): one-hot or a
+    distribution. Every axis but the last counts items.
+
+    Args:
+        class_weight: w_k, one per class. The mean then divides by Σ_n w_n Σ_k w_k t_nk, not by Σ_n w_n.
+        label_smoothing: ε in [0, 1): that share of every target is spread evenly over the K classes.
+        reduction: "mean" or "sum" over the items.
+
+    Source: Bishop (2006), "Pattern Recognition and Machine Learning", equation 5.24; label smoothing:
+    Szegedy et al. (2016), "Rethinking the Inception Architecture", section 7.
+    """
+
+    class_weight: tuple[float, ...] | None = None
+    label_smoothing: float = 0.0
+    reduction: str = "mean"
+
+    expects: ClassVar[str] = "probabilities"
+    threshold: ClassVar[float | None] = None
+
+    def per_item(self, y: Array, t: Array) -> Array:
+        """-Σ a_k log p_k."""
+        p = as_float(self, y)
+        a, _ = self.weighted_targets(p, t)
+        return -jnp.sum(a * jnp.log(jnp.maximum(p, EPSILON)), axis=-1)
+
+    def per_item_delta(self, y: Array, t: Array) -> Array:
+        """-a / p."""
+        p = as_float(self, y)
+        a, _ = self.weighted_targets(p, t)
+        return (-a / jnp.maximum(p, EPSILON)).astype(y.dtype)
+
+
+@dataclass(frozen=True)
+class SoftmaxCrossEntropy(_Categorical):
+    """l_n = Σ_k a_k [ log Σ_r e^{u_r - m} - (u_k - m) ],   m = max_r u_r,   ∂l_n/∂u_k = p_k Σ_r a_r - a_k
+
+    y = u holds logits (..., classes); with p = softmax(u) this is `CrossEntropy`, whose targets, class
+    weights and smoothing apply. For targets that sum to 1 the delta is p - t. A logit of -inf excludes
+    its class, as long as the target does too.
+
+    Source: Bishop (2006), "Pattern Recognition and Machine Learning", equations 5.24 and 5.25;
+    Bridle (1990), "Probabilistic interpretation of feedforward classification network outputs".
+    """
+
+    class_weight: tuple[float, ...] | None = None
+    label_smoothing: float = 0.0
+    reduction: str = "mean"
+
+    expects: ClassVar[str] = "logits"
+    threshold: ClassVar[float | None] = None
+
+    def per_item(self, y: Array, t: Array) -> Array:
+        """Σ a_k (log Σ_r e^{u_r - m} - (u_k - m))."""
+        u = as_float(self, y)
+        a, _ = self.weighted_targets(u, t)
+        shifted = u - jnp.max(u, axis=-1, keepdims=True)
+        minus_log_p = jnp.log(jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True)) - shifted
+        return jnp.sum(weighted(a, minus_log_p), axis=-1)
+
+    def per_item_delta(self, y: Array, t: Array) -> Array:
+        """p Σ_r a_r - a."""
+        u = as_float(self, y)
+        a, total = self.weighted_targets(u, t)
+        powers = jnp.exp(u - jnp.max(u, axis=-1, keepdims=True))
+        return (powers * (total / jnp.sum(powers, axis=-1, keepdims=True)) - a).astype(y.dtype)
+
+    def probabilities(self, y: Array) -> Array:
+        """softmax(u)."""
+        return jax.nn.softmax(jnp.asarray(y), axis=-1)
+
+
+def _over_units(losses: Array) -> Array:
+    return jnp.sum(losses, axis=-1) if losses.ndim > 1 else losses

@@ -1,0 +1,208 @@
+"""Metrics of outputs that speak for classes.
+
+Targets are class indices (...) or one number per class (..., classes), of which the largest counts, for
+outputs y (..., classes). Every axis of y but the last counts items, so the steps of a sequence can be
+masked. Of equal outputs the first one wins; an output that is NaN is never right.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from denpa.core.errors import ConfigError, ShapeError
+from denpa.core.targets import (
+    as_float,
+    holds_class_indices,
+    item_weights,
+    one_hot,
+    total_weight,
+    unit_targets,
+    weighted,
+)
+from denpa.metrics.base import Array, Metric, Sums, totals
+
+__all__ = ["Accuracy", "ConfusionMatrix", "Perplexity", "TopK"]
+
+
+@dataclass(frozen=True)
+class Accuracy(Metric):
+    """Σ w [decision = target] / Σ w
+
+    The decision is arg max over the classes of y (..., classes). A single output, y (batch,) or (..., 1),
+    decides for class 1 above `threshold`, else for class 0; its targets have y's shape, or are class
+    indices 0 and 1 without y's last axis.
+
+    Args:
+        threshold: 0.5 where the output is a probability, 0 where it is a logit. None leaves it to the
+            loss that the metric is used with, and means 0.5 where there is none.
+    """
+
+    threshold: float | None = None
+
+    def suited_to(self, loss: Any) -> Accuracy:
+        """With the loss's threshold, unless the metric has its own."""
+        threshold = getattr(loss, "threshold", None)
+        return self if self.threshold is not None or threshold is None else Accuracy(threshold)
+
+    def measure(self, y: Any, t: Any, sample_weight: Any = None) -> Sums:
+        """Σ w over the items that are right, and over all."""
+        y, t = as_float(self, y), jnp.asarray(t)
+        labels, decided, _ = _decisions(self, y, t, self.threshold)
+        return _counted(self, labels == decided, sample_weight, y.dtype)
+
+    def compute(self, sums: Sums) -> float:
+        """The share of right decisions, 0 to 1."""
+        return _ratio(sums)
+
+
+@dataclass(frozen=True)
+class TopK(Metric):
+    """Σ w [target among the k largest outputs] / Σ w, for y (..., classes). In logs `top_5` for k = 5."""
+
+    k: int = 5
+
+    def validate(self) -> None:
+        """Refuse k < 1."""
+        if not isinstance(self.k, int) or self.k < 1:
+            raise ConfigError(f"TopK.k must be a whole number >= 1, not {self.k}.")
+
+    @property
+    def name(self) -> str:
+        """The name in logs: `top_5`."""
+        return f"top_{self.k}"
+
+    def measure(self, y: Any, t: Any, sample_weight: Any = None) -> Sums:
+        """Σ w over the items whose target is among the k largest, and over all."""
+        y, t = as_float(self, y), jnp.asarray(t)
+        labels, classes = _labels(self, y, t)[..., None], y.shape[-1]
+        if self.k > classes:
+            raise ShapeError(f"{self!r} is always right for outputs of {classes} classes, {y.shape}.")
+        index = lax.iota(jnp.int32, classes)
+        score = jnp.max(jnp.where(index == labels, y, -jnp.inf), axis=-1, keepdims=True)
+        behind = (y < score) | ((y == score) & (index > labels))  # false where either is NaN
+        ahead = classes - 1 - jnp.sum(behind, axis=-1)
+        return _counted(self, ahead < self.k, sample_weight, y.dtype)
+
+    def compute(self, sums: Sums) -> float:
+        """The share of targets among the k largest, 0 to 1."""
+        return _ratio(sums)
+
+
+@dataclass(frozen=True)
+class Perplexity(Metric):
+    """exp( -Σ w Σ_k t_k log p_k / Σ w ), for y (..., classes)
+
+    How many equally likely classes would be as hard to guess: 1 is perfect, K is guessing evenly among K.
+
+    Args:
+        expects: what y holds, "logits" or "probabilities". None leaves it to the loss that the metric is
+            used with, and means "logits" where there is none.
+
+    Source: Jelinek, Mercer, Bahl & Baker (1977), "Perplexity: a measure of the difficulty of speech
+    recognition tasks".
+    """
+
+    expects: str | None = None
+
+    higher_is_better: ClassVar[bool | None] = False
+
+    def validate(self) -> None:
+        """Refuse outputs that are neither logits nor probabilities."""
+        if self.expects not in (None, "logits", "probabilities"):
+            raise ConfigError(f'Perplexity.expects must be "logits" or "probabilities", not {self.expects!r}.')
+
+    def suited_to(self, loss: Any) -> Perplexity:
+        """Reading outputs as the loss does, unless the metric says itself what they are."""
+        expects = getattr(loss, "expects", None)
+        return Perplexity(expects) if self.expects is None and expects in ("logits", "probabilities") else self
+
+    def measure(self, y: Any, t: Any, sample_weight: Any = None) -> Sums:
+        """-Σ w Σ_k t_k log p_k and Σ w."""
+        y, t = as_float(self, y), jnp.asarray(t)
+        is_index = holds_class_indices(self, y, t)
+        t = one_hot(t, y.shape[-1], y.dtype) if is_index else t.astype(y.dtype)
+        if self.expects == "probabilities":
+            minus_log_p = -jnp.log(y)
+        else:
+            shifted = y - jnp.max(y, axis=-1, keepdims=True)
+            minus_log_p = jnp.log(jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True)) - shifted
+        w = item_weights(self, sample_weight, y.shape[:-1], y.dtype)
+        surprise = jnp.sum(weighted(t, minus_log_p), axis=-1)
+        return {"surprise": jnp.sum(weighted(w, surprise)), "weight": total_weight(w, y.shape[:-1], y.dtype)}
+
+    def compute(self, sums: Sums) -> float:
+        """The perplexity, at least 1 for targets that sum to 1; infinite where float64 cannot hold it."""
+        surprise, weight = totals(sums, "surprise", "weight")
+        if not weight:
+            return math.nan
+        with np.errstate(over="ignore"):
+            return float(np.exp(surprise / weight))
+
+
+@dataclass(frozen=True)
+class ConfusionMatrix(Metric):
+    """C_ij = Σ w over the items of true class i for which class j was decided
+
+    y (..., classes), or a single output, y (batch,) or (..., 1), which decides as in `Accuracy` and gives
+    two classes. `compute` gives the (classes, classes) array: rows are true classes, columns decisions.
+    """
+
+    threshold: float | None = None
+
+    higher_is_better: ClassVar[bool | None] = None
+
+    def suited_to(self, loss: Any) -> ConfusionMatrix:
+        """With the loss's threshold, unless the metric has its own."""
+        threshold = getattr(loss, "threshold", None)
+        return self if self.threshold is not None or threshold is None else ConfusionMatrix(threshold)
+
+    def measure(self, y: Any, t: Any, sample_weight: Any = None) -> Sums:
+        """{"counts": C of this batch}."""
+        y, t = as_float(self, y), jnp.asarray(t)
+        labels, decided, classes = _decisions(self, y, t, self.threshold)
+        w = item_weights(self, sample_weight, labels.shape, y.dtype)
+        rows = weighted(w, one_hot(labels, classes, y.dtype)).reshape(-1, classes)
+        columns = one_hot(decided, classes, y.dtype).reshape(-1, classes)
+        return {"counts": jnp.matmul(rows.T, columns, precision=lax.Precision.HIGHEST)}
+
+    def compute(self, sums: Sums) -> np.ndarray:
+        """C as a float64 array."""
+        return totals(sums, "counts")[0]
+
+
+def _decisions(metric: Metric, y: Array, t: Array, threshold: float | None) -> tuple[Array, Array, int]:
+    """True classes, decided classes, and the number of classes; NaN decides for none (their number)."""
+    if y.ndim > 1 and y.shape[-1] > 1:
+        return _labels(metric, y, t), _first_largest(y), y.shape[-1]
+    t = unit_targets(metric, y, t)
+    if y.ndim > 1:
+        y, t = y[..., 0], t[..., 0]
+    decided = (y > (0.5 if threshold is None else threshold)).astype(jnp.int32)
+    return (t > 0.5).astype(jnp.int32), jnp.where(jnp.isnan(y), 2, decided), 2
+
+
+def _labels(metric: Metric, y: Array, t: Array) -> Array:
+    return t.astype(jnp.int32) if holds_class_indices(metric, y, t) else _first_largest(t)
+
+
+def _first_largest(values: Array) -> Array:
+    """arg max over the last axis, its size where a NaN is among the values: two reductions that vectorise."""
+    index = lax.iota(jnp.int32, values.shape[-1])
+    largest = jnp.max(values, axis=-1, keepdims=True)
+    return jnp.min(jnp.where(values == largest, index, values.shape[-1]), axis=-1)
+
+
+def _counted(metric: Metric, right: Array, sample_weight: Any, dtype: Any) -> Sums:
+    w = item_weights(metric, sample_weight, right.shape, dtype)
+    return {"right": jnp.sum(weighted(w, right.astype(dtype))), "weight": total_weight(w, right.shape, dtype)}
+
+
+def _ratio(sums: Sums) -> float:
+    right, weight = totals(sums, "right", "weight")
+    return float(right / weight) if weight else math.nan

@@ -1,0 +1,99 @@
+"""Metrics of outputs that are values: y and t have the same shape, (batch, ...)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from denpa.core.targets import as_float, item_weights, same_shape, total_weight, weighted
+from denpa.metrics.base import Array, Metric, Sums, totals
+
+__all__ = ["R2", "MeanAbsoluteError", "RootMeanSquaredError"]
+
+
+@dataclass(frozen=True)
+class MeanAbsoluteError(Metric):
+    """Σ w |y - t| / Σ w, over all entries."""
+
+    higher_is_better: ClassVar[bool | None] = False
+
+    def measure(self, y: Any, t: Any, sample_weight: Any = None) -> Sums:
+        """Σ w |y - t| and Σ w."""
+        y, t, w = _prepared(self, y, t, sample_weight)
+        return {"error": jnp.sum(weighted(w, jnp.abs(y - t))), "weight": total_weight(w, y.shape, y.dtype)}
+
+    def compute(self, sums: Sums) -> float:
+        """The mean absolute error, in the targets' unit."""
+        error, weight = totals(sums, "error", "weight")
+        return float(error / weight) if weight else math.nan
+
+
+@dataclass(frozen=True)
+class RootMeanSquaredError(Metric):
+    """√( Σ w (y - t)² / Σ w ), over all entries."""
+
+    higher_is_better: ClassVar[bool | None] = False
+
+    def measure(self, y: Any, t: Any, sample_weight: Any = None) -> Sums:
+        """Σ w (y - t)² and Σ w."""
+        y, t, w = _prepared(self, y, t, sample_weight)
+        return {"error": jnp.sum(weighted(w, jnp.square(y - t))), "weight": total_weight(w, y.shape, y.dtype)}
+
+    def compute(self, sums: Sums) -> float:
+        """The root mean squared error, in the targets' unit."""
+        error, weight = totals(sums, "error", "weight")
+        return math.sqrt(error / weight) if weight else math.nan
+
+
+@dataclass(frozen=True)
+class R2(Metric):
+    """R² = 1 - Σ w (y - t)² / Σ w (t - t̄)²,   t̄ = Σ w t / Σ w
+
+    The coefficient of determination: 1 is perfect, 0 as good as answering with the mean. It is taken for
+    each output, the entries of the last axis of y (batch, ..., outputs), and averaged over them.
+
+    An output whose targets are constant, or nearly so (their spread is below a thousandth of their
+    distance from `center`, where float32 sums no longer resolve it), counts 1 if the error is as small as
+    that, else 0.
+
+    Args:
+        center: a number near the mean of the targets. Sums are taken of t - center; give it where the
+            targets lie far from 0 compared with their spread.
+
+    Source: Draper & Smith (1998), "Applied Regression Analysis", section 1.3.
+    """
+
+    center: float = 0.0
+
+    def measure(self, y: Any, t: Any, sample_weight: Any = None) -> Sums:
+        """Σ w (y - t)², Σ w d, Σ w d² with d = t - center, per output, and Σ w."""
+        y, t, w = _prepared(self, y, t, sample_weight, outputs=True)
+        d = t - self.center
+        axes = tuple(range(max(y.ndim - 1, 1)))
+        summed = {"error": jnp.square(y - t), "target": d, "square": jnp.square(d), "weight": jnp.ones_like(d)}
+        return {name: jnp.sum(weighted(w, values), axis=axes) for name, values in summed.items()}
+
+    def compute(self, sums: Sums) -> float:
+        """R², averaged over the outputs."""
+        error, target, square, weight = map(np.atleast_1d, totals(sums, "error", "target", "square", "weight"))
+        if not weight.all():
+            return math.nan
+        spread = square - target**2 / weight
+        resolved = 1e-6 * square
+        constant = spread <= resolved
+        r2 = 1 - error / np.where(constant, 1.0, spread)
+        return float(np.mean(np.where(constant, (error <= resolved).astype(np.float64), r2)))
+
+
+def _prepared(
+    metric: Metric, y: Any, t: Any, sample_weight: Any, outputs: bool = False
+) -> tuple[Array, Array, Array | None]:
+    """y, t and the weights in one dtype; weights reach down to entries, or to the axes before the outputs."""
+    y, t = as_float(metric, y), jnp.asarray(t)
+    same_shape(metric, y, t)
+    items = y.shape[:-1] if outputs and y.ndim > 1 else y.shape
+    return y, t.astype(y.dtype), item_weights(metric, sample_weight, items, y.dtype)
