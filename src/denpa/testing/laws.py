@@ -202,7 +202,7 @@ class _Case:
 
 
 def _keys(key: jax.Array, number: int) -> list[jax.Array]:
-    return list(jax.random.split(key, max(number, 1)))
+    return list(jax.random.split(key, number)) if number else []
 
 
 def _shaken(params: Any, key: jax.Array) -> Any:
@@ -213,8 +213,7 @@ def _shaken(params: Any, key: jax.Array) -> Any:
 
 
 def _dot(a: Any, b: Any) -> jax.Array:
-    products = [jnp.sum(p * q) for p, q in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)]
-    return jnp.sum(jnp.stack(products))
+    return sum((jnp.sum(p * q) for p, q in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)), jnp.zeros(()))
 
 
 def _flat(arrays: Any) -> Iterator[tuple[str, np.ndarray]]:
