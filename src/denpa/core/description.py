@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import math
 import numbers
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from denpa.core.errors import ConfigError, nearest
 
@@ -29,8 +29,6 @@ class Description:
 
     The class is known to `from_config` under its own name as soon as it is defined.
     """
-
-    name: ClassVar[str]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         _registry[cls.__name__] = cls
@@ -79,9 +77,7 @@ def replace(description: D, **changes: Any) -> D:
 def registered(kind: type[D]) -> dict[str, type[D]]:
     """Every usable description of a kind, by class name: `registered(Layer)`."""
     return {
-        name: cls
-        for name, cls in sorted(_registry.items())
-        if issubclass(cls, kind) and dataclasses.is_dataclass(cls)
+        name: cls for name, cls in sorted(_registry.items()) if issubclass(cls, kind) and dataclasses.is_dataclass(cls)
     }
 
 

@@ -6,12 +6,17 @@ A layer that keeps its name keeps its random numbers when a neighbour is added o
 from __future__ import annotations
 
 import zlib
+from typing import overload
 
 import jax
 
 __all__ = ["key_for"]
 
 
+@overload
+def key_for(key: jax.Array, name: str) -> jax.Array: ...
+@overload
+def key_for(key: None, name: str) -> None: ...
 def key_for(key: jax.Array | None, name: str) -> jax.Array | None:
     """`fold_in(key, crc32(name))`; no key gives no key.
 

@@ -3,6 +3,8 @@
     x = dp.Input()
     h = dp.Dense(10)(x)
     net = dp.Graph(x, dp.Add()(h, x))
+
+Calling a layer on such values makes the next one; nothing is computed.
 """
 
 from __future__ import annotations
