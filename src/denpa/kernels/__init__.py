@@ -1,0 +1,1 @@
+"""Floor 1: how operations are computed, as functions of bare arrays."""

@@ -1,0 +1,43 @@
+"""Activation functions that several layers use, each beside its derivative, on bare arrays.
+
+`f_back(y, dy)` takes the OUTPUT of f, because these derivatives are cheapest in terms of it.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+__all__ = ["sigmoid", "sigmoid_back", "softmax", "softmax_back", "tanh", "tanh_back"]
+
+
+def sigmoid(u: jax.Array) -> jax.Array:
+    """σ(u) = 1 / (1 + e⁻ᵘ), within one unit in the last place and without overflow: e⁻ᵘ = ∞ gives 0."""
+    return lax.logistic(u)
+
+
+def sigmoid_back(y: jax.Array, dy: jax.Array) -> jax.Array:
+    """du = dy σ'(u) = dy y (1 − y)"""
+    return dy * (y * (1 - y))
+
+
+def tanh(u: jax.Array) -> jax.Array:
+    """tanh(u) = (eᵘ − e⁻ᵘ) / (eᵘ + e⁻ᵘ)"""
+    return jnp.tanh(u)
+
+
+def tanh_back(y: jax.Array, dy: jax.Array) -> jax.Array:
+    """du = dy tanh'(u) = dy (1 − y²)"""
+    return dy * (1 - y * y)
+
+
+def softmax(u: jax.Array, axis: int = -1) -> jax.Array:
+    """yᵢ = e^(uᵢ − c) / Σⱼ e^(uⱼ − c) along `axis`, with c = max u, which cancels and prevents overflow."""
+    powers = jnp.exp(u - jnp.max(u, axis=axis, keepdims=True))
+    return powers / jnp.sum(powers, axis=axis, keepdims=True)
+
+
+def softmax_back(y: jax.Array, dy: jax.Array, axis: int = -1) -> jax.Array:
+    """duₖ = Σᵣ dyᵣ ∂yᵣ/∂uₖ = Σᵣ dyᵣ yᵣ (δᵣₖ − yₖ) = yₖ (dyₖ − Σᵣ dyᵣ yᵣ)"""
+    return y * (dy - jnp.sum(dy * y, axis=axis, keepdims=True))

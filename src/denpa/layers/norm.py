@@ -1,0 +1,140 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+
+from denpa.core.errors import ConfigError, DenpaError, ShapeError
+from denpa.core.layer import Array, Context, Grads, Params, Saved, State
+from denpa.core.shapes import Shape, want
+from denpa.layers.base import ShapePreserving
+
+__all__ = ["BatchNorm"]
+
+
+@dataclass(frozen=True)
+class BatchNorm(ShapePreserving):
+    """y = γ x̂ + β,  x̂ = (x − μ) / √(σ² + ε)      x (..., features) -> y (..., features)      saves x, μ, σ²
+
+    gamma, beta (features,); state running_mean, running_var (features,). In training μ and σ² are the mean
+    and the variance (divided by N) of the N values of a feature in the mini-batch: its samples, and for
+    images (batch, height, width, channels) all places of all samples. They depend on x, whence two terms more:
+
+        ∂E/∂γ = Σ dy x̂      ∂E/∂β = Σ dy      ∂E/∂x = γ / √(σ² + ε) · (dy − mean(dy) − x̂ mean(dy x̂))
+
+    In inference μ and σ² are the running statistics, constants: ∂E/∂x = γ / √(σ² + ε) · dy. After each
+    step of training, with m = `momentum`, the weight of the OLD value,
+
+        running_mean ← m running_mean + (1 − m) μ        running_var ← m running_var + (1 − m) σ² N/(N−1)
+
+    The layer may stand before or after an activation. Statistics are in float32 at least.
+
+    Args:
+        momentum: m, from 0 to 1 (PyTorch's `momentum` is 1 − m).
+        epsilon: ε, positive; keeps a feature that does not vary finite.
+        center: whether β is there.
+        scale: whether γ is there.
+        unbiased: whether running_var takes the factor N/(N−1), as the article has it, or not.
+
+    Raises:
+        ConfigError: an option outside these bounds.
+        ShapeError: the last axis is not what the layer was made for, or N = 1 in training.
+        DenpaError: inference without state.
+
+    Source: Ioffe & Szegedy (2015), algorithms 1 and 2 and the equations of section 3.
+    """
+
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+    center: bool = True
+    scale: bool = True
+    unbiased: bool = True
+
+    def validate(self) -> None:
+        if not isinstance(self.momentum, float) or not 0 <= self.momentum <= 1:
+            raise ConfigError(
+                f"BatchNorm.momentum is the weight of the old statistics, from 0 to 1, not {self.momentum!r}."
+            )
+        if not isinstance(self.epsilon, float) or self.epsilon <= 0:
+            raise ConfigError(f"BatchNorm.epsilon must be a small positive number, not {self.epsilon!r}.")
+
+    def init(self, key: Array, in_shape: Shape) -> Params:
+        features = want(self, "... features", in_shape)[-1:]
+        params = {"gamma": jnp.ones(features)} if self.scale else {}
+        return params | ({"beta": jnp.zeros(features)} if self.center else {})
+
+    def init_state(self, in_shape: Shape) -> State:
+        features = want(self, "... features", in_shape)[-1:]
+        return {"running_mean": jnp.zeros(features), "running_var": jnp.ones(features)}
+
+    def next_state(self, state: State, saved: Saved) -> State:
+        if "mean" not in saved:  # inference
+            return state
+        count = _count(saved["x"])
+        correction = count / (count - 1) if self.unbiased else 1.0
+        return {
+            "running_mean": self._moved(state["running_mean"], saved["mean"]),
+            "running_var": self._moved(state["running_var"], saved["var"] * correction),
+        }
+
+    def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
+        known = next(iter({**params, **ctx.state}.values()), None)
+        want(self, "batch ... features", x, {} if known is None else {"features": known.shape[-1]})
+        u = _wide(x)
+        if ctx.train:
+            if _count(x) < 2:
+                raise ShapeError(
+                    f"{self!r} in training wants more than one value of each feature, but a batch of shape {x.shape} "
+                    "has one: its variance is 0. Leave out a last batch of one sample, or use train=False."
+                )
+            mean = jnp.mean(u, axis=_axes(x))  # μ
+            var = jnp.mean(jnp.square(u - mean), axis=_axes(x))  # σ²: two passes, no cancellation
+            saved = {"x": x, "mean": mean, "var": var}
+        else:
+            if not ctx.state:
+                raise DenpaError(f"{self!r} in inference wants its running statistics: pass the network's state.")
+            mean, var = (ctx.state[name].astype(u.dtype) for name in ("running_mean", "running_var"))
+            saved = {"x": x, "running_mean": mean, "running_var": var}
+        y = (u - mean) * self._slope(params, var)
+        if self.center:
+            y = y + params["beta"].astype(u.dtype)
+        return y.astype(x.dtype), saved
+
+    def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
+        training = "mean" in saved
+        mean, var = (saved[name] for name in (("mean", "var") if training else ("running_mean", "running_var")))
+        delta, axes = _wide(dy), _axes(dy)
+        normalised = (_wide(saved["x"]) - mean) * lax.rsqrt(var + self.epsilon)  # x̂
+        dgamma, dbeta = jnp.sum(delta * normalised, axis=axes), jnp.sum(delta, axis=axes)  # Σ dy x̂, Σ dy
+        if training:  # through μ and σ²: dy − mean(dy) − x̂ mean(dy x̂)
+            count = _count(dy)
+            delta = delta - dbeta / count - normalised * (dgamma / count)
+        grads = {"gamma": dgamma, "beta": dbeta}
+        dx = self._slope(params, var) * delta  # γ / √(σ² + ε) · ...
+        return dx.astype(dy.dtype), {name: grads[name].astype(params[name].dtype) for name in params}
+
+    def _slope(self, params: Params, var: Array) -> Array:
+        """γ / √(σ² + ε)"""
+        slope = lax.rsqrt(var + self.epsilon)
+        return slope * params["gamma"].astype(var.dtype) if self.scale else slope
+
+    def _moved(self, old: Array, new: Array) -> Array:
+        return self.momentum * old + (1 - self.momentum) * new.astype(old.dtype)
+
+
+def _axes(x: Array) -> tuple[int, ...]:
+    """All but the last: what the statistics of a feature run over."""
+    return tuple(range(x.ndim - 1))
+
+
+def _count(x: Array) -> int:
+    """N, how many values a feature has."""
+    return x.size // x.shape[-1]
+
+
+def _wide(x: Array) -> Array:
+    return x if jnp.finfo(x.dtype).bits >= 32 else x.astype(jnp.float32)
