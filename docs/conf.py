@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from docutils.nodes import SkipNode
 from docutils.utils.math import latex2mathml
 
 import denpa
@@ -30,18 +31,12 @@ def show_as_written(app, what, name, obj, options, lines):
 def inline_formula(translator, node):
     """`$...$`. TeX that cannot be read raises an error, which ends the build."""
     translator.body.append(latex2mathml.tex2mathml(node.astext(), as_block=False))
-    raise_skip()
+    raise SkipNode
 
 
 def block_formula(translator, node):
     """`$$...$$`"""
     translator.body.append(f"<div class='math'>{latex2mathml.tex2mathml(node.astext(), as_block=True)}</div>")
-    raise_skip()
-
-
-def raise_skip():
-    from docutils.nodes import SkipNode
-
     raise SkipNode
 
 
