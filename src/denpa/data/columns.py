@@ -1,0 +1,110 @@
+"""What the columns of a table were in training, and how a table's values are read accordingly."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from denpa.core.description import Description
+from denpa.core.errors import ConfigError, DataError
+from denpa.data.table import Column, Table, number_of, sorted_categories
+
+__all__ = ["CategoricalColumn", "NumericColumn", "described", "fill_of", "numbers_of", "positions_of", "warn_of"]
+
+_IDENTIFIER_ROWS = 10  # with fewer rows it is no wonder that all values differ
+
+
+@dataclass(frozen=True)
+class NumericColumn(Description):
+    """A column of numbers; `missing` is "error", or what fills gaps: "mean" or "median" of the training rows."""
+
+    name: str
+    missing: str = "error"
+
+    def validate(self) -> None:
+        """Refuse an unknown `missing`."""
+        if self.missing not in ("error", "mean", "median"):
+            raise ConfigError(f"NumericColumn.missing must be 'error', 'mean' or 'median', not {self.missing!r}.")
+
+
+@dataclass(frozen=True)
+class CategoricalColumn(Description):
+    """A column of texts, of which training knew `categories`; `missing` is "error" or "category" (one of its own)."""
+
+    name: str
+    categories: tuple[str, ...]
+    missing: str = "error"
+
+    def validate(self) -> None:
+        """Refuse an unknown `missing` and categories given twice."""
+        if self.missing not in ("error", "category"):
+            raise ConfigError(f"CategoricalColumn.missing must be 'error' or 'category', not {self.missing!r}.")
+        if len(set(self.categories)) != len(self.categories):
+            raise ConfigError(f"CategoricalColumn {self.name!r} lists a category twice.")
+
+
+def described(table: Table, column: Column) -> NumericColumn | CategoricalColumn:
+    """What a column of training rows is, with its categories; a `DataError` where gaps have no settled fill."""
+    if column.missing in ("error", "keep") and column.is_missing().any():
+        raise DataError(
+            f"{table.source}: {column.name!r} is missing on {table.at(np.flatnonzero(column.is_missing()))}. "
+            "Choose a way in read_table(missing=...)."
+        )
+    missing = "error" if column.missing == "keep" else column.missing
+    if column.kind == "numeric":
+        return NumericColumn(column.name, missing)
+    return CategoricalColumn(column.name, sorted_categories(column.values), missing)
+
+
+def warn_of(table: Table, column: Column) -> None:
+    """Warn of a constant column, and of one that looks like an identifier."""
+    present = column.values[~column.is_missing()]
+    different = len(set(present.tolist()))
+    identifier = False
+    if len(present) >= _IDENTIFIER_ROWS and column.kind == "categorical":
+        identifier = different > len(present) / 2
+    elif len(present) >= _IDENTIFIER_ROWS and column.is_integer():
+        identifier = bool((np.diff(np.sort(present)) == 1).all())
+    if identifier or different == 1:
+        what = "looks like an identifier" if identifier else f"has one value only ({present[0]})"
+        message = f"{table.source}: column {column.name!r} {what}; leave it out by ignore=[{column.name!r}]."
+        warnings.warn(message, UserWarning, stacklevel=3)
+
+
+def numbers_of(table: Table, column: Column) -> np.ndarray:
+    """The column as float64 with NaN where missing; a `DataError` where a text is no number."""
+    if column.kind == "numeric":
+        return column.values
+    values = [np.nan if text is None else number_of(text) for text in column.values]
+    wrong = [row for row, value in enumerate(values) if value is None or value in (np.inf, -np.inf)]
+    if wrong:
+        raise DataError(
+            f"{table.source}: column {column.name!r} held numbers in training, but holds {column.values[wrong[0]]!r} "
+            f"on {table.at(wrong)}."
+        )
+    return np.array(values, np.float64)
+
+
+def positions_of(table: Table, column: CategoricalColumn, found: Column, what: str, strict: bool = True) -> np.ndarray:
+    """Each row's place in the list of categories; -1 where it is missing, or unknown and not strict."""
+    place = {value: position for position, value in enumerate(column.categories)}
+    texts = found.as_text()
+    wrong = [row for row, value in enumerate(texts) if value is not None and value not in place]
+    if wrong and strict:
+        listed = ", ".join(column.categories[:8]) + (", ..." if len(column.categories) > 8 else "")
+        mend = " TableEncoder(unseen='zeros') would accept it." if what == "category" else ""
+        raise DataError(
+            f"{table.source}: column {column.name!r} holds {texts[wrong[0]]!r} on {table.at(wrong)}, a {what} that the "
+            f"training rows did not have ({listed}).{mend}"
+        )
+    return np.array([place.get(value, -1) for value in texts], int)
+
+
+def fill_of(column: NumericColumn, values: np.ndarray) -> float:
+    """What fills the gaps of a numeric column: the mean or median of its training values (n,)."""
+    present = values[~np.isnan(values)]
+    if column.missing == "error" or not present.size:
+        return 0.0
+    return float(np.median(present) if column.missing == "median" else np.mean(present))

@@ -1,0 +1,92 @@
+"""The data sets that come with denpa, by name: `load("digits")`; `names()` lists them.
+
+`digits` and `mnist` have a fixed test part: `train, test = load("mnist")`. The others are drawn from a
+rule, as many as asked for: `x, t = load("moons", n=500)`; another seed gives an independent test set.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from importlib import resources
+from typing import Any, Literal, overload
+
+import numpy as np
+
+from denpa.core.errors import ConfigError, nearest
+from denpa.data import mnist, toys
+from denpa.data.dataset import Dataset, Splits
+
+__all__ = ["load", "names"]
+
+
+def digits(flat: bool = False) -> Splits:
+    """1,438 training and 359 test images of handwritten digits: uint8 (n, 8, 8, 1), 0 paper to 16 ink.
+
+    Always the same stratified split, 20 % for the test. The writers of both parts are the same 13 people.
+
+    Args:
+        flat: images as rows (n, 64).
+
+    Source: Alpaydin & Kaynak (1998), "Optical Recognition of Handwritten Digits", UCI Machine Learning
+    Repository, doi 10.24432/C50P49, the file optdigits.tes. Licence CC BY 4.0.
+    """
+    with resources.files("denpa.data").joinpath("digits.npz").open("rb") as file, np.load(file) as arrays:
+        images, labels = arrays["images"], arrays["labels"]
+    whole = Dataset(
+        x=images.reshape(len(images), -1) if flat else images,
+        t=labels.astype(np.int32),
+        task="classification",
+        class_names=tuple("0123456789"),
+        name="digits",
+        description="Handwritten digits, 8x8 pixels; Alpaydin & Kaynak (1998), doi 10.24432/C50P49.",
+        licence="CC BY 4.0",
+    )
+    train, test = whole.split(0.2, seed=0)
+    return Splits(replace(train, name="digits train"), replace(test, name="digits test"))
+
+
+_LOADERS: dict[str, tuple[Any, str]] = {
+    "digits": (digits, "1,797 handwritten digits, 8x8 pixels, embedded"),
+    "mnist": (mnist.load_mnist, "70,000 handwritten digits, 28x28 pixels, from DENPA_DATA or fetched"),
+    "letters": (toys.letters, "the letters C and T on 4x3 pixels, noisy and shifted at will"),
+    "xor": (toys.xor, "exclusive or: four corners, two classes"),
+    "moons": (toys.moons, "two interlocking half circles, two classes"),
+    "spirals": (toys.spirals, "spiral arms around the origin, two classes or more"),
+    "sine": (toys.sine, "one period of a noisy sine: regression"),
+}
+
+
+def names() -> dict[str, str]:
+    """Every data set's name with one line about it."""
+    return {name: line for name, (_, line) in _LOADERS.items()}
+
+
+@overload
+def load(name: Literal["digits", "mnist"], **options: Any) -> Splits: ...
+@overload
+def load(name: Literal["letters", "xor", "moons", "spirals", "sine"], **options: Any) -> Dataset: ...
+@overload
+def load(name: str, **options: Any) -> Dataset | Splits: ...
+def load(name: str, **options: Any) -> Dataset | Splits:
+    """A data set by name.
+
+    Args:
+        name: one of `names()`.
+        options: `flat` for images; `n`, `noise`, `seed` and others for the drawn sets; see docs/data.md.
+
+    Returns:
+        `Splits` for `digits` and `mnist`, a `Dataset` for the others.
+
+    Raises:
+        ConfigError: an unknown name or option (the nearest is given), or a value out of range.
+        FileFormatError, DataError, StorageError: see `load_mnist`.
+    """
+    if name not in _LOADERS:
+        raise ConfigError(f"Unknown data set {name!r}: {nearest(str(name), _LOADERS, plural='data sets')}")
+    loader = _LOADERS[name][0]
+    known = inspect.signature(loader).parameters
+    for option in options:
+        if option not in known:
+            raise ConfigError(f"{name!r} has no option {option!r}: {nearest(option, known, plural='options')}")
+    return loader(**options)

@@ -1,0 +1,122 @@
+"""Text tables (CSV, TSV) as columns of strings, with the number of every line for messages."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from denpa.core.errors import DataError, FileFormatError
+
+__all__ = ["NUMBER", "RawTable", "read_delimited"]
+
+DELIMITERS = (",", ";", "\t")
+# float() alone would also take "1_000" and "infinity".
+NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+
+
+class RawTable(NamedTuple):
+    """Names, rows of as many strings, and the line of the file on which each row ends."""
+
+    names: tuple[str, ...]
+    rows: list[list[str]]
+    lines: list[int]
+
+
+def read_delimited(
+    path: Path, delimiter: str | None = None, header: bool | None = None, encoding: str = "utf-8"
+) -> RawTable:
+    """The rows of a text table. Blank lines are skipped.
+
+    Args:
+        path: the file.
+        delimiter: what separates the fields; None finds it among comma, semicolon and tab.
+        header: whether the first row holds names. None takes it for names where no field of it is a number.
+        encoding: of the text; a byte order mark in front of UTF-8 is skipped.
+
+    Raises:
+        DataError: no such file, an empty one, one without rows, a header that names two columns alike.
+        FileFormatError: another encoding, rows of different lengths, bad quoting; the line is named.
+    """
+    text = _text(path, encoding)
+    delimiter = delimiter or _sniff(text)
+    rows, lines = _rows(path, text, delimiter)
+    if not rows:
+        raise DataError(f"{path} is empty.")
+    if header is None:
+        header = not any(NUMBER.fullmatch(field) for field in rows[0])
+    if header:
+        names = _names(path, rows[0], lines[0])
+        rows, lines = rows[1:], lines[1:]
+        if not rows:
+            raise DataError(f"{path} has a header but no rows.")
+    else:
+        names = tuple(f"column_{i + 1}" for i in range(len(rows[0])))
+    for row, line in zip(rows, lines, strict=True):
+        if len(row) != len(names):
+            raise FileFormatError(
+                f"{path}, line {line}: {len(row)} fields where {'the header' if header else 'the first row'} "
+                f"has {len(names)} (delimiter {delimiter!r})."
+            )
+    return RawTable(names, rows, lines)
+
+
+def _text(path: Path, encoding: str) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+    try:
+        return content.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
+    except LookupError:
+        raise FileFormatError(f"Unknown encoding {encoding!r}: try 'utf-8', 'cp932', 'utf-16' or 'latin-1'.") from None
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise FileFormatError(
+            f"{path}, line {line}: not {encoding} text (byte {error.start}). Name the file's encoding, "
+            "such as encoding='cp932' (Japanese Windows), 'utf-16' or 'latin-1'."
+        ) from None
+
+
+def _sniff(text: str) -> str:
+    """The delimiter that cuts the first lines into the same number of fields, the more the better."""
+    sample = text[: 1 << 16].splitlines()[:20]
+
+    def quality(delimiter: str) -> tuple[bool, int]:
+        try:
+            widths = [len(row) for row in csv.reader(sample, delimiter=delimiter) if row]
+        except csv.Error:
+            return False, 0
+        first = widths[0] if widths else 0
+        return first > 1 and len(set(widths)) == 1, first
+
+    return max(DELIMITERS, key=quality)
+
+
+def _rows(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
+    # Not splitlines: a quoted field may hold line ends, and only the reader knows.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows, lines = [], []
+    try:
+        for row in reader:
+            if any(field.strip() for field in row) or len(row) > 1:
+                rows.append(row)
+                lines.append(reader.line_num)
+    except csv.Error as error:
+        raise FileFormatError(f"{path}, line {reader.line_num}: {error}.") from None
+    return rows, lines
+
+
+def _names(path: Path, fields: Sequence[str], line: int) -> tuple[str, ...]:
+    names = [field.strip() or f"column_{i + 1}" for i, field in enumerate(fields)]
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            first = names.index(name)
+            raise DataError(
+                f"{path}, line {line}: the header names columns {first + 1} and {position + 1} both {name!r}. "
+                "Give each its own name, or pass header=False if this line holds data."
+            )
+    return tuple(names)

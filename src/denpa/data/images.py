@@ -1,0 +1,99 @@
+"""A folder of images by class, through the optional package Pillow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from denpa.core.errors import ConfigError, DataError, FileFormatError
+from denpa.data.dataset import Dataset
+from denpa.data.extras import optional
+
+__all__ = ["read_images"]
+
+_DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+def read_images(folder: str | Path, size: tuple[int, int] | int | None = None, grayscale: bool = False) -> Dataset:
+    """The images below `folder`, one subfolder per class: uint8 (n, height, width, 3), or 1 if `grayscale`.
+
+        folder/cat/001.png   folder/cat/002.jpg   folder/dog/a.png  ->  classes cat 0, dog 1
+
+    Classes and files come in alphabetical order. Hidden files are passed over; every other file must be an
+    image. Pictures are turned upright as their camera noted (Exif), transparency is dropped.
+
+    Args:
+        folder: holds one subfolder per class and nothing else that is not hidden.
+        size: (height, width), or one number for a square, to which every image is scaled (bilinear). None
+            wants all images to have one size already.
+        grayscale: one channel in place of three (luma of ITU-R BT.601).
+
+    Raises:
+        DataError: no such folder, no subfolders, an empty one, images of different sizes while `size` is
+            None, more than 8 bits per channel.
+        FileFormatError: a file that is no readable image; it is named.
+        ConfigError: Pillow is not installed, or `size` makes no sense.
+    """
+    folder, shape = Path(folder), _shape(size)
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder: read_images wants one with a subfolder of images per class.")
+    pillow = optional("PIL.Image", "images", "Reading images")
+    entries = [entry for entry in sorted(folder.iterdir()) if not _hidden(entry)]
+    classes = [entry for entry in entries if entry.is_dir()]
+    if not classes:
+        raise DataError(f"{folder} has no subfolders: it wants one per class, such as {folder / 'cat'}.")
+    stray = [entry.name for entry in entries if not entry.is_dir()]
+    if stray:
+        raise DataError(f"{folder} holds {stray[0]!r} beside the classes' subfolders: move it into one, or away.")
+    images, labels, first = [], [], None
+    for label, subfolder in enumerate(classes):
+        paths = [path for path in sorted(subfolder.iterdir()) if not _hidden(path)]
+        if not paths:
+            raise DataError(f"The class folder {subfolder} is empty.")
+        for path in paths:
+            image = _pixels(pillow, path, shape, grayscale)
+            first = first or (path, image.shape)
+            if image.shape != first[1]:
+                raise DataError(
+                    f"Images have different sizes: {first[0]} has {first[1][:2]} (height, width), {path} has "
+                    f"{image.shape[:2]}. Give size=(height, width) to scale them all."
+                )
+            images.append(image)
+            labels.append(label)
+    names = tuple(subfolder.name for subfolder in classes)
+    return Dataset(np.stack(images), np.array(labels, np.int32), "classification", names, name=str(folder))
+
+
+def _hidden(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.lower() in ("thumbs.db", "desktop.ini")
+
+
+def _shape(size: Any) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in pair):
+        raise ConfigError(f"size must be (height, width) in pixels, not {size!r}.")
+    return pair
+
+
+def _pixels(pillow: Any, path: Path, shape: tuple[int, int] | None, grayscale: bool) -> np.ndarray:
+    ops = optional("PIL.ImageOps", "images", "Reading images")
+    if path.is_dir():
+        raise DataError(f"{path} is a folder inside a class: class folders hold images alone.")
+    try:
+        with pillow.open(path) as file:
+            if file.mode in _DEEP:
+                raise DataError(f"{path} has more than 8 bits per channel (mode {file.mode}): convert it to 8 bits.")
+            image = ops.exif_transpose(file).convert("L" if grayscale else "RGB")
+    except DataError:
+        raise
+    except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as error:
+        reason = "not an image of a known kind" if isinstance(error, pillow.UnidentifiedImageError) else error
+        raise FileFormatError(f"{path} cannot be read as an image: {reason}.") from None
+    if shape is not None:
+        image = image.resize((shape[1], shape[0]), pillow.Resampling.BILINEAR)
+    pixels = np.asarray(image, np.uint8)
+    return pixels[..., None] if grayscale else pixels

@@ -1,0 +1,65 @@
+"""Parquet files, through the optional package pyarrow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from denpa.core.errors import DataError, FileFormatError
+from denpa.data.extras import optional
+from denpa.data.table import Column, Table, objects
+
+__all__ = ["read_parquet"]
+
+
+def read_parquet(path: Path) -> Table:
+    """A table whose numbers are numeric columns, whose texts and truth values are categorical ones.
+
+    Raises:
+        ConfigError: pyarrow is not installed.
+        FileFormatError: no Parquet file, or a damaged one.
+        DataError: no such file, no rows, columns of other types, infinities, two columns of one name.
+    """
+    arrow = optional("pyarrow", "parquet", "Reading Parquet files")
+    parquet = optional("pyarrow.parquet", "parquet", "Reading Parquet files")
+    if not path.is_file():
+        raise DataError(f"{path} cannot be read: there is no such file.")
+    try:
+        found = parquet.ParquetFile(path).read()
+    except (arrow.ArrowException, OSError) as error:
+        raise FileFormatError(f"{path} is no readable Parquet file: {str(error).splitlines()[0]}") from None
+    if found.num_rows == 0 or found.num_columns == 0:
+        raise DataError(f"{path} has no rows.")
+    names = found.column_names
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path} has two columns named {twice!r}.")
+    columns = tuple(_column(arrow, path, name, column) for name, column in zip(names, found.itercolumns(), strict=True))
+    return Table(columns, None, None, np.arange(found.num_rows), "row", str(path))
+
+
+def _column(arrow: Any, path: Path, name: str, column: Any) -> Column:
+    types, kind = arrow.types, column.type
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+        column = column.cast(kind)
+    if types.is_boolean(kind):
+        values = [None if value is None else str(value).lower() for value in column.to_pylist()]
+        return Column(name, "categorical", objects(values))
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return Column(name, "categorical", objects(column.to_pylist()))
+    if types.is_null(kind) or types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
+        texts = None
+        if types.is_integer(kind):
+            texts = objects([None if value is None else str(value) for value in column.to_pylist()])
+        values = np.array([np.nan if value is None else value for value in column.to_pylist()], np.float64)
+        if np.isinf(values).any():
+            raise DataError(f"{path}: column {name!r} holds infinity in row {int(np.isinf(values).argmax())}.")
+        return Column(name, "numeric", values, texts if texts is not None else _written(values))
+    raise DataError(f"{path}: column {name!r} has type {kind}: make it numbers or text, or leave it out of the file.")
+
+
+def _written(values: np.ndarray) -> np.ndarray:
+    return objects([None if np.isnan(value) else repr(float(value)) for value in values])

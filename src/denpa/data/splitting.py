@@ -1,0 +1,87 @@
+"""Which rows are held out: chosen by a seed alone, the same on every machine."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from denpa.core.errors import ConfigError, DataError
+
+__all__ = ["permutation", "split_indices"]
+
+
+def permutation(n: int, seed: int) -> np.ndarray:
+    """A random order of 0..n-1.
+
+    Made of raw generator output, whose stream NumPy guarantees for ever (NEP 19); that of
+    `Generator.permutation` may change between versions, and with it every published split.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
+        raise ConfigError(f"seed must be an integer, 0 or more, not {seed!r}.")
+    return np.argsort(np.random.PCG64(int(seed)).random_raw(n), kind="stable")
+
+
+def split_indices(
+    n: int,
+    fraction: float,
+    seed: int,
+    labels: np.ndarray | None = None,
+    class_names: Sequence[str] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that stay and the rows that are held out, both ascending.
+
+    Args:
+        n: number of rows.
+        fraction: the part to hold out, 0 < fraction < 1.
+        seed: chooses the rows.
+        labels: (n,) classes to hold out evenly: fraction * n_k of class k, rounded so that the sum is the
+            rounded fraction * n (largest remainders first), and between 1 and n_k - 1.
+        class_names: names of the classes 0, 1, 2, ... for messages.
+
+    Raises:
+        ConfigError: a fraction that is not between 0 and 1.
+        DataError: fewer than two rows, or a class with a single row.
+    """
+    if isinstance(fraction, bool) or not isinstance(fraction, numbers.Real) or not 0 < float(fraction) < 1:
+        raise ConfigError(f"The fraction to hold out must lie between 0 and 1, not be {fraction!r}.")
+    if n < 2:
+        raise DataError(f"Cannot split {n} example{'s' * (n != 1)}: both parts need at least one.")
+    order = permutation(n, seed)
+    if labels is None:
+        held_out = np.zeros(n, bool)
+        held_out[order[: _between(round(fraction * n), 1, n - 1)]] = True
+        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    if counts.min() < 2:
+        label = classes[int(counts.argmin())]
+        raise DataError(
+            f"Class {_named(label, class_names)} has one example only: both parts of a split need one. Add examples, "
+            "leave this class out, or split with stratify=False."
+        )
+    grouped = order[np.argsort(codes[order], kind="stable")]
+    starts = np.cumsum(counts) - counts
+    rank = np.arange(n) - np.repeat(starts, counts)
+    held_out = np.zeros(n, bool)
+    held_out[grouped[rank < np.repeat(_allocate(counts, fraction), counts)]] = True
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def _allocate(counts: np.ndarray, fraction: float) -> np.ndarray:
+    exact = fraction * counts
+    held = np.floor(exact).astype(int)
+    missing = round(fraction * int(counts.sum())) - int(held.sum())
+    held[np.argsort(held - exact, kind="stable")[:missing]] += 1
+    return np.clip(held, 1, counts - 1)
+
+
+def _between(value: int, low: int, high: int) -> int:
+    return max(low, min(value, high))
+
+
+def _named(label: Any, class_names: Sequence[str] | None) -> str:
+    if class_names is not None and isinstance(label, np.integer) and 0 <= label < len(class_names):
+        return f"{label} ({class_names[int(label)]!r})"
+    return str(label)

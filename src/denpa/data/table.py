@@ -1,0 +1,165 @@
+"""A table as it was read: named columns of numbers or text, nothing filled, nothing encoded yet."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from denpa.core.errors import ConfigError, DataError, nearest
+from denpa.data.delimited import NUMBER
+from denpa.data.labels import encode_labels
+from denpa.data.splitting import split_indices
+
+__all__ = ["Column", "Table", "number_of", "objects", "sorted_categories"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Column:
+    """One column.
+
+    Args:
+        name: its name.
+        kind: "numeric" or "categorical".
+        values: (n,), float64 with NaN for a missing number, or str with None for a missing text.
+        text: the numbers of a numeric column as the file writes them, None where missing.
+        missing: what to do about missing values: "error", "keep", "mean", "median" or "category".
+    """
+
+    name: str
+    kind: str
+    values: np.ndarray
+    text: np.ndarray | None = None
+    missing: str = "error"
+
+    def is_missing(self) -> np.ndarray:
+        """Which rows have no value: bool (n,)."""
+        if self.kind == "numeric":
+            return np.isnan(self.values)
+        return np.array([value is None for value in self.values], bool)
+
+    def as_text(self) -> np.ndarray:
+        """The values as strings (None where missing), as the file writes them."""
+        return self.values if self.text is None else self.text
+
+    def is_integer(self) -> bool:
+        """Whether every value that is there is written as an integer."""
+        present = [value for value in self.as_text() if value is not None]
+        return self.kind == "numeric" and all("." not in value and "e" not in value.lower() for value in present)
+
+    def __getitem__(self, rows: Any) -> Column:
+        text = None if self.text is None else self.text[rows]
+        return dataclasses.replace(self, values=self.values[rows], text=text)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Table:
+    """Columns of one length, of which one may be the target.
+
+    Args:
+        columns: the features, in order.
+        target: the column to predict, or None.
+        task: "classification", "regression" or None.
+        lines: (n,) where each row stands in the file.
+        place: "line" (of a text file) or "row" (of another): what `lines` counts.
+        source: the file, for messages.
+    """
+
+    columns: tuple[Column, ...]
+    target: Column | None
+    task: str | None
+    lines: np.ndarray
+    place: str = "line"
+    source: str = "the table"
+
+    @property
+    def every(self) -> tuple[Column, ...]:
+        """The features, and the target last where there is one."""
+        return self.columns if self.target is None else (*self.columns, self.target)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __repr__(self) -> str:
+        target = f", target {self.target.name!r} ({self.task})" if self.target else ""
+        return f"<Table {self.source}: {len(self)} rows, {len(self.columns)} columns{target}>"
+
+    def __getitem__(self, rows: Any) -> Table:
+        """The table of these rows: a slice, an array of indices, a boolean mask; or the column of this name."""
+        if isinstance(rows, (str, tuple)):
+            raise DataError("A table is indexed by rows; for a column use table.column(name).")
+        rows = [rows] if isinstance(rows, (int, np.integer)) else rows
+        return dataclasses.replace(
+            self,
+            columns=tuple(column[rows] for column in self.columns),
+            target=None if self.target is None else self.target[rows],
+            lines=self.lines[rows],
+        )
+
+    def column(self, name: str) -> Column:
+        """The feature or target of this name; an unknown one is a `DataError` with the nearest."""
+        for column in self.every:
+            if column.name == name:
+                return column
+        hint = nearest(name, [column.name for column in self.every], plural="columns")
+        raise DataError(f"{self.source} has no column {name!r}: {hint}")
+
+    def split(self, fraction: float, seed: int = 0, stratify: bool | None = None) -> tuple[Table, Table]:
+        """`rest, held_out`, as `Dataset.split`: seeded, stratified by the target's classes for classification."""
+        if stratify and self.task != "classification":
+            raise ConfigError("stratify=True wants a table whose target is a class.")
+        labels, names = None, None
+        if self.target is not None and (stratify or (stratify is None and self.task == "classification")):
+            labels, names = encode_labels(self.target.as_text())
+        rest, held_out = split_indices(len(self), fraction, seed, labels, names)
+        return self[rest], self[held_out]
+
+    def report(self) -> str:
+        """What was found: one line per column with its kind, range or categories, and missing values."""
+        lines = [f"{self.source}: {len(self)} rows"]
+        width = max(len(column.name) for column in self.every)
+        for column in self.every:
+            role = f"target, {self.task}" if column is self.target else column.kind
+            gaps = int(column.is_missing().sum())
+            missing = f"; {gaps} missing ({column.missing})" if gaps else ""
+            lines.append(f"  {column.name:<{width}}  {role}: {_content(column)}{missing}")
+        return "\n".join(lines)
+
+    def at(self, rows: Any, most: int = 5) -> str:
+        """`line 3` or `lines 3, 8, 12 and 4 more`: where rows stand in the file, for messages."""
+        numbers = [str(self.lines[row]) for row in rows[:most]]
+        more = f" and {len(rows) - most} more" if len(rows) > most else ""
+        return f"{self.place}{'s' if len(rows) > 1 else ''} {', '.join(numbers)}{more}"
+
+
+def number_of(text: str) -> float | None:
+    """The number that a field holds, or None."""
+    return float(text) if NUMBER.fullmatch(text) else None
+
+
+def sorted_categories(values: Any) -> tuple[str, ...]:
+    """The different texts in order: by value where all are numbers, else alphabetically."""
+    found = {value for value in values if value is not None}
+    if all(NUMBER.fullmatch(value) for value in found):
+        return tuple(sorted(found, key=lambda value: (float(value), value)))
+    return tuple(sorted(found))
+
+
+def _content(column: Column) -> str:
+    present = column.values[~column.is_missing()]
+    if not len(present):
+        return "no values"
+    if column.kind == "numeric":
+        return f"{present.min():g} to {present.max():g}"
+    names = sorted_categories(present)
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return f"{len(names)} categories ({shown})"
+
+
+def objects(values: list[Any]) -> np.ndarray:
+    """A one-dimensional array of Python objects: strings and None."""
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array

@@ -1,0 +1,135 @@
+"""Small made data sets: images of two letters, and points in the plane or on a line."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import numpy as np
+
+from denpa.core.errors import ConfigError
+from denpa.data.dataset import Dataset
+
+__all__ = ["letters", "moons", "sine", "spirals", "xor"]
+
+_C = ((0, 1, 1), (1, 0, 0), (1, 0, 0), (0, 1, 1))
+_T = ((1, 1, 1), (0, 1, 0), (0, 1, 0), (0, 1, 0))
+
+
+def letters(
+    copies: int = 1, noise: float = 0.0, shift: int = 0, scaled: bool = False, flat: bool = False, seed: int = 0
+) -> Dataset:
+    """Images of the letters C and T on 4 rows of 3 pixels: (2 copies, 4, 3, 1), C T C T ...; targets C 0, T 1.
+
+    As one-hot rows the targets are C (1, 0) and T (0, 1). A pixel is 255 in a stroke and 0 outside.
+
+    Args:
+        copies: how many images of each letter.
+        noise: standard deviation of the Gaussian noise on each pixel, as a part of the full range 255; the
+            result is rounded and cut to 0..255.
+        shift: each image is moved by up to this many pixels down or up and right or left, all moves equally
+            likely; what leaves the frame is lost.
+        scaled: float32 between 0 and 1 in place of uint8.
+        flat: images as rows (n, 12), pixels numbered row by row.
+        seed: of noise and shift.
+    """
+    _want_count("copies", copies, 1)
+    _want_count("shift", shift, 0)
+    rng = _generator(seed, noise)
+    images = np.tile(np.array([_C, _T], np.float64), (copies, 1, 1))
+    if shift:
+        images = np.stack([_moved(image, *rng.integers(-shift, shift + 1, 2)) for image in images])
+    images = np.rint(np.clip(images + noise * rng.standard_normal(images.shape), 0, 1) * 255).astype(np.uint8)
+    x = images.reshape(len(images), -1) if flat else images[..., None]
+    return Dataset(
+        x=x.astype(np.float32) / np.float32(255) if scaled else x,
+        t=np.tile(np.array([0, 1], np.int32), copies),
+        task="classification",
+        class_names=("C", "T"),
+        name="letters",
+        description="The letters C and T on 4x3 pixels.",
+    )
+
+
+def xor(n: int = 4, noise: float = 0.0, seed: int = 0) -> Dataset:
+    """Exclusive or: x the corners (0,0) (0,1) (1,0) (1,1) in turn, t = 1 where the two differ, else 0.
+
+    n points (n, 2), with Gaussian noise of standard deviation `noise` on each coordinate.
+    """
+    _want_count("n", n, 1)
+    corners = np.array([(0, 0), (0, 1), (1, 0), (1, 1)], np.float64)
+    points, t = np.resize(corners, (n, 2)), np.resize([0, 1, 1, 0], n)
+    return _points("xor", points, t, noise, seed, "Exclusive or of two inputs.")
+
+
+def moons(n: int = 200, noise: float = 0.1, seed: int = 0) -> Dataset:
+    """Two interlocking half circles: class 0 (cos a, sin a), class 1 (1 - cos a, 1/2 - sin a), 0 <= a <= pi.
+
+    n points (n, 2), the classes by turns, a uniform at random; Gaussian noise of standard deviation `noise`.
+    """
+    _want_count("n", n, 1)
+    rng = _generator(seed, noise)
+    t, angle = np.arange(n) % 2, rng.uniform(0, np.pi, n)
+    upper = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    points = np.where(t[:, None] == 0, upper, (1, 0.5) - upper)
+    return _points("moons", points, t, noise, rng, "Two interlocking half circles.")
+
+
+def spirals(n: int = 200, noise: float = 0.02, classes: int = 2, turns: float = 1.0, seed: int = 0) -> Dataset:
+    """Spiral arms around the origin: arm k is r (cos a, sin a), a = 2 pi (turns r + k / classes), 0 <= r <= 1.
+
+    n points (n, 2), the classes by turns, r uniform at random; Gaussian noise of standard deviation `noise`.
+
+    Source: Lang & Witbrock (1988), "Learning to tell two spirals apart" (there with 3 turns).
+    """
+    _want_count("n", n, 1)
+    _want_count("classes", classes, 2)
+    rng = _generator(seed, noise)
+    t, radius = np.arange(n) % classes, rng.uniform(0, 1, n)
+    angle = 2 * np.pi * (turns * radius + t / classes)
+    points = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return _points("spirals", points, t, noise, rng, f"{classes} spiral arms of {turns:g} turns.", classes)
+
+
+def sine(n: int = 100, noise: float = 0.1, seed: int = 0) -> Dataset:
+    """Noisy sine, a regression: t = sin(2 pi x) + noise, x uniform in [0, 1].     x (n, 1), t (n, 1)
+
+    Source: Bishop (2006), "Pattern Recognition and Machine Learning", section 1.1 and appendix A.
+    """
+    _want_count("n", n, 1)
+    rng = _generator(seed, noise)
+    x = rng.uniform(0, 1, (n, 1))
+    t = np.sin(2 * np.pi * x) + noise * rng.standard_normal((n, 1))
+    description = "A sine over one period with Gaussian noise."
+    return Dataset(x.astype(np.float32), t.astype(np.float32), "regression", name="sine", description=description)
+
+
+def _points(
+    name: str, points: np.ndarray, t: np.ndarray, noise: float, seed: Any, description: str, classes: int = 2
+) -> Dataset:
+    rng = seed if isinstance(seed, np.random.Generator) else _generator(seed, noise)
+    points = points + noise * rng.standard_normal(points.shape)
+    names = tuple(str(k) for k in range(classes))
+    return Dataset(
+        points.astype(np.float32), t.astype(np.int32), "classification", names, ("x1", "x2"), name, description
+    )
+
+
+def _moved(image: np.ndarray, down: int, right: int) -> np.ndarray:
+    moved = np.zeros_like(image)
+    rows, columns = image.shape
+    target = moved[max(0, down) : rows + min(0, down), max(0, right) : columns + min(0, right)]
+    target[:] = image[max(0, -down) : rows - max(0, down), max(0, -right) : columns - max(0, right)]
+    return moved
+
+
+def _want_count(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise ConfigError(f"{name} must be an integer, {least} or more, not {value!r}.")
+
+
+def _generator(seed: Any, noise: Any) -> np.random.Generator:
+    _want_count("seed", seed, 0)
+    if isinstance(noise, bool) or not isinstance(noise, numbers.Real) or not 0 <= float(noise) < float("inf"):
+        raise ConfigError(f"noise must be a number, 0 or more, not {noise!r}.")
+    return np.random.default_rng(seed)
