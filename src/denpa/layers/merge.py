@@ -27,7 +27,7 @@ class Add(Layer):
         ShapeError: fewer than two inputs, or inputs of different shapes.
     """
 
-    def out_shape(self, in_shape: tuple[Shape, ...]) -> Shape:
+    def out_shape(self, in_shape: Any) -> Shape:
         shapes = _shapes(self, in_shape)
         if len(set(shapes)) > 1:
             raise ShapeError(f"{self!r} wants inputs of one shape, but got {_listed(shapes)}.")
@@ -62,7 +62,7 @@ class Concatenate(Layer):
         if not isinstance(self.axis, int) or isinstance(self.axis, bool) or self.axis == 0:
             raise ConfigError(f"Concatenate.axis must be an axis other than 0, the batch, not {self.axis!r}.")
 
-    def out_shape(self, in_shape: tuple[Shape, ...]) -> Shape:
+    def out_shape(self, in_shape: Any) -> Shape:
         shapes = _shapes(self, in_shape)
         first, axis = shapes[0], self.axis - 1 if self.axis > 0 else len(shapes[0]) + self.axis
         if not 0 <= axis < len(first):

@@ -20,7 +20,7 @@ __all__ = ["BatchNorm"]
 class BatchNorm(ShapePreserving):
     """y = γ x̂ + β,  x̂ = (x − μ) / √(σ² + ε)      x (..., features) -> y (..., features)      saves x, μ, σ²
 
-    gamma, beta (features,); state running_mean, running_var (features,). In training μ and σ² are the mean
+    gamma, beta (features,); state mean, var (features,), the running statistics. In training μ and σ² are the mean
     and the variance (divided by N) of the N values of a feature in the mini-batch: its samples, and for
     images (batch, height, width, channels) all places of all samples. They depend on x, whence two terms more:
 
@@ -29,7 +29,7 @@ class BatchNorm(ShapePreserving):
     In inference μ and σ² are the running statistics, constants: ∂E/∂x = γ / √(σ² + ε) · dy. After each
     step of training, with m = `momentum`, the weight of the OLD value,
 
-        running_mean ← m running_mean + (1 − m) μ        running_var ← m running_var + (1 − m) σ² N/(N−1)
+        mean ← m · mean + (1 − m) μ        var ← m · var + (1 − m) σ² N/(N−1)
 
     The layer may stand before or after an activation. Statistics are in float32 at least.
 
@@ -38,7 +38,7 @@ class BatchNorm(ShapePreserving):
         epsilon: ε, positive; keeps a feature that does not vary finite.
         center: whether β is there.
         scale: whether γ is there.
-        unbiased: whether running_var takes the factor N/(N−1), as the article has it, or not.
+        unbiased: whether the running variance takes the factor N/(N−1), as the article has it, or not.
 
     Raises:
         ConfigError: an option outside these bounds.
@@ -69,16 +69,16 @@ class BatchNorm(ShapePreserving):
 
     def init_state(self, in_shape: Shape) -> State:
         features = want(self, "... features", in_shape)[-1:]
-        return {"running_mean": jnp.zeros(features), "running_var": jnp.ones(features)}
+        return {"mean": jnp.zeros(features), "var": jnp.ones(features)}
 
     def next_state(self, state: State, saved: Saved) -> State:
-        if "mean" not in saved:  # inference
+        if "batch_mean" not in saved:  # inference
             return state
         count = _count(saved["x"])
         correction = count / (count - 1) if self.unbiased else 1.0
         return {
-            "running_mean": self._moved(state["running_mean"], saved["mean"]),
-            "running_var": self._moved(state["running_var"], saved["var"] * correction),
+            "mean": self._moved(state["mean"], saved["batch_mean"]),
+            "var": self._moved(state["var"], saved["batch_var"] * correction),
         }
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
@@ -93,26 +93,27 @@ class BatchNorm(ShapePreserving):
                 )
             mean = jnp.mean(u, axis=_axes(x))  # μ
             var = jnp.mean(jnp.square(u - mean), axis=_axes(x))  # σ²: two passes, no cancellation
-            saved = {"x": x, "mean": mean, "var": var}
+            saved = {"x": x, "batch_mean": mean, "batch_var": var}
         else:
             if not ctx.state:
                 raise DenpaError(f"{self!r} in inference wants its running statistics: pass the network's state.")
-            mean, var = (ctx.state[name].astype(u.dtype) for name in ("running_mean", "running_var"))
-            saved = {"x": x, "running_mean": mean, "running_var": var}
+            mean, var = (ctx.state[name].astype(u.dtype) for name in ("mean", "var"))
+            saved = {"x": x, "mean": mean, "var": var}
         y = (u - mean) * self._slope(params, var)
         if self.center:
             y = y + params["beta"].astype(u.dtype)
         return y.astype(x.dtype), saved
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
-        training = "mean" in saved
-        mean, var = (saved[name] for name in (("mean", "var") if training else ("running_mean", "running_var")))
+        training = "batch_mean" in saved
+        mean, var = (saved[name] for name in (("batch_mean", "batch_var") if training else ("mean", "var")))
         delta, axes = _wide(dy), _axes(dy)
-        normalised = (_wide(saved["x"]) - mean) * lax.rsqrt(var + self.epsilon)  # x̂
-        dgamma, dbeta = jnp.sum(delta * normalised, axis=axes), jnp.sum(delta, axis=axes)  # Σ dy x̂, Σ dy
+        centred, inverse = _wide(saved["x"]) - mean, lax.rsqrt(var + self.epsilon)  # x̂ = centred · inverse
+        dgamma = jnp.sum(delta * centred, axis=axes) * inverse  # ∂E/∂γ = Σ dy x̂
+        dbeta = jnp.sum(delta, axis=axes)  # ∂E/∂β = Σ dy
         if training:  # through μ and σ²: dy − mean(dy) − x̂ mean(dy x̂)
             count = _count(dy)
-            delta = delta - dbeta / count - normalised * (dgamma / count)
+            delta = delta - dbeta / count - centred * (inverse * dgamma / count)
         grads = {"gamma": dgamma, "beta": dbeta}
         dx = self._slope(params, var) * delta  # γ / √(σ² + ε) · ...
         return dx.astype(dy.dtype), {name: grads[name].astype(params[name].dtype) for name in params}
