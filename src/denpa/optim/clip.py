@@ -1,0 +1,62 @@
+"""Clipping: no gradient may throw the parameters far away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from denpa.core import tree
+from denpa.optim.base import Transform, each, like, wide
+from denpa.optim.checks import want_positive
+
+__all__ = ["ClipByNorm", "ClipByValue"]
+
+
+@dataclass(frozen=True)
+class ClipByNorm(Transform):
+    """g = g (g0 / |g|)  where |g| >= g0;   |g| is the norm over ALL parameters together          state: nothing
+
+    The direction stays, the length is at most g0. Zero gradients stay zero; NaN stays NaN, to be noticed.
+
+    Args:
+        max_norm: g0 > 0.
+
+    Source: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks,
+    Algorithm 1.
+    """
+
+    max_norm: float
+
+    def validate(self) -> None:
+        want_positive(self, "max_norm")
+
+    def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        # One precision for the whole sum: leaves of several cannot be added under strict promotion.
+        widest = max((wide(leaf) for leaf in jax.tree.leaves(grads)), key=lambda d: d.itemsize, default=None)
+        norm = tree.global_norm(tree.cast(grads, widest))
+        factor = self.max_norm / jnp.maximum(norm, self.max_norm)
+        return like(each(lambda g, factor: g * factor, grads, factor=factor), grads), state
+
+
+@dataclass(frozen=True)
+class ClipByValue(Transform):
+    """g = min(max(g, -limit), limit), entry by entry          state: nothing
+
+    Unlike `ClipByNorm` this turns the gradient: its large components shrink, the small ones do not.
+
+    Args:
+        limit: the largest magnitude that is left, > 0.
+
+    Source: Mikolov (2012), Statistical language models based on neural networks (thesis).
+    """
+
+    limit: float
+
+    def validate(self) -> None:
+        want_positive(self, "limit")
+
+    def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        return like(each(lambda g: jnp.clip(g, -self.limit, self.limit), grads), grads), state

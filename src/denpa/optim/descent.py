@@ -1,0 +1,124 @@
+"""Gradient descent, alone and with inertia.
+
+g = gradient of the error, eta = learning rate, mu = momentum, Dw = the step made ("velocity").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from denpa.optim.base import Optimizer, each, like, moments, want_rate
+from denpa.optim.checks import want_fraction
+from denpa.optim.schedules import Schedule
+
+__all__ = ["SGD", "Momentum", "Nesterov"]
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Dw = -eta g          state: nothing but the step, under a schedule
+
+    Gradient descent; stochastic when g comes from a batch of the examples, whatever its size.
+
+    Args:
+        learning_rate: eta > 0, or a schedule.
+
+    Source: Cauchy (1847), Méthode générale; Robbins and Monro (1951) for random g.
+    """
+
+    learning_rate: float | Schedule
+
+    def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        updates = each(lambda g, eta: -eta * g, grads, eta=self.rate(state))
+        return like(updates, grads), self.count(state)
+
+
+@dataclass(frozen=True)
+class Momentum(Optimizer):
+    """Dw = mu Dw - eta g          state: velocity = Dw, zero before the first step
+
+    A past gradient goes on acting, a factor mu weaker at every step; what oscillates cancels out.
+
+    Args:
+        learning_rate: eta > 0, or a schedule. It stands inside Dw, so a change of rate acts on the coming
+            gradients and not on the velocity already gained.
+        momentum: mu, 0 <= mu < 1.
+        normalized: Dw = mu Dw - (1 - mu) eta g instead. Under a constant gradient the steps then tend to
+            -eta g; in the usual form they tend to -eta g / (1 - mu), ten times as long for mu = 0.9.
+
+    Source: Polyak (1964), Some methods of speeding up the convergence of iteration methods;
+    Rumelhart, Hinton and Williams (1986), Learning representations by back-propagating errors, eq. 9.
+    """
+
+    learning_rate: float | Schedule
+    momentum: float = 0.9
+    normalized: bool = False
+
+    def validate(self) -> None:
+        want_rate(self)
+        want_fraction(self, "momentum")
+
+    def init(self, params: Any) -> Any:
+        return {**self.counter(), "velocity": moments(params)}
+
+    def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        velocity = _accelerate(self, grads, state)
+        return like(velocity, grads), {**self.count(state), "velocity": velocity}
+
+
+@dataclass(frozen=True)
+class Nesterov(Optimizer):
+    """Dw = mu Dw - eta g(w + mu Dw)          state: velocity = Dw, zero before the first step
+
+    As `Momentum`, but the gradient is taken at the point to which inertia alone would lead.
+
+    Args:
+        learning_rate: eta > 0, or a schedule.
+        momentum: mu, 0 <= mu < 1.
+        normalized: (1 - mu) eta in the place of eta, as in `Momentum`.
+        lookahead: False: the parameters ARE the look-ahead points y = w + mu Dw, and the gradient is taken
+            where they are: Dw = mu Dw - eta g(y), y = y + mu Dw - eta g(y). This is what Optax and PyTorch
+            do, and it fits any training loop. True: the formula to the letter; the parameters are w, and
+            the loop must evaluate the gradient at `gradient_point(params, state)`. From the same start both
+            run through the same points, w + mu Dw = y at every step.
+
+    Source: Nesterov (1983), A method of solving a convex programming problem with convergence rate
+    O(1/k^2); in this form Sutskever et al. (2013), On the importance of initialization and momentum, eq. 3-4.
+    """
+
+    learning_rate: float | Schedule
+    momentum: float = 0.9
+    normalized: bool = False
+    lookahead: bool = False
+
+    def validate(self) -> None:
+        want_rate(self)
+        want_fraction(self, "momentum")
+
+    def init(self, params: Any) -> Any:
+        return {**self.counter(), "velocity": moments(params)}
+
+    def gradient_point(self, params: Any, state: Any) -> Any:
+        """w + mu Dw with `lookahead`; else `params`, which are that point already."""
+        if not self.lookahead:
+            return params
+        return like(each(lambda w, dw: w + self.momentum * dw, params, state["velocity"]), params)
+
+    def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        velocity = _accelerate(self, grads, state)
+        updates = velocity
+        if not self.lookahead:
+            eta = _gain(self) * self.rate(state)
+            updates = each(lambda dw, g, eta: self.momentum * dw - eta * g, velocity, grads, eta=eta)
+        return like(updates, grads), {**self.count(state), "velocity": velocity}
+
+
+def _accelerate(method: Momentum | Nesterov, grads: Any, state: Any) -> Any:
+    """mu Dw - eta g, or mu Dw - (1 - mu) eta g."""
+    eta = _gain(method) * method.rate(state)
+    return each(lambda dw, g, eta: method.momentum * dw - eta * g, state["velocity"], grads, eta=eta)
+
+
+def _gain(method: Momentum | Nesterov) -> float:
+    return 1 - method.momentum if method.normalized else 1.0

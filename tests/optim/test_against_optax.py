@@ -1,0 +1,122 @@
+"""Every optimiser against Optax, over 50 steps in float64, on a tree of several leaves."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from denpa import optim
+from denpa.optim import schedules
+
+W_ONLY = {"0_dense": {"W": True, "b": False}, "1_rnn": {"Wh": True}}
+
+
+def exact(schedule):
+    """Optax computes its schedules in float32, whatever the parameters are; given a float64 count it does not."""
+    return lambda count: schedule(count.astype(jnp.float64))
+
+
+PAIRS = {
+    "sgd": (optim.SGD(0.1), optax.sgd(0.1)),
+    "sgd, linear decay": (
+        optim.SGD(schedules.LinearDecay(0.3, 0.02, 30)),
+        optax.sgd(exact(optax.linear_schedule(0.3, 0.02, 30))),
+    ),
+    "momentum": (optim.Momentum(0.05, 0.8), optax.sgd(0.05, momentum=0.8)),
+    "momentum, normalized": (
+        optim.Momentum(0.05, 0.8, normalized=True),
+        optax.chain(optax.ema(0.8, debias=False), optax.scale(-0.05)),
+    ),
+    "nesterov": (optim.Nesterov(0.05, 0.7), optax.sgd(0.05, momentum=0.7, nesterov=True)),
+    "adagrad": (
+        optim.AdaGrad(0.3, initial_accumulator=0.1, epsilon=0.0),
+        optax.adagrad(0.3, initial_accumulator_value=0.1, eps=0.0),
+    ),
+    "rmsprop, epsilon inside": (
+        optim.RMSprop(0.02, 0.8, epsilon=1e-3),
+        optax.rmsprop(0.02, decay=0.8, eps=1e-3, eps_in_sqrt=True),
+    ),
+    "rmsprop, epsilon outside": (
+        optim.RMSprop(0.02, 0.8, epsilon=1e-2, epsilon_inside=False),
+        optax.rmsprop(0.02, decay=0.8, eps=1e-2, eps_in_sqrt=False),
+    ),
+    "rmsprop, momentum": (
+        optim.RMSprop(0.02, 0.9, epsilon=1e-3, momentum=0.6),
+        optax.rmsprop(0.02, decay=0.9, eps=1e-3, eps_in_sqrt=True, momentum=0.6),
+    ),
+    "adadelta": (optim.Adadelta(0.7, 0.9, 1e-4), optax.adadelta(0.7, rho=0.9, eps=1e-4)),
+    "adam": (optim.Adam(0.02, 0.8, 0.99, 1e-3), optax.adam(0.02, b1=0.8, b2=0.99, eps=1e-3)),
+    "adam, warm-up and cosine decay": (
+        optim.Adam(schedules.WarmUp(schedules.CosineDecay(0.05, 0.004, 30), 10, start=0.001)),
+        optax.adam(exact(optax.warmup_cosine_decay_schedule(0.001, 0.05, 10, 40, end_value=0.004))),
+    ),
+    "adamw, weights": (
+        optim.AdamW(0.02, weight_decay=0.3),
+        optax.adamw(0.02, weight_decay=0.3, mask=W_ONLY),
+    ),
+    "adamw, everything": (optim.AdamW(0.02, weight_decay=0.3, on="*"), optax.adamw(0.02, weight_decay=0.3)),
+    "clip by norm": (
+        optim.chain(optim.ClipByNorm(3.0), optim.Momentum(0.1)),
+        optax.chain(optax.clip_by_global_norm(3.0), optax.sgd(0.1, momentum=0.9)),
+    ),
+    "clip by value": (
+        optim.chain(optim.ClipByValue(0.4), optim.SGD(0.1)),
+        optax.chain(optax.clip(0.4), optax.sgd(0.1)),
+    ),
+}
+
+
+def random_tree(rng, *lead):
+    shapes = {"0_dense": {"W": (3, 2), "b": (2,)}, "1_rnn": {"Wh": (4, 4)}}
+    return jax.tree.map(lambda s: jnp.asarray(rng.normal(size=(*lead, *s))), shapes, is_leaf=lambda s: type(s) is tuple)
+
+
+def run(optimizer, params, noise):
+    """50 steps whose gradients depend on the parameters, so that an early difference grows on."""
+
+    def step(carry, noise):
+        params, state = carry
+        grads = jax.tree.map(lambda p, n: 0.5 * p + n, params, noise)
+        updates, state = optimizer.update(grads, state, params)
+        params = optax.apply_updates(params, updates)
+        return (params, state), params
+
+    return jax.jit(lambda p, n: jax.lax.scan(step, (p, optimizer.init(p)), n)[1])(params, noise)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_fifty_steps_agree_with_optax(name):
+    ours, theirs = PAIRS[name]
+    rng = np.random.default_rng(3)
+    with jax.enable_x64(True):
+        params, noise = random_tree(rng), random_tree(rng, 50)
+        a = run(ours, params, noise)
+        with jax.numpy_dtype_promotion("standard"):  # Optax's own arithmetic needs it
+            b = run(theirs, params, noise)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(a):
+            other = dict(jax.tree_util.tree_leaves_with_path(b))[path]
+            assert leaf.dtype == other.dtype == jnp.float64
+            np.testing.assert_allclose(leaf, other, rtol=1e-11, atol=1e-12, err_msg=str(path))
+
+
+def test_optax_chain_accepts_ours_and_ours_equals_it():
+    """Optax unpacks nothing but `init` and `update`, which our descriptions have."""
+    rng = np.random.default_rng(4)
+    mixed = optax.chain(optax.clip_by_global_norm(1.0), optim.Adam(1e-2))
+    theirs_outside = optax.chain(optim.ClipByNorm(1.0), optim.Adam(1e-2))
+    ours = optim.chain(optim.ClipByNorm(1.0), optim.Adam(1e-2))
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+        params, noise = random_tree(rng), random_tree(rng, 50)
+        expected = run(ours, params, noise)
+        for other in (mixed, theirs_outside):
+            jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-12), run(other, params, noise), expected)
+
+
+def test_optax_chain_of_ours_without_jit():
+    chained = optax.chain(optim.ClipByNorm(1.0), optim.Adam(1e-3))
+    params = {"W": jnp.array([3.0, -4.0])}
+    updates, _ = chained.update({"W": jnp.array([30.0, -0.4])}, chained.init(params), params)
+    np.testing.assert_allclose(optax.apply_updates(params, updates)["W"], [2.999, -3.999], rtol=1e-6)
