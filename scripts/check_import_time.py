@@ -3,13 +3,14 @@
     python scripts/check_import_time.py [--limit 1.3] [--rounds 7]
 
 Each import runs in a process of its own, the two in turn, so that a busy machine slows both. The
-shortest time of each counts. Prints one line of JSON; exits with 1 where the limit is exceeded.
+shortest time of each counts, with bytecode cached as after an installation. Prints one line of JSON; exits with 1 where the limit is exceeded.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 
@@ -19,7 +20,8 @@ TIMED = "import time; start = time.perf_counter(); import {module}; print(time.p
 def seconds(module: str) -> float:
     """Seconds that `import module` takes in a new process, its start not included."""
     command = [sys.executable, "-c", TIMED.format(module=module)]
-    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout)
 
 
 def main() -> int:
