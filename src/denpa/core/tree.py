@@ -17,10 +17,13 @@ __all__ = [
     "count",
     "flatten",
     "global_norm",
+    "listed",
     "map_matching",
     "matches",
     "nbytes",
+    "nested",
     "path_name",
+    "tupled",
     "unflatten",
     "zeros_like",
 ]
@@ -40,6 +43,28 @@ def unflatten(arrays: dict[str, Any], template: Any) -> Any:
     """The tree of `template`'s structure whose leaves are taken from `arrays` by path."""
     leaves, structure = jax.tree_util.tree_flatten_with_path(template)
     return jax.tree_util.tree_unflatten(structure, [arrays[path_name(path)] for path, _ in leaves])
+
+
+def nested(flat: dict[str, Any]) -> dict[str, Any]:
+    """Nested dicts from arrays by path: the inverse of `flatten` for trees of dicts."""
+    result: dict[str, Any] = {}
+    for path, leaf in flat.items():
+        *parents, last = path.split("/")
+        inside = result
+        for name in parents:
+            inside = inside.setdefault(name, {})
+        inside[last] = leaf
+    return result
+
+
+def listed(value: Any) -> Any:
+    """Tuples as lists, inside too, as JSON has them."""
+    return [listed(entry) for entry in value] if isinstance(value, (tuple, list)) else value
+
+
+def tupled(value: Any) -> Any:
+    """Lists as tuples, inside too."""
+    return tuple(tupled(entry) for entry in value) if isinstance(value, (tuple, list)) else value
 
 
 def matches(path: str, pattern: str) -> bool:

@@ -103,8 +103,7 @@ def walk(
     error = loss.value(y, t, sample_weight)
     dx, grads, deltas = net.walk_backward(params, saved, loss.delta(y, t, sample_weight))
     records = {
-        path: Record(*values[path], dy=deltas[path].dy, dx=deltas[path].dx, grads=deltas[path].grads)
-        for path in values
+        path: Record(*values[path], dy=deltas[path].dy, dx=deltas[path].dx, grads=deltas[path].grads) for path in values
     }
     return Trace(error, y, grads, dx, net.next_state(state, saved) if train else state, records)
 

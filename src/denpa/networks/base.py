@@ -113,9 +113,7 @@ def differences(got: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     return problems
 
 
-def walk_forward(
-    layer: Layer, name: str, params: Params, x: Any, ctx: Context
-) -> tuple[Any, Saved, dict[str, Value]]:
+def walk_forward(layer: Layer, name: str, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
     """One layer's step of the walk; a network inside reports its own layers below its name."""
     met: dict[str, Value] = {}
     try:

@@ -119,7 +119,9 @@ class Graph(Network):
             fresh = vertex.layer.init_params(key_for(key, vertex.slot), _gathered(vertex, shapes))
             known = params.setdefault(vertex.slot, fresh)
             if jax.tree.map(jnp.shape, known) != jax.tree.map(jnp.shape, fresh):
-                raise ShapeError(f"Layer {vertex.name!r} shares {vertex.slot!r}'s parameters but has another input shape.")
+                raise ShapeError(
+                    f"Layer {vertex.name!r} shares {vertex.slot!r}'s parameters but has another input shape."
+                )
         return params
 
     def init_state(self, in_shape: Any) -> State:
@@ -200,7 +202,9 @@ def _canonical(inputs: Any, outputs: Any) -> tuple[Any, Any, tuple[Vertex, ...]]
     """Names for symbolic values, and the vertices they need, in the order of writing."""
     for value in (*_many(inputs), *_many(outputs)):
         if not isinstance(value, Node):
-            raise ConfigError(f"Graph wants symbolic values (from dp.Input() and layers called on them), not {value!r}.")
+            raise ConfigError(
+                f"Graph wants symbolic values (from dp.Input() and layers called on them), not {value!r}."
+            )
     needed: dict[int, Node] = {}
     pending = list(_many(outputs))
     while pending:

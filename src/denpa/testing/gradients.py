@@ -40,7 +40,9 @@ class GradientReport:
     def __str__(self) -> str:
         width = max(map(len, self.autodiff), default=5)
         lines = [f"{'array':{width}}  to autodiff  to central differences"]
-        lines += [f"{name:{width}}  {self.autodiff[name]:11.1e}  {self.numerical[name]:22.1e}" for name in self.autodiff]
+        lines += [
+            f"{name:{width}}  {self.autodiff[name]:11.1e}  {self.numerical[name]:22.1e}" for name in self.autodiff
+        ]
         lines.append(f"{len(self.autodiff)} arrays agree; {self.kinks} entries at kinks.")
         return "\n".join(lines)
 
@@ -146,7 +148,17 @@ def _refuse(name: str, off: Any, ours: Any, theirs: Any, tolerance: float, oracl
 
 
 def _sampled(
-    net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, weight: Any, epsilon: float, n: int, seed: int
+    net: Any,
+    loss: Any,
+    variables: Any,
+    x: Any,
+    t: Any,
+    key: Any,
+    train: bool,
+    weight: Any,
+    epsilon: float,
+    n: int,
+    seed: int,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Central slopes and jumps at drawn entries, by the names of `_arrays`; NaN where not looked at."""
     energy, nudged, values = oracle.nudged_energy(net, loss, variables, x, t, key, train, weight)
@@ -157,7 +169,10 @@ def _sampled(
     }
     slopes, jumps = oracle.central_differences(lambda at: energy(at, x), nudged, epsilon, entries)
     seen = tree.unflatten(
-        {path: jnp.full(leaf.size, jnp.nan).at[entries[path]].set(0.0).reshape(leaf.shape) for path, leaf in tree.flatten(nudged).items()},
+        {
+            path: jnp.full(leaf.size, jnp.nan).at[entries[path]].set(0.0).reshape(leaf.shape)
+            for path, leaf in tree.flatten(nudged).items()
+        },
         nudged,
     )
     arrays = []

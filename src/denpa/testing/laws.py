@@ -115,7 +115,9 @@ class _Case:
     def deltas(self, y: Any, number: int) -> Any:
         leaves, structure = jax.tree.flatten(y)
         keys = _keys(jax.random.fold_in(self.dy_key, number), len(leaves))
-        return structure.unflatten([jax.random.normal(k, a.shape).astype(a.dtype) for k, a in zip(keys, leaves, strict=True)])
+        return structure.unflatten(
+            [jax.random.normal(k, a.shape).astype(a.dtype) for k, a in zip(keys, leaves, strict=True)]
+        )
 
     def init_law(self) -> None:
         once, twice = (self.layer.init_params(jax.random.key(7), self.shapes) for _ in range(2))
@@ -183,7 +185,10 @@ class _Case:
 
         epsilon = 1e-5
         slope = (energy(epsilon) - energy(-epsilon)) / (2 * epsilon)
-        expected, size = _dot((grads, dx), towards), _dot(jax.tree.map(jnp.abs, (grads, dx)), jax.tree.map(jnp.abs, towards))
+        expected, size = (
+            _dot((grads, dx), towards),
+            _dot(jax.tree.map(jnp.abs, (grads, dx)), jax.tree.map(jnp.abs, towards)),
+        )
         off = float(jnp.abs(slope - expected) / jnp.maximum(size, 1e-8))
         _insist(off < 1e-6, "central differences", f"{self.layer!r} is off by {off:.1e} along a random direction")
 
@@ -197,7 +202,9 @@ class _Case:
     def state_law(self) -> None:
         _, saved = self.forward(True)
         after = self.layer.next_state(self.state, saved)
-        same = jax.tree.map(lambda a: (a.shape, a.dtype), after) == jax.tree.map(lambda a: (a.shape, a.dtype), self.state)
+        same = jax.tree.map(lambda a: (a.shape, a.dtype), after) == jax.tree.map(
+            lambda a: (a.shape, a.dtype), self.state
+        )
         _insist(same, "next_state", f"{self.layer!r} changes the structure of its state")
 
 
@@ -209,7 +216,9 @@ def _shaken(params: Any, key: jax.Array) -> Any:
     """Asymmetric random parameters around the initial ones: zeros and ones would hide mistakes."""
     leaves, structure = jax.tree.flatten(params)
     keys = _keys(key, len(leaves))
-    return structure.unflatten([a + 0.3 * jax.random.normal(k, a.shape, a.dtype) for k, a in zip(keys, leaves, strict=True)])
+    return structure.unflatten(
+        [a + 0.3 * jax.random.normal(k, a.shape, a.dtype) for k, a in zip(keys, leaves, strict=True)]
+    )
 
 
 def _dot(a: Any, b: Any) -> jax.Array:
@@ -228,7 +237,9 @@ def _agree(ours: Any, theirs: Any, tolerance: float, law: str, complaint: str) -
         off = np.abs(value - theirs_flat[path]) / scale
         if not np.all(off <= tolerance):
             index = tuple(int(i) for i in np.unravel_index(np.nanargmax(off), off.shape)) if off.size else ()
-            raise LawError(f"{law}: array {path!r} {complaint}, by up to {np.nanmax(off):.1e} of the largest, at {index}.")
+            raise LawError(
+                f"{law}: array {path!r} {complaint}, by up to {np.nanmax(off):.1e} of the largest, at {index}."
+            )
 
 
 def _insist(holds: bool, law: str, complaint: str) -> None:

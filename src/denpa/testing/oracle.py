@@ -91,7 +91,9 @@ def in_float64(arrays: Any) -> Any:
     def raised(leaf: Any) -> Any:
         if jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key):
             return leaf
-        return jnp.asarray(leaf, jnp.float64) if jnp.issubdtype(np.asarray(leaf).dtype, np.floating) else jnp.asarray(leaf)
+        return (
+            jnp.asarray(leaf, jnp.float64) if jnp.issubdtype(np.asarray(leaf).dtype, np.floating) else jnp.asarray(leaf)
+        )
 
     return jax.tree.map(raised, arrays)
 

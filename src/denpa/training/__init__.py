@@ -1,0 +1,10 @@
+"""Floor 5: compiled training, models and their files, callbacks."""
+
+from denpa.training.callbacks import Callback, Session
+from denpa.training.checkpoint import Checkpoint
+from denpa.training.early_stopping import EarlyStopping
+from denpa.training.history import History
+from denpa.training.model import Model
+from denpa.training.model_file import load
+
+__all__ = ["Callback", "Checkpoint", "EarlyStopping", "History", "Model", "Session", "load"]

@@ -1,0 +1,175 @@
+"""Early stopping: leave off when the validation error rises, and keep the parameters from before."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from denpa.core import tree
+from denpa.core.errors import ConfigError, nearest
+from denpa.training.callbacks import Callback, Session
+from denpa.training.history import History
+
+__all__ = ["EarlyStopping"]
+
+
+@dataclass(frozen=True)
+class EarlyStopping(Callback):
+    """Algorithm A: measure the validation error every `period` updates; after `patience` measurements in a
+    row without improvement, stop and return to the parameters of the best measurement.
+
+    Algorithm B (`retrain="from_scratch"`): A withholds the validation data from training. So remember only
+    the number T of updates until the best measurement, start anew, and train on ALL data for T updates.
+
+    `retrain="continue"`: keep the best parameters and go on with all data until the error on the validation
+    data falls below the training error at the best measurement, but for T more updates at most.
+
+    Only validation data may be watched; test data are for the end (Goodfellow, Bengio & Courville 2016,
+    section 7.8, algorithms 7.1 to 7.3).
+
+    Args:
+        patience: measurements in a row without improvement until training stops.
+        period: updates between measurements; None for once an epoch.
+        monitor: the column of the history that is watched.
+        min_delta: what counts as an improvement must be better by more than this.
+        compare: "best" (with the best so far) or "previous" (with the measurement before, so that
+            `patience` counts consecutive rises).
+        mode: "min" or "max"; None finds it by the name (loss and errors fall, other metrics rise).
+        restore_best: return to the parameters of the best measurement, also when training was not stopped.
+        retrain: None, "from_scratch" or "continue".
+
+    Raises:
+        ConfigError: an option out of range; during training, a monitored column that does not exist.
+    """
+
+    patience: int = 5
+    period: int | None = None
+    monitor: str = "validation_loss"
+    min_delta: float = 0.0
+    compare: str = "best"
+    mode: str | None = None
+    restore_best: bool = True
+    retrain: str | None = None
+
+    def validate(self) -> None:
+        if self.patience < 1 or (self.period is not None and self.period < 1) or self.min_delta < 0:
+            raise ConfigError("EarlyStopping wants patience >= 1, period >= 1 (or None) and min_delta >= 0.")
+        if self.compare not in ("best", "previous"):
+            raise ConfigError(f'EarlyStopping.compare must be "best" or "previous", not {self.compare!r}.')
+        if self.mode not in (None, "min", "max"):
+            raise ConfigError(f'EarlyStopping.mode must be "min", "max" or None, not {self.mode!r}.')
+        if self.retrain not in (None, "from_scratch", "continue"):
+            raise ConfigError(
+                f'EarlyStopping.retrain must be None, "from_scratch" or "continue", not {self.retrain!r}.'
+            )
+
+    def begin(self, training: Any) -> Session:
+        if training.validation is None and self.monitor.startswith("validation_"):
+            raise ConfigError("EarlyStopping needs validation data: fit(..., validation=0.1) holds a tenth back.")
+        return EarlyStoppingSession(training, self)
+
+
+class EarlyStoppingSession(Session):
+    """Counts measurements without improvement and keeps the best variables."""
+
+    def __init__(self, training: Any, rule: EarlyStopping) -> None:
+        super().__init__(training)
+        self.rule, self.period = rule, rule.period
+        self.values: dict[str, Any] = {"best": None, "previous": None, "waited": 0, "step": 0, "epoch": 0}
+        self.kept: Any = None
+
+    def on_epoch_end(self) -> None:
+        if self.rule.period is None:
+            self._measure(self.training.row)
+
+    def on_period(self) -> None:
+        self._measure(self.training.row | self.training.measure_validation())
+
+    def _measure(self, row: dict[str, Any]) -> None:
+        name = self.rule.monitor
+        if name not in row:
+            raise ConfigError(f"EarlyStopping watches {name!r}: {nearest(name, row, plural='columns')}")
+        value, seen = self._sign() * row[name], self.values
+        improved = seen["best"] is None or value < seen["best"] - self.rule.min_delta
+        against = seen["best"] if self.rule.compare == "best" else seen["previous"]
+        waits = against is not None and not value < against - self.rule.min_delta
+        seen["waited"] = seen["waited"] + 1 if waits else 0
+        seen["previous"] = value
+        if improved:
+            at = self.training
+            seen |= {"best": value, "step": at.step, "epoch": at.at.epoch, "train_loss": row.get("loss", math.inf)}
+            self.kept = at.model.variables if self.rule.restore_best else None
+        if seen["waited"] >= self.rule.patience:
+            self.training.stop(f"{name} has not improved for {self.rule.patience} measurements")
+
+    def _sign(self) -> float:
+        mode, name = self.rule.mode, self.rule.monitor.removeprefix("validation_")
+        if mode is None:
+            rising = {m.name for m in self.training.programs.recipe.metrics if m.higher_is_better}
+            mode = "max" if name in rising else "min"
+        return -1.0 if mode == "max" else 1.0
+
+    def on_end(self) -> None:
+        if self.kept is not None:
+            self.training.model.variables = self.kept
+        if self.values["best"] is not None:
+            self.training.history.best_epoch = self.values["epoch"]
+            self.training.best = dict(self.values)
+
+    def memory(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        return dict(self.values), {} if self.kept is None else {"kept": self.kept}
+
+    def remember(self, values: dict[str, Any], arrays: dict[str, Any]) -> None:
+        self.values = values
+        if arrays:
+            template = {"kept": self.training.model.variables}
+            self.kept = jax.tree.map(jax.numpy.asarray, tree.unflatten(arrays, template))["kept"]
+
+
+@dataclass(frozen=True)
+class Below(Callback):
+    """Stop as soon as the loss on the validation data is below a level."""
+
+    level: float
+
+    def begin(self, training: Any) -> Session:
+        session = Session(training)
+
+        def look() -> None:
+            if training.row["validation_loss"] < self.level:
+                training.stop(f"the error on the validation data fell below {self.level:.4g}")
+
+        session.on_epoch_end = look  # type: ignore[method-assign]
+        return session
+
+
+def retrain(rule: EarlyStopping, training: Any, train: Any, held_out: Any, interrupted: Any) -> None:
+    """Train on training and validation data together, as `rule.retrain` says; see `EarlyStopping`."""
+    model, best, plan = training.model, training.best, training.plan
+    history, first_step = model.history, training.first_step
+    if rule.retrain == "from_scratch":
+        model.build(model.in_shape)
+    together = jax.tree.map(lambda a, b: np.concatenate([a, b]), _weighted(train), _weighted(held_out))
+    plan = replace(plan, examples=plan.examples + len(jax.tree.leaves(held_out[0])[0]))
+    steps = best["step"] - first_step
+    watchers: tuple[Callback, ...] = ()
+    if rule.retrain == "continue":
+        watchers = (Below(best["train_loss"]),)
+    epochs = model.epochs + -(-steps // plan.steps)
+    validation = training.validation if watchers else None
+    again = type(training)(
+        model, training.programs, together, plan, epochs, validation=validation, callbacks=watchers, most_steps=steps
+    )
+    again.history = model.history = History()
+    again.go(interrupted)
+    history.retraining, model.history = model.history, history
+
+
+def _weighted(data: Any) -> Any:
+    """Data with weights of 1 where none were given, so that both parts look alike."""
+    x, t, weight = data
+    return x, t, np.ones(len(t), np.float32) if weight is None else weight

@@ -1,0 +1,77 @@
+"""Pictures of a training: learning curves and the confusion matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from denpa.core.errors import ConfigError, nearest
+from denpa.training.history import is_number
+from denpa.training.storage import write_figure
+
+__all__ = ["confusion_matrix", "learning_curves"]
+
+# Okabe & Ito (2008): told apart by colour-blind readers, and different in grey.
+_TRAINING, _VALIDATION, _MARK = "#0072B2", "#D55E00", "#555555"
+
+
+def learning_curves(history: Any, path: Any = None, columns: list[str] | None = None) -> Any:
+    """A panel for each quantity over the epochs; training solid, validation dashed, the best epoch marked."""
+    from matplotlib.figure import Figure
+
+    first = history.epochs[-1]
+    quantities = [n for n, v in first.items() if is_number(v) and n not in ("epoch", "step")]
+    names = list(dict.fromkeys(name.removeprefix("validation_") for name in quantities))
+    for name in columns or ():
+        if name not in names:
+            raise ConfigError(f"No quantity {name!r} to plot: {nearest(name, names, plural='quantities')}")
+    names = columns or names
+    figure = Figure(figsize=(4.5 * len(names), 3.4), layout="constrained")
+    epochs = [row["epoch"] for row in history.epochs]
+    marker = "o" if len(epochs) < 30 else None
+    for index, name in enumerate(names):
+        axes = figure.add_subplot(1, len(names), index + 1)
+        for column, label, colour, line in (
+            (name, "training", _TRAINING, "-"),
+            (f"validation_{name}", "validation", _VALIDATION, "--"),
+        ):
+            if column in first:
+                values = [row.get(column, np.nan) for row in history.epochs]
+                axes.plot(epochs, values, line, color=colour, label=label, marker=marker, markersize=3)
+        if history.best_epoch:
+            axes.axvline(history.best_epoch, color=_MARK, linewidth=0.8, linestyle=":", label="kept")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(name.replace("_", " "))
+        axes.grid(alpha=0.25)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend(frameon=False)
+    if path is not None:
+        write_figure(path, figure)
+    return figure
+
+
+def confusion_matrix(counts: Any, path: Any = None, class_names: Any = None) -> Any:
+    """Counts of (true class, predicted class) as a table in shades; rows are the true classes."""
+    from matplotlib.figure import Figure
+
+    counts = np.asarray(counts)
+    classes = len(counts)
+    names = [str(name) for name in (class_names or range(classes))]
+    size = max(3.4, 0.42 * classes + 1.6)
+    figure = Figure(figsize=(size, size), layout="constrained")
+    axes = figure.add_subplot()
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    if classes <= 30:
+        for row, column in np.ndindex(classes, classes):
+            if counts[row, column]:
+                colour = "white" if share[row, column] > 0.5 else "black"
+                axes.text(column, row, f"{counts[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(classes), names, rotation=0 if max(map(len, names)) < 4 else 60)
+    axes.set_yticks(range(classes), names)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    if path is not None:
+        write_figure(path, figure)
+    return figure

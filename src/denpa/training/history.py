@@ -1,0 +1,107 @@
+"""What happened during training, epoch by epoch, and its picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from denpa.core.errors import ConfigError, nearest
+
+__all__ = ["History"]
+
+
+class History:
+    """Rows of numbers, one for each epoch; with `fit(record_steps=True)` also one for each step.
+
+    `loss` is the whole objective, data loss plus penalty; the penalty is listed apart as well.
+    Columns that belong to the validation data begin with `validation_`.
+
+    Attributes:
+        epochs: rows with `epoch` (1 for the first), `step` (updates made by its end) and the numbers.
+        steps: rows with `step`, `loss`, and `penalty` and metrics where there are any.
+        seconds: how long each epoch took.
+        stopped: why training ended early, or "".
+        best_epoch: the epoch whose parameters were kept by `EarlyStopping`, or None.
+        retraining: the history of the training on all data that `EarlyStopping(retrain=...)` added, or None.
+    """
+
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, Any]] = []
+        self.steps: list[dict[str, Any]] = []
+        self.seconds: list[float] = []
+        self.stopped = ""
+        self.best_epoch: int | None = None
+        self.retraining: History | None = None
+
+    def __getitem__(self, column: str) -> list[Any]:
+        """A column over the epochs: `history["validation_loss"]`."""
+        if column not in self.columns:
+            raise KeyError(f"No column {column!r}: {nearest(column, self.columns, plural='columns')}")
+        return [row.get(column, float("nan")) for row in self.epochs]
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all columns, in the order of their first appearance."""
+        return list(dict.fromkeys(name for row in self.epochs for name in row))
+
+    def __repr__(self) -> str:
+        if not self.epochs:
+            return "History(no epoch yet)"
+        last = ", ".join(f"{name}={value:.4g}" for name, value in self.epochs[-1].items() if is_number(value))
+        return f"History({len(self)} epochs; last: {last})"
+
+    def csv(self) -> str:
+        """The epochs as comma-separated values; numbers in full, arrays (such as a confusion matrix) left out."""
+        columns = [name for name in self.columns if any(is_number(row.get(name)) for row in self.epochs)]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n", restval="")
+        writer.writeheader()
+        writer.writerows(self.epochs)
+        return text.getvalue()
+
+    def plot(self, path: Any = None, columns: list[str] | None = None) -> Any:
+        """Learning curves: one panel for each quantity, training and validation together.
+
+        Args:
+            path: where to write the picture (PNG, SVG or PDF by its ending); nowhere when None.
+            columns: which quantities; all when None.
+
+        Returns:
+            The matplotlib figure.
+
+        Raises:
+            ConfigError: there is nothing to plot, or an unknown column.
+        """
+        from denpa.training.figures import learning_curves
+
+        if not self.epochs:
+            raise ConfigError("There is nothing to plot yet: fit the model first.")
+        return learning_curves(self, path, columns)
+
+    def to_config(self) -> dict[str, Any]:
+        """The history as plain lists and numbers, for a checkpoint."""
+        epochs = [{k: v for k, v in row.items() if is_number(v)} for row in self.epochs]
+        return {
+            "epochs": epochs,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "stopped": self.stopped,
+            "best_epoch": self.best_epoch,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> History:
+        """The history that `to_config` wrote."""
+        history = cls()
+        for name, value in config.items():
+            setattr(history, name, value)
+        return history
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of a row is a plain number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

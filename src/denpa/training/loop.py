@@ -1,0 +1,233 @@
+"""The training loop: chunks of compiled steps, and what happens between them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from denpa.training.batches import BatchPlan
+from denpa.training.divergence import raise_divergence
+from denpa.training.history import History, is_number
+from denpa.training.inputs import Batch
+from denpa.training.program import Programs, Run
+
+__all__ = ["Position", "Training"]
+
+# A chunk lasts about this long, so that progress, Ctrl-C and a diverging run are seen soon.
+_CHUNK_SECONDS = 0.2
+_FIRST_CHUNK = 16
+_MOST_STEPS = 4096
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run stands: epochs finished, batches done in the current one, and these batches' logs."""
+
+    epoch: int = 0
+    batch: int = 0
+    logs: tuple[Any, ...] = field(default=(), repr=False)
+
+
+class Training:
+    """One call of `fit` on its way; callbacks read it and may call `stop`.
+
+    Attributes:
+        model: the model in training; its variables are current whenever a callback runs.
+        history: what has happened so far, over all calls of `fit`.
+        plan: the order of the examples.
+        epochs: train until so many epochs are finished in all.
+        at: the position.
+        row: the latest row of the history.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        programs: Programs,
+        data: tuple[Any, Any, Any],
+        plan: BatchPlan,
+        epochs: int,
+        *,
+        validation: list[Batch] | None = None,
+        callbacks: tuple[Any, ...] = (),
+        record_steps: bool = False,
+        most_steps: int | None = None,
+    ) -> None:
+        self.model, self.programs, self.plan, self.epochs = model, programs, plan, epochs
+        self.last_step = math.inf if most_steps is None else model.steps + most_steps
+        self.first_step = model.steps
+        self.best: dict[str, Any] = {}
+        self.data = jax.tree.map(jnp.asarray, data)
+        self.validation, self.record_steps = validation, record_steps
+        self.history: History = model.history
+        self.at = Position(epoch=model.epochs)
+        self.started = time.perf_counter()
+        self.pace = _FIRST_CHUNK
+        self.stopped = ""
+        self.row: dict[str, Any] = {}
+        self.sessions = [callback.begin(self) for callback in callbacks]
+        self.periods = [session.period for session in self.sessions if session.period]
+        self.watched = validation is not None or any(session.watches_epochs for session in self.sessions)
+        self.capacity = self._capacity()
+
+    @property
+    def run(self) -> Run:
+        """The numbers of the run."""
+        return self.model.run
+
+    @property
+    def step(self) -> int:
+        """Updates made so far."""
+        return self.model.steps
+
+    def stop(self, reason: str) -> None:
+        """End training after the current epoch's bookkeeping."""
+        self.stopped = reason
+
+    def go(self, interrupted: Callable[[], bool] = lambda: False) -> History:
+        """Train to the end; on an error, or when `interrupted` says so, the model keeps its last good state."""
+        try:
+            while self.at.epoch < self.epochs and self.step < self.last_step and not self.stopped:
+                self._chunk()
+                if interrupted():
+                    raise KeyboardInterrupt
+        except BaseException as error:
+            for session in self.sessions:
+                session.on_failure(error)
+            raise
+        self.history.stopped = self.stopped
+        for session in self.sessions:
+            session.on_end()
+        return self.history
+
+    def measure_validation(self) -> dict[str, Any]:
+        """Loss and metrics on the validation data now, with `validation_` in front of their names."""
+        return {f"validation_{name}": value for name, value in self.model.measure(self.validation).items()}
+
+    def _capacity(self) -> int:
+        """Steps that one call of the program has room for. Epochs run together only when nobody watches their ends."""
+        plan = self.plan
+        steps = plan.full if self.watched or plan.rest else plan.full * max(self.epochs - self.at.epoch, 1)
+        room = min(max(steps, 1), _MOST_STEPS)
+        return room if room <= plan.full else 1 << (room - 1).bit_length()
+
+    def _chunk(self) -> None:
+        order, count = self._next_batches()
+        before, start = self.run, time.perf_counter()
+        run, logs, finite = self.programs.train(before, self.model.statistics, self.data, order, np.int32(count))
+        logs = jax.tree.map(lambda a: np.asarray(a)[:count], logs)
+        if not bool(finite) or not np.isfinite(logs["loss"]).all():
+            raise_divergence(self, before, order, logs)
+        self._adapt(time.perf_counter() - start, count)
+        self.model.advance(run, count)
+        self.account(logs, count)
+
+    def _next_batches(self) -> tuple[np.ndarray, int]:
+        """The rows of the coming batches, padded to the capacity, and how many batches they are."""
+        plan, at = self.plan, self.at
+        if at.batch == plan.full:
+            return plan.last(at.epoch), 1
+        count = int(min(self.pace, self.capacity, self.last_step - self.step))
+        for period in self.periods:
+            count = min(count, period - self.step % period)
+        left = plan.full - at.batch
+        if self.watched or plan.rest:
+            count = min(count, left)
+        else:
+            count = min(count, left + plan.full * (self.epochs - at.epoch - 1))
+        rows, epoch, batch = [], at.epoch, at.batch
+        while sum(map(len, rows)) < count:
+            rows.append(plan.batches(epoch)[batch:])
+            epoch, batch = epoch + 1, 0
+        chosen = np.concatenate(rows)[:count]
+        order = np.zeros((self.capacity, plan.batch_size), np.int32)
+        order[:count] = chosen
+        return order, count
+
+    def _adapt(self, seconds: float, count: int) -> None:
+        if count < self.pace:
+            return
+        if seconds < _CHUNK_SECONDS / 2:
+            self.pace = min(2 * self.pace, _MOST_STEPS)
+        elif seconds > 2 * _CHUNK_SECONDS:
+            self.pace = max(self.pace // 2, 1)
+
+    def account(self, logs: Any, count: int) -> None:
+        """Put the logs of `count` steps to their epochs; finish the epochs that are complete."""
+        done = 0
+        if self.record_steps:
+            self._record_steps(logs, count)
+        while done < count:
+            take = min(count - done, self.plan.steps - self.at.batch)
+            part = jax.tree.map(lambda a, i=done, n=take: a[i : i + n], logs)
+            self.at = replace(self.at, batch=self.at.batch + take, logs=(*self.at.logs, part))
+            done += take
+            if self.at.batch == self.plan.steps:
+                self._finish_epoch()
+        for session in self.sessions:
+            if session.period and self.step % session.period == 0:
+                session.on_period()
+        for session in self.sessions:
+            session.on_progress()
+
+    def _record_steps(self, logs: Any, count: int) -> None:
+        first = self.step - count + 1
+        for index in range(count):
+            sums = jax.tree.map(lambda a, i=index: a[i : i + 1], logs)
+            self.history.steps.append({"step": first + index, **self.summarize(sums)})
+
+    def _finish_epoch(self) -> None:
+        logs = jax.tree.map(lambda *parts: np.concatenate(parts), *self.at.logs)
+        self.at = Position(epoch=self.at.epoch + 1)
+        self.model.epochs = self.at.epoch
+        self.row = {"epoch": self.at.epoch, "step": self._steps_at_end(), **self.summarize(logs)}
+        if self.validation is not None:
+            self.row |= self.measure_validation()
+        now = time.perf_counter()
+        self.history.epochs.append(self.row)
+        self.history.seconds.append(now - self.started)
+        self.started = now
+        for session in self.sessions:
+            session.on_epoch_end()
+
+    def _steps_at_end(self) -> int:
+        """Updates made by the end of the epoch just finished; `step` is ahead when epochs run together."""
+        last = self.history.epochs[-1]["step"] if self.history.epochs else 0
+        return self.step if self.watched else last + self.plan.steps
+
+    def summarize(self, logs: Any) -> dict[str, Any]:
+        """Loss, penalty and metrics from the stacked sums of steps: weighted by the size of each batch."""
+        return summarize(self.programs.recipe, logs)
+
+
+def summarize(recipe: Any, logs: Any) -> dict[str, Any]:
+    """Numbers from sums: the objective (data loss plus penalty), the penalty, and every metric.
+
+    Args:
+        recipe: names the loss, the penalty and the metrics.
+        logs: sums of shape (steps, ...), of one step or many.
+    """
+    total, weight = (np.sum(np.asarray(logs[name]), dtype=np.float64) for name in ("loss", "weight"))
+    loss = float(total if recipe.loss.reduction == "sum" else total / weight if weight else 0.0)
+    row: dict[str, Any] = {"loss": loss}
+    if "penalty" in logs:
+        row["penalty"] = float(np.mean(np.asarray(logs["penalty"]), dtype=np.float64))
+        row["loss"] += row["penalty"]
+    for metric in recipe.metrics:
+        sums = {k: np.sum(np.asarray(v), axis=0, dtype=np.float64) for k, v in logs["metrics"][metric.name].items()}
+        value = metric.compute(sums)
+        row[metric.name] = float(value) if np.ndim(value) == 0 else value
+    return row
+
+
+def shown(row: dict[str, Any]) -> str:
+    """A row of the history on one line, without counters and arrays."""
+    numbers = {k: v for k, v in row.items() if is_number(v) and k not in ("epoch", "step")}
+    return "  ".join(f"{name} {value:.4f}" for name, value in numbers.items())

@@ -1,0 +1,388 @@
+"""The model: a network together with its numbers, its loss and its optimiser."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from denpa.core import tree
+from denpa.core.description import to_config
+from denpa.core.errors import ConfigError
+from denpa.core.layer import Variables
+from denpa.data.checks import check_batch_size
+from denpa.networks import Network, Sequential, Summary
+from denpa.networks.base import shape_of_inputs
+from denpa.optim import Adam
+from denpa.training import checkpoint
+from denpa.training.batches import BatchPlan
+from denpa.training.callbacks import as_callbacks
+from denpa.training.compile_cache import use_compile_cache
+from denpa.training.early_stopping import EarlyStopping, retrain
+from denpa.training.history import History
+from denpa.training.inputs import (
+    Batch,
+    checked_examples,
+    checked_targets,
+    checked_weight,
+    padded_batches,
+    shape_of_example,
+    unpacked,
+)
+from denpa.training.interrupts import interrupts_wait
+from denpa.training.loop import Training, summarize
+from denpa.training.model_file import save_model
+from denpa.training.program import Programs, Recipe, Run, programs_for
+from denpa.training.progress import Progress
+
+__all__ = ["Model"]
+
+_MEASURED_AT_ONCE = 1024
+
+
+class Model:
+    """A network that can be trained, measured, used and saved.
+
+        model = dp.Model(net, loss=dp.SoftmaxCrossEntropy(), optimizer=dp.Adam(1e-3), metrics=[dp.Accuracy()])
+        history = model.fit((x, t), validation=0.1, epochs=10)
+
+    The objective that training makes small is the mean loss over the batch plus the penalty.
+
+    Args:
+        net: a network, or a list of layers.
+        loss: the loss; what it expects of the output (values, logits, probabilities) decides `predict_classes`.
+        optimizer: one of denpa's, or any optimiser of Optax. Adam(1e-3) by default.
+        metrics: reported beside the loss.
+        penalty: `L1`, `L2` or `ElasticNet` on the weights.
+        normalizer: such as `Standardize()`: fitted on the training data of the first `fit`, applied to all
+            raw input from then on, and saved with the model.
+        seed: decides initial parameters, order of examples, dropout: same seed, same machine, same bits.
+        in_shape: the shape of ONE example; taken from the data of the first `fit` when None.
+        compute_dtype: "bfloat16" to compute in that precision with float32 parameters (GPU, TPU).
+        class_names: names of the classes, for reports; a data set brings its own.
+
+    Attributes:
+        history: what happened in all calls of `fit`.
+        epochs, steps: how many were trained so far.
+        statistics: the normaliser's arrays.
+
+    Raises:
+        ConfigError: an argument that is not of the kind wanted.
+    """
+
+    def __init__(
+        self,
+        net: Any,
+        loss: Any,
+        optimizer: Any = None,
+        metrics: Any = (),
+        penalty: Any = None,
+        *,
+        normalizer: Any = None,
+        seed: int = 0,
+        in_shape: Any = None,
+        compute_dtype: str | None = None,
+        class_names: Any = None,
+    ) -> None:
+        self.net = net if isinstance(net, Network) else Sequential(tuple(net))
+        self.loss, self.penalty, self.normalizer = loss, penalty, normalizer
+        self.optimizer = Adam(1e-3) if optimizer is None else optimizer
+        self.metrics = tuple(metric.suited_to(loss) for metric in metrics)
+        self.seed, self.compute_dtype = seed, compute_dtype
+        self.class_names = None if class_names is None else tuple(class_names)
+        self.feature_names: tuple[str, ...] | None = None
+        self.history = History()
+        self.epochs = self.steps = 0
+        self.statistics: dict[str, Any] | None = None
+        self.in_shape: Any = None
+        self.run: Any = None
+        _check(self)
+        if in_shape is not None:
+            self.build(in_shape)
+
+    def __repr__(self) -> str:
+        return f"Model({self.net!r}, loss={self.loss!r}, optimizer={self.optimizer!r}, steps={self.steps})"
+
+    @property
+    def variables(self) -> Variables:
+        """Parameters and state; assign to replace them.
+
+        Raises:
+            ConfigError: the model has none yet.
+        """
+        self._need_run()
+        return Variables(self.run.params, self.run.state)
+
+    @variables.setter
+    def variables(self, variables: Variables) -> None:
+        self._need_run()
+        params, state = variables
+        self.net.check(Variables(params, state), self._net_shape())
+        self.run = dataclasses.replace(self.run, params=params, state=state)
+
+    def build(self, in_shape: Any) -> None:
+        """Make fresh variables for raw examples of this shape; what was learned before is forgotten."""
+        self.in_shape = shape_of_inputs(in_shape)
+        key = jax.random.key(self.seed)
+        shape = self._net_shape()
+        params, state = jax.jit(lambda k: tuple(self.net.init(k, shape)))(key)
+        zero = jnp.zeros((), jnp.int32)
+        self.run = Run(params, state, self.optimizer.init(params), jax.random.fold_in(key, 0), zero)
+        self.history, self.epochs, self.steps = History(), 0, 0
+
+    def fit(
+        self,
+        data: Any,
+        *,
+        validation: Any = None,
+        epochs: int = 10,
+        batch_size: int | str | None = None,
+        shuffle: bool = True,
+        replacement: bool = False,
+        callbacks: Any = (),
+        verbose: Any = "auto",
+        record_steps: bool = False,
+        resume: Any = None,
+    ) -> History:
+        """Train; can be called again to go on.
+
+        Args:
+            data: (x, t), (x, t, sample_weight) or a `Dataset`; x raw, as `predict` will get it.
+            validation: data held apart, or the fraction of `data` to hold back (stratified by class).
+            epochs: passes over the data.
+            batch_size: examples in a mini-batch; "full" for batch learning, 1 for online learning, None
+                for 32 or all examples if they are fewer. A smaller last batch is weighted by its size.
+            shuffle: a new order of the examples in each epoch.
+            replacement: draw each batch independently, with replacement.
+            callbacks: `EarlyStopping`, `Checkpoint`, or functions called with the training after each epoch.
+            verbose: True or "auto" (a bar on a terminal or in a notebook, lines in a pipe), "bar", "lines", False.
+            record_steps: keep the numbers of every step in `history.steps` as well.
+            resume: a run folder with a checkpoint of this very fit; go on from there to the same end.
+
+        Returns:
+            The history, over all calls of `fit`.
+
+        Raises:
+            DataError, ShapeError, ConfigError: the data or options do not fit; nothing was changed.
+            DivergenceError: a number was not finite; the model keeps its last good state.
+            StorageError: a checkpoint could not be written.
+        """
+        if not isinstance(epochs, int) or epochs < 1:
+            raise ConfigError(f"epochs must be a positive integer, not {epochs!r}.")
+        use_compile_cache()
+        train, held_out = self._prepared(data, validation)
+        examples = len(jax.tree.leaves(train[0])[0])
+        plan = BatchPlan(examples, _batch_size(batch_size, examples), self.seed, shuffle, replacement)
+        rules = as_callbacks(callbacks)
+        watchers = (*rules, Progress(_verbosity(verbose)))
+        start = 0 if resume is not None else self.epochs
+        batches = None if held_out is None else padded_batches(*held_out, _MEASURED_AT_ONCE)
+        options = {"validation": batches, "callbacks": watchers, "record_steps": record_steps}
+        training = Training(self, self.programs, train, plan, start + epochs, **options)
+        if resume is not None:
+            checkpoint.restore(training, resume)
+        with interrupts_wait() as interrupted:
+            history = training.go(interrupted)
+            for rule in rules:
+                if isinstance(rule, EarlyStopping) and rule.retrain is not None and held_out is not None:
+                    retrain(rule, training, train, held_out, interrupted)
+        return history
+
+    def evaluate(self, data: Any) -> dict[str, Any]:
+        """Loss and metrics over all of `data`, in inference mode: {"loss": ..., "accuracy": ...}."""
+        x, t, weight = self._checked(*unpacked(data), "the data to evaluate", train=False)
+        use_compile_cache()
+        return self.measure(padded_batches(x, t, weight, _MEASURED_AT_ONCE))
+
+    def measure(self, batches: list[Batch]) -> dict[str, Any]:
+        """Loss and metrics over batches on the device."""
+        programs, (params, state) = self.programs, self.variables
+        logs = [programs.measure(params, state, self.statistics, *batch) for batch in batches]
+        stacked = jax.tree.map(lambda *parts: np.stack([np.asarray(part) for part in parts]), *logs)
+        if self.penalty is not None:
+            stacked["penalty"] = np.asarray(self.penalty.value(params))[None]
+        return summarize(programs.recipe, stacked)
+
+    def predict(self, x: Any) -> np.ndarray:
+        """The network's output for raw input x (batch, ...), in inference mode."""
+        self._need_run()
+        x = checked_examples(x, self.in_shape, self.feature_names, "the input")
+        use_compile_cache()
+        examples = len(jax.tree.leaves(x)[0])
+        # A power of two, so that inputs of many sizes need few programs.
+        size = min(_MEASURED_AT_ONCE, 1 << (examples - 1).bit_length())
+        params, state = self.variables
+        padded = jax.tree.map(lambda a: _filled(a, math.ceil(examples / size) * size), x)
+        outputs = [
+            self.programs.predict(params, state, self.statistics, jax.tree.map(lambda a, s=s: a[s : s + size], padded))
+            for s in range(0, examples, size)
+        ]
+        return jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts])[:examples], *outputs)
+
+    def predict_classes(self, x: Any) -> np.ndarray:
+        """The class index that each output speaks for, (batch,) int32; `class_names` gives their names."""
+        return np.asarray(self.loss.decide(self.predict(x)))
+
+    def predict_probabilities(self, x: Any) -> np.ndarray:
+        """The output as probabilities of the classes."""
+        return np.asarray(self.loss.probabilities(self.predict(x)))
+
+    def summary(self) -> Summary:
+        """A table of the layers; prints by `print(model.summary())`."""
+        return self.net.summary(None if self.in_shape is None else self._net_shape())
+
+    def save(self, path: Any) -> None:
+        """Write description and numbers to one safetensors file, from which `denpa.load` makes the model again.
+
+        Raises:
+            ConfigError: there is nothing to save yet.
+            StorageError: the file cannot be written; what was there before is untouched.
+        """
+        self._need_run()
+        save_model(self, path)
+
+    @property
+    def programs(self) -> Programs:
+        """The compiled programs; made anew only when a description changed."""
+        parts = (self.net, self.loss, self.optimizer, self.metrics, self.penalty, self.normalizer)
+        return programs_for(Recipe(*parts, self.compute_dtype))
+
+    def advance(self, run: Run, count: int) -> None:
+        """Take over the numbers after `count` more steps."""
+        self.run = run
+        self.steps += count
+
+    def description(self) -> dict[str, Any]:
+        """All that describes the model, as plain values for JSON."""
+        parts = {
+            "network": self.net,
+            "loss": self.loss,
+            "optimizer": self.optimizer,
+            "metrics": self.metrics,
+            "penalty": self.penalty,
+            "normalizer": self.normalizer,
+        }
+        return {
+            **{name: _described(part) for name, part in parts.items()},
+            "seed": self.seed,
+            "in_shape": tree.listed(self.in_shape),
+            "compute_dtype": self.compute_dtype,
+            "class_names": tree.listed(self.class_names),
+            "feature_names": tree.listed(self.feature_names),
+            "steps": self.steps,
+            "epochs": self.epochs,
+        }
+
+    def _need_run(self) -> None:
+        if self.run is None:
+            raise ConfigError(
+                "This model has no parameters yet: fit it, or call build((784,)) with the shape of ONE example."
+            )
+
+    def _net_shape(self) -> Any:
+        """The shape of one example as the network sees it, after normalisation."""
+        if self.normalizer is None or self.statistics is None:
+            return self.in_shape
+        blank = jax.ShapeDtypeStruct((1, *self.in_shape), jnp.float32)
+        return jax.eval_shape(self.normalizer.apply, self.statistics, blank).shape[1:]
+
+    def _prepared(self, data: Any, validation: Any) -> tuple[Batch, Batch | None]:
+        """Checked training and validation data; fits the normaliser and builds the network the first time."""
+        if isinstance(validation, float):
+            data, validation = _held_back(data, validation, self.seed)
+        x, t, weight = unpacked(data)
+        before = (self.statistics, self.in_shape, self.run, self.class_names, self.feature_names)
+        try:
+            self.class_names = self.class_names or getattr(data, "class_names", None)
+            self.feature_names = self.feature_names or getattr(data, "feature_names", None)
+            x = checked_examples(x, self.in_shape, self.feature_names, "the training data")
+            if self.normalizer is not None and self.statistics is None:
+                self.statistics = jax.tree.map(jnp.asarray, self.normalizer.fit(x))
+            if self.run is None:
+                self.build(shape_of_example(x))
+            elif self.run.optimizer is None:
+                self.run = dataclasses.replace(self.run, optimizer=self.optimizer.init(self.run.params))
+            train = self._checked(x, t, weight, "the training data", train=True)
+            held_out = None
+            if validation is not None:
+                held_out = self._checked(*unpacked(validation), "the validation data", train=False)
+        except Exception:
+            self.statistics, self.in_shape, self.run, self.class_names, self.feature_names = before
+            raise
+        return train, held_out
+
+    def _checked(self, x: Any, t: Any, weight: Any, where: str, *, train: bool) -> Batch:
+        self._need_run()
+        x = checked_examples(x, self.in_shape, self.feature_names, where)
+        t = checked_targets(t, x, self.loss, self.net.out_shape(self._net_shape()), where, train=train)
+        return x, t, checked_weight(weight, x)
+
+
+def _check(model: Model) -> None:
+    for name, method in (("loss", "delta"), ("optimizer", "update"), ("penalty", "gradient"), ("normalizer", "apply")):
+        part = getattr(model, name)
+        optional = name in ("penalty", "normalizer")
+        if isinstance(part, type) or (not hasattr(part, method) and not (optional and part is None)):
+            hint = f" Did you forget the brackets? {part.__name__}()" if isinstance(part, type) else ""
+            raise ConfigError(f"Model's {name} must be one of denpa's, not {part!r}.{hint}")
+    if model.compute_dtype not in (None, "float32", "bfloat16", "float16", "float64"):
+        raise ConfigError(
+            f'compute_dtype must be None or a floating-point type such as "bfloat16", not {model.compute_dtype!r}.'
+        )
+    if not isinstance(model.seed, int):
+        raise ConfigError(f"seed must be an integer, not {model.seed!r}.")
+
+
+def _described(part: Any) -> Any:
+    if part is None or isinstance(part, tuple) or hasattr(part, "replace"):
+        return to_config(part)
+    return {"type": "foreign", "module": type(part).__module__, "class": type(part).__name__}
+
+
+def _verbosity(verbose: Any) -> str:
+    return {True: "auto", False: "none", 0: "none", 1: "auto"}.get(verbose, verbose)
+
+
+def _batch_size(batch_size: Any, examples: int) -> int:
+    if batch_size is None:
+        return min(32, examples)
+    if batch_size == "full":
+        return examples
+    check_batch_size(batch_size, examples)
+    return int(batch_size)
+
+
+def _held_back(data: Any, fraction: float, seed: int) -> tuple[Any, Any]:
+    """The data without, and with only, the held-out fraction."""
+    from denpa.data.dataset import Dataset
+
+    x, t, weight = unpacked(data)
+    if isinstance(x, (tuple, list)):
+        raise ConfigError("A fraction for validation works for a single input; give validation=(x, t) here.")
+    whole = data if isinstance(data, Dataset) else Dataset(x, t, task="classification" if _labels(t) else None)
+    positions = Dataset(np.arange(len(whole)), whole.t, task=whole.task)
+    rest, held = (np.asarray(part.x) for part in positions.split(fraction, seed))
+
+    def chosen(rows: np.ndarray) -> Any:
+        if isinstance(data, Dataset):
+            return data[rows]
+        return tuple(None if a is None else np.asarray(a)[rows] for a in (x, t, weight))
+
+    return chosen(rest), chosen(held)
+
+
+def _labels(t: Any) -> bool:
+    return t is not None and np.asarray(t).dtype.kind in "biu" and np.ndim(t) == 1
+
+
+def _filled(array: Any, size: int) -> Any:
+    array = np.asarray(array)
+    return (
+        np.concatenate([array, np.zeros((size - len(array), *array.shape[1:]), array.dtype)])
+        if size > len(array)
+        else array
+    )

@@ -1,0 +1,93 @@
+"""One file for a model: its arrays by path, its description in the header."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from denpa.core import tree
+from denpa.core.description import from_config
+from denpa.core.errors import ConfigError, FileFormatError
+from denpa.core.layer import Variables
+from denpa.networks.base import Network, differences
+from denpa.training.program import Run
+from denpa.training.storage import read_arrays, write_arrays
+
+__all__ = ["load", "save_model"]
+
+_FORMAT = 1
+
+
+def save_model(model: Any, path: Any) -> None:
+    """Write a model's variables and the normaliser's statistics with the model's description."""
+    params, state = model.variables
+    arrays = {"params": params, "state": state, "statistics": model.statistics or {}}
+    write_arrays(path, arrays, {"format": _FORMAT, "kind": "model", "model": model.description()})
+
+
+def load(path: Any) -> Any:
+    """The model that `Model.save` wrote, ready to predict, to evaluate and to be trained further.
+
+    Loading runs no code from the file: descriptions name classes of denpa or classes that you have
+    defined before. It is strict: every missing, extra or misshapen array is listed.
+
+    Args:
+        path: a `model.safetensors`, or a run folder that holds one.
+
+    Raises:
+        FileFormatError: no such file, not a model file, damaged, of a newer format, or arrays that do
+            not fit the description.
+        ConfigError: the description names a class that is not known.
+    """
+    from pathlib import Path
+
+    path = Path(path)
+    path = path / "model.safetensors" if path.is_dir() else path
+    arrays, description = read_arrays(path)
+    if description.get("kind") != "model":
+        raise FileFormatError(f"{path} holds no model but a checkpoint: give the run folder's model.safetensors.")
+    if description["format"] > _FORMAT:
+        raise FileFormatError(f"{path} has format {description['format']}, which needs a newer denpa.")
+    model = _described(description["model"], path)
+    model.statistics = _nested(arrays, "statistics") or (None if model.normalizer is None else {})
+    shape = model._net_shape()
+    wanted = jax.eval_shape(lambda: model.net.init(jax.random.key(0), shape))._asdict()
+    learned = {name: a for name, a in arrays.items() if not name.startswith("statistics/")}
+    if problems := differences(learned, tree.flatten(wanted)):
+        raise FileFormatError(f"{path} does not fit its own description: " + "; ".join(problems) + ".")
+    variables = Variables(**tree.unflatten({name: jnp.asarray(a) for name, a in learned.items()}, wanted))
+    key = jax.random.fold_in(jax.random.key(model.seed), 0)
+    model.run = Run(variables.params, variables.state, None, key, jnp.asarray(model.steps, jnp.int32))
+    return model
+
+
+def _described(config: dict[str, Any], path: Any) -> Any:
+    from denpa.training.model import Model
+
+    optimizer = config["optimizer"]
+    try:
+        model = Model(
+            from_config(config["network"], Network, "network"),
+            loss=from_config(config["loss"], where="loss"),
+            optimizer=None if optimizer["type"] == "foreign" else from_config(optimizer, where="optimizer"),
+            metrics=from_config(config["metrics"], where="metrics"),
+            penalty=from_config(config["penalty"], where="penalty"),
+            normalizer=from_config(config["normalizer"], where="normalizer"),
+            seed=config["seed"],
+            compute_dtype=config["compute_dtype"],
+            class_names=config["class_names"],
+        )
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error} A class of your own must be defined before loading.") from None
+    model.in_shape = tree.tupled(config["in_shape"])
+    model.feature_names = tree.tupled(config["feature_names"])
+    model.steps, model.epochs = config["steps"], config["epochs"]
+    return model
+
+
+def _nested(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return tree.nested(
+        {n.removeprefix(f"{prefix}/"): jnp.asarray(a) for n, a in arrays.items() if n.startswith(f"{prefix}/")}
+    )

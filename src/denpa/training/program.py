@@ -1,0 +1,148 @@
+"""The compiled programs: many training steps in one, measuring, predicting.
+
+One call of `train` runs a chunk of steps in a single XLA program: it gathers each batch by index from
+data that stay on the device, walks forward and back, updates, and notes each step's loss and metrics.
+The number of steps is an argument of the program, not part of it, so chunks of any length share one
+compilation, and a run cut into other chunks still computes the same bits.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from denpa.core import tree
+from denpa.core.layer import Array, Context, Params, State
+from denpa.gradients.backprop import Trace, walk
+
+__all__ = ["Programs", "Recipe", "Run", "programs_for"]
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass, data_fields=["params", "state", "optimizer", "key", "step"], meta_fields=[]
+)
+@dataclass(frozen=True)
+class Run:
+    """All that training changes, as one tree.
+
+    Attributes:
+        params: what is learned.
+        state: what advances without gradients.
+        optimizer: the optimiser's state.
+        key: the random key of the run; step n uses `fold_in(key, n)`.
+        step: updates made so far, int32.
+    """
+
+    params: Params
+    state: State
+    optimizer: Any
+    key: Array
+    step: Array
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides which programs are compiled. Equal recipes share their programs."""
+
+    net: Any
+    loss: Any
+    optimizer: Any
+    metrics: tuple[Any, ...] = ()
+    penalty: Any = None
+    normalizer: Any = None
+    compute_dtype: str | None = None
+
+    def cast(self, arrays: Any) -> Any:
+        """Floating-point arrays in the precision to compute in."""
+        return arrays if self.compute_dtype is None else tree.cast(arrays, jnp.dtype(self.compute_dtype))
+
+    def prepare(self, statistics: Any, x: Any) -> Any:
+        """Raw input as the network takes it: normalised, in floating point."""
+        if self.normalizer is not None:
+            x = self.normalizer.apply(statistics, x)
+        default = jax.dtypes.canonicalize_dtype(float)
+        return self.cast(jax.tree.map(lambda a: a if jnp.issubdtype(a.dtype, jnp.floating) else a.astype(default), x))
+
+    def point(self, run: Run) -> Params:
+        """The parameters at which the gradient is taken: another point than `params` for look-ahead methods."""
+        look_ahead = getattr(self.optimizer, "gradient_point", None)
+        return run.params if look_ahead is None else look_ahead(run.params, run.optimizer)
+
+    def gradients(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Trace, Params]:
+        """The recorded walk of the coming step, and the gradients of the whole objective."""
+        point = self.point(run)
+        variables = (self.cast(point), run.state)
+        key = jax.random.fold_in(run.key, run.step)
+        met = walk(self.net, self.loss, variables, self.prepare(statistics, x), t, key=key, sample_weight=weight)
+        grads = jax.tree.map(lambda g, p: g.astype(p.dtype), met.grads, run.params)
+        if self.penalty is not None:
+            grads = self.penalty.add_gradient(point, grads)
+        return met, grads
+
+    def step(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Run, dict[str, Any]]:
+        """One update, and what is to be noted of it."""
+        met, grads = self.gradients(run, statistics, x, t, weight)
+        log = self.measure(met.output, t, weight)
+        updates, optimizer = self.optimizer.update(grads, run.optimizer, run.params)
+        params = jax.tree.map(lambda p, u: p + u.astype(p.dtype), run.params, updates)
+        if self.penalty is not None:
+            log["penalty"] = self.penalty.value(run.params)
+            if getattr(self.penalty, "proximal", False):
+                params = self.penalty.shrink(params, self.optimizer.rate(run.optimizer))
+        return Run(params, met.state, optimizer, run.key, run.step + 1), log
+
+    def measure(self, y: Any, t: Any, weight: Any) -> dict[str, Any]:
+        """Sums over a batch that add up over batches: of the loss, its weight, and every metric."""
+        total, count = self.loss.sums(y, t, weight)
+        metrics = {metric.name: metric.measure(y, t, weight) for metric in self.metrics}
+        return {"loss": total, "weight": count, "metrics": metrics}
+
+
+class Programs:
+    """The compiled programs of one recipe."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.train = jax.jit(self._train)
+        self.measure = jax.jit(self._measure)
+        self.predict = jax.jit(self._predict)
+        self.examine = jax.jit(recipe.gradients)
+
+    def _train(self, run: Run, statistics: Any, data: Any, order: Array, count: Array) -> tuple[Run, Any, Array]:
+        """`count` steps over the batches whose rows `order` (capacity, batch size) names.
+
+        Returns the run after them, each step's log (capacity, ...) and whether all parameters are finite.
+        """
+
+        def batch(index: Array) -> Any:
+            rows = order[index]
+            return jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), data)
+
+        def body(index: Array, carry: Any) -> Any:
+            run, logs = carry
+            run, log = self.recipe.step(run, statistics, *batch(index))
+            return run, jax.tree.map(lambda all_, one: all_.at[index].set(one), logs, log)
+
+        shapes = jax.eval_shape(lambda r: self.recipe.step(r, statistics, *batch(jnp.zeros((), jnp.int32)))[1], run)
+        logs = jax.tree.map(lambda s: jnp.zeros((order.shape[0], *s.shape), s.dtype), shapes)
+        run, logs = jax.lax.fori_loop(0, count, body, (run, logs))
+        return run, logs, tree.all_finite(run.params)
+
+    def _measure(self, params: Params, state: State, statistics: Any, x: Any, t: Any, weight: Any) -> dict[str, Any]:
+        return self.recipe.measure(self._predict(params, state, statistics, x), t, weight)
+
+    def _predict(self, params: Params, state: State, statistics: Any, x: Any) -> Any:
+        recipe = self.recipe
+        ctx = Context(train=False, state=state)
+        y = recipe.net.forward(recipe.cast(params), recipe.prepare(statistics, x), ctx)[0]
+        return y if recipe.compute_dtype is None else tree.cast(y, jnp.float32)
+
+
+@functools.lru_cache(maxsize=64)
+def programs_for(recipe: Recipe) -> Programs:
+    """The programs of a recipe, compiled once per process and shape."""
+    return Programs(recipe)

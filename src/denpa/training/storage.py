@@ -1,0 +1,122 @@
+"""Files that are either whole or not there: written beside their place and moved into it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from denpa.core import tree
+from denpa.core.errors import FileFormatError, StorageError
+
+__all__ = ["read_arrays", "write_arrays", "write_bytes", "write_figure", "write_text"]
+
+_KEY = "denpa"
+
+
+def write_bytes(path: Any, content: bytes) -> None:
+    """Put `content` at `path` in one move: after a crash the old file is there, or the new one.
+
+    Raises:
+        StorageError: the folder is missing, the disk is full, or writing is not allowed. What was at
+            `path` before is untouched.
+    """
+    _atomically(Path(path), lambda file: file.write(content))
+
+
+def write_text(path: Any, text: str) -> None:
+    """`write_bytes` for text, in UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_figure(path: Any, figure: Any) -> None:
+    """`write_bytes` for a matplotlib figure; the format follows the ending of `path`."""
+    kind = Path(path).suffix.lstrip(".") or "png"
+    _atomically(Path(path), lambda file: figure.savefig(file, format=kind))
+
+
+def _atomically(path: Path, write: Callable[[Any], Any]) -> None:
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise StorageError(f"Cannot write {path}: {_reason(error)}") from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _reason(error: OSError) -> str:
+    reasons = {
+        errno.ENOSPC: "the disk is full. What was there before is untouched; free some space and try again.",
+        errno.EDQUOT: "your disk quota is used up. What was there before is untouched.",
+        errno.EFBIG: "the file would be larger than allowed. What was there before is untouched.",
+        errno.ENOENT: "its folder does not exist.",
+        errno.ENOTDIR: "a part of the path is a file, not a folder.",
+        errno.EACCES: "permission denied.",
+        errno.EROFS: "the file system is read-only.",
+    }
+    return reasons.get(error.errno or 0, f"{error.strerror or error}.")
+
+
+def write_arrays(path: Any, arrays: Any, description: dict[str, Any]) -> None:
+    """A tree of arrays as a safetensors file, by path, with a JSON description in its header.
+
+    Raises:
+        StorageError: as for `write_bytes`.
+    """
+    from safetensors.numpy import save
+
+    flat = {name: _plain(leaf) for name, leaf in tree.flatten(arrays).items()}
+    text = json.dumps(description, sort_keys=True)
+    write_bytes(path, save(flat, metadata={_KEY: text}))
+
+
+def _plain(leaf: Any) -> np.ndarray:
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    return np.ascontiguousarray(leaf)
+
+
+def read_arrays(path: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays by path, and the description, of a file that `write_arrays` wrote. Runs no code from the file.
+
+    Raises:
+        FileFormatError: no such file, not a safetensors file, damaged or cut off, or not denpa's.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise FileFormatError(f"There is no file {path}.")
+    try:
+        with safe_open(os.fspath(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if _KEY not in metadata:
+                raise FileFormatError(f"{path} is a safetensors file, but not one that denpa wrote.")
+            description = json.loads(metadata[_KEY])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+        raise FileFormatError(f"{path} is damaged, cut off, or not a model file: {error}.") from None
+    return arrays, description
