@@ -2,13 +2,15 @@
 
     import denpa as dp, jax
 
-    net = dp.Sequential([dp.Dense(100), dp.Dense(10)])
+    net = dp.Sequential([dp.Dense(100), dp.ReLU(), dp.Dense(10)])
     variables = net.init(jax.random.key(0), (784,))  # shape of ONE example
-    y = net.apply(variables, x)
+    step = dp.backprop(net, dp.SoftmaxCrossEntropy(), variables, x, t)
+    step.loss, step.grads["0_dense"]["W"], step.dx
 
 This module is the only face of the library: whatever is not listed here may change without notice.
 """
 
+from denpa import init, testing
 from denpa.core.description import Description, from_config, to_config
 from denpa.core.errors import (
     ConfigError,
@@ -21,26 +23,154 @@ from denpa.core.errors import (
 )
 from denpa.core.layer import Context, Layer, Variables
 from denpa.core.symbolic import Input
-from denpa.networks import Graph, Sequential
+from denpa.data import datasets
+from denpa.data.dataset import Dataset, Splits
+from denpa.data.encoder import TableEncoder
+from denpa.data.images import read_images
+from denpa.data.normalise import MinMax, Normalizer, Pipeline, ScaleImages, Standardize
+from denpa.data.readers import read_table
+from denpa.gradients import backprop, trace
+from denpa.layers import (
+    ELU,
+    Add,
+    BatchNorm,
+    Concatenate,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianNoise,
+    Identity,
+    LeakyReLU,
+    Maxout,
+    PReLU,
+    ReLU,
+    Reshape,
+    Sigmoid,
+    Softmax,
+    Step,
+    Tanh,
+    ThresholdDense,
+)
+from denpa.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Loss,
+    MeanSquaredError,
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
+)
+from denpa.metrics import (
+    R2,
+    Accuracy,
+    ConfusionMatrix,
+    MeanAbsoluteError,
+    Metric,
+    Perplexity,
+    RootMeanSquaredError,
+    TopK,
+)
+from denpa.networks import Graph, Network, Sequential
+from denpa.optim import (
+    SGD,
+    Adadelta,
+    AdaGrad,
+    Adam,
+    AdamW,
+    ClipByNorm,
+    ClipByValue,
+    Momentum,
+    Nesterov,
+    Optimizer,
+    RMSprop,
+    chain,
+    schedules,
+)
+from denpa.penalties import L1, L2, ElasticNet, Penalty
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ELU",
+    "L1",
+    "L2",
+    "R2",
+    "SGD",
+    "Accuracy",
+    "AdaGrad",
+    "Adadelta",
+    "Adam",
+    "AdamW",
+    "Add",
+    "BatchNorm",
+    "BinaryCrossEntropy",
+    "ClipByNorm",
+    "ClipByValue",
+    "Concatenate",
     "ConfigError",
+    "ConfusionMatrix",
     "Context",
+    "CrossEntropy",
     "DataError",
+    "Dataset",
     "DenpaError",
+    "Dense",
     "Description",
     "DivergenceError",
+    "Dropout",
+    "ElasticNet",
     "FileFormatError",
+    "Flatten",
+    "GaussianNoise",
     "Graph",
+    "Identity",
     "Input",
     "Layer",
+    "LeakyReLU",
+    "Loss",
+    "Maxout",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Metric",
+    "MinMax",
+    "Momentum",
+    "Nesterov",
+    "Network",
+    "Normalizer",
+    "Optimizer",
+    "PReLU",
+    "Penalty",
+    "Perplexity",
+    "Pipeline",
+    "RMSprop",
+    "ReLU",
+    "Reshape",
+    "RootMeanSquaredError",
+    "ScaleImages",
     "Sequential",
     "ShapeError",
+    "Sigmoid",
+    "SigmoidCrossEntropy",
+    "Softmax",
+    "SoftmaxCrossEntropy",
+    "Splits",
+    "Standardize",
+    "Step",
     "StorageError",
+    "TableEncoder",
+    "Tanh",
+    "ThresholdDense",
+    "TopK",
     "Variables",
     "__version__",
+    "backprop",
+    "chain",
+    "datasets",
     "from_config",
+    "init",
+    "read_images",
+    "read_table",
+    "schedules",
+    "testing",
     "to_config",
+    "trace",
 ]
