@@ -37,8 +37,10 @@ def letters(
     _want_count("shift", shift, 0)
     rng = _generator(seed, noise)
     images = np.tile(np.array([_C, _T], np.float64), (copies, 1, 1))
-    if shift:
-        images = np.stack([_moved(image, *rng.integers(-shift, shift + 1, 2)) for image in images])
+    if shift:  # each image is a window of 4x3, placed at random, on a frame wide enough
+        wide = np.pad(images, ((0, 0), (shift, shift), (shift, shift)))
+        corners = rng.integers(0, 2 * shift + 1, (len(images), 2))
+        images = np.stack([frame[i : i + 4, j : j + 3] for frame, (i, j) in zip(wide, corners, strict=True)])
     images = np.rint(np.clip(images + noise * rng.standard_normal(images.shape), 0, 1) * 255).astype(np.uint8)
     x = images.reshape(len(images), -1) if flat else images[..., None]
     return Dataset(
@@ -113,14 +115,6 @@ def _points(
     return Dataset(
         points.astype(np.float32), t.astype(np.int32), "classification", names, ("x1", "x2"), name, description
     )
-
-
-def _moved(image: np.ndarray, down: int, right: int) -> np.ndarray:
-    moved = np.zeros_like(image)
-    rows, columns = image.shape
-    target = moved[max(0, down) : rows + min(0, down), max(0, right) : columns + min(0, right)]
-    target[:] = image[max(0, -down) : rows - max(0, down), max(0, -right) : columns - max(0, right)]
-    return moved
 
 
 def _want_count(name: str, value: Any, least: int) -> None:

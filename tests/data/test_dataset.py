@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from denpa.core.errors import ConfigError, DataError
+from denpa.data.dataset import Dataset, Splits
+from denpa.data.splitting import permutation
+
+
+def labelled(counts):
+    """One row per example that holds nothing but its own number, so that a leak shows."""
+    t = np.repeat(np.arange(len(counts)), counts)
+    t = t[np.random.default_rng(7).permutation(len(t))]
+    return Dataset(np.arange(len(t)), t, "classification")
+
+
+@given(st.lists(st.integers(2, 40), min_size=1, max_size=6), st.floats(0.01, 0.99), st.integers(0, 2**40))
+def test_a_split_shares_no_row_loses_none_and_holds_out_every_class_alike(counts, fraction, seed):
+    whole = labelled(counts)
+    rest, held_out = whole.split(fraction, seed)
+    np.testing.assert_array_equal(np.sort(np.concatenate([rest.x, held_out.x])), whole.x)
+    for part in (rest, held_out):
+        np.testing.assert_array_equal(part.t, whole.t[part.x])
+        assert (np.diff(part.x) > 0).all()
+    held = np.bincount(held_out.t, minlength=len(counts))
+    assert (np.abs(held - fraction * np.array(counts)) < 1 + 1e-9).all()
+    assert (held >= 1).all()
+    assert (held < counts).all()
+    again = whole.split(fraction, seed)
+    np.testing.assert_array_equal(again[1].x, held_out.x)
+
+
+@given(st.integers(2, 300), st.floats(0.01, 0.99), st.integers(0, 99))
+def test_a_split_without_classes_holds_out_the_rounded_fraction(n, fraction, seed):
+    rest, held_out = Dataset(np.arange(n), np.zeros((n, 1)), "regression").split(fraction, seed)
+    assert len(held_out) == min(max(round(fraction * n), 1), n - 1)
+    assert sorted([*rest.x, *held_out.x]) == list(range(n))
+
+
+def test_a_stratified_split_holds_out_the_rounded_fraction_of_all():
+    _, held_out = labelled([13, 21, 34, 55]).split(0.25)
+    assert len(held_out) == round(0.25 * 123)
+
+
+def test_the_seed_alone_chooses_the_rows():
+    whole = labelled([50, 50])
+    np.random.seed(1)
+    before = np.random.get_state()[1].copy()
+    first = whole.split(0.3, seed=5)[1].x
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    np.random.seed(2)
+    np.testing.assert_array_equal(whole.split(0.3, seed=5)[1].x, first)
+    assert not np.array_equal(whole.split(0.3, seed=6)[1].x, first)
+
+
+def test_the_order_of_a_seed_is_the_same_for_ever():
+    assert permutation(10, 0).tolist() == PUBLISHED
+    assert sorted(permutation(1000, 3).tolist()) == list(range(1000))
+
+
+PUBLISHED = [3, 2, 1, 8, 6, 0, 7, 4, 5, 9]
+
+
+def test_one_hot_targets_are_stratified_by_class():
+    labels = np.repeat([0, 1, 2], [10, 20, 30])
+    _, held_out = Dataset(np.arange(60), np.eye(3)[labels], "classification").split(0.1)
+    assert held_out.t.sum(axis=0).tolist() == [1, 2, 3]
+
+
+def test_sequences_of_labels_are_split_without_classes():
+    targets = np.arange(30).reshape(10, 3) % 4
+    _, held_out = Dataset(np.arange(10), targets, "classification").split(0.3)
+    assert len(held_out) == 3
+    with pytest.raises(ConfigError, match="stratify=True wants class labels"):
+        Dataset(np.arange(10), targets).split(0.3, stratify=True)
+
+
+def test_a_class_of_one_cannot_be_split():
+    whole = Dataset(np.arange(4), [0, 0, 0, 1], "classification", class_names=("cat", "dog"))
+    with pytest.raises(DataError, match=r"Class 1 \('dog'\) has one example only"):
+        whole.split(0.5)
+    assert len(whole.split(0.5, stratify=False)[1]) == 2
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, True, "half", float("nan")])
+def test_a_fraction_lies_between_0_and_1(fraction):
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        labelled([4, 4]).split(fraction)
+
+
+def test_bad_seeds_and_too_few_rows_are_refused():
+    with pytest.raises(ConfigError, match="seed must be an integer"):
+        labelled([4, 4]).split(0.5, seed=-1)
+    with pytest.raises(DataError, match="Cannot split 1 example:"):
+        Dataset(np.zeros(1)).split(0.5)
+
+
+def test_take_chooses_without_repetition():
+    whole = Dataset(np.arange(50), np.arange(50) * 2)
+    part = whole.take(20, seed=3)
+    assert len(set(part.x.tolist())) == 20
+    np.testing.assert_array_equal(part.t, part.x * 2)
+    np.testing.assert_array_equal(part.x, whole.take(20, seed=3).x)
+    assert part.x.tolist() != list(range(20))
+    with pytest.raises(DataError, match="Cannot take 51 of 50"):
+        whole.take(51)
+
+
+def test_it_unpacks_counts_and_indexes():
+    x, t = whole = Dataset([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0, 1, 0], "classification", feature_names=["a", "b"])
+    assert len(whole) == 3
+    assert (x.shape, t.tolist()) == ((3, 2), [0, 1, 0])
+    assert whole[1].x.tolist() == [[3.0, 4.0]]
+    assert whole[[2, 0]].x[:, 0].tolist() == [5.0, 1.0]
+    assert whole[x[:, 0] > 2].t.tolist() == [1, 0]
+    assert whole[1:].feature_names == ("a", "b")
+    assert repr(whole) == "<Dataset x=(3, 2) float64, t=(3,) int64, classification>"
+    with pytest.raises(DataError, match="indexed by rows alone"):
+        whole[0, 1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"x": np.zeros((3, 2)), "t": [0, 1]}, "x has 3 examples but t has 2 targets"),
+        ({"x": np.zeros((3, 2)), "t": 4}, "t has a single number"),
+        ({"x": 3.0}, "batch axis"),
+        ({"x": np.zeros((3, 2)), "feature_names": ("a",)}, "1 feature names for 2 columns"),
+    ],
+)
+def test_impossible_data_sets_are_refused(fields, message):
+    with pytest.raises(DataError, match=message):
+        Dataset(**fields)
+
+
+def test_an_unknown_task_is_refused():
+    with pytest.raises(ConfigError, match=r"Dataset\.task"):
+        Dataset(np.zeros(3), task="clustering")
+
+
+def test_the_content_hash_depends_on_values_shapes_dtypes_and_nothing_else():
+    x, t = np.arange(6, dtype=np.int32).reshape(2, 3), np.array([0, 1])
+    one = Dataset(x, t).content_hash()
+    assert len(one) == 64
+    assert Dataset(x.astype(">i4"), t, name="other").content_hash() == one
+    assert Dataset(np.asfortranarray(x), t).content_hash() == one
+    others = [(x + 1, t), (x.reshape(2, 1, 3), t), (x.astype(np.int16), t), (x, t[::-1]), (x, None)]
+    assert len({one, *(Dataset(*other).content_hash() for other in others)}) == 6
+    with pytest.raises(DataError, match="Python objects"):
+        Dataset(np.array([None, "a"])).content_hash()
+
+
+def test_splits_unpack_into_training_and_test():
+    train, test = Dataset(np.zeros(3)), Dataset(np.ones(2))
+    splits = Splits(train, test)
+    assert tuple(splits) == (train, test)
+    assert splits.validation is None
+    hashes = {splits.content_hash(), Splits(test, train).content_hash(), Splits(train, test, test).content_hash()}
+    assert len(hashes) == 3

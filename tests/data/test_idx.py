@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from denpa.core.errors import DataError, FileFormatError
+from denpa.data.idx import parse_idx, read_idx, write_idx
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (5, 4, 3)).astype(np.uint8)
+KINDS = ("u1", "i1", "i2", "i4", "f4", "f8", ">i2", ">f8")
+
+
+@given(st.sampled_from(KINDS), hnp.array_shapes(max_dims=4, min_side=0, max_side=4), st.booleans(), st.integers(0, 999))
+def test_arrays_survive_a_file(tmp_path_factory, kind, shape, compressed, seed):
+    path = tmp_path_factory.mktemp("idx") / ("array.gz" if compressed else "array")
+    array = (100 * np.random.default_rng(seed).normal(size=shape)).astype(np.int8).astype(kind)
+    write_idx(path, array)
+    back = read_idx(path)
+    assert back.dtype == array.dtype.newbyteorder("=")
+    assert back.shape == array.shape
+    np.testing.assert_array_equal(back, array)
+
+
+def test_the_bytes_are_those_of_the_format():
+    content = bytes.fromhex("00000b02 00000002 00000001 0102 fffe")
+    assert parse_idx(content, "x").tolist() == [[258], [-2]]
+
+
+def damaged(tmp_path, content, message):
+    path = tmp_path / "train-images"
+    path.write_bytes(content)
+    with pytest.raises(FileFormatError, match=message) as caught:
+        read_idx(path)
+    assert str(path) in str(caught.value)
+
+
+def test_damage_is_named(tmp_path):
+    write_idx(tmp_path / "a", PIXELS)
+    good = (tmp_path / "a").read_bytes()
+    squeezed = gzip.compress(good)
+    damaged(tmp_path, good[:-7], r"is truncated: .* promises 60 bytes for shape \(5, 4, 3\), but 53 follow")
+    damaged(tmp_path, good + b"\0", "is longer than its header says")
+    damaged(tmp_path, good[:9], "is truncated: the IDX header wants 16 bytes, the file has 9")
+    damaged(tmp_path, b"\0\0\x08\x03" + b"\xff" * 12, "is truncated: .* promises 79228162458924105385300197375 bytes")
+    damaged(tmp_path, b"<html>not here</html>", "is no IDX file: it begins with the bytes 3c 68 74 6d")
+    damaged(tmp_path, b"", r"is no IDX file: .* \(none\)")
+    damaged(tmp_path, b"\0\0\x07\x01\0\0\0\0", "is no IDX file")
+    damaged(tmp_path, squeezed[:-20], "gzip stream ends early")
+    damaged(tmp_path, squeezed[:30] + b"\xa5\x5a" + squeezed[32:], "is damaged")
+    damaged(tmp_path, squeezed[:-8] + b"\0\0\0\0" + squeezed[-4:], "is damaged: CRC check failed")
+
+
+def test_a_missing_file_and_an_impossible_array(tmp_path):
+    with pytest.raises(DataError, match="cannot be read: No such file"):
+        read_idx(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="not int64"):
+        write_idx(tmp_path / "a", np.arange(3, dtype=np.int64))
+    with pytest.raises(DataError, match=r"shape \(\)"):
+        write_idx(tmp_path / "a", np.uint8(3))
