@@ -37,7 +37,8 @@ class Node:
                 )
         if layer is not None and not inputs:
             raise ConfigError(f"{layer!r} was called without an input.")
-        self.layer, self.inputs, self.name = layer, inputs, name
+        self.layer: Any = layer
+        self.inputs, self.name = inputs, name
         self.order = next(_order)
 
     def __repr__(self) -> str:

@@ -182,13 +182,12 @@ def _many(names: Any) -> tuple[Any, ...]:
 
 def _like(names: Any, values: Iterable[Any]) -> Any:
     """The values as a tuple where the names are one, else the single value."""
-    values = tuple(values)
-    return values if isinstance(names, tuple) else values[0]
+    listed = list(values)
+    return tuple(listed) if isinstance(names, tuple) else listed[0]
 
 
 def _gathered(vertex: Vertex, values: dict[str, Any]) -> Any:
-    gathered = tuple(values[name] for name in vertex.inputs)
-    return gathered if len(gathered) > 1 else gathered[0]
+    return _like(vertex.inputs if len(vertex.inputs) > 1 else "", [values[name] for name in vertex.inputs])
 
 
 def _context(vertex: Vertex, ctx: Context) -> Context:

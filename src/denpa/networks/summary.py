@@ -51,7 +51,7 @@ class Summary:
 
     def __str__(self) -> str:
         head = ("name", "layer", "output", "parameters", "saved for backward")
-        cells = [head]
+        cells: list[tuple[str, ...]] = [head]
         for row in self.rows:
             sizes = (_shape(row.out_shape), _number(row.parameters), _bytes(row.saved_bytes))
             cells.append((row.name, row.layer, *sizes))
@@ -122,8 +122,9 @@ def _number(number: int | None) -> str:
 def _bytes(size: int | None) -> str:
     if size is None:
         return ""
+    amount = float(size)
     for unit in ("B", "KiB", "MiB"):
-        if size < 10_000:
-            return f"{size:,.0f} {unit}"
-        size /= 1024
-    return f"{size:,.1f} GiB"
+        if amount < 10_000:
+            return f"{amount:,.0f} {unit}"
+        amount /= 1024
+    return f"{amount:,.1f} GiB"

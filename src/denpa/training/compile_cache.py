@@ -18,7 +18,7 @@ def use_compile_cache() -> None:
     value is the folder.
     """
     chosen = os.environ.get("DENPA_COMPILE_CACHE", "")
-    if chosen == "0" or jax.config.jax_compilation_cache_dir is not None:
+    if chosen == "0" or jax.config.values["jax_compilation_cache_dir"] is not None:
         return
     if not chosen:
         from platformdirs import user_cache_dir

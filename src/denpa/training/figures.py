@@ -19,6 +19,7 @@ _TRAINING, _VALIDATION, _MARK = "#0072B2", "#D55E00", "#555555"
 def learning_curves(history: Any, path: Any = None, columns: list[str] | None = None) -> Any:
     """A panel for each quantity over the epochs; training solid, validation dashed, the best epoch marked."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     first = history.epochs[-1]
     quantities = [n for n, v in first.items() if is_number(v) and n not in ("epoch", "step")]
@@ -44,7 +45,7 @@ def learning_curves(history: Any, path: Any = None, columns: list[str] | None = 
         axes.set_xlabel("epoch")
         axes.set_ylabel(name.replace("_", " "))
         axes.grid(alpha=0.25)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)
     if path is not None:
         write_figure(path, figure)

@@ -344,7 +344,7 @@ def _described(part: Any) -> Any:
 
 
 def _verbosity(verbose: Any) -> str:
-    return {True: "auto", False: "none", 0: "none", 1: "auto"}.get(verbose, verbose)
+    return ("auto" if verbose else "none") if isinstance(verbose, (bool, int)) else verbose
 
 
 def _batch_size(batch_size: Any, examples: int) -> int:

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from denpa.core import tree
-from denpa.core.layer import Array, Context, Params, State
+from denpa.core.layer import Array, Context, Params, State, Variables
 from denpa.gradients.backprop import Trace, walk
 
 __all__ = ["Programs", "Recipe", "Run", "programs_for"]
@@ -75,7 +75,7 @@ class Recipe:
     def gradients(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Trace, Params]:
         """The recorded walk of the coming step, and the gradients of the whole objective."""
         point = self.point(run)
-        variables = (self.cast(point), run.state)
+        variables = Variables(self.cast(point), run.state)
         key = jax.random.fold_in(run.key, run.step)
         met = walk(self.net, self.loss, variables, self.prepare(statistics, x), t, key=key, sample_weight=weight)
         grads = jax.tree.map(lambda g, p: g.astype(p.dtype), met.grads, run.params)
