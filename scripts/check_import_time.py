@@ -3,7 +3,8 @@
     python scripts/check_import_time.py [--limit 1.3] [--rounds 7]
 
 Each import runs in a process of its own, the two in turn, so that a busy machine slows both. The
-shortest time of each counts, with bytecode cached as after an installation. Prints one line of JSON; exits with 1 where the limit is exceeded.
+shortest time of each counts, with bytecode cached as after an installation. Prints one line of
+JSON; exits with 1 where the limit is exceeded.
 """
 
 from __future__ import annotations
