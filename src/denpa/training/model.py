@@ -127,11 +127,7 @@ class Model:
     def build(self, in_shape: Any) -> None:
         """Make fresh variables for raw examples of this shape; what was learned before is forgotten."""
         self.in_shape = shape_of_inputs(in_shape)
-        key = jax.random.key(self.seed)
-        shape = self._net_shape()
-        params, state = jax.jit(lambda k: tuple(self.net.init(k, shape)))(key)
-        zero = jnp.zeros((), jnp.int32)
-        self.run = Run(params, state, self.optimizer.init(params), jax.random.fold_in(key, 0), zero)
+        self.run = self.programs.init(np.uint32(self.seed), self._net_shape())
         self.history, self.epochs, self.steps = History(), 0, 0
 
     def fit(
@@ -333,8 +329,8 @@ def _check(model: Model) -> None:
         raise ConfigError(
             f'compute_dtype must be None or a floating-point type such as "bfloat16", not {model.compute_dtype!r}.'
         )
-    if not isinstance(model.seed, int):
-        raise ConfigError(f"seed must be an integer, not {model.seed!r}.")
+    if not isinstance(model.seed, int) or not 0 <= model.seed < 2**32:
+        raise ConfigError(f"seed must be an integer from 0 to 2**32 - 1, not {model.seed!r}.")
 
 
 def _described(part: Any) -> Any:

@@ -107,10 +107,19 @@ class Programs:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
+        self.init = jax.jit(self._init, static_argnums=1)
         self.train = jax.jit(self._train)
+        self.step = jax.jit(recipe.step)  # traced once, though `train` reads it twice
         self.measure = jax.jit(self._measure)
         self.predict = jax.jit(self._predict)
         self.examine = jax.jit(recipe.gradients)
+
+    def _init(self, seed: Array, shape: Any) -> Run:
+        """A run before its first step; `shape` is that of one example as the network sees it."""
+        key = jax.random.key(seed)
+        params, state = self.recipe.net.init(key, shape)
+        start = jnp.zeros((), jnp.int32)
+        return Run(params, state, self.recipe.optimizer.init(params), jax.random.fold_in(key, 0), start)
 
     def _train(self, run: Run, statistics: Any, data: Any, order: Array, count: Array) -> tuple[Run, Any, Array]:
         """`count` steps over the batches whose rows `order` (capacity, batch size) names.
@@ -124,10 +133,10 @@ class Programs:
 
         def body(index: Array, carry: Any) -> Any:
             run, logs = carry
-            run, log = self.recipe.step(run, statistics, *batch(index))
+            run, log = self.step(run, statistics, *batch(index))
             return run, jax.tree.map(lambda all_, one: all_.at[index].set(one), logs, log)
 
-        shapes = jax.eval_shape(lambda r: self.recipe.step(r, statistics, *batch(jnp.zeros((), jnp.int32)))[1], run)
+        shapes = jax.eval_shape(lambda: self.step(run, statistics, *batch(jnp.zeros((), jnp.int32)))[1])
         logs = jax.tree.map(lambda s: jnp.zeros((order.shape[0], *s.shape), s.dtype), shapes)
         run, logs = jax.lax.fori_loop(0, count, body, (run, logs))
         return run, logs, tree.all_finite(run.params)
