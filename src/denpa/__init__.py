@@ -86,6 +86,7 @@ from denpa.optim import (
     schedules,
 )
 from denpa.penalties import L1, L2, ElasticNet, Penalty
+from denpa.training import Callback, Checkpoint, EarlyStopping, History, Model, load
 
 __version__ = "0.1.0"
 
@@ -103,6 +104,8 @@ __all__ = [
     "Add",
     "BatchNorm",
     "BinaryCrossEntropy",
+    "Callback",
+    "Checkpoint",
     "ClipByNorm",
     "ClipByValue",
     "Concatenate",
@@ -117,11 +120,13 @@ __all__ = [
     "Description",
     "DivergenceError",
     "Dropout",
+    "EarlyStopping",
     "ElasticNet",
     "FileFormatError",
     "Flatten",
     "GaussianNoise",
     "Graph",
+    "History",
     "Identity",
     "Input",
     "Layer",
@@ -132,6 +137,7 @@ __all__ = [
     "MeanSquaredError",
     "Metric",
     "MinMax",
+    "Model",
     "Momentum",
     "Nesterov",
     "Network",
@@ -167,6 +173,7 @@ __all__ = [
     "datasets",
     "from_config",
     "init",
+    "load",
     "read_images",
     "read_table",
     "schedules",
