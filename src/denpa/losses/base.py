@@ -114,7 +114,7 @@ class Loss(Description):
         """
         y = jnp.asarray(y)
         if self.threshold is not None and (y.ndim == 1 or y.shape[-1] == 1):
-            return (y.reshape(self.item_shape(y)) > self.threshold).astype(jnp.int32)
+            return ((y[..., 0] if y.ndim > 1 else y) > self.threshold).astype(jnp.int32)
         return jnp.argmax(y, axis=-1).astype(jnp.int32)
 
     def check_targets(self, t: Any, out_shape: Shape) -> None:
