@@ -9,7 +9,7 @@ import numpy as np
 
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError, DataError
-from denpa.data.table import Column, Table, number_of, sorted_categories
+from denpa.data.table import Column, Table, parse_numbers, sorted_categories
 
 __all__ = ["CategoricalColumn", "NumericColumn", "described", "fill_of", "numbers_of", "positions_of", "warn_of"]
 
@@ -65,10 +65,10 @@ def warn_of(table: Table, column: Column) -> None:
     identifier = False
     if len(present) >= _IDENTIFIER_ROWS and column.kind == "categorical":
         identifier = different > len(present) / 2
-    elif len(present) >= _IDENTIFIER_ROWS and column.is_integer():
-        identifier = bool((np.diff(np.sort(present)) == 1).all())
+    elif len(present) >= _IDENTIFIER_ROWS and (np.diff(np.sort(present)) == 1).all():
+        identifier = column.is_integer()
     if identifier or different == 1:
-        what = "looks like an identifier" if identifier else f"has one value only ({present[0]})"
+        what = "looks like an identifier" if identifier else f"has one value only, {present[0]}"
         message = f"{table.source}: column {column.name!r} {what}; leave it out by ignore=[{column.name!r}]."
         warnings.warn(message, UserWarning, stacklevel=3)
 
@@ -77,14 +77,14 @@ def numbers_of(table: Table, column: Column) -> np.ndarray:
     """The column as float64 with NaN where missing; a `DataError` where a text is no number."""
     if column.kind == "numeric":
         return column.values
-    values = [np.nan if text is None else number_of(text) for text in column.values]
-    wrong = [row for row, value in enumerate(values) if value is None or value in (np.inf, -np.inf)]
+    values, wrong = parse_numbers(column.values)
+    wrong = wrong or np.flatnonzero(np.isinf(values)).tolist()
     if wrong:
         raise DataError(
             f"{table.source}: column {column.name!r} held numbers in training, but holds {column.values[wrong[0]]!r} "
             f"on {table.at(wrong)}."
         )
-    return np.array(values, np.float64)
+    return values
 
 
 def positions_of(table: Table, column: CategoricalColumn, found: Column, what: str, strict: bool = True) -> np.ndarray:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from denpa.core.errors import DataError, FileFormatError
+from denpa.core.errors import ConfigError, DataError, FileFormatError
 
 __all__ = ["NUMBER", "RawTable", "read_delimited"]
 
@@ -39,8 +39,11 @@ def read_delimited(
 
     Raises:
         DataError: no such file, an empty one, one without rows, a header that names two columns alike.
+        ConfigError: a delimiter of more than one character.
         FileFormatError: another encoding, rows of different lengths, bad quoting; the line is named.
     """
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise ConfigError(f"delimiter must be one character, such as ',' or ';', not {delimiter!r}.")
     text = _text(path, encoding)
     delimiter = delimiter or _sniff(text)
     rows, lines = _rows(path, text, delimiter)
@@ -57,9 +60,9 @@ def read_delimited(
         names = tuple(f"column_{i + 1}" for i in range(len(rows[0])))
     for row, line in zip(rows, lines, strict=True):
         if len(row) != len(names):
+            fields, model = f"{len(row)} field{'s' * (len(row) != 1)}", "the header" if header else "the first row"
             raise FileFormatError(
-                f"{path}, line {line}: {len(row)} fields where {'the header' if header else 'the first row'} "
-                f"has {len(names)} (delimiter {delimiter!r})."
+                f"{path}, line {line}: {fields} where {model} has {len(names)} (delimiter {delimiter!r})."
             )
     return RawTable(names, rows, lines)
 

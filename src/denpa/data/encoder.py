@@ -60,9 +60,9 @@ class TableEncoder(Normalizer):
         Warns (UserWarning) of columns that are constant, or look like identifiers: texts of which more than
         half differ, or consecutive integers. They are kept; leave them out by `read_table(ignore=[...])`.
         """
+        columns = tuple(described(table, column) for column in table.columns)
         for column in table.columns:
             warn_of(table, column)
-        columns = tuple(described(table, column) for column in table.columns)
         target = None if table.target is None else described(table, table.target)
         if isinstance(target, CategoricalColumn) and len(target.categories) < 2:
             only = ", ".join(target.categories)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, FileFormatError, nearest
-from denpa.data.delimited import NUMBER, read_delimited
+from denpa.data.delimited import read_delimited
 from denpa.data.missing import settle_missing
-from denpa.data.table import Column, Table, number_of, objects, sorted_categories
+from denpa.data.table import Column, Table, objects, parse_numbers, sorted_categories
 
 __all__ = ["MISSING_VALUES", "raw_table", "read_table"]
 
@@ -30,7 +30,11 @@ def read_table(
     missing: str | Mapping[str, str] = "error",
     categorical: Sequence[str] = (),
     ignore: Sequence[str] = (),
-    **options: Any,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    encoding: str = "utf-8",
+    decimal: str = ".",
+    missing_values: Sequence[str] = MISSING_VALUES,
 ) -> Table:
     """A table from a file, each column numeric or categorical; `table.report()` tells what was found.
 
@@ -48,16 +52,28 @@ def read_table(
             "keep" leaves them as they are. Targets can be dropped or kept, never filled.
         categorical: columns whose numbers are names: postcodes, codes.
         ignore: columns to leave out: identifiers, remarks.
-        options: for text files `delimiter`, `header`, `encoding` (see `read_delimited`), `decimal=","`,
-            and `missing_values`, the texts that stand for a missing value.
+        delimiter: of a text file; None finds it among comma, semicolon and tab.
+        header: whether the first row of a text file holds names; None takes it for names where no field of
+            it is a number. Without names the columns are called column_1, column_2, ...
+        encoding: of a text file, such as "cp932" for one from a Japanese Windows.
+        decimal: "," where a text file writes 3,14 for 3.14.
+        missing_values: the texts that stand for a missing value.
 
     Raises:
         DataError: nothing to read, a missing column or target (the nearest is named), missing values, a
             numeric column with misprints, infinities. Lines of the file are named.
         FileFormatError: a damaged file, an unknown ending, rows of different lengths.
-        ConfigError: an unknown option or task.
+        ConfigError: an unknown task or way to treat missing values, or a setting that makes no sense.
     """
-    table = raw_table(path, **options)
+    table = raw_table(
+        path,
+        delimiter=delimiter,
+        header=header,
+        encoding=encoding,
+        decimal=decimal,
+        missing_values=missing_values,
+    )
+    categorical, ignore = _several(categorical), _several(ignore)
     names = [column.name for column in table.columns]
     for name in (*categorical, *ignore, *(missing if isinstance(missing, Mapping) else ())):
         table.column(name)
@@ -97,19 +113,24 @@ def raw_table(
         raise FileFormatError(f"{path}: cannot tell the kind of table from {ending!r}: known: .csv .tsv .txt .parquet.")
     if decimal not in (".", ","):
         raise ConfigError(f"decimal must be '.' or ',', not {decimal!r}.")
-    raw = read_delimited(path, delimiter, header, encoding)
+    raw = read_delimited(path, delimiter or ("\t" if ending == ".tsv" else None), header, encoding)
     absent = frozenset(missing_values)
 
-    def cell(field: str) -> str | None:
-        field = field.strip()
-        if field in absent:
-            return None
-        return field.replace(",", ".") if decimal == "," and _DECIMAL_COMMA.fullmatch(field) else field
+    def cleaned(fields: Iterable[str]) -> np.ndarray:
+        texts: list[Any] = [field.strip() for field in fields]
+        if not absent.isdisjoint(texts):
+            texts = [None if text in absent else text for text in texts]
+        if decimal == ",":
+            texts = [t.replace(",", ".") if t is not None and _DECIMAL_COMMA.fullmatch(t) else t for t in texts]
+        return objects(texts)
 
-    columns = tuple(
-        Column(name, "categorical", objects([cell(row[i]) for row in raw.rows])) for i, name in enumerate(raw.names)
-    )
+    fields = zip(*raw.rows, strict=True)
+    columns = tuple(Column(name, "categorical", cleaned(f)) for name, f in zip(raw.names, fields, strict=True))
     return Table(columns, None, None, np.array(raw.lines), "line", str(path))
+
+
+def _several(names: Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _target_name(table: Table, names: list[str], target: str | int) -> str:
@@ -124,27 +145,29 @@ def _inferred(table: Table, column: Column) -> Column:
     """The column as numbers, if it holds numbers; a `DataError` if it nearly does."""
     if column.kind == "numeric":
         return column
-    present = np.flatnonzero(~column.is_missing())
-    wrong = [row for row in present if not NUMBER.fullmatch(column.values[row])]
-    if present.size == 0 or (wrong and len(present) - len(wrong) < _MOSTLY * len(present)):
-        if wrong and all(_DECIMAL_COMMA.fullmatch(column.values[row]) for row in wrong):
-            raise DataError(
-                f"{table.source}: column {column.name!r} holds numbers with a decimal comma, such as "
-                f"{column.values[wrong[0]]!r} ({table.at(wrong[:1])}): pass decimal=',', or name it in "
-                "categorical=[...]."
-            )
+    values, wrong = parse_numbers(column.values)
+    present = int(np.sum(~column.is_missing()))
+    if not present:
         return column
-    if wrong:
+    if not wrong:
+        infinite = np.flatnonzero(np.isinf(values))
+        if infinite.size:
+            raise DataError(
+                f"{table.source}: column {column.name!r} is too large for a number on {table.at(infinite)}."
+            )
+        return dataclasses.replace(column, kind="numeric", values=values, text=column.values)
+    first = repr(column.values[wrong[0]])
+    if present - len(wrong) >= _MOSTLY * present:
         raise DataError(
-            f"{table.source}: column {column.name!r} holds numbers, but {column.values[wrong[0]]!r} on "
-            f"{table.at(wrong)}. Correct it, name such texts in missing_values=[...], or name the column in "
-            "categorical=[...]."
+            f"{table.source}: column {column.name!r} holds numbers, but {first} on {table.at(wrong)}. Correct it, name "
+            "such texts in missing_values=[...], or name the column in categorical=[...]."
         )
-    values = np.array([np.nan if text is None else number_of(text) for text in column.values], np.float64)
-    infinite = np.flatnonzero(np.isinf(values))
-    if infinite.size:
-        raise DataError(f"{table.source}: column {column.name!r} is too large for a number on {table.at(infinite)}.")
-    return dataclasses.replace(column, kind="numeric", values=values, text=column.values)
+    if all(_DECIMAL_COMMA.fullmatch(column.values[row]) for row in wrong):
+        raise DataError(
+            f"{table.source}: column {column.name!r} holds numbers with a decimal comma, such as {first} "
+            f"({table.at(wrong[:1])}): pass decimal=',', or name it in categorical=[...]."
+        )
+    return column
 
 
 def _with_task(table: Table, task: str | None) -> Table:

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from denpa.core.description import from_config, to_config
+from denpa.core.errors import ConfigError, DataError
+from denpa.data.checks import check_data
+from denpa.data.encoder import CategoricalColumn, NumericColumn, TableEncoder
+from denpa.data.normalise import Normalizer
+from denpa.data.readers import read_table
+
+TRAIN = "age,colour,label\n30,red,yes\n20,blue,no\n40,red,yes\n,blue,no\n50,,yes\n"
+WAYS = {"age": "median", "colour": "category"}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def save(text, name="data.csv"):
+        path = tmp_path / name
+        path.write_text(text, "utf-8")
+        return path
+
+    return save
+
+
+@pytest.fixture
+def fitted(write):
+    table = read_table(write(TRAIN, "train.csv"), "label", missing=WAYS)
+    encoder = TableEncoder.of(table)
+    return table, encoder, encoder.fit(table)
+
+
+def test_numbers_are_standardised_after_filling_and_categories_one_hot(fitted):
+    table, encoder, arrays = fitted
+    x = encoder.apply(arrays, table)
+    ages = np.array([30, 20, 40, 35, 50.0])  # the gap takes the median of 20 30 40 50
+    assert encoder.feature_names == ("age", "colour=blue", "colour=red", "colour=(missing)")
+    assert x.dtype == np.float32
+    np.testing.assert_allclose(x[:, 0], (ages - ages.mean()) / ages.std(), rtol=1e-6)
+    assert x[:, 1:].tolist() == [[0, 1, 0], [1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1]]
+    assert arrays["fill"].tolist() == [35]
+
+
+def test_the_mean_fills_when_it_was_chosen(write):
+    table = read_table(write("a,b\n1,0\n,1\n5,0\n12,1\n"), missing={"a": "mean"})
+    encoder = TableEncoder.of(table, standardize=False)
+    assert encoder.apply(encoder.fit(table), table).tolist() == [[1, 0], [6, 1], [5, 0], [12, 1]]
+
+
+def test_targets_are_class_indices_or_values(fitted, write):
+    table, encoder, arrays = fitted
+    data = encoder.encode(arrays, table)
+    assert data.t.tolist() == [1, 0, 1, 0, 1]
+    assert (data.t.dtype, data.task, data.class_names) == (np.int32, "classification", ("no", "yes"))
+    check_data(data.x, data.t, task=data.task, classes=2, feature_names=data.feature_names)
+    table = read_table(write("a,y\n1,0.5\n2,1.5\n4,2.25\n"), "y")
+    encoder = TableEncoder.of(table)
+    data = encoder.encode(encoder.fit(table), table)
+    assert data.t.tolist() == [[0.5], [1.5], [2.25]]
+    assert (data.t.dtype, data.task, data.class_names) == (np.float32, "regression", None)
+
+
+def test_integer_classes_are_ordered_by_value(write):
+    rows = "".join(f"{i}.5,{label}\n" for i, label in enumerate([10, 2, 1] * 4))
+    table = read_table(write("x,t\n" + rows), "t")
+    encoder = TableEncoder.of(table)
+    assert encoder.class_names == ("1", "2", "10")
+    assert encoder.targets(table).tolist() == [2, 1, 0] * 4
+
+
+def test_only_training_rows_are_learned_from(write):
+    rows = "".join(f"{i},{'ab'[i % 2]},{i % 2}\n" for i in [1, 6, 3, 8, 5, 2])
+    table = read_table(write("n,c,t\n" + rows + "900,z,1\n"), "t")
+    train, test = table[:-1], table[-1]
+    encoder = TableEncoder.of(train, unseen="zeros")
+    arrays = encoder.fit(train)
+    assert encoder.columns[1].categories == ("a", "b")
+    np.testing.assert_allclose(arrays["mean"], [25 / 6], rtol=1e-6)
+    assert encoder.apply(arrays, test)[0, 1:].tolist() == [0, 0]
+    assert encoder.apply(arrays, test)[0, 0] > 100
+    strict = TableEncoder.of(train)
+    with pytest.raises(
+        DataError, match=r"'c' holds 'z' on line 8, a category that the training rows .*\(a, b\)\. .*zeros"
+    ):
+        strict.apply(strict.fit(train), test)
+
+
+def test_a_new_file_is_read_by_what_its_columns_were_in_training(fitted, write):
+    table, encoder, arrays = fitted
+    # No target, other order, a column more, and a single row from which nothing could be inferred.
+    new = encoder.read(write("remark,colour,age\nhello,red,30\n"))
+    np.testing.assert_array_equal(encoder.apply(arrays, new), encoder.apply(arrays, table)[:1])
+    assert encoder.encode(arrays, new).t is None
+    gaps = encoder.read(write("colour;age\n;\n"))
+    np.testing.assert_array_equal(encoder.apply(arrays, gaps)[:, 1:], [[0, 0, 1]])
+
+
+def test_categories_that_look_like_numbers_stay_as_they_are_written(write):
+    table = read_table(write("zip,t\n01,a\n1,b\n01,a\n1,b\n"), "t", categorical=["zip"])
+    encoder = TableEncoder.of(table)
+    arrays = encoder.fit(table)
+    assert arrays == {}
+    assert encoder.feature_names == ("zip=01", "zip=1")
+    assert encoder.apply(arrays, encoder.read(write("zip,t\n1,b\n"))).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("age\n30\n", r"no column 'colour'"),
+        ("agee,colour\n30,red\n", "no column 'age': did you mean 'agee'"),
+        ("age,colour\n30,red\nold,blue\n", "'age' held numbers in training, but holds 'old' on line 3"),
+        ("age,colour\n30,pink\n31,red\n32,grey\n", "holds 'pink' on lines 2, 4, a category"),
+    ],
+)
+def test_new_files_that_do_not_fit_are_refused(fitted, write, text, message):
+    _, encoder, arrays = fitted
+    with pytest.raises(DataError, match=message):
+        encoder.apply(arrays, encoder.read(write(text)))
+
+
+def test_gaps_that_training_did_not_have_are_refused(write):
+    table = read_table(write("n,c,t\n1,a,u\n2,b,v\n5,a,v\n"), "t")
+    encoder = TableEncoder.of(table)
+    arrays = encoder.fit(table)
+    for text, name in [("n,c\n1,a\n,b\n", "n"), ("n,c\n1,a\n2,\n", "c")]:
+        with pytest.raises(DataError, match=f"'{name}' is missing on line 3"):
+            encoder.apply(arrays, encoder.read(write(text)))
+    with pytest.raises(DataError, match="target 't' is missing on line 2"):
+        encoder.targets(encoder.read(write("n,c,t\n1,a,\n")))
+    with pytest.raises(DataError, match="holds 'w' on line 2, a class that"):
+        encoder.targets(encoder.read(write("n,c,t\n1,a,w\n")))
+    with pytest.raises(DataError, match=r"'n' is missing on line 3\. Choose a way"):
+        TableEncoder.of(read_table(write("n,c\n1,a\n,b\n"), missing="keep"))
+
+
+def test_the_encoder_survives_json(fitted):
+    table, encoder, arrays = fitted
+    back = from_config(json.loads(json.dumps(to_config(encoder))), Normalizer)
+    assert back == encoder
+    assert hash(back) == hash(encoder)
+    assert eval(repr(encoder)) == encoder
+    np.testing.assert_array_equal(back.apply(arrays, table), encoder.apply(arrays, table))
+
+
+def test_identifiers_and_constants_are_warned_of_and_kept(write):
+    rows = "".join(f"{i},name{i},7,{i % 3}.5,{'ab'[i % 2]}\n" for i in range(12))
+    table = read_table(write("id,name,same,x,t\n" + rows), "t")
+    with pytest.warns(UserWarning, match="leave it out") as caught:
+        encoder = TableEncoder.of(table)
+    messages = [str(warning.message).split(": ", 1)[1] for warning in caught]
+    assert messages == [
+        "column 'id' looks like an identifier; leave it out by ignore=['id'].",
+        "column 'name' looks like an identifier; leave it out by ignore=['name'].",
+        "column 'same' has one value only, 7.0; leave it out by ignore=['same'].",
+    ]
+    assert caught[0].filename == __file__
+    x = encoder.apply(encoder.fit(table), table)
+    assert x.shape == (12, 15)
+    assert (x[:, 13] == 0).all()  # constant: 0, without a division
+
+
+def test_one_class_only_is_refused(write):
+    table = read_table(write("x,t\n1,a\n2,a\n5,a\n"), "t")
+    with pytest.raises(DataError, match="target 't' has one class only: 'a'"):
+        TableEncoder.of(table)
+
+
+def test_a_table_without_target_has_no_targets(write):
+    table = read_table(write("x,y\n1,4\n2,3\n5,1\n"))
+    encoder = TableEncoder.of(table)
+    with pytest.raises(DataError, match="without a target"):
+        encoder.targets(table)
+    data = encoder.encode(encoder.fit(table), table)
+    assert (data.t, data.task) == (None, None)
+    with pytest.raises(ConfigError, match="cannot be inverted"):
+        encoder.invert({}, data.x)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: TableEncoder(()),
+        lambda: TableEncoder((NumericColumn("a"),), unseen="ignore"),
+        lambda: TableEncoder((NumericColumn("a"), CategoricalColumn("a", ("x",)))),
+        lambda: TableEncoder((NumericColumn("a"),), NumericColumn("a")),
+        lambda: NumericColumn("a", "category"),
+        lambda: CategoricalColumn("a", ("x",), "mean"),
+        lambda: CategoricalColumn("a", ("x", "x")),
+    ],
+)
+def test_impossible_encoders_are_refused(make):
+    with pytest.raises(ConfigError):
+        make()

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from denpa.core.errors import ConfigError, DataError, FileFormatError
+from denpa.data.images import read_images
+
+
+def save(path, pixels, mode=None, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels, mode).save(path, **options) if mode else Image.fromarray(pixels).save(path, **options)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    rng = np.random.default_rng(0)
+    made = {name: rng.integers(0, 256, (6, 5, 3)).astype(np.uint8) for name in ("dog/b.png", "cat/2.png", "cat/10.png")}
+    for name, pixels in made.items():
+        save(tmp_path / "photos" / name, pixels)
+    return tmp_path / "photos", made
+
+
+def test_classes_and_files_come_in_alphabetical_order(pictures):
+    folder, made = pictures
+    (folder / ".DS_Store").write_bytes(b"junk")
+    (folder / "cat" / ".hidden").write_bytes(b"junk")
+    (folder / "dog" / "Thumbs.db").write_bytes(b"junk")
+    data = read_images(folder)
+    assert data.class_names == ("cat", "dog")
+    assert data.t.tolist() == [0, 0, 1]
+    assert (data.x.dtype, data.t.dtype, data.task) == (np.uint8, np.int32, "classification")
+    np.testing.assert_array_equal(data.x, np.stack([made["cat/10.png"], made["cat/2.png"], made["dog/b.png"]]))
+
+
+def test_grayscale_is_luma(pictures):
+    folder, made = pictures
+    data = read_images(folder, grayscale=True)
+    assert data.x.shape == (3, 6, 5, 1)
+    np.testing.assert_allclose(data.x[2, ..., 0], made["dog/b.png"] @ [0.299, 0.587, 0.114], atol=1)
+
+
+def test_sizes_must_agree_or_be_given(pictures):
+    folder, _ = pictures
+    flat = np.zeros((4, 8, 3), np.uint8)
+    flat[:, 4:] = 200
+    save(folder / "dog" / "a.png", flat)
+    with pytest.raises(DataError, match=r"10\.png has \(6, 5\) \(height, width\), .*a\.png has \(4, 8\)\. Give size="):
+        read_images(folder)
+    data = read_images(folder, size=(2, 4))
+    assert data.x.shape == (4, 2, 4, 3)
+    assert data.x[2, :, 0].max() == 0
+    assert data.x[2, :, 3].min() == 200
+    assert read_images(folder, size=3).x.shape == (4, 3, 3, 3)
+
+
+def test_other_modes_become_three_channels(tmp_path):
+    gray = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    save(tmp_path / "a" / "gray.png", gray)
+    save(tmp_path / "b" / "clear.png", np.dstack([gray] * 4))
+    x = read_images(tmp_path).x
+    np.testing.assert_array_equal(x, np.stack([np.dstack([gray] * 3)] * 2))
+
+
+def test_pictures_are_turned_upright(tmp_path):
+    pixels = np.zeros((2, 3, 3), np.uint8)
+    pixels[0, 0] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees clockwise to view
+    save(tmp_path / "a" / "turned.png", pixels, exif=exif)
+    x = read_images(tmp_path).x
+    assert x.shape == (1, 3, 2, 3)
+    assert x[0, 0, 1].tolist() == [255] * 3
+
+
+def test_files_that_are_no_images_are_named(pictures):
+    folder, _ = pictures
+    path = folder / "cat" / "notes.txt"
+    path.write_text("not an image")
+    with pytest.raises(FileFormatError, match=r"notes\.txt cannot be read as an image: not an image of a known kind"):
+        read_images(folder)
+    path.unlink()
+    whole = (folder / "cat" / "2.png").read_bytes()
+    (folder / "cat" / "2.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(FileFormatError, match=r"2\.png cannot be read as an image: "):
+        read_images(folder)
+
+
+def test_deep_images_are_refused(tmp_path):
+    save(tmp_path / "a" / "deep.png", np.full((2, 2), 40000, np.uint16))
+    with pytest.raises(DataError, match=r"deep\.png has more than 8 bits per channel"):
+        read_images(tmp_path)
+
+
+def test_folders_of_another_form_are_refused(pictures, tmp_path):
+    folder, _ = pictures
+    with pytest.raises(DataError, match="is no folder"):
+        read_images(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="has no subfolders"):
+        read_images(folder / "cat")
+    (folder / "emu").mkdir()
+    with pytest.raises(DataError, match="emu is empty"):
+        read_images(folder)
+    (folder / "emu" / "young").mkdir()
+    with pytest.raises(DataError, match="young is a folder inside a class"):
+        read_images(folder)
+    (folder / "readme.txt").write_text("stray")
+    with pytest.raises(DataError, match=r"holds 'readme\.txt' beside"):
+        read_images(folder)
+
+
+@pytest.mark.parametrize("size", [0, (4,), (4, -1), (4.0, 4), True, "big"])
+def test_impossible_sizes_are_refused(pictures, size):
+    with pytest.raises(ConfigError, match=r"size must be \(height, width\)"):
+        read_images(pictures[0], size=size)
+
+
+def test_without_pillow_the_extra_is_named(pictures, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    with pytest.raises(ConfigError, match=r'Reading images needs PIL: pip install "denpa\[images\]"'):
+        read_images(pictures[0])

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import datetime
+import sys
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from denpa.core.errors import ConfigError, DataError, FileFormatError
+from denpa.data.encoder import TableEncoder
+from denpa.data.readers import read_table
+
+
+@pytest.fixture
+def write(tmp_path):
+    def save(table):
+        parquet.write_table(table if isinstance(table, pa.Table) else pa.table(table), tmp_path / "data.parquet")
+        return tmp_path / "data.parquet"
+
+    return save
+
+
+def test_columns_keep_their_kinds(write):
+    path = write(
+        {
+            "n": pa.array([1, 2, 5, 9], pa.int64()),
+            "x": pa.array([0.5, None, float("nan"), 2.25], pa.float32()),
+            "d": pa.array([Decimal("1.50"), Decimal("2.25"), Decimal("0.00"), Decimal("7.75")]),
+            "c": pa.array(["red", "blue", None, "red"]).dictionary_encode(),
+            "b": pa.array([True, False, True, True]),
+            "label": ["yes", "no", "no", "yes"],
+        }
+    )
+    table = read_table(path, "label", missing={"x": "mean", "c": "category"})
+    assert [column.kind for column in table.columns] == ["numeric"] * 3 + ["categorical"] * 2
+    np.testing.assert_array_equal(table.column("x").values, [0.5, np.nan, np.nan, 2.25])
+    assert table.column("d").values.tolist() == [1.5, 2.25, 0, 7.75]
+    assert table.column("c").values.tolist() == ["red", "blue", None, "red"]
+    assert table.column("b").values.tolist() == ["true", "false", "true", "true"]
+    encoder = TableEncoder.of(table, standardize=False)
+    data = encoder.encode(encoder.fit(table), table)
+    assert data.x[:, 1].tolist() == [0.5, 1.375, 1.375, 2.25]
+    assert data.t.tolist() == [1, 0, 0, 1]
+    np.testing.assert_array_equal(encoder.apply(encoder.fit(table), encoder.read(path)), data.x)
+
+
+def test_missing_values_are_named_by_row(write):
+    with pytest.raises(DataError, match=r"'x' \(numeric, row 1\)"):
+        read_table(write({"x": [1.0, None], "y": ["a", "b"]}))
+
+
+def test_integers_few_and_many_tell_the_task(write):
+    assert read_table(write({"x": [0.5] * 6, "t": [0, 1, 2] * 2}), "t").task == "classification"
+    assert read_table(write({"x": [0.5] * 6, "t": [0.0, 1.0] * 3}), "t").task == "regression"
+
+
+def test_what_cannot_be_learned_from_is_refused(write, tmp_path):
+    with pytest.raises(DataError, match="column 'when' has type date32"):
+        read_table(write({"when": [datetime.date(2024, 1, 1)]}))
+    with pytest.raises(DataError, match="column 'x' holds infinity in row 1"):
+        read_table(write({"x": [1.0, float("inf")]}))
+    with pytest.raises(DataError, match="has no rows"):
+        read_table(write({"x": pa.array([], pa.int32())}))
+    with pytest.raises(DataError, match="two columns named 'x'"):
+        read_table(write(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"])))
+    with pytest.raises(DataError, match="no such file"):
+        read_table(tmp_path / "nowhere.parquet")
+
+
+def test_damaged_files_are_refused(write):
+    path = write({"x": list(range(100))})
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(FileFormatError, match=r"data\.parquet is no readable Parquet file"):
+        read_table(path)
+    path.write_bytes(b"")
+    with pytest.raises(FileFormatError, match="is no readable Parquet file"):
+        read_table(path)
+
+
+def test_without_pyarrow_the_extra_is_named(write, monkeypatch):
+    path = write({"x": [1]})
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ConfigError, match=r'Reading Parquet files needs pyarrow: pip install "denpa\[parquet\]"'):
+        read_table(path)
