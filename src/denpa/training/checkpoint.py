@@ -149,7 +149,7 @@ def restore(training: Any, folder: Any) -> None:
     arrays, description = read_arrays(path)
     model = training.model
     here = model.description()
-    for part in ("network", "loss", "optimizer", "penalty", "normalizer", "seed", "in_shape"):
+    for part in ("network", "loss", "optimizer", "penalty", "normalizer", "target_normalizer", "seed", "in_shape"):
         if description["model"].get(part) != here.get(part):
             raise ConfigError(
                 f"{path} is of another run: its {part} is {description['model'].get(part)}, not {here.get(part)}."

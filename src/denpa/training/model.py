@@ -60,6 +60,8 @@ class Model:
         penalty: `L1`, `L2` or `ElasticNet` on the weights.
         normalizer: such as `Standardize()`: fitted on the training data of the first `fit`, applied to all
             raw input from then on, and saved with the model.
+        target_normalizer: the same for the targets of a regression: the loss compares normalised values, while
+            metrics and predictions keep the targets' own units.
         seed: decides initial parameters, order of examples, dropout: same seed, same machine, same bits.
         in_shape: the shape of ONE example; taken from the data of the first `fit` when None.
         compute_dtype: "bfloat16" to compute in that precision with float32 parameters (GPU, TPU).
@@ -68,7 +70,9 @@ class Model:
     Attributes:
         history: what happened in all calls of `fit`.
         epochs, steps: how many were trained so far.
-        statistics: the normaliser's arrays.
+        statistics: the normaliser's arrays; those of the targets' normaliser under "targets".
+        encoder, encoder_arrays: what made x of a table, such as a `TableEncoder`, with its statistics. The model
+            does not apply it, but saves it, so that whoever loads the model can read raw tables.
 
     Raises:
         ConfigError: an argument that is not of the kind wanted.
@@ -83,13 +87,15 @@ class Model:
         penalty: Any = None,
         *,
         normalizer: Any = None,
+        target_normalizer: Any = None,
         seed: int = 0,
         in_shape: Any = None,
         compute_dtype: str | None = None,
         class_names: Any = None,
     ) -> None:
         self.net = net if isinstance(net, Network) else Sequential(tuple(net))
-        self.loss, self.penalty, self.normalizer = loss, penalty, normalizer
+        self.loss, self.penalty = loss, penalty
+        self.normalizer, self.target_normalizer = normalizer, target_normalizer
         self.optimizer = Adam(1e-3) if optimizer is None else optimizer
         self.metrics = tuple(metric.suited_to(loss) for metric in metrics)
         self.seed, self.compute_dtype = seed, compute_dtype
@@ -98,6 +104,8 @@ class Model:
         self.history = History()
         self.epochs = self.steps = 0
         self.statistics: dict[str, Any] | None = None
+        self.encoder: Any = None
+        self.encoder_arrays: dict[str, Any] = {}
         self.in_shape: Any = None
         self.run: Any = None
         _check(self)
@@ -245,7 +253,7 @@ class Model:
     def programs(self) -> Programs:
         """The compiled programs; made anew only when a description changed."""
         parts = (self.net, self.loss, self.optimizer, self.metrics, self.penalty, self.normalizer)
-        return programs_for(Recipe(*parts, self.compute_dtype))
+        return programs_for(Recipe(*parts, self.compute_dtype, self.target_normalizer))
 
     def advance(self, run: Run, count: int) -> None:
         """Take over the numbers after `count` more steps."""
@@ -261,6 +269,8 @@ class Model:
             "metrics": self.metrics,
             "penalty": self.penalty,
             "normalizer": self.normalizer,
+            "target_normalizer": self.target_normalizer,
+            "encoder": self.encoder,
         }
         return {
             **{name: _described(part) for name, part in parts.items()},
@@ -303,6 +313,9 @@ class Model:
             elif self.run.optimizer is None:
                 self.run = dataclasses.replace(self.run, optimizer=self.optimizer.init(self.run.params))
             train = self._checked(x, t, weight, "the training data", train=True)
+            if self.target_normalizer is not None and "targets" not in (self.statistics or {}):
+                fitted = jax.tree.map(jnp.asarray, self.target_normalizer.fit(train[1]))
+                self.statistics = {**(self.statistics or {}), "targets": fitted}
             held_out = None
             if validation is not None:
                 held_out = self._checked(*unpacked(validation), "the validation data", train=False)
@@ -319,12 +332,15 @@ class Model:
 
 
 def _check(model: Model) -> None:
-    for name, method in (("loss", "delta"), ("optimizer", "update"), ("penalty", "gradient"), ("normalizer", "apply")):
+    wanted = {"loss": "delta", "optimizer": "update", "penalty": "gradient"}
+    for name, method in (wanted | {"normalizer": "apply", "target_normalizer": "invert"}).items():
         part = getattr(model, name)
-        optional = name in ("penalty", "normalizer")
+        optional = name not in ("loss", "optimizer")
         if isinstance(part, type) or (not hasattr(part, method) and not (optional and part is None)):
             hint = f" Did you forget the brackets? {part.__name__}()" if isinstance(part, type) else ""
             raise ConfigError(f"Model's {name} must be one of denpa's, not {part!r}.{hint}")
+    if model.target_normalizer is not None and model.loss.expects != "values":
+        raise ConfigError(f"target_normalizer is for regressions, but {model.loss!r} reads {model.loss.expects}.")
     if model.compute_dtype not in (None, "float32", "bfloat16", "float16", "float64"):
         raise ConfigError(
             f'compute_dtype must be None or a floating-point type such as "bfloat16", not {model.compute_dtype!r}.'

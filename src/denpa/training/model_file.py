@@ -21,9 +21,9 @@ _FORMAT = 1
 
 
 def save_model(model: Any, path: Any) -> None:
-    """Write a model's variables and the normaliser's statistics with the model's description."""
+    """Write a model's variables and the statistics of its normalisers and encoder with the model's description."""
     params, state = model.variables
-    arrays = {"params": params, "state": state, "statistics": model.statistics or {}}
+    arrays = {"params": params, "state": state, "statistics": model.statistics or {}, "encoder": model.encoder_arrays}
     write_arrays(path, arrays, {"format": _FORMAT, "kind": "model", "model": model.description()})
 
 
@@ -52,9 +52,10 @@ def load(path: Any) -> Any:
         raise FileFormatError(f"{path} has format {description['format']}, which needs a newer denpa.")
     model = _described(description["model"], path)
     model.statistics = _nested(arrays, "statistics") or (None if model.normalizer is None else {})
+    model.encoder_arrays = _nested(arrays, "encoder")
     shape = model._net_shape()
     wanted = jax.eval_shape(lambda: model.net.init(jax.random.key(0), shape))._asdict()
-    learned = {name: a for name, a in arrays.items() if not name.startswith("statistics/")}
+    learned = {name: a for name, a in arrays.items() if not name.startswith(("statistics/", "encoder/"))}
     if problems := differences(learned, tree.flatten(wanted)):
         raise FileFormatError(f"{path} does not fit its own description: " + "; ".join(problems) + ".")
     variables = Variables(**tree.unflatten({name: jnp.asarray(a) for name, a in learned.items()}, wanted))
@@ -75,10 +76,12 @@ def _described(config: dict[str, Any], path: Any) -> Any:
             metrics=from_config(config["metrics"], where="metrics"),
             penalty=from_config(config["penalty"], where="penalty"),
             normalizer=from_config(config["normalizer"], where="normalizer"),
+            target_normalizer=from_config(config.get("target_normalizer"), where="target_normalizer"),
             seed=config["seed"],
             compute_dtype=config["compute_dtype"],
             class_names=config["class_names"],
         )
+        model.encoder = from_config(config.get("encoder"), where="encoder")
     except ConfigError as error:
         raise ConfigError(f"{path}: {error} A class of your own must be defined before loading.") from None
     model.in_shape = tree.tupled(config["in_shape"])

@@ -55,6 +55,7 @@ class Recipe:
     penalty: Any = None
     normalizer: Any = None
     compute_dtype: str | None = None
+    target_normalizer: Any = None
 
     def cast(self, arrays: Any) -> Any:
         """Floating-point arrays in the precision to compute in."""
@@ -67,6 +68,17 @@ class Recipe:
         default = jax.dtypes.canonicalize_dtype(float)
         return self.cast(jax.tree.map(lambda a: a if jnp.issubdtype(a.dtype, jnp.floating) else a.astype(default), x))
 
+    def aim(self, statistics: Any, t: Any) -> Any:
+        """The targets as the network is to give them: normalised."""
+        return t if self.target_normalizer is None else self.target_normalizer.apply(statistics["targets"], t)
+
+    def answer(self, statistics: Any, y: Any) -> Any:
+        """The network's output in the units of the targets."""
+        if self.target_normalizer is None:
+            return y
+        y = y.astype(jnp.promote_types(y.dtype, jnp.float32))  # a large mean would cost bfloat16 its digits
+        return self.target_normalizer.invert(statistics["targets"], y)
+
     def point(self, run: Run) -> Params:
         """The parameters at which the gradient is taken: another point than `params` for look-ahead methods."""
         look_ahead = getattr(self.optimizer, "gradient_point", None)
@@ -77,7 +89,8 @@ class Recipe:
         point = self.point(run)
         variables = Variables(self.cast(point), run.state)
         key = jax.random.fold_in(run.key, run.step)
-        met = walk(self.net, self.loss, variables, self.prepare(statistics, x), t, key=key, sample_weight=weight)
+        x, t = self.prepare(statistics, x), self.aim(statistics, t)
+        met = walk(self.net, self.loss, variables, x, t, key=key, sample_weight=weight)
         grads = jax.tree.map(lambda g, p: g.astype(p.dtype), met.grads, run.params)
         if self.penalty is not None:
             grads = self.penalty.add_gradient(point, grads)
@@ -86,7 +99,7 @@ class Recipe:
     def step(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Run, dict[str, Any]]:
         """One update, and what is to be noted of it."""
         met, grads = self.gradients(run, statistics, x, t, weight)
-        log = self.measure(met.output, t, weight)
+        log = self.measure(statistics, met.output, t, weight)
         updates, optimizer = self.optimizer.update(grads, run.optimizer, run.params)
         params = jax.tree.map(lambda p, u: p + u.astype(p.dtype), run.params, updates)
         if self.penalty is not None:
@@ -95,9 +108,13 @@ class Recipe:
                 params = self.penalty.shrink(params, self.optimizer.rate(run.optimizer))
         return Run(params, met.state, optimizer, run.key, run.step + 1), log
 
-    def measure(self, y: Any, t: Any, weight: Any) -> dict[str, Any]:
-        """Sums over a batch that add up over batches: of the loss, its weight, and every metric."""
-        total, count = self.loss.sums(y, t, weight)
+    def measure(self, statistics: Any, y: Any, t: Any, weight: Any) -> dict[str, Any]:
+        """Sums over a batch that add up over batches: of the loss, its weight, and every metric.
+
+        y is what the network gives. The loss compares it with normalised targets, metrics speak in their units.
+        """
+        total, count = self.loss.sums(y, self.aim(statistics, t), weight)
+        y = self.answer(statistics, y)
         metrics = {metric.name: metric.measure(y, t, weight) for metric in self.metrics}
         return {"loss": total, "weight": count, "metrics": metrics}
 
@@ -142,9 +159,12 @@ class Programs:
         return run, logs, tree.all_finite(run.params)
 
     def _measure(self, params: Params, state: State, statistics: Any, x: Any, t: Any, weight: Any) -> dict[str, Any]:
-        return self.recipe.measure(self._predict(params, state, statistics, x), t, weight)
+        return self.recipe.measure(statistics, self._output(params, state, statistics, x), t, weight)
 
     def _predict(self, params: Params, state: State, statistics: Any, x: Any) -> Any:
+        return self.recipe.answer(statistics, self._output(params, state, statistics, x))
+
+    def _output(self, params: Params, state: State, statistics: Any, x: Any) -> Any:
         recipe = self.recipe
         ctx = Context(train=False, state=state)
         y = recipe.net.forward(recipe.cast(params), recipe.prepare(statistics, x), ctx)[0]
