@@ -129,7 +129,8 @@ def _check_numeric(a: np.ndarray, name: str, where: str) -> None:
     if kind in "biuf" or a.dtype.name in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):
         return
     mend = {
-        "U": f"turn text into numbers first: {'class indices with encode_labels' if name == 't' else 'TableEncoder'}",
+        "U": "turn text into numbers first, by "
+        + ("names, t = np.unique(t, return_inverse=True)" if name == "t" else "read_table and TableEncoder"),
         "c": "give real and imaginary part as two features",
         "M": "give dates as numbers, such as days since the first",
         "m": "give durations as numbers, in seconds or days",
