@@ -76,6 +76,7 @@ class Training:
         self.periods = [session.period for session in self.sessions if session.period]
         self.watched = validation is not None or any(session.watches_epochs for session in self.sessions)
         self.capacity = self._capacity()
+        self._check_batches()
 
     @property
     def run(self) -> Run:
@@ -110,6 +111,12 @@ class Training:
     def measure_validation(self) -> dict[str, Any]:
         """Loss and metrics on the validation data now, with `validation_` in front of their names."""
         return {f"validation_{name}": value for name, value in self.model.measure(self.validation).items()}
+
+    def _check_batches(self) -> None:
+        """Trace a step for each size of batch, so that one that does not fit is refused before training starts."""
+        for rows in {self.plan.batch_size, self.plan.rest} - {0}:
+            batch = jax.tree.map(lambda a, n=rows: jax.ShapeDtypeStruct((n, *a.shape[1:]), a.dtype), self.data)
+            jax.eval_shape(self.programs.step, self.run, self.model.statistics, *batch)
 
     def _capacity(self) -> int:
         """Steps that one call of the program has room for. Epochs run together only when nobody watches their ends."""
