@@ -32,12 +32,12 @@ PAIRS = {
     ),
     "nesterov": (optim.Nesterov(0.05, 0.7), optax.sgd(0.05, momentum=0.7, nesterov=True)),
     "adagrad": (
-        optim.AdaGrad(0.3, initial_accumulator=0.1, epsilon=0.0),
-        optax.adagrad(0.3, initial_accumulator_value=0.1, eps=0.0),
+        optim.AdaGrad(schedules.LinearDecay(0.5, 0.1, 20), initial_accumulator=0.1, epsilon=0.0),
+        optax.adagrad(exact(optax.linear_schedule(0.5, 0.1, 20)), initial_accumulator_value=0.1, eps=0.0),
     ),
     "rmsprop, epsilon inside": (
-        optim.RMSprop(0.02, 0.8, epsilon=1e-3),
-        optax.rmsprop(0.02, decay=0.8, eps=1e-3, eps_in_sqrt=True),
+        optim.RMSprop(schedules.LinearDecay(0.05, 0.01, 20), 0.8, epsilon=1e-3),
+        optax.rmsprop(exact(optax.linear_schedule(0.05, 0.01, 20)), decay=0.8, eps=1e-3, eps_in_sqrt=True),
     ),
     "rmsprop, epsilon outside": (
         optim.RMSprop(0.02, 0.8, epsilon=1e-2, epsilon_inside=False),
@@ -47,15 +47,18 @@ PAIRS = {
         optim.RMSprop(0.02, 0.9, epsilon=1e-3, momentum=0.6),
         optax.rmsprop(0.02, decay=0.9, eps=1e-3, eps_in_sqrt=True, momentum=0.6),
     ),
-    "adadelta": (optim.Adadelta(0.7, 0.9, 1e-4), optax.adadelta(0.7, rho=0.9, eps=1e-4)),
+    "adadelta": (
+        optim.Adadelta(schedules.LinearDecay(0.9, 0.5, 20), 0.9, 1e-4),
+        optax.adadelta(exact(optax.linear_schedule(0.9, 0.5, 20)), rho=0.9, eps=1e-4),
+    ),
     "adam": (optim.Adam(0.02, 0.8, 0.99, 1e-3), optax.adam(0.02, b1=0.8, b2=0.99, eps=1e-3)),
     "adam, warm-up and cosine decay": (
         optim.Adam(schedules.WarmUp(schedules.CosineDecay(0.05, 0.004, 30), 10, start=0.001)),
         optax.adam(exact(optax.warmup_cosine_decay_schedule(0.001, 0.05, 10, 40, end_value=0.004))),
     ),
     "adamw, weights": (
-        optim.AdamW(0.02, weight_decay=0.3),
-        optax.adamw(0.02, weight_decay=0.3, mask=W_ONLY),
+        optim.AdamW(schedules.LinearDecay(0.05, 0.01, 20), weight_decay=0.3),
+        optax.adamw(exact(optax.linear_schedule(0.05, 0.01, 20)), weight_decay=0.3, mask=W_ONLY),
     ),
     "adamw, everything": (optim.AdamW(0.02, weight_decay=0.3, on="*"), optax.adamw(0.02, weight_decay=0.3)),
     "clip by norm": (
