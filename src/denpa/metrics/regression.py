@@ -56,13 +56,12 @@ class R2(Metric):
     The coefficient of determination: 1 is perfect, 0 as good as answering with the mean. It is taken for
     each output, the entries of the last axis of y (batch, ..., outputs), and averaged over them.
 
-    An output whose targets are constant, or nearly so (their spread is below a thousandth of their
-    distance from `center`, where float32 sums no longer resolve it), counts 1 if the error is as small as
-    that, else 0.
+    An output whose targets are all equal counts 1 if it meets them to a millionth of their size, else 0.
+    Where the targets differ, but by less than a thousandth of their distance from `center`, float32 sums
+    no longer resolve their spread, and the result is NaN: give a `center`.
 
     Args:
-        center: a number near the mean of the targets. Sums are taken of t - center; give it where the
-            targets lie far from 0 compared with their spread.
+        center: a number near the mean of the targets. Sums are taken of t - center.
 
     Source: Draper & Smith (1998), "Applied Regression Analysis", section 1.3.
     """
@@ -70,23 +69,29 @@ class R2(Metric):
     center: float = 0.0
 
     def measure(self, y: Any, t: Any, sample_weight: Any = None) -> Sums:
-        """Σ w (y - t)², Σ w d, Σ w d² with d = t - center, per output, and Σ w."""
+        """Per output Σ w (y - t)², Σ w d, Σ w d² with d = t - center, Σ w, and by how much the targets differ."""
         y, t, w = _prepared(self, y, t, sample_weight, outputs=True)
         d = t - self.center
         axes = tuple(range(max(y.ndim - 1, 1)))
         summed = {"error": jnp.square(y - t), "target": d, "square": jnp.square(d), "weight": jnp.ones_like(d)}
-        return {name: jnp.sum(weighted(w, values), axis=axes) for name, values in summed.items()}
+        sums = {name: jnp.sum(weighted(w, values), axis=axes) for name, values in summed.items()}
+        counts = weighted(w, summed["weight"]) != 0
+        difference = jnp.max(d, axis=axes, where=counts, initial=-jnp.inf) - jnp.min(
+            d, axis=axes, where=counts, initial=jnp.inf
+        )
+        return {**sums, "difference": jnp.maximum(difference, 0)}
 
     def compute(self, sums: Sums) -> float:
         """R², averaged over the outputs."""
-        error, target, square, weight = map(np.atleast_1d, totals(sums, "error", "target", "square", "weight"))
+        names = ("error", "target", "square", "weight", "difference")
+        error, target, square, weight, difference = map(np.atleast_1d, totals(sums, *names))
         if not weight.all():
             return math.nan
         spread = square - target**2 / weight
-        resolved = 1e-6 * square
-        constant = spread <= resolved
-        r2 = 1 - error / np.where(constant, 1.0, spread)
-        return float(np.mean(np.where(constant, (error <= resolved).astype(np.float64), r2)))
+        resolved = spread > 1e-6 * square
+        r2 = 1 - error / np.where(resolved, spread, 1.0)
+        constant = np.where(error <= 1e-12 * square, 1.0, 0.0)
+        return float(np.mean(np.where(resolved, r2, np.where(difference == 0, constant, math.nan))))
 
 
 def _prepared(
