@@ -49,9 +49,9 @@ test-peers: $(VENV)/.bench ## compare with PyTorch and others, live (a large dow
 	@$(BIN)/python -m pytest -q tests/peers $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.dev ## time the import and every script in benchmarks/
+bench: $(VENV)/.dev ## time the import, then run the benchmarks; ARGS=--quick for a smoke run
 	@$(BIN)/python scripts/check_import_time.py
-	@shopt -s nullglob; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@shopt -s nullglob; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
 
 ##@ Work
 .PHONY: format docs clean help
