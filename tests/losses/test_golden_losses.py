@@ -7,10 +7,10 @@ import functools
 import jax
 import numpy as np
 import pytest
-from tests.golden import load, names
 
 from denpa.core.description import from_config, registered
 from denpa.losses import Loss
+from tests.golden import load, names
 
 CASES = names("losses")
 SETTINGS = {case: load(case)["settings"]["loss"] for case in CASES}
