@@ -56,6 +56,12 @@ def test_a_constant_component_gives_0_and_its_own_value_back(value):
         assert (normalizer.apply(arrays, x + 1)[:, 2] == rest).all()
 
 
+def test_a_constant_whose_mean_is_rounded_is_still_constant():
+    x = np.full((1000, 2), 0.1)
+    arrays = Standardize().fit(x)
+    assert arrays["scale"].tolist() == arrays["inverse_scale"].tolist() == [0, 0]
+
+
 def test_epsilon_is_added_to_the_variance():
     arrays = Standardize(epsilon=5.0).fit(np.array([[1.0], [5.0]]))
     np.testing.assert_allclose(arrays["scale"], [3.0])
