@@ -1,0 +1,160 @@
+"""Dropout and noise: masks, expectations, modes, and which weights a step touches."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from denpa.core.errors import ConfigError, DenpaError
+from denpa.core.layer import Context
+from denpa.kernels.random import keep_mask
+from denpa.layers import Dense, Dropout, GaussianNoise, Sigmoid
+from denpa.networks import Sequential
+
+X = jnp.asarray(np.random.default_rng(2).uniform(0.5, 2, (400, 50)), jnp.float32)
+
+
+def training(key):
+    return Context(train=True, key=key)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.85])
+@pytest.mark.parametrize("scaling", ["inverted", "classical"])
+def test_training_and_inference_agree_in_expectation(rate, scaling, key):
+    layer = Dropout(rate, scaling=scaling)
+    y, saved = layer.forward({}, X, training(key))
+    inference, nothing = layer.forward({}, X, Context())
+    assert nothing == {}
+    dropped = 1 - np.mean(saved["mask"])
+    assert abs(dropped - rate) < 5 * np.sqrt(rate * (1 - rate) / X.size)
+    spread = np.std(np.asarray(y - inference)) / np.sqrt(X.size)
+    assert abs(np.mean(np.asarray(y - inference))) < 5 * spread
+    factor = 1 / (1 - rate) if scaling == "inverted" else 1
+    np.testing.assert_allclose(y, np.where(saved["mask"], factor * X, 0), rtol=1e-6)
+    np.testing.assert_allclose(inference, X if scaling == "inverted" else (1 - rate) * X, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scaling", ["inverted", "classical"])
+def test_the_delta_passes_where_the_unit_was_kept_with_the_same_factor(scaling, key):
+    """y and dx come from x and dy in the same way, since y is linear in x."""
+    layer, dy = Dropout(0.3, scaling=scaling), -X
+    for ctx in (training(key), Context()):
+        y, saved = layer.forward({}, X, ctx)
+        dx, _ = layer.backward({}, saved, dy)
+        np.testing.assert_array_equal(dx, -y)
+
+
+def test_a_mask_for_each_sample_or_one_for_the_batch(key):
+    own = Dropout(0.5).forward({}, X, training(key))[0] == 0
+    shared = Dropout(0.5, per="batch").forward({}, X, training(key))[0] == 0
+    assert len(np.unique(own, axis=0)) > 350
+    assert len(np.unique(shared, axis=0)) == 1
+    assert 0 < np.sum(shared[0]) < 50
+
+
+def test_rate_0_is_the_identity_and_rate_1_drops_all(key):
+    for scaling in ("inverted", "classical"):
+        y, _ = Dropout(0, scaling=scaling).forward({}, X, Context(train=True))  # needs no key
+        np.testing.assert_array_equal(y, X)
+        np.testing.assert_array_equal(Dropout(0, scaling=scaling).forward({}, X, Context())[0], X)
+        y, saved = Dropout(1, scaling=scaling).forward({}, X, training(key))
+        dx, _ = Dropout(1, scaling=scaling).backward({}, saved, X)
+        assert not np.any(y)
+        assert not np.any(dx)
+    np.testing.assert_array_equal(Dropout(1).forward({}, X, Context())[0], X)
+    assert not np.any(Dropout(1, scaling="classical").forward({}, X, Context())[0])
+
+
+def test_what_is_dropped_is_zero_even_where_it_was_infinite(key):
+    y, saved = Dropout(0.5).forward({}, jnp.full((4, 50), jnp.inf), training(key))
+    np.testing.assert_array_equal(y, np.where(saved["mask"], np.inf, 0))
+
+
+@pytest.mark.parametrize("layer", [Dropout(0.5), GaussianNoise(0.5)], ids=str)
+def test_the_key_decides(layer, key):
+    once, again = (np.asarray(layer.forward({}, X, training(key))[0]) for _ in range(2))
+    other = np.asarray(layer.forward({}, X, training(jax.random.fold_in(key, 1)))[0])
+    np.testing.assert_array_equal(once, again)
+    assert np.mean(once != other) > 0.4
+    with pytest.raises(DenpaError, match="key"):
+        layer.forward({}, X, Context(train=True))
+
+
+def test_layers_of_one_network_draw_masks_of_their_own(key):
+    net = Sequential([Dropout(0.5), Dropout(0.5)])
+    _, saved = net.forward({"0_dropout": {}, "1_dropout": {}}, X, training(key))
+    agreement = np.mean(saved["0_dropout"]["mask"] == saved["1_dropout"]["mask"])
+    assert abs(agreement - 0.5) < 5 * 0.5 / np.sqrt(X.size)
+
+
+@pytest.mark.parametrize("per", ["sample", "batch"])
+def test_a_step_touches_only_the_weights_of_kept_units(per, key):
+    """Training with one mask is training of the smaller network: all other weights get gradient 0, exactly."""
+    net = Sequential([Dense(8), Sigmoid(), Dropout(0.5, per=per), Dense(3)])
+    samples = 6 if per == "batch" else 1  # one mask, however many samples it holds for
+    rng = np.random.default_rng(9)
+    shapes = jax.eval_shape(lambda: net.init(jax.random.key(1), (4,))).params
+    params = jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape), jnp.float32), shapes)
+    x = jnp.asarray(rng.normal(size=(samples, 4)), jnp.float32)
+    y, saved = net.forward(params, x, training(key))
+    _, grads = net.backward(params, saved, 1 + y)
+    kept = np.asarray(saved["2_dropout"]["mask"])[0]
+    assert 0 < kept.sum() < 8
+    for touched in (
+        grads["0_dense"]["W"].any(axis=0),  # into the unit
+        grads["0_dense"]["b"] != 0,
+        grads["3_dense"]["W"].any(axis=1),  # out of the unit
+    ):
+        np.testing.assert_array_equal(touched, kept)
+    assert np.all(grads["3_dense"]["b"] != 0)
+
+
+def test_mask_bits_are_independent():
+    """Two come from one random word: neighbours must agree as often as strangers do."""
+    mask = np.asarray(keep_mask(jax.random.key(3), (1000, 101), 0.3))  # an odd row: half a word is left over
+    assert mask.shape == (1000, 101)
+    assert abs(mask.mean() - 0.7) < 5 * np.sqrt(0.21 / mask.size)
+    for other in (mask[:, 1:], mask[:, 2:], mask[:, 51:]):
+        first = mask[:, : other.shape[1]]
+        correlation = np.mean((first - 0.7) * (other - 0.7)) / 0.21
+        assert abs(correlation) < 5 / np.sqrt(other.size)
+    assert np.abs(mask.mean(axis=0) - 0.7).max() < 5 * np.sqrt(0.21 / 1000)
+
+
+def test_mask_at_the_ends_of_its_scale():
+    key = jax.random.key(0)
+    assert np.all(keep_mask(key, (3, 4), 0.0))
+    assert not np.any(keep_mask(key, (3, 4), 1.0))
+    assert keep_mask(key, (), 0.5).shape == ()
+
+
+def test_noise_has_the_spread_asked_for_and_none_in_inference(key):
+    layer = GaussianNoise(0.3)
+    y, saved = layer.forward({}, X, training(key))
+    noise = np.asarray(y - X)
+    assert saved == {}
+    assert abs(noise.mean()) < 5 * 0.3 / np.sqrt(X.size)
+    np.testing.assert_allclose(noise.std(), 0.3, rtol=5 / np.sqrt(2 * X.size))
+    np.testing.assert_array_equal(layer.forward({}, X, Context())[0], X)
+    np.testing.assert_array_equal(GaussianNoise(0).forward({}, X, Context(train=True))[0], X)
+    np.testing.assert_array_equal(layer.backward({}, saved, X)[0], X)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Dropout(-0.1),
+        lambda: Dropout(1.01),
+        lambda: Dropout("half"),
+        lambda: Dropout(True),
+        lambda: Dropout(0.5, scaling="none"),
+        lambda: Dropout(0.5, per="unit"),
+        lambda: GaussianNoise(-1),
+        lambda: GaussianNoise(None),
+    ],
+)
+def test_senseless_options_are_refused(make):
+    with pytest.raises(ConfigError):
+        make()

@@ -1,0 +1,106 @@
+"""Every layer that `denpa.layers` offers passes every law of the contract, in every mode it has."""
+
+from __future__ import annotations
+
+import pytest
+
+import denpa.layers
+import denpa.networks
+from denpa.core.description import registered
+from denpa.core.fallback import uses_fallback
+from denpa.core.layer import Layer
+from denpa.layers import (
+    ELU,
+    Add,
+    BatchNorm,
+    Concatenate,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianNoise,
+    Identity,
+    LeakyReLU,
+    Maxout,
+    PReLU,
+    ReLU,
+    Reshape,
+    Sigmoid,
+    Softmax,
+    Step,
+    Tanh,
+    ThresholdDense,
+)
+from denpa.testing import check_layer
+
+# (layer, shape of one example). Almost always the same shape: compilation is what takes time.
+CASES = [
+    (Add(), ((2, 6), (2, 6), (2, 6))),
+    (BatchNorm(), (2, 6)),
+    (BatchNorm(momentum=0.6, epsilon=0.01, unbiased=False), (2, 6)),
+    (BatchNorm(center=False), (2, 6)),
+    (BatchNorm(scale=False), (2, 6)),
+    (BatchNorm(center=False, scale=False), (2, 6)),
+    (Concatenate(), ((2, 6), (2, 3))),
+    (Concatenate(axis=1), ((2, 6), (1, 6))),
+    (Dense(3), (2, 6)),
+    (Dense(3, use_bias=False), (2, 6)),
+    (Dropout(0.4), (2, 6)),
+    (Dropout(0.4, scaling="classical"), (2, 6)),
+    (Dropout(0.4, per="batch"), (2, 6)),
+    (Dropout(0.0), (2, 6)),
+    (Dropout(1.0), (2, 6)),
+    (ELU(), (2, 6)),
+    (ELU(0.3), (2, 6)),
+    (Flatten(), (2, 6)),
+    (GaussianNoise(0.5), (2, 6)),
+    (Identity(), (2, 6)),
+    (LeakyReLU(), (2, 6)),
+    (LeakyReLU(-2.5), (2, 6)),
+    (Maxout(3), (2, 6)),
+    (Maxout(1), (2, 6)),
+    (PReLU(), (2, 6)),
+    (PReLU(shared=False), (2, 6)),
+    (ReLU(), (2, 6)),
+    (ReLU(derivative_at_zero=1), (2, 6)),
+    (Reshape((-1, 4)), (2, 6)),
+    (Sigmoid(), (2, 6)),
+    (Softmax(), (2, 6)),
+    (Step(), (2, 6)),
+    (Tanh(), (2, 6)),
+    (ThresholdDense(3), (2, 6)),
+]
+
+
+@pytest.mark.parametrize(("layer", "in_shape"), CASES, ids=str)
+def test_layer_keeps_the_laws(layer, in_shape):
+    assert "autodiff, training" in check_layer(layer, in_shape)
+
+
+@pytest.mark.parametrize("name", denpa.layers.__all__)
+def test_every_layer_has_a_case(name):
+    """A new layer is listed here, or is checked by a test file of its own that says so."""
+    assert name in {type(layer).__name__ for layer, _ in CASES}
+
+
+def ours():
+    return [cls for cls in registered(Layer).values() if cls.__module__.startswith(("denpa.layers", "denpa.networks"))]
+
+
+def test_every_layer_of_ours_is_listed():
+    inside = {cls.__name__ for cls in ours() if cls.__module__.startswith("denpa.layers")}
+    assert inside == set(denpa.layers.__all__)
+
+
+def test_no_layer_of_ours_takes_its_backward_from_autodiff():
+    assert len(ours()) > 15
+    assert not [cls.__name__ for cls in ours() if uses_fallback(cls)]
+
+
+def test_no_layer_of_ours_traces_forward_to_know_its_out_shape():
+    assert not [cls.__name__ for cls in ours() if cls.out_shape is Layer.out_shape]
+
+
+@pytest.mark.parametrize("name", sorted(set(denpa.layers.__all__) - {"Dense", "Reshape", "ThresholdDense"}))
+def test_layer_needs_no_argument(name):
+    layer = getattr(denpa.layers, name)()
+    assert repr(layer) == f"{name}()"
