@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from denpa.core.errors import ConfigError, DataError, FileFormatError
 from denpa.data.dataset import Dataset
 from denpa.data.extras import optional
 
-__all__ = ["read_images"]
+__all__ = ["read_image_files", "read_images"]
 
 _DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
@@ -36,10 +37,9 @@ def read_images(folder: str | Path, size: tuple[int, int] | int | None = None, g
         FileFormatError: a file that is no readable image; it is named.
         ConfigError: Pillow is not installed, or `size` makes no sense.
     """
-    folder, shape = Path(folder), _shape(size)
+    folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder: read_images wants one with a subfolder of images per class.")
-    pillow = optional("PIL.Image", "images", "Reading images")
     entries = [entry for entry in sorted(folder.iterdir()) if not _hidden(entry)]
     classes = [entry for entry in entries if entry.is_dir()]
     if not classes:
@@ -47,23 +47,35 @@ def read_images(folder: str | Path, size: tuple[int, int] | int | None = None, g
     stray = [entry.name for entry in entries if not entry.is_dir()]
     if stray:
         raise DataError(f"{folder} holds {stray[0]!r} beside the classes' subfolders: move it into one, or away.")
-    images, labels, first = [], [], None
+    paths, labels = [], []
     for label, subfolder in enumerate(classes):
-        paths = [path for path in sorted(subfolder.iterdir()) if not _hidden(path)]
-        if not paths:
+        found = [path for path in sorted(subfolder.iterdir()) if not _hidden(path)]
+        if not found:
             raise DataError(f"The class folder {subfolder} is empty.")
-        for path in paths:
-            image = _pixels(pillow, path, shape, grayscale)
-            first = first or (path, image.shape)
-            if image.shape != first[1]:
-                raise DataError(
-                    f"Images have different sizes: {first[0]} has {first[1][:2]} (height, width), {path} has "
-                    f"{image.shape[:2]}. Give size=(height, width) to scale them all."
-                )
-            images.append(image)
-            labels.append(label)
+        paths += found
+        labels += [label] * len(found)
     names = tuple(subfolder.name for subfolder in classes)
-    return Dataset(np.stack(images), np.array(labels, np.int32), "classification", names, name=str(folder))
+    images = read_image_files(paths, size, grayscale)
+    return Dataset(images, np.array(labels, np.int32), "classification", names, name=str(folder))
+
+
+def read_image_files(
+    paths: Sequence[str | Path], size: tuple[int, int] | int | None = None, grayscale: bool = False
+) -> np.ndarray:
+    """Images from files: uint8 (n, height, width, 3), or 1 if `grayscale`; else as `read_images`."""
+    shape = _shape(size)
+    pillow = optional("PIL.Image", "images", "Reading images")
+    images: list[np.ndarray] = []
+    for path in map(Path, paths):
+        images.append(_pixels(pillow, path, shape, grayscale))
+        if images[-1].shape != images[0].shape:
+            raise DataError(
+                f"Images have different sizes: {paths[0]} has {images[0].shape[:2]} (height, width), {path} has "
+                f"{images[-1].shape[:2]}. Give size=(height, width) to scale them all."
+            )
+    if not images:
+        raise DataError("There are no images to read.")
+    return np.stack(images)
 
 
 def _hidden(path: Path) -> bool:
