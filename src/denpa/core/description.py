@@ -25,12 +25,17 @@ class Description:
 
     A subclass is a `@dataclass(frozen=True)`. Its fields are numbers, strings, booleans, None,
     other descriptions, or tuples of these. Numbers in fields annotated `float` become floats, lists
-    become tuples, and NaN is refused. `validate` is the subclass's place to refuse more.
+    and arrays become tuples, and NaN is refused. `validate` is the subclass's place to refuse more.
 
-    The class is known to `from_config` under its own name as soon as it is defined.
+    The class is known to `from_config` under its own name as soon as it is defined. A class of your own
+    may be defined again, as in a notebook, but not under the name of one of denpa's: files would take
+    the one for the other.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
+        known = _registry.get(cls.__name__)
+        if known is not None and _is_ours(known) and not _is_ours(cls):
+            raise ConfigError(f"denpa has a {cls.__name__} already, and files name classes: choose another name.")
         _registry[cls.__name__] = cls
         # dataclass() leaves a __repr__ alone that the class itself defines.
         if "__repr__" not in cls.__dict__:
@@ -131,7 +136,7 @@ def from_config(config: Any, kind: type[Any] = Description, where: str = "") -> 
     try:
         return cls(**fields)
     except TypeError as error:
-        raise ConfigError(f"{name}{at}: {str(error).replace('__init__() ', '')}.") from None
+        raise ConfigError(f"{name}{at}: {str(error).rpartition('__init__() ')[2]}.") from None
 
 
 def _check_names(cls: type[Any], fields: dict[str, Any], at: str = "") -> None:
@@ -142,6 +147,10 @@ def _check_names(cls: type[Any], fields: dict[str, Any], at: str = "") -> None:
             raise ConfigError(f"{cls.__name__} has no option {key!r}{at}: {hint}")
 
 
+def _is_ours(cls: type[Any]) -> bool:
+    return cls.__module__.startswith("denpa.")
+
+
 @functools.cache
 def _fields(cls: type[Any]) -> tuple[tuple[str, bool], ...]:
     """Each field's name and whether its annotation asks for a float."""
@@ -149,12 +158,13 @@ def _fields(cls: type[Any]) -> tuple[tuple[str, bool], ...]:
 
 
 def _settle(value: Any, wants_float: bool, where: str) -> Any:
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # NumPy's scalars too: they would not survive JSON
+        value = value.tolist()
     if isinstance(value, (list, tuple)):
-        settled = tuple(_settle(entry, wants_float, where) for entry in value)
-        return settled if isinstance(value, list) or settled != value else value
+        return tuple(_settle(entry, wants_float, where) for entry in value)
     if isinstance(value, (bool, str, Description)) or value is None:
         return value
-    if isinstance(value, numbers.Real):  # NumPy's scalars too: they would not survive JSON
+    if isinstance(value, numbers.Real):
         number = int(value) if isinstance(value, numbers.Integral) else float(value)
         if isinstance(number, float) and not math.isfinite(number):
             raise ConfigError(f"{where} must be a finite number, not {value}.")
@@ -165,9 +175,8 @@ def _settle(value: Any, wants_float: bool, where: str) -> Any:
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return field.default
+    made = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    return tuple(made) if isinstance(made, list) else made
 
 
 def _show(value: Any) -> str:

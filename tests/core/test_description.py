@@ -1,0 +1,214 @@
+"""Descriptions: hashed and compared by value, printed as code, saved as plain values."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import tomli_w
+from hypothesis import given
+from hypothesis import strategies as st
+
+from denpa.core.description import Description, from_config, registered, replace, to_config
+from denpa.core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Knob(Description):
+    """A description with every kind of field."""
+
+    rate: float
+    units: int = 3
+    label: str = "a"
+    on: bool = True
+    bounds: tuple[float, ...] = ()
+    limit: float | None = None
+    below: tuple[Any, ...] = ()
+    parts: tuple[Any, ...] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Dial(Knob):
+    """A kind of knob that refuses some rates."""
+
+    def validate(self) -> None:
+        if self.rate < 0:
+            raise ConfigError(f"Dial.rate must be >= 0, not {self.rate}.")
+
+
+names = st.text(max_size=8)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+knobs = st.recursive(
+    st.builds(Knob, numbers, st.integers(-9, 9), names, st.booleans(), st.lists(numbers, max_size=3), numbers),
+    lambda inner: st.builds(Knob, numbers, below=st.lists(st.tuples(names, inner), max_size=3), parts=st.tuples(inner)),
+    max_leaves=5,
+)
+
+
+@given(knobs)
+def test_repr_is_the_code_that_makes_it(knob):
+    again = eval(repr(knob), {"Knob": Knob})
+    assert again == knob
+    assert hash(again) == hash(knob)
+    assert repr(again) == repr(knob)
+
+
+@given(knobs)
+def test_survives_json(knob):
+    again = from_config(json.loads(json.dumps(to_config(knob))), Knob)
+    assert again == knob
+    assert repr(again) == repr(knob)
+
+
+@given(knobs)
+def test_survives_toml(knob):
+    again = from_config(tomllib.loads(tomli_w.dumps(to_config(knob))), Knob)
+    assert again == knob
+    assert repr(again) == repr(knob)
+
+
+def test_repr_leaves_out_defaults_and_names_what_follows_a_gap():
+    assert repr(Knob(1)) == "Knob(1.0)"
+    assert repr(Knob(0.5, 7)) == "Knob(0.5, 7)"
+    assert repr(Knob(0.5, on=False, bounds=[1])) == "Knob(0.5, on=False, bounds=(1.0,))"
+    assert repr(Knob(0.5, below=(Knob(1), "x"))) == "Knob(0.5, below=(Knob(1.0), 'x'))"
+
+
+def test_config_leaves_out_defaults():
+    assert to_config(Knob(0.5, limit=2)) == {"type": "Knob", "rate": 0.5, "limit": 2.0}
+
+
+@pytest.mark.parametrize("rate", [1, np.float32(1), np.int64(1), np.float64(1), np.array(1)])
+def test_numbers_take_one_form(rate):
+    """1 and 1.0 hash alike, so they must also trace alike."""
+    knob = Knob(rate, limit=rate, bounds=(rate, rate))
+    assert knob == Knob(1.0, limit=1.0, bounds=(1.0, 1.0))
+    assert [type(v) for v in (knob.rate, knob.limit, *knob.bounds)] == [float] * 4
+    assert repr(knob) == "Knob(1.0, bounds=(1.0, 1.0), limit=1.0)"
+
+
+def test_scalars_and_arrays_of_numpy_become_plain():
+    knob = Knob(0.1, np.int32(4), np.str_("b"), np.bool_(False), np.array([1.5, 2.5]), below=np.arange(2))
+    assert json.dumps(to_config(knob)) == json.dumps(
+        {"type": "Knob", "rate": 0.1, "units": 4, "label": "b", "on": False, "bounds": [1.5, 2.5], "below": [0, 1]}
+    )
+    assert type(knob.units) is int
+    assert type(knob.label) is str
+    assert type(knob.on) is bool
+    hash(knob)
+
+
+def test_integers_stay_integers_where_no_float_is_asked_for():
+    assert type(Knob(1, np.int8(2)).units) is int
+    assert Knob(1, below=(1, 2)).below == (1, 2)
+    assert [type(v) for v in Knob(1, below=(1, 2.0)).below] == [int, float]
+
+
+def test_lists_become_tuples_so_that_it_can_be_hashed():
+    knob = Knob(1, below=[1, [2, [3]]])
+    assert knob.below == (1, (2, (3,)))
+    assert hash(knob) == hash(Knob(1, below=(1, (2, (3,)))))
+
+
+def test_a_default_that_is_a_list_is_not_shared_and_not_mutable():
+    first, second = Knob(1), Knob(1)
+    assert first.parts == second.parts == ()
+    assert first == second
+    assert eval(repr(first)) == first
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), np.float32("nan"), np.array(np.inf)])
+@pytest.mark.parametrize("where", ["rate", "limit", "bounds", "below"])
+def test_not_a_number_is_refused(where, value):
+    """NaN is unequal to itself: a description that holds it would never find its compiled program again."""
+    fields = {"rate": 1.0, where: value if where in ("rate", "limit") else [1.0, [value]]}
+    with pytest.raises(ConfigError, match=rf"Knob\.{where} must be a finite number, not"):
+        Knob(**fields)
+
+
+def test_equality_is_by_value_and_by_class():
+    assert Knob(1.0) != Knob(2.0)
+    assert Knob(1.0) != Dial(1.0)
+    assert Dial(1.0) == Dial(1)
+    assert len({Dial(1), Dial(1.0), Dial(2)}) == 2
+
+
+def test_it_cannot_be_changed_but_replaced():
+    knob = Knob(1.0)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        knob.rate = 2.0
+    assert knob.replace(units=5) == replace(knob, units=5) == Knob(1.0, 5)
+    assert knob == Knob(1.0)
+    with pytest.raises(ConfigError, match="Knob has no option 'unit': did you mean 'units'"):
+        knob.replace(unit=5)
+
+
+def test_validate_also_guards_configs_and_replacements():
+    for make in (lambda: Dial(-1), lambda: Dial(1).replace(rate=-1), lambda: from_config({"type": "Dial", "rate": -1})):
+        with pytest.raises(ConfigError, match=r"Dial\.rate must be >= 0, not -1\.0"):
+            make()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"rate": 1.0}, "Missing 'type' at here: it names the class"),
+        ({"type": "Knop", "rate": 1.0}, "Unknown knob 'Knop' at here: did you mean 'Knob'?"),
+        ({"type": "dial", "rate": 1.0}, "Unknown knob 'dial' at here: did you mean 'Dial'?"),
+        ({"type": 3, "rate": 1.0}, "Unknown knob 3 at here"),
+        ({"type": "Dense", "units": 1}, "Unknown knob 'Dense' at here"),
+        ({"type": "Knob", "rat": 1.0}, "Knob has no option 'rat' at here: did you mean 'rate'?"),
+        ({"type": "Knob", "below": [{"type": "Knob", "rate": 1, "on_": True}]}, "'on_' at here.below[0]"),
+        (
+            {"type": "Knob", "rate": 1, "below": [["a", {"type": "Nob"}]]},
+            "Unknown description 'Nob' at here.below[0][1]",
+        ),
+        ({"type": "Knob"}, "Knob at here: missing 1 required positional argument: 'rate'"),
+    ],
+)
+def test_a_bad_config_is_refused_with_place_and_nearest_name(config, message):
+    with pytest.raises(ConfigError) as caught:
+        from_config(config, Knob, "here")
+    assert message in str(caught.value)
+
+
+def test_without_a_near_name_all_are_listed():
+    with pytest.raises(ConfigError, match="known options: below, bounds, label, limit, on, parts, rate, units"):
+        from_config({"type": "Knob", "rate": 1, "zzz": 2})
+
+
+def test_registered_lists_usable_classes_of_a_kind():
+    assert registered(Knob) == {"Dial": Dial, "Knob": Knob}
+
+
+def test_a_class_of_ones_own_may_be_defined_again():
+    def define(default):
+        @dataclass(frozen=True)
+        class Lever(Description):
+            length: float = default
+
+        return Lever
+
+    define(1.0)
+    second = define(2.0)
+    assert type(from_config({"type": "Lever"})) is second
+
+
+def test_a_class_of_ones_own_cannot_take_the_name_of_one_of_denpas():
+    """A file that says Dense must mean denpa's."""
+    from denpa.layers import Dense
+
+    with pytest.raises(ConfigError, match="denpa has a Dense already"):
+
+        @dataclass(frozen=True)
+        class Dense(Description):
+            units: int
+
+    from denpa.layers import Dense as ours
+
+    assert type(from_config({"type": "Dense", "units": 2})) is ours
