@@ -17,6 +17,9 @@ from denpa.testing import oracle
 
 __all__ = ["GradientError", "GradientReport", "check_gradients"]
 
+# A jump of the slope, as a share of the largest gradient, that no curvature makes within the step.
+_KINK = 1e-4
+
 
 class GradientError(AssertionError):
     """A gradient or delta differs from an oracle; the message names layer, array and index."""
@@ -84,19 +87,30 @@ def check_gradients(
     """
     with jax.enable_x64(True):
         variables, x, t, sample_weight = oracle.in_float64((variables, x, t, sample_weight))
-        ours = trace(net, loss, variables, x, t, key, train, sample_weight)
-        theirs = oracle.autodiff(net, loss, variables, x, t, key, train, sample_weight)
-        exact = _compare(net, _arrays(net, ours), _arrays(net, theirs), autodiff_tolerance)
-        slopes, jumps = _sampled(net, loss, variables, x, t, key, train, sample_weight, epsilon, entries, seed)
-        approximate, kinks = _compare_sampled(_arrays(net, ours), slopes, jumps, numerical_tolerance)
+        case = (net, loss, variables, x, t, key, train, sample_weight)
+        ours, theirs = _arrays(net, trace(*case)), _arrays(net, oracle.autodiff(*case))
+        scales = _scales(ours, theirs)
+        suspects = {name: ~(np.abs(ours[name] - theirs[name]) <= autodiff_tolerance * scales[name]) for name in ours}
+        slopes, jumps = _sampled(case, suspects, epsilon, entries, seed)
+    exact, approximate, kinks = {}, {}, 0
+    for name, value in ours.items():
+        differences = (value - theirs[name], value - slopes[name], jumps[name])
+        to_exact, to_slope, jump = (np.abs(array) / scales[name] for array in differences)
+        # At a kink the slopes to either side differ by the jump, and every sub-gradient lies between them.
+        kink = (jump > _KINK) & ~((to_exact <= autodiff_tolerance) & (to_slope <= numerical_tolerance))
+        to_exact = np.where(kink, 0.0, to_exact)
+        to_slope = np.where(kink, np.maximum(to_slope - jump / 2, 0.0), np.where(np.isnan(slopes[name]), 0.0, to_slope))
+        _refuse(name, to_exact, value, theirs[name], autodiff_tolerance, "automatic differentiation")
+        _refuse(name, to_slope, value, slopes[name], numerical_tolerance, "central differences")
+        exact[name], approximate[name] = (float(np.max(off, initial=0.0)) for off in (to_exact, to_slope))
+        kinks += int(kink.sum())
     return GradientReport(exact, approximate, kinks)
 
 
 def _leaf_paths(net: Any, prefix: str = "") -> list[str]:
     paths = []
     for name, layer in net.inner():
-        inside = isinstance(layer, Network)
-        paths += _leaf_paths(layer, f"{prefix}{name}/") if inside else [f"{prefix}{name}"]
+        paths += _leaf_paths(layer, f"{prefix}{name}/") if oracle.opened(layer) else [f"{prefix}{name}"]
     return paths
 
 
@@ -116,23 +130,16 @@ def _named(name: str, value: Any) -> dict[str, Any]:
     return {name if not path else f"{name}[{path}]": leaf for path, leaf in flat.items()}
 
 
-def _scales(arrays: dict[str, Any]) -> dict[str, float]:
+def _scales(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, float]:
     """The largest gradient for gradients, the largest delta for deltas."""
     largest = {True: 0.0, False: 0.0}
-    for name, value in arrays.items():
+    for name, value in theirs.items():
+        if name not in ours or ours[name].shape != value.shape:
+            raise GradientError(f"{name} has shape {getattr(ours.get(name), 'shape', None)}, not {value.shape}.")
         largest[".grads[" in name] = max(largest[".grads[" in name], float(np.max(np.abs(value), initial=0.0)))
-    return {name: largest[".grads[" in name] or 1.0 for name in arrays}
-
-
-def _compare(net: Network, ours: dict[str, Any], theirs: dict[str, Any], tolerance: float) -> dict[str, float]:
-    scales, found = _scales(theirs), {}
-    for name, value in ours.items():
-        if name not in theirs or value.shape != theirs[name].shape:
-            raise GradientError(f"{name} has shape {value.shape}, not {getattr(theirs.get(name), 'shape', None)}.")
-        off = np.abs(value - theirs[name]) / scales[name]
-        _refuse(name, off, value, theirs[name], tolerance, "automatic differentiation")
-        found[name] = float(np.max(off, initial=0.0))
-    return found
+    if extra := [name for name in ours if name not in theirs]:
+        raise GradientError(f"{extra[0]} is a gradient of nothing: the layer has no such parameter.")
+    return {name: largest[".grads[" in name] or 1.0 for name in theirs}
 
 
 def _refuse(name: str, off: Any, ours: Any, theirs: Any, tolerance: float, oracle_name: str) -> None:
@@ -140,59 +147,34 @@ def _refuse(name: str, off: Any, ours: Any, theirs: Any, tolerance: float, oracl
     if not np.any(wrong):
         return
     index = tuple(int(i) for i in np.argwhere(wrong)[0])
+    layer, _, array = name.rpartition(".")
+    culprit = f"The backward pass of layer {layer!r} is the first wrong one on the way back from the loss."
+    if array.startswith("dy"):
+        culprit = f"It enters layer {layer!r}: the loss, or what sums deltas where a value fans out, is wrong."
     raise GradientError(
         f"{name}{list(index)} is {ours[index]:.9g} by backward but {theirs[index]:.9g} by {oracle_name} "
-        f"({int(wrong.sum())} of {wrong.size} entries differ by more than {tolerance:g} of the largest). "
-        f"Its own layer {name.split('.')[0]!r} is the first wrong one on the way back from the loss."
+        f"({int(wrong.sum())} of {wrong.size} entries differ by more than {tolerance:g} of the largest). {culprit}"
     )
 
 
-def _sampled(
-    net: Any,
-    loss: Any,
-    variables: Any,
-    x: Any,
-    t: Any,
-    key: Any,
-    train: bool,
-    weight: Any,
-    epsilon: float,
-    n: int,
-    seed: int,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Central slopes and jumps at drawn entries, by the names of `_arrays`; NaN where not looked at."""
-    energy, nudged, values = oracle.nudged_energy(net, loss, variables, x, t, key, train, weight)
-    rng = np.random.default_rng(seed)
-    entries = {
-        path: np.sort(rng.choice(leaf.size, min(n, leaf.size), replace=False))
-        for path, leaf in tree.flatten(nudged).items()
-    }
-    slopes, jumps = oracle.central_differences(lambda at: energy(at, x), nudged, epsilon, entries)
-    seen = tree.unflatten(
-        {
-            path: jnp.full(leaf.size, jnp.nan).at[entries[path]].set(0.0).reshape(leaf.shape)
-            for path, leaf in tree.flatten(nudged).items()
-        },
-        nudged,
-    )
-    arrays = []
-    for found in (slopes, jumps):
+def _sampled(case: tuple[Any, ...], suspects: Any, epsilon: float, n: int, seed: int) -> tuple[Any, Any]:
+    """Central slopes and jumps by the names of `_arrays`, NaN where not looked at.
+
+    Looked at are n drawn entries of each array, and as many of those suspected to sit on a kink.
+    """
+    net, x = case[0], case[3]
+    energy, nudged, values = oracle.nudged_energy(*case)
+
+    def by_name(found: Any) -> dict[str, Any]:
         records: dict[str, Any] = {}
-        oracle.collect(net, jax.tree.map(jnp.add, found, seen), values, records)
-        arrays.append(_arrays(net, Trace(None, None, None, None, None, records)))  # type: ignore[arg-type]
-    return arrays[0], arrays[1]
+        oracle.collect(net, found, values, records)
+        return _arrays(net, Trace(None, None, None, None, None, records))  # type: ignore[arg-type]
 
-
-def _compare_sampled(ours: Any, slopes: Any, jumps: Any, tolerance: float) -> tuple[dict[str, float], int]:
-    scales, found, kinks = _scales(ours), {}, 0
-    for name, value in ours.items():
-        seen = ~np.isnan(slopes[name])
-        off = np.where(seen, np.abs(value - slopes[name]) / scales[name], 0.0)
-        # At a kink the slopes to either side differ by the jump, and every sub-gradient lies between them.
-        jump = np.where(seen, np.abs(jumps[name]) / scales[name], 0.0)
-        kink = (jump > 1e-3) & (off > tolerance)
-        off = np.where(kink, np.maximum(off - jump / 2, 0.0), off)
-        kinks += int(kink.sum())
-        _refuse(name, off, value, slopes[name], tolerance, "central differences")
-        found[name] = float(np.max(off, initial=0.0))
-    return found, kinks
+    rng = np.random.default_rng(seed)
+    chosen = [np.zeros(0)]
+    for name, places in by_name(oracle.numbered(nudged)).items():
+        chosen.append(rng.choice(places.ravel(), min(n, places.size), replace=False))
+        chosen.append(places[suspects[name]][:n])
+    index = np.unique(np.concatenate(chosen)).astype(int)
+    slopes, jumps = oracle.central_differences(lambda at: energy(at, x), nudged, epsilon, index)
+    return by_name(slopes), by_name(jumps)

@@ -8,6 +8,7 @@ nudge of zero at the entrance and exit of each layer and differentiate with resp
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from denpa.core import tree
 from denpa.core.layer import Array, Context, Layer, Variables
 from denpa.gradients.backprop import Record, Trace
 from denpa.networks import Graph, Network, Sequential, Value
@@ -77,7 +77,7 @@ def numerical(
         variables, x, t, sample_weight = in_float64((variables, x, t, sample_weight))
         energy, nudged, values = nudged_energy(net, loss, variables, x, t, key, train, sample_weight)
         slopes, dx = central_differences(lambda at: energy(*at), (nudged, x), epsilon)[0]
-        return _trace(net, variables, values, energy(nudged, x), slopes, dx, train)
+        return _trace(net, variables, values, jax.jit(energy)(nudged, x), slopes, dx, train)
 
 
 def pull_back(function: Callable[..., Any], *at: Any) -> tuple[Any, Callable[[Any], Any]]:
@@ -91,15 +91,14 @@ def in_float64(arrays: Any) -> Any:
     def raised(leaf: Any) -> Any:
         if jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key):
             return leaf
-        return (
-            jnp.asarray(leaf, jnp.float64) if jnp.issubdtype(np.asarray(leaf).dtype, np.floating) else jnp.asarray(leaf)
-        )
+        leaf = np.asarray(leaf)  # NumPy, for there are many small steps here, and JAX would compile each
+        return leaf.astype(np.float64) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
     return jax.tree.map(raised, arrays)
 
 
 def central_differences(
-    function: Callable[[Any], Array], at: Any, epsilon: float, entries: dict[str, np.ndarray] | None = None
+    function: Callable[[Any], Array], at: Any, epsilon: float, index: np.ndarray | None = None
 ) -> tuple[Any, Any]:
     """Slopes of a scalar function of a tree, entry by entry.
 
@@ -107,39 +106,60 @@ def central_differences(
         function: from a tree to a scalar.
         at: the tree; only floating-point leaves are moved, others get slope 0.
         epsilon: half the distance between the two points of a difference.
-        entries: flat indices to look at, by path; all entries where None.
+        index: entries to look at, by the numbers that `numbered` gives them; all where None.
 
     Returns:
         The central slopes, and the difference between the slopes to either side (its size tells a
-        kink), both trees like `at`; entries not looked at are 0.
+        kink), both trees like `at`; NaN for entries not looked at.
     """
-    leaves, structure = jax.tree_util.tree_flatten_with_path(at)
-    here = jax.jit(function)(at)
-    slopes, jumps = [], []
-    for position, (path, leaf) in enumerate(leaves):
-        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
-            slopes.append(jnp.zeros(leaf.shape, here.dtype))
-            jumps.append(jnp.zeros(leaf.shape, here.dtype))
-            continue
-        chosen = np.arange(leaf.size) if entries is None else entries.get(tree.path_name(path), np.arange(0))
+    floats = _Floats(at)
+    index = np.arange(floats.vector.size) if index is None else index
+    here, ahead, behind = _energies(lambda vector: function(floats.put(vector)), floats.vector, index, epsilon)
+    slopes, jumps = np.full((2, floats.vector.size), np.nan)
+    slopes[index], jumps[index] = (ahead - behind) / (2 * epsilon), (ahead - 2 * here + behind) / epsilon
+    return floats.put(slopes, np.zeros_like), floats.put(jumps, np.zeros_like)
 
-        def moved(step: Any, position: int = position) -> Array:
-            index, size = step
-            bare = [leaf for _, leaf in leaves]
-            flat = bare[position].reshape(-1)
-            bare[position] = flat.at[index].add(size).reshape(bare[position].shape)
-            return function(jax.tree_util.tree_unflatten(structure, bare))
 
-        steps = (jnp.tile(jnp.asarray(chosen), 2), jnp.repeat(jnp.array([epsilon, -epsilon]), len(chosen)))
-        if len(chosen):
-            ahead, behind = jnp.split(jax.jit(lambda s, f=moved: jax.lax.map(f, s, batch_size=128))(steps), 2)
-        else:
-            ahead = behind = jnp.zeros(0, here.dtype)
-        blank = jnp.zeros(leaf.size, here.dtype)
-        slopes.append(blank.at[chosen].set((ahead - behind) / (2 * epsilon)).reshape(leaf.shape))
-        jumps.append(blank.at[chosen].set((ahead - 2 * here + behind) / epsilon).reshape(leaf.shape))
-    unflatten = jax.tree_util.tree_unflatten
-    return unflatten(structure, slopes), unflatten(structure, jumps)
+def numbered(at: Any) -> Any:
+    """A tree like `at` that holds the number of every floating-point entry; 0 for other leaves."""
+    floats = _Floats(at)
+    return floats.put(np.arange(floats.vector.size, dtype=float), np.zeros_like)
+
+
+class _Floats:
+    """The floating-point leaves of a tree as one vector."""
+
+    def __init__(self, at: Any) -> None:
+        self.leaves, self.structure = jax.tree.flatten(at)
+        self.moves = [jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in self.leaves]
+        rows = [np.ravel(leaf) for leaf, moves in zip(self.leaves, self.moves, strict=True) if moves]
+        self.vector = np.concatenate([np.zeros(0), *rows])
+
+    def put(self, vector: Any, others: Callable[[Any], Any] = lambda leaf: leaf) -> Any:
+        """The tree with the numbers of `vector` in their places."""
+        whole, start = [], 0
+        for leaf, moves in zip(self.leaves, self.moves, strict=True):
+            whole.append(vector[start : start + leaf.size].reshape(leaf.shape) if moves else others(leaf))
+            start += leaf.size if moves else 0
+        return jax.tree.unflatten(self.structure, whole)
+
+
+def _energies(
+    function: Callable[[Array], Array], vector: np.ndarray, index: np.ndarray, epsilon: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The function at `vector`, and with each entry of `index` moved ahead and behind; one compiled program."""
+
+    def moved(vector: Array, step: tuple[Array, Array]) -> Array:
+        return function(vector.at[step[0]].add(step[1]))
+
+    count = 2 * len(index) + 1
+    together = min(128, count, max(1, 2**22 // max(vector.size, 1)))  # for each of them a copy of the vector
+    places, sizes = np.zeros((2, -(-count // together) * together))
+    places[: count - 1] = np.tile(index, 2)
+    sizes[: len(index)], sizes[len(index) : count - 1] = epsilon, -epsilon
+    run = jax.jit(lambda v, s: jax.lax.map(functools.partial(moved, v), s, batch_size=together))
+    found = np.asarray(run(vector, (places.astype(np.int32), sizes)))
+    return found[count - 1], found[: len(index)], found[len(index) : count - 1]
 
 
 def nudged_energy(
@@ -147,7 +167,7 @@ def nudged_energy(
 ) -> tuple[Callable[..., Array], Any, dict[str, Value]]:
     """E as a function of (parameters with nudges, x), where to evaluate it, and the forward record."""
     params, state = variables
-    _, _, values = jax.jit(net.walk_forward)(params, x, Context(train, key, state))
+    values = _walked(net, params, x, Context(train, key, state))
     prepared = _prepared(net)
     ctx = Context(train, key, _split(net, state))
 
@@ -155,6 +175,11 @@ def nudged_energy(
         return loss.value(prepared.forward(nudged, x, ctx)[0], t, sample_weight)
 
     return energy, _with_nudges(net, params, values), values
+
+
+@functools.partial(jax.jit, static_argnames="net")
+def _walked(net: Network, params: Any, x: Any, ctx: Context) -> dict[str, Value]:
+    return net.walk_forward(params, x, ctx)[2]
 
 
 def _prepared(net: Any) -> Any:
@@ -174,12 +199,13 @@ def _slots(net: Network) -> dict[str, str]:
     return {name: name for name, _ in net.inner()}
 
 
-def _opened(layer: Any) -> bool:
+def opened(layer: Any) -> bool:
+    """Whether the oracles look inside: into the networks of denpa, not into a user's own."""
     return isinstance(layer, (Sequential, Graph))
 
 
 def _split(net: Any, state: Any) -> Any:
-    if not _opened(net):
+    if not opened(net):
         return state
     slots, layers = _slots(net), dict(net.inner())
     return {name: _split(layers[name], state[slot]) for name, slot in slots.items() if slot in state}
@@ -191,11 +217,15 @@ def _with_nudges(net: Any, params: Any, values: dict[str, Value], prefix: str = 
         own, path = params[_slots(net)[name]], f"{prefix}{name}"
         x, y, _ = values[path]
         nudged[name] = {
-            "own": _with_nudges(layer, own, values, f"{path}/") if _opened(layer) else own,
-            "in": jax.tree.map(jnp.zeros_like, x),
-            "out": jax.tree.map(jnp.zeros_like, y),
+            "own": _with_nudges(layer, own, values, f"{path}/") if opened(layer) else own,
+            "in": jax.tree.map(_zeros, x),
+            "out": jax.tree.map(_zeros, y),
         }
     return nudged
+
+
+def _zeros(value: Any) -> np.ndarray:
+    return np.zeros(value.shape, value.dtype)
 
 
 def _nudge(value: Any, by: Any) -> Any:
@@ -205,9 +235,9 @@ def _nudge(value: Any, by: Any) -> Any:
 def _trace(net: Any, variables: Variables, values: Any, error: Any, slopes: Any, dx: Any, train: bool) -> Trace:
     records: dict[str, Record] = {}
     grads = collect(net, slopes, values, records)
-    ordered = {path: records[path] for path in values}
+    ordered = {path: records[path] for path in values if path in records}
     saved = {name: values[name].saved for name, _ in net.inner()}
-    state = net.next_state(variables.state, saved) if train else variables.state
+    state = jax.jit(net.next_state)(variables.state, saved) if train else variables.state
     outputs = [values[name].y for name in _outputs(net)]
     output = tuple(outputs) if isinstance(getattr(net, "outputs", None), tuple) else outputs[0]
     return Trace(error, output, grads, dx, state, ordered)
@@ -226,7 +256,7 @@ def collect(net: Any, slopes: Any, values: Any, records: dict[str, Record], pref
     for name, layer in net.inner():
         path = f"{prefix}{name}"
         found = slopes[name]
-        own = collect(layer, found["own"], values, records, f"{path}/") if _opened(layer) else found["own"]
+        own = collect(layer, found["own"], values, records, f"{path}/") if opened(layer) else found["own"]
         records[path] = Record(*values[path], dy=found["out"], dx=found["in"], grads=own)
-        grads[slots[name]] = tree.add(grads[slots[name]], own) if slots[name] in grads else own
+        grads[slots[name]] = jax.tree.map(np.add, grads[slots[name]], own) if slots[name] in grads else own
     return grads
