@@ -54,10 +54,7 @@ def value(metric, y, t, w=None):
 
 def in_batches(metric, y, t, w, size):
     """The metric from sums added up over batches; one shape a batch, one program."""
-    if w is None:
-        parts = [measured(metric, y[i : i + size], t[i : i + size], None) for i in range(0, len(y), size)]
-    else:
-        parts = [measured(metric, y[i : i + size], t[i : i + size], w[i : i + size]) for i in range(0, len(y), size)]
+    parts = [measured(metric, y[i : i + size], t[i : i + size], w[i : i + size]) for i in range(0, len(y), size)]
     return metric.compute({name: sum(np.asarray(part[name], np.float64) for part in parts) for name in parts[0]})
 
 
@@ -107,15 +104,14 @@ def example(metric, seed):
 
 @pytest.mark.parametrize("metric", ALL, ids=repr)
 class TestAgainstPlainFormulas:
-    @given(seed=seeds, size=st.sampled_from([6, 24]))
-    def test_without_weights(self, metric, seed, size):
+    @given(seed=seeds)
+    def test_all_at_once(self, metric, seed):
         y, t = example(metric, seed)
-        np.testing.assert_allclose(
-            in_batches(metric, y, t, None, size), plain(metric, y, t, np.ones(SAMPLES)), rtol=2e-5, atol=1e-6
-        )
+        expected = plain(metric, y, t, np.ones(SAMPLES))
+        np.testing.assert_allclose(value(metric, y, t), expected, rtol=2e-5, atol=1e-6)
 
-    @given(seed=seeds, size=st.sampled_from([6, 24]))
-    def test_with_weights_of_which_some_are_zero(self, metric, seed, size):
+    @given(seed=seeds)
+    def test_in_batches_with_weights_of_which_some_are_zero(self, metric, seed):
         y, t = example(metric, seed)
         rng = np.random.default_rng(seed + 1)
         w = (rng.uniform(0.5, 2, SAMPLES) * (rng.random(SAMPLES) < 0.7)).astype(np.float32)
@@ -123,11 +119,11 @@ class TestAgainstPlainFormulas:
         w[-1] = 1
         expected = plain(metric, y, t, w.astype(np.float64))
         y[w == 0] = np.nan  # padding may hold anything
-        np.testing.assert_allclose(in_batches(metric, y, t, w, size), expected, rtol=2e-5, atol=1e-6)
+        np.testing.assert_allclose(in_batches(metric, y, t, w, 6), expected, rtol=2e-5, atol=1e-6)
 
     def test_nothing_measured_is_nan(self, metric):
         y, t = example(metric, 0)
-        result = metric(y, t, np.zeros(SAMPLES))
+        result = value(metric, y, t, np.zeros(SAMPLES))
         if isinstance(metric, ConfusionMatrix):
             assert (result == 0).all()
         else:
@@ -238,6 +234,7 @@ def test_perplexity_of_guessing_evenly_is_the_number_of_classes():
 
 def test_perplexity_is_the_exponential_of_the_loss():
     y, t = example(Perplexity(), 5)
+    assert Perplexity()(y, t) == pytest.approx(value(Perplexity(), y, t), rel=1e-6)
     assert value(Perplexity(), y, t) == pytest.approx(math.exp(SoftmaxCrossEntropy()(y, t)), rel=1e-5)
 
 
