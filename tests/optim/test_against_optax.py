@@ -105,21 +105,18 @@ def test_fifty_steps_agree_with_optax(name):
             np.testing.assert_allclose(leaf, other, rtol=1e-11, atol=1e-12, err_msg=str(path))
 
 
-def test_optax_chain_accepts_ours_and_ours_equals_it():
-    """Optax unpacks nothing but `init` and `update`, which our descriptions have."""
+def test_optax_chain_accepts_ours_inside_jit():
+    """Optax asks for nothing but `init` and `update`, which our descriptions have."""
     rng = np.random.default_rng(4)
-    mixed = optax.chain(optax.clip_by_global_norm(1.0), optim.Adam(1e-2))
-    theirs_outside = optax.chain(optim.ClipByNorm(1.0), optim.Adam(1e-2))
-    ours = optim.chain(optim.ClipByNorm(1.0), optim.Adam(1e-2))
-    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+    with jax.enable_x64(True):
         params, noise = random_tree(rng), random_tree(rng, 50)
-        expected = run(ours, params, noise)
-        for other in (mixed, theirs_outside):
-            jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-12), run(other, params, noise), expected)
+        ours = run(optim.chain(optim.ClipByNorm(1.0), optim.Adam(1e-2)), params, noise)
+        within = run(optax.chain(optim.ClipByNorm(1.0), optim.Adam(1e-2)), params, noise)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), within, ours)
 
 
-def test_optax_chain_of_ours_without_jit():
-    chained = optax.chain(optim.ClipByNorm(1.0), optim.Adam(1e-3))
+def test_optax_chain_accepts_ours_without_jit():
+    chained = optax.chain(optax.clip(50.0), optim.ClipByNorm(1.0), optim.Adam(1e-3))
     params = {"W": jnp.array([3.0, -4.0])}
     updates, _ = chained.update({"W": jnp.array([30.0, -0.4])}, chained.init(params), params)
     np.testing.assert_allclose(optax.apply_updates(params, updates)["W"], [2.999, -3.999], rtol=1e-6)
