@@ -18,7 +18,7 @@ from denpa.testing import oracle
 
 __all__ = ["LawError", "check_layer"]
 
-Inputs = Callable[[jax.Array, tuple[int, ...]], jax.Array]
+Inputs = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 
 class LawError(AssertionError):
@@ -49,7 +49,7 @@ def check_layer(
         in_shape: shape of one example, or a tuple of shapes for a layer of several inputs.
         batch: how many examples.
         seed: draws parameters, inputs and deltas.
-        inputs: (key, shape) -> array, where standard normal inputs will not do; keep away from kinks.
+        inputs: (generator of NumPy, shape) -> array, where standard normal inputs will not do; keep away from kinks.
         differentiable: False for layers whose backward is by convention, not by derivative.
         separable: False where samples of a batch depend on each other even in inference.
 
@@ -57,7 +57,7 @@ def check_layer(
         LawError: the first law that is broken.
     """
     shapes = shape_of_inputs(in_shape)
-    draw = inputs or (lambda key, shape: jax.random.normal(key, shape))
+    draw = inputs or (lambda rng, shape: rng.standard_normal(shape))
     passed = ["round trip"]
     _round_trip(layer)
     with jax.enable_x64(True):
@@ -96,14 +96,19 @@ class _Case:
 
     def __init__(self, layer: Layer, shapes: Any, batch: int, seed: int, draw: Inputs, dtype: Any) -> None:
         self.layer, self.shapes, self.batch, self.dtype = layer, shapes, batch, dtype
-        keys = jax.random.split(jax.random.key(seed), 5)
+        # NumPy draws, since every new shape would cost a compilation of jax.random.
+        self.rng, self.key = np.random.default_rng(seed), jax.random.key(seed)
         self.many = isinstance(shapes[0], tuple) if shapes else False
         wanted = shapes if self.many else (shapes,)
-        arrays = [draw(k, (batch, *s)).astype(dtype) for k, s in zip(_keys(keys[0], len(wanted)), wanted, strict=True)]
+        arrays = [jnp.asarray(draw(self.rng, (batch, *shape)), dtype) for shape in wanted]
         self.x = tuple(arrays) if self.many else arrays[0]
-        self.params = tree.cast(_shaken(layer.init_params(keys[1], shapes), keys[2]), dtype)
+        # Asymmetric random parameters around the initial ones: zeros and ones would hide mistakes.
+        fresh = layer.init_params(self.key, shapes)
+        self.params = jax.tree.map(lambda a: jnp.asarray(np.asarray(a) + 0.3 * self.drawn(a.shape), dtype), fresh)
         self.state = tree.cast(layer.init_state(shapes), dtype)
-        self.key, self.dy_key = keys[3], keys[4]
+
+    def drawn(self, shape: tuple[int, ...]) -> np.ndarray:
+        return self.rng.standard_normal(shape)
 
     def context(self, train: bool) -> Context:
         return Context(train, self.key if train else None, self.state)
@@ -112,12 +117,8 @@ class _Case:
         params = self.params if params is None else params
         return self.layer.forward(params, self.x if x is None else x, self.context(train))
 
-    def deltas(self, y: Any, number: int) -> Any:
-        leaves, structure = jax.tree.flatten(y)
-        keys = _keys(jax.random.fold_in(self.dy_key, number), len(leaves))
-        return structure.unflatten(
-            [jax.random.normal(k, a.shape).astype(a.dtype) for k, a in zip(keys, leaves, strict=True)]
-        )
+    def deltas(self, y: Any) -> Any:
+        return jax.tree.map(lambda a: jnp.asarray(self.drawn(a.shape), a.dtype), y)
 
     def init_law(self) -> None:
         once, twice = (self.layer.init_params(jax.random.key(7), self.shapes) for _ in range(2))
@@ -134,7 +135,7 @@ class _Case:
         y, saved = self.forward(train)
         for leaf in jax.tree.leaves(y):
             _insist(leaf.dtype == self.dtype, law, f"{self.layer!r} returns {leaf.dtype} for {self.dtype.__name__}")
-        dx, grads = self.layer.backward(self.params, saved, self.deltas(y, 0))
+        dx, grads = self.layer.backward(self.params, saved, self.deltas(y))
         for what, got, like in (("grads", grads, self.params), ("dx", dx, self.x)):
             same = jax.tree.structure(got) == jax.tree.structure(like)
             _insist(same, law, f"{what} of {self.layer!r} have structure {jax.tree.structure(got)}")
@@ -144,7 +145,7 @@ class _Case:
 
     def linear_law(self, train: bool) -> None:
         y, saved = self.forward(train)
-        one, two = self.deltas(y, 1), self.deltas(y, 2)
+        one, two = self.deltas(y), self.deltas(y)
         both = jax.tree.map(lambda a, b: 2.0 * a - 3.0 * b, one, two)
         apart = [self.layer.backward(self.params, saved, dy) for dy in (one, two)]
         expected = jax.tree.map(lambda a, b: 2.0 * a - 3.0 * b, *apart)
@@ -159,7 +160,7 @@ class _Case:
             return y, self.layer.backward(params, saved, dy)
 
         y, saved = self.forward(train)
-        dy, compiled = self.deltas(y, 3), jax.jit(run)
+        dy, compiled = self.deltas(y), jax.jit(run)
         eager = (y, self.layer.backward(self.params, saved, dy))
         compiled(self.params, self.x, self.context(train), dy)
         again = compiled(self.params, self.x, self.context(train), dy)
@@ -168,16 +169,16 @@ class _Case:
 
     def autodiff_law(self, train: bool) -> None:
         y, backward = oracle.pull_back(lambda p, x: self.forward(train, p, x)[0], self.params, self.x)
-        dy = self.deltas(y, 4)
+        dy = self.deltas(y)
         grads, dx = backward(dy)
         ours = self.layer.backward(self.params, self.forward(train)[1], dy)
         _agree(ours, (dx, grads), 1e-10, "autodiff", "differs from jax.vjp")
 
     def difference_law(self, train: bool) -> None:
         y, saved = self.forward(train)
-        dy = self.deltas(y, 5)
+        dy = self.deltas(y)
         dx, grads = self.layer.backward(self.params, saved, dy)
-        towards = self.deltas((self.params, self.x), 6)
+        towards = self.deltas((self.params, self.x))
 
         def energy(step: float) -> jax.Array:
             params, x = jax.tree.map(lambda a, d: a + step * d, (self.params, self.x), towards)
@@ -206,19 +207,6 @@ class _Case:
             lambda a: (a.shape, a.dtype), self.state
         )
         _insist(same, "next_state", f"{self.layer!r} changes the structure of its state")
-
-
-def _keys(key: jax.Array, number: int) -> list[jax.Array]:
-    return list(jax.random.split(key, number)) if number else []
-
-
-def _shaken(params: Any, key: jax.Array) -> Any:
-    """Asymmetric random parameters around the initial ones: zeros and ones would hide mistakes."""
-    leaves, structure = jax.tree.flatten(params)
-    keys = _keys(key, len(leaves))
-    return structure.unflatten(
-        [a + 0.3 * jax.random.normal(k, a.shape, a.dtype) for k, a in zip(keys, leaves, strict=True)]
-    )
 
 
 def _dot(a: Any, b: Any) -> jax.Array:
