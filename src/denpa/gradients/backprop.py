@@ -18,10 +18,10 @@ from denpa.core.layer import Array, Context, Grads, State, Variables
 
 __all__ = ["Record", "Step", "Trace", "backprop", "trace", "walk"]
 
+_OWN = ("loss", "output", "grads", "dx", "state")
 
-@functools.partial(
-    jax.tree_util.register_dataclass, data_fields=["loss", "output", "grads", "dx", "state"], meta_fields=[]
-)
+
+@functools.partial(jax.tree_util.register_dataclass, data_fields=_OWN, meta_fields=())
 @dataclass(frozen=True)
 class Step:
     """What back-propagation finds for one batch.
@@ -55,16 +55,13 @@ class Record(NamedTuple):
     grads: Grads
 
 
-@functools.partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["loss", "output", "grads", "dx", "state", "records"],
-    meta_fields=[],
-)
+@jax.tree_util.register_pytree_with_keys_class
 @dataclass(frozen=True)
 class Trace(Mapping[str, Record]):
     """A `Step` that also remembers every layer's `Record`, by path: `trace["0_dense"].dy`.
 
-    Layers of a network inside a network stand below its name: `trace["block/0_dense"]`.
+    The layers come in the order of the walk forward; those of a network inside a network stand below
+    its name, behind it: `trace["block/0_dense"]`.
     """
 
     loss: Array
@@ -84,6 +81,18 @@ class Trace(Mapping[str, Record]):
 
     def __len__(self) -> int:
         return len(self.records)
+
+    # To JAX a dict is sorted by its keys; the records keep their order, so they are children one by one.
+    def tree_flatten_with_keys(self) -> tuple[list[tuple[Any, Any]], tuple[str, ...]]:
+        """The children of this node of a pytree, with their keys, and the paths of the records."""
+        own = [(jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in _OWN]
+        return own + [(jax.tree_util.DictKey(path), record) for path, record in self.records.items()], tuple(self)
+
+    @classmethod
+    def tree_unflatten(cls, paths: tuple[str, ...], children: Any) -> Trace:
+        """The inverse of `tree_flatten_with_keys`."""
+        children = tuple(children)
+        return cls(*children[: len(_OWN)], dict(zip(paths, children[len(_OWN) :], strict=True)))
 
 
 def walk(

@@ -27,14 +27,25 @@ class Vertex(Description):
     Args:
         name: unique in the graph.
         layer: what is applied.
-        inputs: names of the vertices or graph inputs that go in.
-        shares: the vertex whose parameters it uses; "" for its own.
+        inputs: names of the earlier vertices or graph inputs that go in.
+        shares: the earlier vertex whose parameters it uses; "" for its own.
+
+    Raises:
+        ConfigError: no input, or no layer.
     """
 
     name: str
     layer: Layer
     inputs: tuple[str, ...]
     shares: str = ""
+
+    def validate(self) -> None:
+        if isinstance(self.inputs, str):
+            object.__setattr__(self, "inputs", (self.inputs,))
+        if not isinstance(self.layer, Layer):
+            raise ConfigError(f"Vertex {self.name!r} wants a layer, not {self.layer!r}.")
+        if not self.inputs:
+            raise ConfigError(f"Vertex {self.name!r} has no input.")
 
     @property
     def slot(self) -> str:
@@ -64,8 +75,8 @@ class Graph(Network):
             outputs are names. Leave it out when writing a graph down.
 
     Raises:
-        ConfigError: an input that leads nowhere, a value that depends on an input not listed,
-            or different layers under one name.
+        ConfigError: an input or layer that leads nowhere, a value that depends on an input not listed,
+            different layers or values under one name.
     """
 
     inputs: Any
@@ -73,27 +84,12 @@ class Graph(Network):
     vertices: tuple[Vertex, ...] = ()
 
     def validate(self) -> None:
-        if not self.vertices:
+        if not self.vertices and not all(isinstance(name, str) for name in (*_many(self.inputs), *_many(self.outputs))):
             inputs, outputs, vertices = _canonical(self.inputs, self.outputs)
             object.__setattr__(self, "inputs", inputs)
             object.__setattr__(self, "outputs", outputs)
             object.__setattr__(self, "vertices", vertices)
-        known = set(_many(self.inputs))
-        slots: dict[str, Layer] = {}
-        for vertex in self.vertices:
-            if missing := [name for name in vertex.inputs if name not in known]:
-                raise ConfigError(f"{vertex.name!r} reads {missing[0]!r}, which is not an earlier value of the graph.")
-            if slots.setdefault(vertex.slot, vertex.layer) != vertex.layer:
-                raise ConfigError(
-                    f"Two different layers are called {vertex.slot!r}: {slots[vertex.slot]!r} and {vertex.layer!r}. "
-                    "One name means one set of parameters."
-                )
-            known.add(vertex.name)
-        if missing := [name for name in _many(self.outputs) if name not in known]:
-            raise ConfigError(f"Output {missing[0]!r} is not a value of the graph.")
-        read = {name for vertex in self.vertices for name in vertex.inputs} | set(_many(self.outputs))
-        if unread := [name for name in _many(self.inputs) if name not in read]:
-            raise ConfigError(f"Input {unread[0]!r} leads to no output: leave it out or connect it.")
+        _check(_many(self.inputs), _many(self.outputs), self.vertices)
 
     def inner(self) -> tuple[tuple[str, Layer], ...]:
         return tuple((vertex.name, vertex.layer) for vertex in self.vertices)
@@ -120,7 +116,7 @@ class Graph(Network):
             known = params.setdefault(vertex.slot, fresh)
             if jax.tree.map(jnp.shape, known) != jax.tree.map(jnp.shape, fresh):
                 raise ShapeError(
-                    f"Layer {vertex.name!r} shares {vertex.slot!r}'s parameters but has another input shape."
+                    f"Layer {vertex.name!r} shares the parameters of {vertex.slot!r} but has another input shape."
                 )
         return params
 
@@ -197,6 +193,35 @@ def _context(vertex: Vertex, ctx: Context) -> Context:
     return Context(ctx.train, ctx.key, ctx.state | {vertex.name: ctx.state.get(vertex.slot, {})}, ctx.name)
 
 
+def _check(inputs: tuple[str, ...], outputs: tuple[str, ...], vertices: tuple[Vertex, ...]) -> None:
+    """Raise `ConfigError` where names and edges make no graph."""
+    if len(set(inputs)) < len(inputs):
+        raise ConfigError(f"Inputs must have different names, not {inputs}.")
+    known, layers = set(inputs), {}
+    for vertex in vertices:
+        if not isinstance(vertex, Vertex):
+            raise ConfigError(f"A graph's vertices are Vertex(name, layer, inputs), not {vertex!r}.")
+        if vertex.name in known:
+            raise ConfigError(f"{vertex.name!r} is the name of two values of the graph: choose another.")
+        if missing := [name for name in vertex.inputs if name not in known]:
+            raise ConfigError(f"{vertex.name!r} reads {missing[0]!r}, which is not an earlier value of the graph.")
+        if vertex.shares and vertex.shares not in layers:
+            raise ConfigError(f"{vertex.name!r} shares {vertex.shares!r}, which is no earlier layer with its own.")
+        if layers.setdefault(vertex.slot, vertex.layer) != vertex.layer:
+            raise ConfigError(
+                f"Two different layers are called {vertex.slot!r}: {layers[vertex.slot]!r} and {vertex.layer!r}. "
+                "One name means one set of parameters."
+            )
+        known.add(vertex.name)
+    if missing := [name for name in outputs if name not in known]:
+        raise ConfigError(f"Output {missing[0]!r} is not a value of the graph.")
+    read = {name for vertex in vertices for name in vertex.inputs} | set(outputs)
+    if unread := [name for name in inputs if name not in read]:
+        raise ConfigError(f"Input {unread[0]!r} leads to no output: leave it out or connect it.")
+    if unread := [vertex.name for vertex in vertices if vertex.name not in read]:
+        raise ConfigError(f"Layer {unread[0]!r} leads to no output: leave it out or connect it.")
+
+
 def _canonical(inputs: Any, outputs: Any) -> tuple[Any, Any, tuple[Vertex, ...]]:
     """Names for symbolic values, and the vertices they need, in the order of writing."""
     for value in (*_many(inputs), *_many(outputs)):
@@ -220,21 +245,20 @@ def _canonical(inputs: Any, outputs: Any) -> tuple[Any, Any, tuple[Vertex, ...]]
     width = len(str(max(len(applied) - 1, 0)))
     vertices: list[Vertex] = []
     uses: dict[str, int] = {}
-    for index, node in enumerate(applied):
-        slot = node.name or f"{index:0{width}d}_{type(node.layer).__name__.lower()}"
+    automatic = [f"{index:0{width}d}_{type(node.layer).__name__.lower()}" for index, node in enumerate(applied)]
+    unnamed = {own for own, node in zip(automatic, applied, strict=True) if not node.name}
+    for own, node in zip(automatic, applied, strict=True):
+        slot = node.name or own
+        if node.name in unnamed:
+            raise ConfigError(f"{node.name!r} is also the automatic name of another layer: choose another.")
         if "/" in slot or "@" in slot:
             raise ConfigError(f"A layer's name must be without '/' and '@', not {slot!r}.")
         uses[slot] = uses.get(slot, 0) + 1
         names[node.order] = slot if uses[slot] == 1 else f"{slot}@{uses[slot]}"
         shares = "" if uses[slot] == 1 else slot
         vertices.append(Vertex(names[node.order], node.layer, tuple(names[i.order] for i in node.inputs), shares))
-    if isinstance(outputs, tuple):
-        return _renamed(inputs, names), tuple(names[node.order] for node in outputs), tuple(vertices)
-    return _renamed(inputs, names), names[outputs.order], tuple(vertices)
-
-
-def _renamed(inputs: Any, names: dict[int, str]) -> Any:
-    renamed = tuple(names[node.order] for node in _many(inputs))
-    if len(set(renamed)) < len(renamed):
-        raise ConfigError(f"Inputs must have different names, not {renamed}.")
-    return renamed if isinstance(inputs, tuple) else renamed[0]
+    return (
+        _like(inputs, [names[node.order] for node in _many(inputs)]),
+        _like(outputs, [names[node.order] for node in _many(outputs)]),
+        tuple(vertices),
+    )

@@ -107,17 +107,10 @@ def check_gradients(
     return GradientReport(exact, approximate, kinks)
 
 
-def _leaf_paths(net: Any, prefix: str = "") -> list[str]:
-    paths = []
-    for name, layer in net.inner():
-        paths += _leaf_paths(layer, f"{prefix}{name}/") if oracle.opened(layer) else [f"{prefix}{name}"]
-    return paths
-
-
 def _arrays(net: Network, met: Trace) -> dict[str, Any]:
     """Deltas and gradients by `layer.array`, in the order of the walk home."""
     arrays: dict[str, Any] = {}
-    for path in reversed(_leaf_paths(net)):
+    for path in reversed([path for path, layer in oracle.layers_in_order(net) if not oracle.opened(layer)]):
         record = met[path]
         for array, value in (("dy", record.dy), *((f"grads[{k}]", v) for k, v in tree.flatten(record.grads).items())):
             arrays |= _named(f"{path}.{array}", value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,7 @@ def autodiff(
     x = jax.tree.map(jnp.asarray, x)
     energy, nudged, values = nudged_energy(net, loss, variables, x, t, key, train, sample_weight)
     error, (slopes, dx) = jax.jit(jax.value_and_grad(energy, argnums=(0, 1), allow_int=True))(nudged, x)
-    return _trace(net, variables, values, error, slopes, dx, train)
+    return _trace(net, variables[1], values, error, slopes, dx, train)
 
 
 def numerical(
@@ -77,7 +77,7 @@ def numerical(
         variables, x, t, sample_weight = in_float64((variables, x, t, sample_weight))
         energy, nudged, values = nudged_energy(net, loss, variables, x, t, key, train, sample_weight)
         slopes, dx = central_differences(lambda at: energy(*at), (nudged, x), epsilon)[0]
-        return _trace(net, variables, values, jax.jit(energy)(nudged, x), slopes, dx, train)
+        return _trace(net, variables[1], values, jax.jit(energy)(nudged, x), slopes, dx, train)
 
 
 def pull_back(function: Callable[..., Any], *at: Any) -> tuple[Any, Callable[[Any], Any]]:
@@ -232,15 +232,23 @@ def _nudge(value: Any, by: Any) -> Any:
     return value + by if jnp.issubdtype(value.dtype, jnp.floating) else value
 
 
-def _trace(net: Any, variables: Variables, values: Any, error: Any, slopes: Any, dx: Any, train: bool) -> Trace:
+def _trace(net: Any, state: Any, values: Any, error: Any, slopes: Any, dx: Any, train: bool) -> Trace:
     records: dict[str, Record] = {}
     grads = collect(net, slopes, values, records)
-    ordered = {path: records[path] for path in values if path in records}
+    ordered = {path: records[path] for path, _ in layers_in_order(net)}
     saved = {name: values[name].saved for name, _ in net.inner()}
-    state = jax.jit(net.next_state)(variables.state, saved) if train else variables.state
+    state = jax.jit(net.next_state)(state, saved) if train else state
     outputs = [values[name].y for name in _outputs(net)]
     output = tuple(outputs) if isinstance(getattr(net, "outputs", None), tuple) else outputs[0]
     return Trace(error, output, grads, dx, state, ordered)
+
+
+def layers_in_order(net: Network, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+    """(path, layer) in the order of the walk forward, networks in front of what is inside them."""
+    for name, layer in net.inner():
+        yield f"{prefix}{name}", layer
+        if opened(layer):
+            yield from layers_in_order(layer, f"{prefix}{name}/")
 
 
 def _outputs(net: Any) -> tuple[str, ...]:
