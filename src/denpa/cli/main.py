@@ -1,0 +1,121 @@
+"""The command `denpa`: finds the subcommand, turns errors into one paragraph and an exit status.
+
+0  done
+1  the run failed: it diverged, the disk is full, it was interrupted, a gradient is wrong
+2  bad usage or bad input; nothing was written
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from denpa.cli.errors import RunFailed
+from denpa.core.errors import ConfigError, DenpaError, DivergenceError, nearest
+
+__all__ = ["main"]
+
+_COMMANDS = {
+    "train": "train a preset or a config file, or resume a run",
+    "evaluate": "measure a trained model",
+    "predict": "predict from new examples",
+    "summary": "show an experiment or a trained model",
+    "check": "compare gradients with automatic and numerical differentiation",
+    "list": "list presets, data sets, layers, losses, optimizers, ...",
+}
+_HELP = f"""usage: denpa COMMAND [OPTIONS]
+
+{chr(10).join(f"  {name:<10}{text}" for name, text in _COMMANDS.items())}
+
+  denpa COMMAND --help   the options of a command
+  denpa --version        the version
+  --debug                show where an error arose
+
+Try it:  denpa train digits-mlp"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: the words after `denpa`; those of the process when None.
+
+    Returns:
+        The exit status.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            _be_quiet()
+            return _dispatch(words)
+    except SystemExit as done:
+        return int(done.code or 0)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return _tell("interrupted; nothing was written.", 1)
+    except Exception as error:  # noqa: BLE001  (the last place that can tell of it)
+        if debug:
+            traceback.print_exc()
+        return _tell(*_explained(error))
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_HELP)
+        return 0 if words else 2
+    command, rest = words[0], words[1:]
+    if command in ("-V", "--version", "version"):
+        import denpa
+
+        print(f"denpa {denpa.__version__}")
+        return 0
+    if command not in _COMMANDS:
+        raise ConfigError(f"Unknown command {command!r}: {nearest(command, _COMMANDS, plural='commands')}")
+    from denpa.cli.commands import COMMANDS
+    from denpa.cli.parse import parsed
+
+    options, places = parsed(command, rest)
+    return COMMANDS[command](options, places, ["denpa", *words])
+
+
+def _explained(error: Exception) -> tuple[str, int]:
+    """A paragraph about an error, and the exit status."""
+    if isinstance(error, (RunFailed, DivergenceError, AssertionError)):
+        return str(error), 1
+    if isinstance(error, DenpaError):
+        return str(error), 2
+    if isinstance(error, MemoryError):
+        return "there is not enough memory. Try a smaller batch size or network.", 1
+    return f"{type(error).__name__}: {error}. This should not happen; --debug shows where it did.", 1
+
+
+def _tell(text: str, status: int) -> int:
+    sys.stdout.flush()
+    print(f"denpa: {text}", file=sys.stderr)
+    return status
+
+
+def _warn(message: Any, category: Any, filename: Any, lineno: Any, file: Any = None, line: Any = None) -> None:
+    print(f"denpa: warning: {message}", file=sys.stderr)
+
+
+def _be_quiet() -> None:
+    """Of the libraries below only what concerns the user: their own warnings are for programmers."""
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("always", UserWarning)
+    logging.getLogger("jax").setLevel(logging.ERROR)
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

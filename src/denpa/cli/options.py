@@ -1,0 +1,109 @@
+"""The fixed options of every command, as dataclasses that tyro reads. Imported only when a command is parsed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+
+__all__ = ["Check", "Evaluate", "List", "Predict", "Summary", "Train"]
+
+
+def _option(metavar: str, text: str) -> Any:
+    return tyro.conf.arg(metavar=metavar, help=text, help_behavior_hint="")
+
+
+_Positional = tyro.conf.Positional
+
+# Values are texts here: they are read as TOML and checked by the descriptions that they go into.
+PLACES = {
+    "data": "data.source",
+    "target": "data.target",
+    "task": "data.task",
+    "missing": "data.missing",
+    "ignore": "data.ignore",
+    "categorical": "data.categorical",
+    "validation": "data.validation",
+    "optimizer": "optimizer",
+    "learning_rate": "optimizer.learning_rate",
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "early_stopping": "training.early_stopping.patience",
+    "seed": "training.seed",
+}
+
+
+@dataclass(frozen=True)
+class OfExperiment:
+    """Options that say which experiment is meant."""
+
+    experiment: Annotated[
+        str, _Positional, _option("PRESET|CONFIG.toml", "A preset, or a file with an experiment.")
+    ] = ""
+    data: Annotated[str, _option("SOURCE", "A data set by name, a table (.csv ...), .npz, or a folder of images.")] = ""
+    target: Annotated[str, _option("COLUMN", "Of a table: the column to predict, by name or position from 0.")] = ""
+    task: Annotated[str, _option("TASK", "classification or regression; found by the targets when not given.")] = ""
+    missing: Annotated[
+        tuple[str, ...], _option("WAY ...", "Of a table: mean, median, category or drop for missing values.")
+    ] = ()
+    ignore: Annotated[tuple[str, ...], _option("COLUMN ...", "Of a table: columns to leave out.")] = ()
+    categorical: Annotated[tuple[str, ...], _option("COLUMN ...", "Of a table: columns whose numbers are names.")] = ()
+    validation: Annotated[str, _option("PART", "Part of the training examples to hold back, such as 0.1.")] = ""
+    hidden: Annotated[tuple[str, ...], _option("UNITS ...", "Units of each hidden layer: --hidden 100 100.")] = ()
+    activation: Annotated[str, _option("NAME", "Of the hidden layers: relu, tanh, sigmoid, elu, ...")] = ""
+    optimizer: Annotated[str, _option("NAME", "SGD, Momentum, Adam, ...; denpa list optimizers.")] = ""
+    learning_rate: Annotated[str, _option("RATE", "Of the optimiser; the largest one where it changes in time.")] = ""
+    epochs: Annotated[str, _option("N", "Passes over the training examples.")] = ""
+    batch_size: Annotated[str, _option("N|full", "Examples in a mini-batch.")] = ""
+    early_stopping: Annotated[str, _option("PATIENCE", "Stop after so many epochs without improvement.")] = ""
+    seed: Annotated[str, _option("N", "Decides initial parameters, order of examples, dropout.")] = ""
+
+
+@dataclass(frozen=True)
+class Train(OfExperiment):
+    """Train, and keep the run in a folder.
+
+    Every other option of the experiment is named by its place: --optimizer.beta1 0.8, --data.seed 3,
+    --network.layers.1.units 50, --penalty.strength 1e-4.
+    """
+
+    run: Annotated[str, _option("FOLDER", "Where to keep the run; runs/PRESET when not given.")] = ""
+    resume: Annotated[str, _option("FOLDER", "Go on with an interrupted run, to the same end.")] = ""
+    overwrite: Annotated[bool, _option("", "Replace the run that is in the folder.")] = False
+    progress: Annotated[str, _option("KIND", "bar, lines or none; auto takes a bar on a terminal.")] = "auto"
+
+
+@dataclass(frozen=True)
+class Summary(OfExperiment):
+    """Show an experiment and the table of its layers, without training; a run folder or model file will do as well."""
+
+
+@dataclass(frozen=True)
+class Check(OfExperiment):
+    """Compare every gradient of an experiment with automatic and numerical differentiation, on a few examples."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a trained model on the examples that its run set aside, or on others."""
+
+    run: Annotated[str, _Positional, _option("RUN", "A run folder, or a model file.")] = ""
+    data: Annotated[str, _option("FILE", "Examples with targets, in the form that the run was trained on.")] = ""
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Predict from new examples; writes CSV."""
+
+    run: Annotated[str, _Positional, _option("RUN", "A run folder, or a model file.")] = ""
+    input: Annotated[str, _option("FILE", "A table, .npy, .npz with x, an image, or a folder of images.")] = ""
+    output: Annotated[str, _option("FILE", "Where to write the predictions; the terminal when not given.")] = ""
+    overwrite: Annotated[bool, _option("", "Replace the output file.")] = False
+
+
+@dataclass(frozen=True)
+class List:
+    """List presets, data sets, layers, losses, optimizers and so on."""
+
+    kind: Annotated[str, _Positional, _option("KIND", "One list only, such as presets or layers.")] = ""

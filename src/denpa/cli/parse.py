@@ -1,0 +1,115 @@
+"""From words to options: what is fixed by tyro, what has a place in the experiment by its name."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import re
+from typing import Any
+
+from denpa.core.errors import ConfigError, nearest
+from denpa.lab.experiment import Experiment
+from denpa.lab.overrides import read_value
+
+__all__ = ["changes_of", "parsed"]
+
+_TEXTS = ("data", "task", "ignore", "categorical")  # what must not be read as a number
+_BOX = str.maketrans("", "", "╭╮╰╯│─━┃┏┓┗┛")
+
+
+def parsed(command: str, words: list[str]) -> tuple[Any, list[tuple[str, Any]]]:
+    """The options of a command, and the changes by place such as ("optimizer.beta1", 0.8).
+
+    Raises:
+        ConfigError: an unknown option (the nearest is named), a missing value, a word too many.
+    """
+    import tyro
+
+    from denpa.cli import options
+
+    kind = getattr(options, command.capitalize())
+    places, words = _places(words) if issubclass(kind, options.OfExperiment) else ([], words)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            found, rest = tyro.cli(
+                kind,
+                args=words,
+                prog=f"denpa {command}",
+                return_unknown_args=True,
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+            )
+    except SystemExit as error:
+        if error.code == 0:
+            raise
+        raise ConfigError(f"{_first_sentence(said.getvalue())} See denpa {command} --help.") from None
+    if rest:
+        raise ConfigError(_unknown(rest[0], kind, command))
+    return found, places
+
+
+def changes_of(found: Any, places: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """All changes that the options ask for, those by place after those with a short name."""
+    from denpa.cli.options import PLACES
+
+    changes: list[tuple[str, Any]] = []
+    for name, place in PLACES.items():
+        given = getattr(found, name)
+        if given in ("", ()):
+            continue
+        if name in _TEXTS:
+            value = given if isinstance(given, str) else list(given)
+        else:
+            value = read_value([given] if isinstance(given, str) else list(given))
+        if name == "early_stopping" and value is None:
+            place = "training.early_stopping"
+        changes.append((place, value))
+    return [*changes, *places]
+
+
+def _places(words: list[str]) -> tuple[list[tuple[str, Any]], list[str]]:
+    """The options that name a place in the experiment, each with one value, and the other words."""
+    from denpa.cli.options import OfExperiment
+
+    short = {field.name for field in dataclasses.fields(OfExperiment)}
+    parts = {field.name for field in dataclasses.fields(Experiment)}
+    places, rest, index = [], [], 0
+    while index < len(words):
+        name, equals, value = words[index].partition("=")
+        place = name.removeprefix("--").replace("-", "_")
+        if not name.startswith("--") or not ("." in place or place in parts - short):
+            rest.append(words[index])
+            index += 1
+            continue
+        if not equals:
+            index += 1
+            if index == len(words):
+                raise ConfigError(f"{name} wants a value.")
+            value = words[index]
+        if (part := place.partition(".")[0]) not in parts:
+            raise ConfigError(f"Unknown option {name!r}: {nearest(part, parts, plural='parts of an experiment')}")
+        places.append((place, read_value([value])))
+        index += 1
+    return places, rest
+
+
+def _unknown(word: str, kind: type[Any], command: str) -> str:
+    if not word.startswith("-"):
+        return f"One word too many: {word!r}. See denpa {command} --help."
+    # The first field of every command has no name on the command line: it is what the command is about.
+    known = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(kind)[1:]]
+    known += ["--debug", "--help"]
+    return f"Unknown option {word.partition('=')[0]!r}: {nearest(word.partition('=')[0], known, plural='options')}"
+
+
+def _first_sentence(text: str) -> str:
+    """What tyro says inside its frame, up to the first rule, on one line."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    lines = plain.splitlines()[1:]
+    inside = []
+    for line in lines:
+        if set(line.strip("│╭╮╰╯ ")) <= {"─"}:
+            break
+        inside.append(line.translate(_BOX).strip())
+    return " ".join(" ".join(inside).split()) or "The options cannot be read."

@@ -1,0 +1,6 @@
+"""Floor 6: experiments, presets, and runs that are kept in folders."""
+
+from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
+from denpa.lab.run import Run
+
+__all__ = ["DataConfig", "Experiment", "Run", "TrainingConfig"]

@@ -1,0 +1,91 @@
+"""From a preset or a config file, and changes by place, to an experiment."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from denpa.core.errors import ConfigError, nearest
+from denpa.lab import presets, toml
+from denpa.lab.experiment import DataConfig, Experiment
+from denpa.lab.overrides import assign
+from denpa.lab.sources import Look, Prepared, load_data, look_of
+
+__all__ = ["Change", "assemble"]
+
+Change = tuple[str, Any]
+
+# What a preset takes into account itself, so that what hangs on it, such as a falling rate, fits.
+_TAKEN = {"training.epochs": "epochs", "training.batch_size": "batch_size", "optimizer.learning_rate": "learning_rate"}
+
+
+def assemble(
+    what: str, changes: list[Change], *, hidden: Any = None, activation: str | None = None, read: bool = True
+) -> tuple[Experiment, Prepared | Look]:
+    """The experiment and its data.
+
+    Args:
+        what: the name of a preset, or the path of a TOML file.
+        changes: places and values, such as ("training.epochs", 5); the later ones win.
+        hidden, activation: for presets: units of the hidden layers, and what follows each.
+        read: False for what the data look like, in place of the data.
+
+    Raises:
+        ConfigError: an unknown preset, no such file, an unknown place or value (the nearest is named).
+        DataError, FileFormatError: data that cannot be read or learned from.
+    """
+    if what.endswith(".toml") or Path(what).is_file():
+        if hidden is not None or activation is not None:
+            raise ConfigError("--hidden and --activation are for presets; a config file lists its own network.layers.")
+        experiment = _changed(Experiment.from_toml(what), changes)
+        return experiment, load_data(experiment.data) if read else look_of(experiment.data)
+    if what not in presets.PRESETS:
+        hint = nearest(what, presets.PRESETS, plural="presets")
+        raise ConfigError(f"{what!r} is neither a preset nor a file: {hint}")
+    ours = [change for change in changes if change[0].partition(".")[0] == "data"]
+    rest = [change for change in changes if change not in ours]
+    data = _data(what, ours)
+    options, rest = _options(rest, hidden, activation)
+    found = load_data(data) if read else look_of(data)
+    look = found.look if isinstance(found, Prepared) else found
+    return _changed(presets.build(what, options, data, look), rest), found
+
+
+def _data(name: str, changes: list[Change]) -> DataConfig:
+    """The data of a preset with changes; of another source, only the part for validation is kept."""
+    preset = presets.find(name)
+    config = toml.plain_data(preset.data)
+    places = dict(changes)
+    source = places.pop("data.source", None)
+    if source is None and preset.wants_data:
+        raise ConfigError(f"The preset {name!r} is for data of your own: --data my.csv --target COLUMN.")
+    if source not in (None, preset.data.source):
+        config = {"source": source, **{key: config[key] for key in ("validation",) if key in config}}
+    whole = {"data": config}
+    for place, value in places.items():
+        assign(whole, place, value)
+    return toml.data_of(whole["data"])
+
+
+def _options(changes: list[Change], hidden: Any, activation: str | None) -> tuple[presets.Options, list[Change]]:
+    """What the preset itself takes into account, and the changes that remain."""
+    other_optimizer = any(place in ("optimizer", "optimizer.type") for place, _ in changes)
+    taken, rest = {}, []
+    for place, value in changes:
+        simple = value is not None and not isinstance(value, (dict, list))
+        if place in _TAKEN and simple and not (other_optimizer and place.startswith("optimizer")):
+            taken[_TAKEN[place]] = value
+        else:
+            rest.append((place, value))
+    return presets.Options(hidden=hidden, activation=activation, **taken), rest
+
+
+def _changed(experiment: Experiment, changes: list[Change]) -> Experiment:
+    """The experiment with changes; a change of a whole part comes before changes inside it."""
+    if not changes:
+        return experiment
+    config = copy.deepcopy(toml.plain(experiment))
+    for place, value in sorted(changes, key=lambda change: change[0].count(".")):
+        assign(config, place, value)
+    return Experiment.from_config(config)

@@ -1,0 +1,129 @@
+"""What there is, and what an experiment is, in words: for people who look before they run."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+import jax
+import numpy as np
+
+from denpa.core.description import registered
+from denpa.core.errors import ConfigError, nearest
+from denpa.core.layer import Layer
+from denpa.data import datasets
+from denpa.data.normalise import Normalizer
+from denpa.init import Initializer
+from denpa.lab import presets
+from denpa.lab.experiment import Experiment
+from denpa.lab.sources import Prepared
+from denpa.losses import Loss
+from denpa.metrics import Metric
+from denpa.networks import Network
+from denpa.optim import Optimizer, Schedule
+from denpa.penalties import Penalty
+from denpa.testing import GradientReport, check_gradients
+from denpa.training.inputs import checked_targets
+
+__all__ = ["KINDS", "check_experiment", "heading", "list_of", "shape_text"]
+
+_CHECKED_EXAMPLES = 8
+
+KINDS: dict[str, Any] = {
+    "presets": None,
+    "data": None,
+    "layers": Layer,
+    "networks": Network,
+    "losses": Loss,
+    "optimizers": Optimizer,
+    "schedules": Schedule,
+    "metrics": Metric,
+    "penalties": Penalty,
+    "initializers": Initializer,
+    "normalizers": Normalizer,
+}
+
+
+def list_of(kind: str) -> dict[str, str]:
+    """Everything of a kind by name, with one line about it.
+
+    Raises:
+        ConfigError: an unknown kind (the nearest is named).
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"There is no list of {kind!r}: {nearest(kind, KINDS, plural='lists')}")
+    if kind == "presets":
+        return {name: preset.summary for name, preset in presets.PRESETS.items()}
+    if kind == "data":
+        return datasets.names()
+    listed = {}
+    for name, cls in registered(KINDS[kind]).items():
+        hidden = cls.__module__.startswith("denpa.testing") or (kind == "layers" and issubclass(cls, Network))
+        if not hidden:
+            listed[name] = _first_line(cls)
+    return listed
+
+
+def heading(experiment: Experiment, data: Prepared | None) -> str:
+    """The experiment in a few aligned lines, without its network."""
+    lines = {"data": experiment.data.source if data is None else _parts(experiment, data)}
+    for part in ("loss", "optimizer", "penalty", "normalizer", "target_normalizer"):
+        if getattr(experiment, part) is not None:
+            lines[part.replace("_", " ")] = repr(getattr(experiment, part))
+    lines["training"] = _training(experiment, data)
+    width = max(map(len, lines))
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
+
+
+def check_experiment(experiment: Experiment, data: Prepared) -> GradientReport:
+    """Compare all gradients on a few training examples with both oracles; see `denpa.testing.check_gradients`.
+
+    Raises:
+        GradientError: names the first wrong layer on the way back from the loss.
+    """
+    rows = min(_CHECKED_EXAMPLES, len(data.train))
+    few = data.train[np.linspace(0, len(data.train) - 1, rows).astype(int)]
+    x, t = few.x, few.t
+    if experiment.normalizer is not None:
+        x = np.asarray(experiment.normalizer.apply(experiment.normalizer.fit(data.train.x), x))
+    net, key = experiment.network, jax.random.key(experiment.training.seed)
+    t = checked_targets(t, x, experiment.loss, net.out_shape(x.shape[1:]), "the data", train=False)
+    if experiment.target_normalizer is not None:
+        t = experiment.target_normalizer.apply(experiment.target_normalizer.fit(data.train.t), t)
+    variables = net.init(key, x.shape[1:])
+    return check_gradients(net, experiment.loss, variables, x, t, key=key)
+
+
+def shape_text(shape: Any) -> str:
+    """(28, 28, 1) as 28×28×1."""
+    return "×".join(map(str, shape))
+
+
+def _parts(experiment: Experiment, data: Prepared) -> str:
+    parts = {"training": data.train, "validation": data.validation, "test": data.test}
+    counts = [f"{len(part):,} {name}" for name, part in parts.items() if part is not None]
+    listed = counts[0] if len(counts) == 1 else f"{', '.join(counts[:-1])} and {counts[-1]}"
+    look = data.look
+    kind = (
+        f"{look.outputs} classes"
+        if look.task == "classification"
+        else f"{look.outputs} value" + "s" * (look.outputs > 1)
+    )
+    return f"{experiment.data.source}: {listed} examples of {shape_text(look.in_shape)}, {kind}"
+
+
+def _training(experiment: Experiment, data: Prepared | None) -> str:
+    plan = experiment.training
+    text = f"{plan.epochs} epochs"
+    if data is not None:
+        size = len(data.train) if plan.batch_size == "full" else int(plan.batch_size or min(32, len(data.train)))
+        text += f" of {-(-len(data.train) // size):,} steps, {size} examples each"
+    rule = "" if plan.early_stopping is None else f", {plan.early_stopping!r}"
+    return f"{text}, seed {plan.seed}{rule}"
+
+
+def _first_line(cls: type[Any]) -> str:
+    """The formula that a docstring begins with; what follows it on the line, at a distance, are shapes."""
+    text = (inspect.getdoc(cls) or "").splitlines() or [""]
+    return re.split(r"\s{4,}", text[0])[0].rstrip(",;")

@@ -1,0 +1,234 @@
+"""The experiment: everything that decides the outcome of a run, as one description.
+
+    experiment = Experiment(
+        name="moons",
+        network=dp.Sequential([dp.Dense(16), dp.ReLU(), dp.Dense(2)]),
+        loss=dp.SoftmaxCrossEntropy(),
+        metrics=[dp.Accuracy()],
+        data=DataConfig("moons", options={"n": 500}),
+    )
+    experiment.to_toml()                      # what a run folder keeps as config.toml
+    Experiment.from_toml("config.toml")       # the same experiment again
+
+Two equal experiments on one machine end with the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from denpa.core.description import Description
+from denpa.core.errors import ConfigError
+from denpa.data.normalise import Normalizer
+from denpa.lab import toml
+from denpa.losses import Loss
+from denpa.metrics import Metric
+from denpa.networks import Network
+from denpa.optim import Adam, Transform
+from denpa.penalties import Penalty
+from denpa.training.early_stopping import EarlyStopping
+
+__all__ = ["DataConfig", "Experiment", "TrainingConfig"]
+
+
+@dataclass(frozen=True)
+class DataConfig(Description):
+    """Which data, and how they are divided into parts for training, validation and the final test.
+
+    Args:
+        source: a data set of denpa by name ("digits", "mnist", "moons", ...); a table (.csv, .tsv, .txt,
+            .parquet, .pq); arrays x and t, with x_test and t_test where they are there (.npz); or a folder with
+            one subfolder of images per class.
+        target: of a table: the column to predict, by name or by position from 0 (-1 is the last).
+        task: "classification" or "regression"; None finds it by the targets.
+        missing: of a table: what to do about missing values: "error", "drop", "mean", "median", "category",
+            "keep"; a list of these, such as ["median", "category"], each for the columns it fits; or by column.
+        categorical: of a table: columns whose numbers are names.
+        ignore: of a table: columns to leave out.
+        validation: the part of the training examples to hold back, from 0 to below 1.
+        test: the part of all examples to hold back for the test. None: the source's own test part, else 0.2;
+            0: none.
+        seed: draws both parts; classes are held back evenly.
+        options: what the source's reader takes besides, such as n of "moons", delimiter of a text table, size
+            of images.
+
+    Raises:
+        ConfigError: a part outside 0..1, a seed below 0.
+    """
+
+    source: str
+    target: str | int | None = None
+    task: str | None = None
+    missing: Any = "error"
+    categorical: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    validation: float = 0.0
+    test: float | None = None
+    seed: int = 0
+    options: Any = ()
+
+    def __post_init__(self) -> None:
+        for name in toml.MAPPINGS:
+            value = getattr(self, name)
+            if isinstance(value, Mapping):
+                object.__setattr__(self, name, tuple(sorted(value.items())))
+        super().__post_init__()
+
+    def validate(self) -> None:
+        if not isinstance(self.source, str) or not self.source:
+            raise ConfigError(f"data.source must be the name of a data set or a path, not {self.source!r}.")
+        for name in ("validation", "test"):
+            part = getattr(self, name)
+            if part is not None and not (isinstance(part, float) and 0 <= part < 1):
+                raise ConfigError(
+                    f"data.{name} is the part to hold back, from 0 to below 1, such as 0.1; not {part!r}."
+                )
+        _want_whole("data.seed", self.seed, 0)
+
+
+@dataclass(frozen=True)
+class TrainingConfig(Description):
+    """How long, in which batches, and from which seed.
+
+    Args:
+        epochs: passes over the training examples.
+        batch_size: examples in a mini-batch; "full" for all of them; None for 32, or all if they are fewer.
+        shuffle: a new order of the examples in each epoch.
+        replacement: draw each batch independently, with replacement.
+        seed: decides initial parameters, order of examples, dropout.
+        early_stopping: when to leave off, or None.
+        compute_dtype: "bfloat16" to compute in that precision (GPU, TPU), or None.
+        record_steps: keep the numbers of every step as well, in steps.csv.
+        checkpoint_seconds: write a checkpoint after so many seconds; how often does not touch the outcome.
+
+    Raises:
+        ConfigError: a value of the wrong kind or out of range.
+    """
+
+    epochs: int = 20
+    batch_size: int | str | None = None
+    shuffle: bool = True
+    replacement: bool = False
+    seed: int = 0
+    early_stopping: EarlyStopping | None = None
+    compute_dtype: str | None = None
+    record_steps: bool = False
+    checkpoint_seconds: float = 10.0
+
+    def validate(self) -> None:
+        _want_whole("training.epochs", self.epochs, 1)
+        if self.batch_size not in (None, "full"):
+            _want_whole("training.batch_size", self.batch_size, 1, ' or "full"')
+        _want_whole("training.seed", self.seed, 0)
+        for name in ("shuffle", "replacement", "record_steps"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"training.{name} must be true or false, not {getattr(self, name)!r}.")
+        if self.early_stopping is not None and not isinstance(self.early_stopping, EarlyStopping):
+            raise ConfigError(f"training.early_stopping must be EarlyStopping(...), not {self.early_stopping!r}.")
+        if not isinstance(self.checkpoint_seconds, float) or self.checkpoint_seconds <= 0:
+            raise ConfigError(f"training.checkpoint_seconds must be positive, not {self.checkpoint_seconds!r}.")
+
+
+_KINDS = {
+    "network": (Network, "a network such as Sequential([...])"),
+    "loss": (Loss, "a loss such as SoftmaxCrossEntropy()"),
+    "data": (DataConfig, "a DataConfig"),
+    "optimizer": (Transform, "an optimiser such as Adam(0.001)"),
+    "penalty": (Penalty, "a penalty such as L2(0.0001)"),
+    "normalizer": (Normalizer, "a normaliser such as Standardize()"),
+    "target_normalizer": (Normalizer, "a normaliser such as Standardize()"),
+    "training": (TrainingConfig, "a TrainingConfig"),
+}
+_OPTIONAL = ("penalty", "normalizer", "target_normalizer")
+
+
+@dataclass(frozen=True)
+class Experiment(Description):
+    """Network, loss, optimiser, data and training: all that a run needs to be made again.
+
+    Args:
+        network: the network; its last layer fits the data's targets.
+        loss: the loss.
+        data: where the examples come from.
+        optimizer: the optimiser.
+        metrics: reported beside the loss.
+        penalty: a penalty on the weights, or None.
+        normalizer: what the raw input passes first, fitted to the training examples; or None.
+        target_normalizer: the same for the targets of a regression.
+        training: epochs, batches, seed.
+        name: what the run is called.
+
+    Raises:
+        ConfigError: a part of another kind, or parts that do not go together.
+    """
+
+    network: Network
+    loss: Loss
+    data: DataConfig
+    optimizer: Transform = field(default_factory=Adam)
+    metrics: tuple[Metric, ...] = ()
+    penalty: Penalty | None = None
+    normalizer: Normalizer | None = None
+    target_normalizer: Normalizer | None = None
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    name: str = "experiment"
+
+    def validate(self) -> None:
+        for part, (kind, wanted) in _KINDS.items():
+            value = getattr(self, part)
+            if not isinstance(value, kind) and not (value is None and part in _OPTIONAL):
+                raise ConfigError(f"{part} must be {wanted}, not {value!r}.")
+        if not isinstance(self.metrics, tuple) or not all(isinstance(metric, Metric) for metric in self.metrics):
+            raise ConfigError(f"metrics must be a list of metrics such as [Accuracy()], not {self.metrics!r}.")
+        if not isinstance(self.name, str) or not self.name or set(self.name) & set("/\\\0"):
+            raise ConfigError(f"name must be fit for the name of a folder, not {self.name!r}.")
+        self._check_early_stopping()
+
+    def _check_early_stopping(self) -> None:
+        rule = self.training.early_stopping
+        if rule is None:
+            return
+        if self.data.validation == 0:
+            raise ConfigError(
+                "training.early_stopping needs validation data: hold back a part of the training examples by "
+                "data.validation, such as 0.1."
+            )
+        names = ["loss", *(metric.name for metric in self.metrics), *(["penalty"] if self.penalty else [])]
+        known = [*names, *(f"validation_{name}" for name in names)]
+        if rule.monitor not in known:
+            raise ConfigError(
+                f"training.early_stopping.monitor must be one of {', '.join(known)}, not {rule.monitor!r}."
+            )
+
+    def to_toml(self) -> str:
+        """The experiment as TOML, from which `from_toml` makes it again.
+
+        Raises:
+            ConfigError: a value that TOML cannot hold.
+        """
+        return toml.dumps(self)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Experiment:
+        """The experiment of a TOML file, called like the file where it has no name of its own.
+
+        Runs no code but the constructors of known classes.
+
+        Raises:
+            ConfigError: no such file, no TOML, an unknown key or class (the place and the nearest valid name are
+                given), a missing part, a value that is refused.
+        """
+        return cls.from_config({"name": Path(path).stem, **toml.load(path)}, where=str(path))
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], where: str = "") -> Experiment:
+        """The experiment of nested dicts, as a TOML file holds them; errors as for `from_toml`."""
+        return toml.described(cls, config, where)
+
+
+def _want_whole(name: str, value: Any, least: int, alternative: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{name} must be a whole number, {least} or more{alternative}, not {value!r}.")

@@ -1,0 +1,87 @@
+"""Final measurements: loss and metrics, and who was taken for whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from denpa.data.dataset import Dataset
+from denpa.training import Model
+from denpa.training.history import is_number
+
+__all__ = ["Measured", "confusion_text", "measure"]
+
+_WIDEST = 12
+_MOST_COLUMNS = 30
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What was measured on data that training never saw.
+
+    Args:
+        examples: how many there were; 0 where no test part was set aside.
+        numbers: loss and metrics by name.
+        confusion: (true class, predicted class) counts, or None for a regression.
+        class_names: names of the classes.
+        predicted: the class index, or the value, for each example.
+    """
+
+    examples: int = 0
+    numbers: dict[str, float] = field(default_factory=dict)
+    confusion: np.ndarray | None = None
+    class_names: tuple[str, ...] = ()
+    predicted: np.ndarray | None = None
+
+    def to_config(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        config: dict[str, Any] = {"test_examples": self.examples, "test": self.numbers}
+        if self.confusion is not None:
+            config |= {"classes": list(self.class_names), "confusion_matrix": self.confusion.tolist()}
+        return config
+
+
+def measure(model: Model, data: Dataset | None) -> Measured:
+    """Loss, metrics and, for classes, the confusion matrix over `data`."""
+    if data is None:
+        return Measured()
+    numbers = {name: value for name, value in model.evaluate(data).items() if is_number(value)}
+    if data.task != "classification" or data.t is None:
+        return Measured(len(data), numbers, predicted=model.predict(data.x))
+    predicted = model.predict_classes(data.x)
+    true = data.t if data.t.ndim == 1 else data.t.argmax(axis=-1)
+    classes = max(model.net.out_shape(model.in_shape)[-1], 2)
+    names = data.class_names or model.class_names or tuple(map(str, range(classes)))
+    counts = np.zeros((classes, classes), int)
+    np.add.at(counts, (true, predicted), 1)
+    return Measured(len(data), numbers, counts, names, predicted)
+
+
+def confusion_text(counts: np.ndarray, names: tuple[str, ...]) -> str:
+    """The confusion matrix as a table: rows are true classes, columns predicted ones, a dot stands for none.
+
+    With many classes, the ten most frequent confusions instead.
+    """
+    if len(counts) > _MOST_COLUMNS:
+        return _most_confused(counts, names)
+    short = [name if len(name) <= _WIDEST else f"{name[: _WIDEST - 1]}…" for name in names]
+    cells = [[f"{count}" if count else "·" for count in row] for row in counts]
+    widths = [max(len(short[j]), *(len(row[j]) for row in cells)) for j in range(len(short))]
+    margin = max(len("true"), *map(len, short))
+    lines = [f"{'true':<{margin}}   predicted"]
+    lines.append(
+        " " * margin + "   " + "  ".join(f"{name:>{width}}" for name, width in zip(short, widths, strict=True))
+    )
+    for name, row in zip(short, cells, strict=True):
+        lines.append(f"{name:>{margin}}   " + "  ".join(f"{c:>{w}}" for c, w in zip(row, widths, strict=True)))
+    return "\n".join(lines)
+
+
+def _most_confused(counts: np.ndarray, names: tuple[str, ...]) -> str:
+    wrong = np.where(np.eye(len(counts), dtype=bool), 0, counts)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:10]
+    pairs = [tuple(int(i) for i in np.unravel_index(place, wrong.shape)) for place in order]
+    lines = [f"  {names[i]} taken for {names[j]}: {wrong[i, j]}" for i, j in pairs if wrong[i, j]]
+    return "\n".join(["most frequent confusions", *lines]) if lines else "no confusions"

@@ -1,0 +1,108 @@
+"""Single options of an experiment changed by their place: `optimizer.learning_rate`, `network.layers.0.units`.
+
+Changes are made on the dicts that `to_config` writes, so that every check is that of the classes themselves.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+from denpa.core.description import Description, registered
+from denpa.core.errors import ConfigError, nearest
+
+__all__ = ["assign", "read_value"]
+
+# What a part is when only one of its options is named.
+_USUAL = {
+    "optimizer": "Adam",
+    "early_stopping": "EarlyStopping",
+    "network": "Sequential",
+    "penalty": "L2",
+    "normalizer": "Standardize",
+    "target_normalizer": "Standardize",
+}
+_PARTS = (*_USUAL, "loss", "metrics", "learning_rate", "schedule", "kernel_init", "bias_init")
+# Rates to begin with for optimisers that have no default of their own.
+_RATES = {"SGD": 0.1, "Momentum": 0.05, "Nesterov": 0.05, "AdaGrad": 0.01, "RMSprop": 0.001}
+
+
+def read_value(texts: list[str]) -> Any:
+    """The value that words of a command line stand for: as TOML writes it, else the text itself; none is `None`."""
+    values = [_read(text) for text in texts]
+    return values[0] if len(values) == 1 else values
+
+
+def _read(text: str) -> Any:
+    if text.lower() == "none":
+        return None
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        return {"true": True, "false": False}.get(text.lower(), text)
+    return value if isinstance(value, (bool, int, float, str, list, dict)) else text  # a date is meant as text
+
+
+def assign(config: dict[str, Any], place: str, value: Any) -> None:
+    """Put `value` at `place` in the dicts of an experiment; None takes the option away, back to its default.
+
+    The name of a class stands for the class with its defaults: `optimizer` = "SGD".
+
+    Raises:
+        ConfigError: a place that leads nowhere.
+    """
+    *parents, last = place.split(".")
+    here: Any = config
+    for position, name in enumerate(parents):
+        here = _inside(here, name, ".".join(parents[: position + 1]))
+    if isinstance(here, list):
+        here[_index(here, last, place)] = _as_part("layers", value)
+    elif value is None:
+        here.pop(last, None)
+    elif last == "type":
+        _retype(here, value)
+    else:
+        here[last] = _as_part(last, value)
+
+
+def _inside(here: Any, name: str, place: str) -> Any:
+    if isinstance(here, list):
+        found = here[_index(here, name, place)]
+    elif isinstance(here, dict):
+        if name not in here:
+            here[name] = {"type": _USUAL[name]} if name in _USUAL else {}
+        found = here[name]
+    else:
+        found = None
+    if isinstance(found, list) and len(found) == 2 and isinstance(found[0], str) and isinstance(found[1], dict):
+        found = found[1]  # ("name", layer)
+    if not isinstance(found, (dict, list)):
+        raise ConfigError(f"{place} is {found!r}, which has no options.")
+    return found
+
+
+def _index(here: list[Any], name: str, place: str) -> int:
+    if not name.isdigit() or int(name) >= len(here):
+        raise ConfigError(f"{place}: there are {len(here)} entries, numbered from 0 to {len(here) - 1}.")
+    return int(name)
+
+
+def _as_part(name: str, value: Any) -> Any:
+    if name == "metrics":
+        return [_as_part("metric", entry) for entry in (value if isinstance(value, list) else [value])]
+    if isinstance(value, str) and (name in _PARTS or name in ("metric", "layers")):
+        part: dict[str, Any] = {}
+        _retype(part, value)
+        return part
+    return value
+
+
+def _retype(part: dict[str, Any], name: Any) -> None:
+    """Another class in the place of the one before, whose options make no sense any more."""
+    known = {known.lower(): known for known in registered(Description)}
+    if str(name).lower() not in known:
+        raise ConfigError(f"There is no {name!r} in denpa: {nearest(str(name), known.values(), plural='names')}")
+    part.clear()
+    part["type"] = known[str(name).lower()]
+    if part["type"] in _RATES:
+        part["learning_rate"] = _RATES[part["type"]]

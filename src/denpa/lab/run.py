@@ -1,0 +1,211 @@
+"""A run: an experiment carried out in a folder, from which it can be taken up again.
+
+run = Run(Experiment.from_toml("config.toml"), folder="runs/first")
+results = run.go()
+Run.resume("runs/first").go()             # after a crash: the same bits as if nothing had happened
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+
+from denpa.core.errors import ConfigError, DataError, FileFormatError
+from denpa.data import datasets
+from denpa.data.checks import check_data
+from denpa.lab import figures
+from denpa.lab.environment import differences, environment, session
+from denpa.lab.experiment import Experiment
+from denpa.lab.keeper import Keeper
+from denpa.lab.measure import Measured, measure
+from denpa.lab.run_folder import RunFolder, create, free_name, refuse_existing
+from denpa.lab.sources import Prepared, load_data
+from denpa.training import Model
+from denpa.training.checkpoint import latest
+from denpa.training.history import History
+
+__all__ = ["Run", "model_of"]
+
+
+class Run:
+    """An experiment, its data and its folder.
+
+    Args:
+        experiment: what to do.
+        folder: where to keep it; runs/NAME, runs/NAME-2, ... when None.
+        prepared: the data, where they have been read already.
+        overwrite: replace a run that is in `folder`.
+        command: what started it, for environment.json.
+
+    Attributes:
+        model: the model; trained after `go`.
+        folder: the run folder, or None as long as nothing has been written.
+
+    Raises:
+        DataError, FileFormatError, ConfigError: data that cannot be read or do not fit.
+        StorageError: the folder exists already.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: str | Path | None = None,
+        *,
+        prepared: Prepared | None = None,
+        overwrite: bool = False,
+        command: str = "",
+    ) -> None:
+        if folder is not None:
+            refuse_existing(Path(folder), overwrite)
+        self.wanted, self.overwrite, self.command = folder, overwrite, command
+        self.data = load_data(experiment.data) if prepared is None else prepared
+        self.experiment = _anywhere(experiment)
+        self.model = model_of(experiment)
+        self.model.encoder, self.model.encoder_arrays = self.data.encoder, _on_device(self.data.encoder_arrays)
+        self.folder: RunFolder | None = None
+        self.resumed, self.from_step = False, 0
+        self.history = History()
+
+    @classmethod
+    def resume(cls, folder: str | Path, command: str = "") -> Run:
+        """The run of a folder, to be taken up where its last checkpoint left off.
+
+        Warns (UserWarning) where versions or device have changed, for then the bits may change.
+
+        Raises:
+            FileFormatError: no run folder.
+            ConfigError: the run has finished.
+            DataError: the data are not those that the run began with.
+        """
+        found = RunFolder.existing(folder)
+        if found.finished:
+            raise ConfigError(f"{folder} has finished: its results are in {found.results}.")
+        run = cls(found.experiment(), command=command)
+        run.folder, run.resumed = found, True
+        before = found.read_json(found.environment)
+        check_same_data(found, run.data)
+        now = environment(run.experiment.training.seed, "", command)
+        for difference in differences(before, now):
+            warnings.warn(f"{difference}: the run may not end with the same bits.", UserWarning, stacklevel=2)
+        return run
+
+    def go(self, verbose: Any = "auto") -> Measured:
+        """Train, measure and write everything; returns the final measurements.
+
+        Raises:
+            ConfigError, DataError, ShapeError: parts that do not fit together; nothing was written.
+            StorageError: the folder cannot be made, or a file in it cannot be written.
+            DivergenceError: a number was not finite. The last checkpoint is of the last good state.
+            KeyboardInterrupt: Ctrl-C; a checkpoint was written.
+        """
+        plan, rule = self.experiment.training, self.experiment.training.early_stopping
+        keeper = Keeper(self._begin_folder, plan.checkpoint_seconds)
+        self.history = self.model.fit(
+            self.data.train,
+            validation=self.data.validation,
+            epochs=plan.epochs,
+            batch_size=plan.batch_size,
+            shuffle=plan.shuffle,
+            replacement=plan.replacement,
+            callbacks=[keeper] if rule is None else [keeper, rule],
+            verbose=verbose,
+            record_steps=plan.record_steps,
+            resume=self._checkpoint(),
+        )
+        return self._finish()
+
+    def _checkpoint(self) -> Path | None:
+        """The folder to resume from; None to begin from the start, which ends with the same bits too."""
+        if not self.resumed or self.folder is None:
+            return None
+        self.folder.sweep()
+        try:
+            self.from_step = int(latest(self.folder.path).stem.rpartition("_")[2])
+        except FileFormatError:
+            return None
+        return self.folder.path
+
+    def _begin_folder(self, training: Any) -> RunFolder:
+        """Called when model and training data fit: check the rest, then make the folder, or note who goes on."""
+        self._check_all_data(training.model)
+        seed = self.experiment.training.seed
+        if self.folder is None:
+            path = free_name("runs", self.experiment.name) if self.wanted is None else Path(self.wanted)
+            found = environment(seed, self.data.content_hash(), self.command)
+            self.folder = create(path, self.experiment, found, overwrite=self.overwrite)
+        else:
+            found = self.folder.read_json(self.folder.environment)
+            found["sessions"].append(session(self.command, self.from_step))
+            self.folder.write_json(self.folder.environment, found)
+        return self.folder
+
+    def _check_all_data(self, model: Model) -> None:
+        """The test part too: a label out of range there must not come to light after hours of training."""
+        out_shape = model.net.out_shape(model.in_shape)
+        for part in self.data.whole:
+            classes = out_shape[-1] if part.task == "classification" else None
+            check_data(part.x, part.t, task=part.task, classes=classes, where=part.name)
+        if self.data.test is not None and self.data.test.x.shape[1:] != self.data.train.x.shape[1:]:
+            got, wanted = self.data.test.x.shape[1:], self.data.train.x.shape[1:]
+            raise DataError(f"Examples of the test part have shape {got}, those of the training part {wanted}.")
+
+    def _finish(self) -> Measured:
+        folder, model = self.folder, self.model
+        if folder is None:
+            raise ConfigError("This run has no folder yet.")
+        measured = measure(model, self.data.test)
+        folder.write_history(self.history)
+        model.save(folder.model)
+        folder.figures.mkdir(exist_ok=True)
+        figures.write_all(folder.figures, self, measured)
+        results = {
+            "epochs": model.epochs,
+            "steps": model.steps,
+            "parameters": model.summary().parameters,
+            "stopped": self.history.stopped,
+            "best_epoch": self.history.best_epoch,
+            "last_epoch": self.history.to_config()["epochs"][-1],
+            **measured.to_config(),
+        }
+        folder.write_json(folder.results, results)
+        return measured
+
+
+def model_of(experiment: Experiment) -> Model:
+    """The untrained model of an experiment."""
+    training = experiment.training
+    return Model(
+        experiment.network,
+        loss=experiment.loss,
+        optimizer=experiment.optimizer,
+        metrics=experiment.metrics,
+        penalty=experiment.penalty,
+        normalizer=experiment.normalizer,
+        target_normalizer=experiment.target_normalizer,
+        seed=training.seed,
+        compute_dtype=training.compute_dtype,
+    )
+
+
+def _anywhere(experiment: Experiment) -> Experiment:
+    """The experiment with the whole path of its data, so that the run can be taken up from any folder."""
+    source = experiment.data.source
+    if source in datasets.names():
+        return experiment
+    return experiment.replace(data=experiment.data.replace(source=str(Path(source).resolve())))
+
+
+def check_same_data(folder: RunFolder, data: Prepared) -> None:
+    """Refuse data that are not those that the run of a folder began with."""
+    wanted, got = folder.read_json(folder.environment).get("data_sha256"), data.content_hash()
+    if wanted != got:
+        raise DataError(
+            f"The data of {folder.path} have changed since the run began: their SHA-256 was {wanted}, and is {got}."
+        )
+
+
+def _on_device(arrays: dict[str, Any]) -> dict[str, Any]:
+    return {name: jnp.asarray(array) for name, array in arrays.items()}

@@ -1,0 +1,157 @@
+"""The folder of a run: what is in it, and how it comes to be in one move.
+
+config.toml          the experiment, complete
+environment.json     versions, device, seed, hash of the data, commands
+metrics.csv          the numbers of every epoch; the same bits whenever the run is repeated
+timing.csv           seconds of every epoch
+checkpoint/          from which an interrupted run goes on
+model.safetensors    the trained model
+results.json         the final measurements; when this is there the run has finished
+figures/             learning curves and what else there is to see
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from denpa.core.errors import FileFormatError, StorageError
+from denpa.lab.experiment import Experiment
+from denpa.training.storage import write_text
+
+__all__ = ["RunFolder", "create", "free_name", "refuse_existing"]
+
+
+class RunFolder:
+    """The files of a run by name."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.toml"
+        self.environment = self.path / "environment.json"
+        self.metrics = self.path / "metrics.csv"
+        self.timing = self.path / "timing.csv"
+        self.steps = self.path / "steps.csv"
+        self.checkpoint = self.path / "checkpoint"
+        self.model = self.path / "model.safetensors"
+        self.results = self.path / "results.json"
+        self.figures = self.path / "figures"
+
+    @classmethod
+    def existing(cls, path: str | Path) -> RunFolder:
+        """The run folder at `path`; a `FileFormatError` where there is none."""
+        folder = cls(path)
+        if not folder.path.is_dir():
+            raise FileFormatError(f"There is no run folder {path}.")
+        if not folder.config.is_file() or not folder.environment.is_file():
+            raise FileFormatError(f"{path} is no run folder: it has no config.toml with an environment.json.")
+        return folder
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has come to its end."""
+        return self.results.is_file()
+
+    def experiment(self) -> Experiment:
+        """The experiment; errors as for `Experiment.from_toml`."""
+        return Experiment.from_toml(self.config)
+
+    def read_json(self, path: Path) -> dict[str, Any]:
+        """One of the JSON files; a `FileFormatError` where it is damaged."""
+        try:
+            return json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise FileFormatError(f"{path} cannot be read: {error}.") from None
+
+    def write_json(self, path: Path, content: dict[str, Any]) -> None:
+        """One of the JSON files, in one move; a line for each key."""
+        lines = [f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in content.items()]
+        write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+    def write_history(self, history: Any) -> None:
+        """metrics.csv and timing.csv, and steps.csv where steps were recorded."""
+        write_text(self.metrics, history.csv())
+        rows = [(row["epoch"], f"{seconds:.6f}") for row, seconds in zip(history.epochs, history.seconds, strict=False)]
+        write_text(self.timing, _csv([("epoch", "seconds"), *rows]))
+        if history.steps:
+            names = list(history.steps[0])
+            write_text(self.steps, _csv([names, *([row[name] for name in names] for row in history.steps)]))
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half-written."""
+        for folder in (self.path, self.checkpoint, self.figures):
+            for file in folder.glob(".*.????????"):
+                with contextlib.suppress(OSError):
+                    file.unlink()
+
+
+def create(
+    path: str | Path, experiment: Experiment, environment: dict[str, Any], *, overwrite: bool = False
+) -> RunFolder:
+    """Make a run folder with its configuration, in one move.
+
+    Raises:
+        StorageError: it exists already, or cannot be written. Nothing is left behind, and nothing is lost.
+    """
+    path = Path(path)
+    refuse_existing(path, overwrite)
+    passing = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        passing = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        folder = RunFolder(passing / "run")
+        folder.path.mkdir()
+        write_text(folder.config, experiment.to_toml())
+        folder.write_json(folder.environment, environment)
+        if path.exists() and any(path.iterdir()):
+            os.rename(path, passing / "before")
+        os.rename(folder.path, path)
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(f"Cannot make the run folder {path}: {error.strerror}.") from None
+    finally:
+        if passing is not None:
+            shutil.rmtree(passing, ignore_errors=True)
+    return RunFolder(path)
+
+
+def refuse_existing(path: Path, overwrite: bool = False) -> None:
+    """Refuse a path that is taken: by a run, unless it is to be overwritten, or by anything else.
+
+    Raises:
+        StorageError: it is taken.
+    """
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    folder = RunFolder(path)
+    is_run = folder.config.is_file() and folder.environment.is_file()
+    if not is_run:
+        raise StorageError(f"{path} exists already and is no run folder: choose another place with --run.")
+    if not overwrite:
+        raise StorageError(
+            f"The run folder {path} exists already: choose another with --run, go on with --resume, or replace it "
+            "with --overwrite."
+        )
+
+
+def free_name(parent: str | Path, name: str) -> Path:
+    """parent/name, or parent/name-2, parent/name-3, ... whichever is not there yet."""
+    path, number = Path(parent) / name, 1
+    while path.exists():
+        number += 1
+        path = Path(parent) / f"{name}-{number}"
+    return path
+
+
+def _csv(rows: list[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

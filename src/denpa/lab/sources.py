@@ -1,0 +1,221 @@
+"""From a `DataConfig` to examples: read, checked, divided, and tables encoded by their training rows."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from denpa.core.errors import ConfigError, DataError, nearest
+from denpa.data import datasets
+from denpa.data.checks import check_data
+from denpa.data.dataset import Dataset, Splits
+from denpa.data.encoder import TableEncoder
+from denpa.data.images import read_images
+from denpa.data.missing import settle_missing
+from denpa.data.readers import raw_table, read_table
+from denpa.data.table import Table
+from denpa.lab.arrays import read_npz
+from denpa.lab.experiment import DataConfig
+
+__all__ = ["Look", "Prepared", "is_table", "load_data", "look_of", "unknown_categories"]
+
+_TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
+_OF_TABLES = ("target", "missing", "categorical", "ignore")
+_TEST_PART = 0.2
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the data look like: all that a preset may know of them.
+
+    Args:
+        task: "classification" or "regression".
+        in_shape: the shape of one example.
+        outputs: classes, or values to predict.
+        examples: how many there are for training.
+        encoded: numbers are standardised already, as those of tables are.
+        center: the mean of the training targets of a regression.
+    """
+
+    task: str
+    in_shape: tuple[int, ...]
+    outputs: int
+    examples: int
+    encoded: bool = False
+    center: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Data ready for a run.
+
+    Args:
+        train, validation, test: the parts; None for one that was not asked for.
+        whole: what was read, before it was divided.
+        encoder, encoder_arrays: of a table: what makes x of it.
+        report: of a table: what was found in it, line by line.
+    """
+
+    train: Dataset
+    validation: Dataset | None
+    test: Dataset | None
+    whole: tuple[Dataset, ...] = ()
+    encoder: TableEncoder | None = None
+    encoder_arrays: dict[str, Any] = field(default_factory=dict)
+    report: str = ""
+
+    def content_hash(self) -> str:
+        """SHA-256 of all parts."""
+        test = self.test or Dataset(np.zeros((0, 1)))
+        return Splits(self.train, test, self.validation).content_hash()
+
+    @property
+    def look(self) -> Look:
+        """What a preset may know."""
+        train, parts = self.train, [part for part in (self.train, self.validation, self.test) if part is not None]
+        if train.t is None:
+            raise DataError(f"{train.name} has no targets to learn.")
+        shape, encoded = tuple(train.x.shape[1:]), self.encoder is not None
+        if train.task == "regression":
+            outputs = train.t.shape[1] if train.t.ndim > 1 else 1
+            return Look("regression", shape, outputs, len(train), encoded, float(np.mean(train.t, dtype=np.float64)))
+        labels = [part.t for part in parts if part.t is not None]
+        largest = max(int(t.max()) if t.ndim == 1 else t.shape[-1] - 1 for t in labels)
+        return Look("classification", shape, max(len(train.class_names or ()), largest + 1, 2), len(train), encoded)
+
+
+def is_table(source: str | Path) -> bool:
+    """Whether a path is read as a table."""
+    return Path(source).suffix.lower() in _TABLES
+
+
+def load_data(config: DataConfig) -> Prepared:
+    """Read, check and divide the data.
+
+    Raises:
+        ConfigError: an unknown data set (the nearest is named), an option that the source does not have.
+        DataError, FileFormatError: data that cannot be read or learned from; row and column are named.
+    """
+    source = config.source
+    if is_table(source):
+        return _from_table(config)
+    for name in _OF_TABLES:
+        if getattr(config, name) != getattr(DataConfig("digits"), name):
+            raise ConfigError(f"data.{name} is for tables, but {source} is none.")
+    options = dict(config.options)
+    if source in datasets.names():
+        return _divided(datasets.load(source, **options), config)
+    path = Path(source)
+    if path.suffix.lower() == ".npz":
+        _check_options(source, options, ())
+        return _divided(read_npz(path, config.task), config)
+    if path.is_dir():
+        _check_options(source, options, [name for name in _parameters(read_images) if name != "folder"])
+        return _divided(read_images(path, **options), config)
+    if path.exists():
+        raise ConfigError(f"{source}: data come from {', '.join(_TABLES)}, .npz, or a folder of images by class.")
+    if path.suffix or len(path.parts) > 1:
+        raise DataError(f"{source} cannot be read: there is no such file or folder.")
+    raise ConfigError(
+        f"Unknown data set {source!r}: {nearest(source, datasets.names(), plural='data sets')} "
+        "Data of your own are a path such as my.csv."
+    )
+
+
+def look_of(config: DataConfig) -> Look:
+    """What the data look like. MNIST need not be there for that; other data are read."""
+    if config.source == "mnist":
+        return Look("classification", (28, 28, 1), 10, round(60_000 * (1 - config.validation)))
+    return load_data(config).look
+
+
+def _divided(found: Dataset | Splits, config: DataConfig) -> Prepared:
+    if isinstance(found, Splits):
+        if config.test is not None:
+            raise ConfigError(f"{config.source} brings its own test part: leave data.test out.")
+        whole = (found.train, found.test)
+    else:
+        whole = (found,)
+    for part in whole:
+        if config.task not in (None, part.task):
+            raise ConfigError(f"data.task is {config.task!r}, but {config.source} is a {part.task}.")
+        check_data(part.x, part.t, task=part.task, feature_names=part.feature_names, where=part.name or config.source)
+    if isinstance(found, Splits):
+        train, test = found
+    else:
+        train, test = _held_back(found, _TEST_PART if config.test is None else config.test, config.seed)
+    train, validation = _held_back(train, config.validation, config.seed)
+    return Prepared(train, validation, test, whole)
+
+
+def _held_back(whole: Any, part: float, seed: int) -> tuple[Any, Any]:
+    return whole.split(part, seed) if part else (whole, None)
+
+
+def _from_table(config: DataConfig) -> Prepared:
+    reading = _check_options(config.source, dict(config.options), [*_parameters(raw_table)[1:]])
+    if config.target is None:
+        columns = ", ".join(column.name for column in raw_table(config.source, **reading).columns[:20])
+        raise ConfigError(f"{config.source}: name the column to predict, as in --target NAME. The columns: {columns}.")
+    lists = {"categorical": config.categorical, "ignore": config.ignore}
+    table = read_table(config.source, config.target, task=config.task, missing=_missing(config), **lists, **reading)
+    if several := _several_ways(config):
+        table = settle_missing(table, {column.name: _fitting(column.kind, several) for column in table.every})
+    train, test = _held_back(table, _TEST_PART if config.test is None else config.test, config.seed)
+    train, validation = _held_back(train, config.validation, config.seed)
+    # A category so rare that training has none of it must not stop the run; `unknown_categories` tells of it.
+    encoder = TableEncoder.of(train, unseen="zeros")
+    arrays = encoder.fit(train)
+    parts = [None if part is None else encoder.encode(arrays, part) for part in (train, validation, test)]
+    return Prepared(*parts, encoder=encoder, encoder_arrays=arrays, report=table.report())  # type: ignore[arg-type]
+
+
+def _several_ways(config: DataConfig) -> tuple[str, ...]:
+    """Ways to treat missing values, each for the columns it fits; none where there is one way, or ways by column."""
+    ways = config.missing
+    return ways if isinstance(ways, tuple) and all(isinstance(way, str) for way in ways) else ()
+
+
+def _missing(config: DataConfig) -> Any:
+    if _several_ways(config):
+        return "keep"
+    return config.missing if isinstance(config.missing, str) else dict(config.missing)
+
+
+def _fitting(kind: str, ways: tuple[str, ...]) -> str:
+    """The first of several ways to treat missing values that fits a kind of column; an unknown way is let through."""
+    others = {"numeric": ("category",), "categorical": ("mean", "median")}[kind]
+    return next((way for way in ways if way not in others), "error")
+
+
+def unknown_categories(encoder: TableEncoder, table: Table) -> list[str]:
+    """A sentence for each column that holds categories which training did not have."""
+    found = []
+    for column in encoder.columns:
+        known = getattr(column, "categories", None)
+        if known is None:
+            continue
+        values = table.column(column.name).as_text()
+        rows = [row for row, value in enumerate(values) if value is not None and value not in known]
+        if rows:
+            found.append(
+                f"{table.source}: column {column.name!r} holds {values[rows[0]]!r} on {table.at(rows)}, which the "
+                "training rows did not have; it counts as none of the known categories."
+            )
+    return found
+
+
+def _parameters(function: Any) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+def _check_options(source: str, options: dict[str, Any], known: Any) -> dict[str, Any]:
+    for name in options:
+        if name not in known:
+            hint = nearest(name, known, plural="options") if known else "it has no options."
+            raise ConfigError(f"data.options: {source} has no option {name!r}: {hint}")
+    return options

@@ -1,0 +1,167 @@
+"""A finished run put to use: new examples in the form that its data had, measured or predicted from."""
+
+from __future__ import annotations
+
+import csv
+import io
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from denpa.core.errors import ConfigError, DataError, FileFormatError
+from denpa.data import datasets
+from denpa.data.dataset import Dataset, Splits
+from denpa.data.images import read_image_files, read_images
+from denpa.lab.arrays import read_npz, read_x
+from denpa.lab.experiment import Experiment
+from denpa.lab.run import check_same_data
+from denpa.lab.run_folder import RunFolder
+from denpa.lab.sources import is_table, load_data, unknown_categories
+from denpa.training import Model, load
+
+__all__ = ["Trained", "predictions_csv"]
+
+_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A model with the experiment that it came from, where that is known.
+
+    Args:
+        model: the trained model.
+        folder: its run folder, or None for a model file alone.
+        experiment: the run's experiment, or None.
+    """
+
+    model: Model
+    folder: RunFolder | None = None
+    experiment: Experiment | None = None
+
+    @classmethod
+    def of(cls, path: str | Path) -> Trained:
+        """The model of a run folder, or of a model file.
+
+        Raises:
+            FileFormatError: neither, a damaged file, or a run that has not finished.
+        """
+        if not Path(path).is_dir():
+            return cls(load(path))
+        folder = RunFolder.existing(path)
+        if not folder.model.is_file():
+            raise FileFormatError(f"The run {path} has not finished: go on with denpa train --resume {path}.")
+        return cls(load(folder.model), folder, folder.experiment())
+
+    def test_part(self) -> Dataset:
+        """The examples that the run set aside for the test.
+
+        Raises:
+            ConfigError: a model file alone, or a run without a test part.
+            DataError: the data have changed since.
+        """
+        if self.folder is None or self.experiment is None:
+            raise ConfigError("A model file alone has no test data: name them with --data FILE, or give a run folder.")
+        prepared = load_data(self.experiment.data)
+        check_same_data(self.folder, prepared)
+        if prepared.test is None:
+            raise ConfigError(f"The run {self.folder.path} set no examples aside for a test: give --data FILE.")
+        return prepared.test
+
+    def labelled(self, source: str) -> Dataset:
+        """Examples with targets: a table, an .npz with x and t, a folder of images by class, a data set by name.
+
+        Raises:
+            DataError, FileFormatError, ConfigError: they cannot be read, have no targets, or do not fit the model.
+        """
+        if source in datasets.names():
+            found = datasets.load(source, **self._options_of(source))
+        elif is_table(source):
+            found = self._table(source)
+        elif Path(source).is_dir():
+            found = read_images(source, *self._image_form())
+        else:
+            found = read_npz(source, "regression" if self.model.loss.expects == "values" else None)
+        found = found.test if isinstance(found, Splits) else found
+        if found.t is None:
+            raise DataError(f"{source} has no column of targets to compare with; denpa predict needs none.")
+        return self._with_our_classes(found)
+
+    def examples(self, source: str) -> tuple[np.ndarray, list[str] | None]:
+        """Examples to predict from, and the names of their files where they are images.
+
+        Args:
+            source: a table, an .npy, an .npz with x, an image, a folder of images (by class or not).
+        """
+        path = Path(source)
+        if is_table(path):
+            return self._table(source).x, None
+        if path.suffix.lower() in (".npy", ".npz"):
+            return read_x(path), None
+        if path.is_dir():
+            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _IMAGES)
+            if not files:
+                raise DataError(f"The folder {source} holds no images.")
+            return read_image_files(files, *self._image_form()), [str(file.relative_to(path)) for file in files]
+        if path.suffix.lower() in _IMAGES:
+            return read_image_files([path], *self._image_form()), [path.name]
+        fault = "is of no known kind" if path.exists() else "cannot be read: there is no such file or folder"
+        raise DataError(f"{source} {fault}: give a table (.csv, .tsv, .txt, .parquet), .npy, .npz or images.")
+
+    def _table(self, source: str) -> Dataset:
+        model = self.model
+        if model.encoder is None:
+            raise DataError(f"{source} is a table, but this model was not trained on one.")
+        options = {} if self.experiment is None else self._options_of(self.experiment.data.source)
+        table = model.encoder.read(source, **options)
+        for sentence in unknown_categories(model.encoder, table):
+            warnings.warn(sentence, UserWarning, stacklevel=3)
+        return model.encoder.encode({name: np.asarray(a) for name, a in model.encoder_arrays.items()}, table)
+
+    def _options_of(self, source: str) -> dict[str, Any]:
+        known = self.experiment is not None and self.experiment.data.source == source
+        return dict(self.experiment.data.options) if known and self.experiment is not None else {}
+
+    def _image_form(self) -> tuple[tuple[int, int], bool]:
+        """Height and width, and whether there is one channel: images are brought to what the model takes."""
+        shape = self.model.in_shape
+        if len(shape) != 3 or shape[-1] not in (1, 3):
+            raise DataError(f"This model does not take images but examples of shape {shape}.")
+        return shape[:2], shape[-1] == 1
+
+    def _with_our_classes(self, found: Dataset) -> Dataset:
+        """The data set with class indices that mean the model's classes, where both have names."""
+        ours, theirs = self.model.class_names, found.class_names
+        if ours is None or theirs is None or ours == theirs or found.t is None:
+            return found
+        if strange := [name for name in theirs if name not in ours]:
+            raise DataError(f"{found.name} has the class {strange[0]!r}, but the model knows {', '.join(ours)}.")
+        place = np.array([ours.index(name) for name in theirs], np.int32)
+        return replace(found, t=place[found.t], class_names=ours)
+
+
+def predictions_csv(model: Model, x: np.ndarray, names: list[str] | None = None) -> str:
+    """A row for each example: the predicted class and the probability of each, or the predicted values."""
+    columns: dict[str, list[Any]] = {} if names is None else {"file": names}
+    output = model.predict(x)
+    if model.loss.expects == "values":
+        values = output.reshape(len(output), -1)
+        target = getattr(getattr(model.encoder, "target", None), "name", None)
+        for index in range(values.shape[1]):
+            name = target or ("predicted" if values.shape[1] == 1 else f"predicted_{index}")
+            columns[name] = [str(value) for value in values[:, index]]
+    else:
+        probabilities = np.asarray(model.loss.probabilities(output))
+        if probabilities.shape[-1] == 1:
+            probabilities = np.concatenate([1 - probabilities, probabilities], axis=-1)
+        classes = model.class_names or tuple(map(str, range(probabilities.shape[-1])))
+        columns["predicted"] = [classes[index] for index in np.asarray(model.loss.decide(output))]
+        for index, name in enumerate(classes):
+            columns[f"probability_{name}"] = [str(value) for value in probabilities[:, index]]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue()
