@@ -26,8 +26,7 @@ endif
 ##@ Use
 .PHONY: demo
 demo: $(VENV)/.package ## train a network on handwritten digits and write its run folder
-	@rm -rf $(DEMO_RUN)
-	@$(BIN)/denpa train digits-mlp --run $(DEMO_RUN)
+	@$(BIN)/denpa train digits-mlp --run $(DEMO_RUN) --overwrite
 
 ##@ Check
 .PHONY: test lint types tests
