@@ -37,8 +37,9 @@ def _read(text: str) -> Any:
     if text.lower() == "none":
         return None
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
+        found = tomllib.loads(f"value = {text}")
+        value = found["value"] if len(found) == 1 else text
+    except tomllib.TOMLDecodeError:
         return {"true": True, "false": False}.get(text.lower(), text)
     return value if isinstance(value, (bool, int, float, str, list, dict)) else text  # a date is meant as text
 

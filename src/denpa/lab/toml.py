@@ -7,13 +7,14 @@ written there; `data.options` and `data.missing` are tables.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from denpa.core.description import from_config, to_config
-from denpa.core.errors import ConfigError
+from denpa.core.errors import ConfigError, nearest
 
 __all__ = ["CLASSES", "MAPPINGS", "data_of", "described", "dumps", "load", "plain", "plain_data"]
 
@@ -25,7 +26,7 @@ def plain(experiment: Any) -> dict[str, Any]:
     """An experiment as the dicts that its TOML holds, name first."""
     config = to_config(experiment)
     del config["type"]
-    config["data"] = plain_data(experiment.data)
+    config["name"], config["data"] = experiment.name, plain_data(experiment.data)
     config.get("training", {}).pop("type", None)
     return {key: config[key] for key in sorted(config, key=lambda key: key != "name")}
 
@@ -69,7 +70,11 @@ def described(cls: type[Any], config: Mapping[str, Any], where: str = "") -> Any
     """The experiment of such dicts; the errors say in which file."""
     config = copy.deepcopy(dict(config))
     config["type"] = cls.__name__
+    known = [field.name for field in dataclasses.fields(cls)]
     try:
+        for key in config:
+            if key not in (*known, "type"):
+                raise ConfigError(f"An experiment has no part {key!r}: {nearest(key, known, plural='parts')}")
         for part, name in CLASSES.items():
             if part in config:
                 if not isinstance(config[part], dict):
