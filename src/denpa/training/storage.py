@@ -97,7 +97,7 @@ def write_arrays(path: Any, arrays: Any, description: dict[str, Any]) -> None:
 def _plain(leaf: Any) -> np.ndarray:
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.random.key_data(leaf)
-    return np.ascontiguousarray(leaf)
+    return np.asarray(leaf, order="C")  # ascontiguousarray would give a scalar an axis
 
 
 def read_arrays(path: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
