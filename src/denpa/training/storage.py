@@ -90,7 +90,7 @@ def write_arrays(path: Any, arrays: Any, description: dict[str, Any]) -> None:
     from safetensors.numpy import save
 
     flat = {name: _plain(leaf) for name, leaf in tree.flatten(arrays).items()}
-    text = json.dumps(description, sort_keys=True)
+    text = json.dumps(description)  # in its own order: the columns of a history have one
     write_bytes(path, save(flat, metadata={_KEY: text}))
 
 
