@@ -64,25 +64,21 @@ def _dataset(name: Any, x: np.ndarray, t: np.ndarray, task: str | None, known: t
 
 
 def _arrays(path: str | Path) -> dict[str, np.ndarray]:
-    file = _loaded(path)
-    if isinstance(file, np.ndarray):
+    found = _loaded(path)
+    if isinstance(found, np.ndarray):
         raise DataError(f"{path} holds one array; give an .npz that holds x and t: np.savez(path, x=x, t=t).")
-    try:
-        with file:
-            return {name: file[name] for name in file.files}
-    except _DAMAGES as error:
-        raise _damaged(path, error) from None
-
-
-_DAMAGES = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
+    return found
 
 
 def _loaded(path: str | Path) -> Any:
+    """The array of an .npy, or the arrays of an .npz by name."""
     if not Path(path).is_file():
         raise DataError(f"{path} cannot be read: there is no such file.")
     try:
-        return np.load(path, allow_pickle=False)
-    except _DAMAGES as error:
+        with open(path, "rb") as file:  # NumPy leaves a damaged archive open when it is given the path
+            found = np.load(file, allow_pickle=False)
+            return found if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise _damaged(path, error) from None
 
 
