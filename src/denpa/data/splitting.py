@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,11 +18,13 @@ def permutation(n: int, seed: int) -> np.ndarray:
     """A random order of 0..n-1.
 
     Made of raw generator output, whose stream NumPy guarantees for ever (NEP 19); that of
-    `Generator.permutation` may change between versions, and with it every published split.
+    `Generator.permutation` may change between versions, and with it every published split. The stream is one
+    of its own: data drawn by `default_rng(seed)` must not be divided by the very numbers they are made of.
     """
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
         raise ConfigError(f"seed must be an integer, 0 or more, not {seed!r}.")
-    return np.argsort(np.random.PCG64(int(seed)).random_raw(n), kind="stable")
+    stream = np.random.SeedSequence([int(seed), zlib.crc32(b"denpa split")])
+    return np.argsort(np.random.PCG64(stream).random_raw(n), kind="stable")
 
 
 def split_indices(
