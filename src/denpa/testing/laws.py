@@ -224,10 +224,8 @@ def _agree(ours: Any, theirs: Any, tolerance: float, law: str, complaint: str) -
     for path, value in _flat(ours):
         off = np.abs(value - theirs_flat[path]) / scale
         if not np.all(off <= tolerance):
-            index = tuple(int(i) for i in np.unravel_index(np.nanargmax(off), off.shape)) if off.size else ()
-            raise LawError(
-                f"{law}: array {path!r} {complaint}, by up to {np.nanmax(off):.1e} of the largest, at {index}."
-            )
+            index = tuple(int(i) for i in np.unravel_index(np.argmax(off), off.shape))  # the first NaN, if any
+            raise LawError(f"{law}: array {path!r} {complaint}, by up to {off[index]:.1e} of the largest, at {index}.")
 
 
 def _insist(holds: bool, law: str, complaint: str) -> None:
