@@ -105,7 +105,7 @@ class Trained:
             if not files:
                 raise DataError(f"The folder {source} holds no images.")
             return read_image_files(files, *self._image_form()), [str(file.relative_to(path)) for file in files]
-        if path.suffix.lower() in _IMAGES:
+        if path.is_file() and path.suffix.lower() in _IMAGES:
             return read_image_files([path], *self._image_form()), [path.name]
         fault = "is of no known kind" if path.exists() else "cannot be read: there is no such file or folder"
         raise DataError(f"{source} {fault}: give a table (.csv, .tsv, .txt, .parquet), .npy, .npz or images.")
