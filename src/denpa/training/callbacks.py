@@ -75,13 +75,13 @@ class AfterEpoch(Callback):
 
 
 def as_callbacks(callbacks: Any) -> tuple[Callback, ...]:
-    """Callbacks as descriptions.
+    """Callbacks as descriptions; a single one need not be in a list.
 
     Raises:
         ConfigError: something that is neither a callback nor a function.
     """
     made = []
-    for callback in callbacks:
+    for callback in callbacks if isinstance(callbacks, (tuple, list)) else (callbacks,):
         if isinstance(callback, Callback):
             made.append(callback)
         elif callable(callback) and not isinstance(callback, type):

@@ -10,8 +10,19 @@ import numpy as np
 from denpa.core.errors import DataError, ShapeError
 from denpa.core.shapes import Shape
 from denpa.data.checks import check_data, check_features, check_x
+from denpa.data.dataset import Dataset
 
-__all__ = ["Batch", "checked_examples", "checked_targets", "padded_batches", "shape_of_example", "unpacked"]
+__all__ = [
+    "Batch",
+    "checked_examples",
+    "checked_targets",
+    "checked_weight",
+    "held_back",
+    "padded_batches",
+    "rows_of",
+    "shape_of_example",
+    "unpacked",
+]
 
 Batch = tuple[Any, Any, Any]
 
@@ -40,19 +51,35 @@ def shape_of_example(x: Any) -> Any:
 def checked_examples(x: Any, in_shape: Any, feature_names: Any, where: str) -> Any:
     """x as arrays fit for the device: floats in the default precision, integers as they are.
 
+    A tuple of arrays is one array for each input of the network.
+
     Raises:
-        DataError: empty, not numeric, not finite (row and column are named), or of another shape than
-            `in_shape`, where that is known.
+        DataError: empty, not numeric, not finite (row and column are named), of another shape than
+            `in_shape`, where that is known, or several inputs of different lengths.
     """
-    if isinstance(x, (tuple, list)) and in_shape is not None and in_shape and isinstance(in_shape[0], tuple):
-        if len(x) != len(in_shape):
-            raise DataError(f"The network takes {len(in_shape)} inputs, but {where} have {len(x)}.")
-        return tuple(checked_examples(part, shape, None, where) for part, shape in zip(x, in_shape, strict=True))
+    if (several := _inputs(in_shape, x)) is not None:
+        if not isinstance(x, (tuple, list)) or len(x) != several:
+            got = len(x) if isinstance(x, (tuple, list)) else 1
+            raise DataError(f"The network takes {several} input{'s' * (several > 1)}, but {where} hold {got}.")
+        shapes = in_shape or (None,) * several
+        parts = tuple(checked_examples(part, shape, None, where) for part, shape in zip(x, shapes, strict=True))
+        if len({len(part) for part in parts}) > 1:
+            counts = ", ".join(str(len(part)) for part in parts)
+            raise DataError(f"The inputs in {where} have {counts} examples: they must be equally many.")
+        return parts
     x = np.asarray(x)
     check_x(x, feature_names=feature_names, where=where)
     if in_shape is not None:
         check_features(x, in_shape)
-    return x.astype(_default_float(), copy=False) if x.dtype.kind == "f" else x
+    return _for_device(x, "x", where)
+
+
+def _inputs(in_shape: Any, x: Any) -> int | None:
+    """How many inputs there are to be; None for one that is not in a tuple."""
+    if in_shape:
+        return len(in_shape) if isinstance(in_shape[0], tuple) else None
+    arrays = isinstance(x, tuple) and len(x) > 0 and all(np.ndim(part) > 0 and hasattr(part, "dtype") for part in x)
+    return len(x) if arrays else None
 
 
 def checked_targets(t: Any, x: Any, loss: Any, out_shape: Shape, where: str, *, train: bool) -> np.ndarray:
@@ -70,14 +97,12 @@ def checked_targets(t: Any, x: Any, loss: Any, out_shape: Shape, where: str, *, 
     t, first = np.asarray(t), jax.tree.leaves(x)[0]
     task = _task(loss, out_shape) if train else None
     check_data(first, t, task=task, classes=_classes(loss, out_shape) if train else None, where=where)
-    if t.dtype.kind == "f":
-        t = t.astype(_default_float(), copy=False)
+    if t.dtype.kind == "f" or loss.expects == "values":
+        t = _as_float(t, "t", where)
     elif t.dtype.kind in "biu":
         t = t.astype(np.int32)
     if t.ndim == 1 and tuple(out_shape) == (1,):
         t = t[:, None]
-    if loss.expects == "values" and t.dtype.kind == "i":
-        t = t.astype(_default_float())
     try:
         loss.check_targets(t, out_shape)
     except ShapeError as error:
@@ -98,6 +123,25 @@ def checked_weight(weight: Any, x: Any) -> np.ndarray | None:
     return weight
 
 
+def held_back(
+    x: Any, t: Any, task: str | None, fraction: float, seed: int, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows to train on and the rows to hold back, each class in proportion where t holds classes."""
+    if t is None:
+        raise DataError(f"There are no targets in {where}: give (x, t).")
+    t = np.asarray(t)
+    if t.dtype.kind == "f" and not (np.isfinite(t).all() and (t == np.floor(t)).all()):
+        task = None  # not classes, or not even numbers, which is for the checks to say
+    rows = Dataset(np.arange(len(jax.tree.leaves(x)[0])), t, task=task)
+    rest, held = rows.split(fraction, seed)
+    return rest.x, held.x
+
+
+def rows_of(batch: Batch, rows: np.ndarray) -> Batch:
+    """Some rows of all arrays."""
+    return jax.tree.map(lambda a: a[rows], batch)
+
+
 def padded_batches(x: Any, t: Any, weight: Any, size: int) -> list[Batch]:
     """Batches of one size for measuring, on the device; rows that fill up the last one weigh 0."""
     examples = len(jax.tree.leaves(x)[0])
@@ -115,6 +159,27 @@ def padded_batches(x: Any, t: Any, weight: Any, size: int) -> list[Batch]:
         (jax.tree.map(lambda a, s=start: cut(a, s), x), cut(t, start), cut(weight, start))
         for start in range(0, examples, size)
     ]
+
+
+def _for_device(x: np.ndarray, name: str, where: str) -> np.ndarray:
+    """Floats in the default precision; integers too large for the device's as floats."""
+    if x.dtype.kind == "f":
+        return _as_float(x, name, where)
+    largest = np.iinfo(jax.dtypes.canonicalize_dtype(int)).max
+    if x.dtype.kind in "iu" and x.dtype.itemsize >= 4 and max(int(x.max()), -int(x.min())) > largest:
+        return _as_float(x, name, where)
+    return x
+
+
+def _as_float(a: np.ndarray, name: str, where: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        cast = a.astype(_default_float(), copy=False)
+    if a.dtype.itemsize > cast.dtype.itemsize and not np.isfinite(cast).all():
+        row = int(np.argwhere(~np.isfinite(cast))[0][0])
+        raise DataError(
+            f"{name} holds a number beyond the range of {cast.dtype} at row {row} in {where}: scale it down."
+        )
+    return cast
 
 
 def _default_float() -> np.dtype[Any]:

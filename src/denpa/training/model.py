@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from denpa.core import tree
-from denpa.core.description import to_config
+from denpa.core.description import Description, to_config
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Variables
 from denpa.data.checks import check_batch_size
@@ -23,13 +24,16 @@ from denpa.training.batches import BatchPlan
 from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.early_stopping import EarlyStopping, retrain
+from denpa.training.foreign import ForeignOptimizer
 from denpa.training.history import History
 from denpa.training.inputs import (
     Batch,
     checked_examples,
     checked_targets,
     checked_weight,
+    held_back,
     padded_batches,
+    rows_of,
     shape_of_example,
     unpacked,
 )
@@ -42,6 +46,8 @@ from denpa.training.progress import Progress
 __all__ = ["Model"]
 
 _MEASURED_AT_ONCE = 1024
+# What fit may set before the first step; put back when something is refused.
+_SET_BY_FIT = ("run", "in_shape", "statistics", "class_names", "feature_names", "history", "epochs", "steps")
 
 
 class Model:
@@ -96,8 +102,9 @@ class Model:
         self.net = net if isinstance(net, Network) else Sequential(tuple(net))
         self.loss, self.penalty = loss, penalty
         self.normalizer, self.target_normalizer = normalizer, target_normalizer
+        self.run: Any = None
         self.optimizer = Adam(1e-3) if optimizer is None else optimizer
-        self.metrics = tuple(metric.suited_to(loss) for metric in metrics)
+        self.metrics = _suited(metrics, loss)
         self.seed, self.compute_dtype = seed, compute_dtype
         self.class_names = None if class_names is None else tuple(class_names)
         self.feature_names: tuple[str, ...] | None = None
@@ -107,13 +114,24 @@ class Model:
         self.encoder: Any = None
         self.encoder_arrays: dict[str, Any] = {}
         self.in_shape: Any = None
-        self.run: Any = None
         _check(self)
         if in_shape is not None:
             self.build(in_shape)
 
     def __repr__(self) -> str:
         return f"Model({self.net!r}, loss={self.loss!r}, optimizer={self.optimizer!r}, steps={self.steps})"
+
+    @property
+    def optimizer(self) -> Any:
+        """What makes updates of gradients; assign another one and its moments start anew."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, optimizer: Any) -> None:
+        _want("optimizer", optimizer, "update")
+        self._optimizer = optimizer
+        if self.run is not None:
+            self.run = dataclasses.replace(self.run, optimizer=None)
 
     @property
     def variables(self) -> Variables:
@@ -175,20 +193,28 @@ class Model:
             DivergenceError: a number was not finite; the model keeps its last good state.
             StorageError: a checkpoint could not be written.
         """
-        if not isinstance(epochs, int) or epochs < 1:
+        if isinstance(epochs, bool) or not isinstance(epochs, numbers.Integral) or epochs < 1:
             raise ConfigError(f"epochs must be a positive integer, not {epochs!r}.")
         use_compile_cache()
-        train, held_out = self._prepared(data, validation)
-        examples = len(jax.tree.leaves(train[0])[0])
-        plan = BatchPlan(examples, _batch_size(batch_size, examples), self.seed, shuffle, replacement)
         rules = as_callbacks(callbacks)
-        watchers = (*rules, Progress(_verbosity(verbose)))
-        start = 0 if resume is not None else self.epochs
-        batches = None if held_out is None else padded_batches(*held_out, _MEASURED_AT_ONCE)
-        options = {"validation": batches, "callbacks": watchers, "record_steps": record_steps}
-        training = Training(self, self.programs, train, plan, start + epochs, **options)
-        if resume is not None:
-            checkpoint.restore(training, resume)
+        before = {name: getattr(self, name) for name in _SET_BY_FIT}
+        try:
+            train, held_out = self._prepared(data, validation)
+            examples = len(jax.tree.leaves(train[0])[0])
+            plan = BatchPlan(examples, _batch_size(batch_size, examples), self.seed, shuffle, replacement)
+            options = {
+                "validation": None if held_out is None else padded_batches(*held_out, _MEASURED_AT_ONCE),
+                "callbacks": (*rules, Progress(_verbosity(verbose))),
+                "record_steps": record_steps,
+                "resumed": resume is not None,
+            }
+            last = int(epochs) + (0 if resume is not None else self.epochs)
+            training = Training(self, self.programs, train, plan, last, **options)
+            if resume is not None:
+                checkpoint.restore(training, resume)
+        except BaseException:
+            vars(self).update(before)
+            raise
         with interrupts_wait() as interrupted:
             history = training.go(interrupted)
             for rule in rules:
@@ -297,31 +323,33 @@ class Model:
         return jax.eval_shape(self.normalizer.apply, self.statistics, blank).shape[1:]
 
     def _prepared(self, data: Any, validation: Any) -> tuple[Batch, Batch | None]:
-        """Checked training and validation data; fits the normaliser and builds the network the first time."""
-        if isinstance(validation, float):
-            data, validation = _held_back(data, validation, self.seed)
+        """Checked training and validation data; fits the normalisers and builds the network the first time."""
         x, t, weight = unpacked(data)
-        before = (self.statistics, self.in_shape, self.run, self.class_names, self.feature_names)
-        try:
-            self.class_names = self.class_names or getattr(data, "class_names", None)
-            self.feature_names = self.feature_names or getattr(data, "feature_names", None)
-            x = checked_examples(x, self.in_shape, self.feature_names, "the training data")
-            if self.normalizer is not None and self.statistics is None:
-                self.statistics = jax.tree.map(jnp.asarray, self.normalizer.fit(x))
-            if self.run is None:
-                self.build(shape_of_example(x))
-            elif self.run.optimizer is None:
-                self.run = dataclasses.replace(self.run, optimizer=self.optimizer.init(self.run.params))
-            train = self._checked(x, t, weight, "the training data", train=True)
-            if self.target_normalizer is not None and "targets" not in (self.statistics or {}):
-                fitted = jax.tree.map(jnp.asarray, self.target_normalizer.fit(train[1]))
-                self.statistics = {**(self.statistics or {}), "targets": fitted}
-            held_out = None
-            if validation is not None:
-                held_out = self._checked(*unpacked(validation), "the validation data", train=False)
-        except Exception:
-            self.statistics, self.in_shape, self.run, self.class_names, self.feature_names = before
-            raise
+        fraction = isinstance(validation, float)
+        where = "the data" if fraction else "the training data"
+        self.class_names = self.class_names or getattr(data, "class_names", None)
+        self.feature_names = self.feature_names or getattr(data, "feature_names", None)
+        x = checked_examples(x, self.in_shape, self.feature_names, where)
+        rest = held = None
+        if fraction:
+            task = getattr(data, "task", None) or (None if self.loss.expects == "values" else "classification")
+            rest, held = held_back(x, t, task, validation, self.seed, where)
+        if self.normalizer is not None and self.statistics is None:
+            if isinstance(x, tuple):
+                raise ConfigError("A normalizer works for a network with a single input: normalise before fit.")
+            self.statistics = jax.tree.map(jnp.asarray, self.normalizer.fit(x if rest is None else x[rest]))
+        if self.run is None:
+            self.build(shape_of_example(x))
+        elif self.run.optimizer is None:
+            self.run = dataclasses.replace(self.run, optimizer=self.optimizer.init(self.run.params))
+        train, held_out = self._checked(x, t, weight, where, train=True), None
+        if fraction:
+            train, held_out = rows_of(train, rest), rows_of(train, held)
+        elif validation is not None:
+            held_out = self._checked(*unpacked(validation), "the validation data", train=False)
+        if self.target_normalizer is not None and "targets" not in (self.statistics or {}):
+            fitted = jax.tree.map(jnp.asarray, self.target_normalizer.fit(train[1]))
+            self.statistics = {**(self.statistics or {}), "targets": fitted}
         return train, held_out
 
     def _checked(self, x: Any, t: Any, weight: Any, where: str, *, train: bool) -> Batch:
@@ -332,27 +360,48 @@ class Model:
 
 
 def _check(model: Model) -> None:
-    wanted = {"loss": "delta", "optimizer": "update", "penalty": "gradient"}
-    for name, method in (wanted | {"normalizer": "apply", "target_normalizer": "invert"}).items():
-        part = getattr(model, name)
-        optional = name not in ("loss", "optimizer")
-        if isinstance(part, type) or (not hasattr(part, method) and not (optional and part is None)):
-            hint = f" Did you forget the brackets? {part.__name__}()" if isinstance(part, type) else ""
-            raise ConfigError(f"Model's {name} must be one of denpa's, not {part!r}.{hint}")
+    methods = {"loss": "delta", "penalty": "gradient", "normalizer": "apply", "target_normalizer": "invert"}
+    for name, method in methods.items():
+        if name == "loss" or getattr(model, name) is not None:
+            _want(name, getattr(model, name), method)
     if model.target_normalizer is not None and model.loss.expects != "values":
         raise ConfigError(f"target_normalizer is for regressions, but {model.loss!r} reads {model.loss.expects}.")
-    if model.compute_dtype not in (None, "float32", "bfloat16", "float16", "float64"):
-        raise ConfigError(
-            f'compute_dtype must be None or a floating-point type such as "bfloat16", not {model.compute_dtype!r}.'
-        )
-    if not isinstance(model.seed, int) or not 0 <= model.seed < 2**32:
+    if getattr(model.penalty, "proximal", False) and not hasattr(model.optimizer, "rate"):
+        raise ConfigError(f"{model.penalty!r} wants an optimizer of denpa's: its step needs to know the learning rate.")
+    precisions = ["float32", "bfloat16", "float16"]
+    if jax.config.values["jax_enable_x64"]:
+        precisions.append("float64")
+    if model.compute_dtype not in (None, *precisions):
+        raise ConfigError(f"compute_dtype must be None or one of {', '.join(precisions)}, not {model.compute_dtype!r}.")
+    if isinstance(model.seed, bool) or not isinstance(model.seed, numbers.Integral) or not 0 <= model.seed < 2**32:
         raise ConfigError(f"seed must be an integer from 0 to 2**32 - 1, not {model.seed!r}.")
+    model.seed = int(model.seed)
+
+
+def _want(name: str, part: Any, method: str) -> None:
+    if isinstance(part, type) or not hasattr(part, method):
+        hint = f" Did you forget the brackets? {part.__name__}()" if isinstance(part, type) else ""
+        raise ConfigError(f"Model's {name} must be one of denpa's, not {part!r}.{hint}")
+
+
+def _suited(metrics: Any, loss: Any) -> tuple[Any, ...]:
+    """The metrics, with what they leave open taken from the loss; names must differ, for they name columns."""
+    metrics = tuple(metrics) if isinstance(metrics, (tuple, list)) else (metrics,)
+    for metric in metrics:
+        _want("metrics", metric, "measure")
+    names = [metric.name for metric in metrics]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"Two metrics are called {twice[0]!r}: the columns of the history would be one.")
+    return tuple(metric.suited_to(loss) for metric in metrics)
 
 
 def _described(part: Any) -> Any:
-    if part is None or isinstance(part, tuple) or hasattr(part, "replace"):
+    """A part of the model as plain values; of an optimiser from elsewhere only what it is called."""
+    if part is None or isinstance(part, Description) or type(part) is tuple:
         return to_config(part)
-    return {"type": "foreign", "module": type(part).__module__, "class": type(part).__name__}
+    if hasattr(part, "update"):
+        return to_config(ForeignOptimizer(type(part).__module__, type(part).__name__))
+    raise ConfigError(f"{part!r} cannot be written to a file: derive its class from one of denpa's.")
 
 
 def _verbosity(verbose: Any) -> str:
@@ -366,29 +415,6 @@ def _batch_size(batch_size: Any, examples: int) -> int:
         return examples
     check_batch_size(batch_size, examples)
     return int(batch_size)
-
-
-def _held_back(data: Any, fraction: float, seed: int) -> tuple[Any, Any]:
-    """The data without, and with only, the held-out fraction."""
-    from denpa.data.dataset import Dataset
-
-    x, t, weight = unpacked(data)
-    if isinstance(x, (tuple, list)):
-        raise ConfigError("A fraction for validation works for a single input; give validation=(x, t) here.")
-    whole = data if isinstance(data, Dataset) else Dataset(x, t, task="classification" if _labels(t) else None)
-    positions = Dataset(np.arange(len(whole)), whole.t, task=whole.task)
-    rest, held = (np.asarray(part.x) for part in positions.split(fraction, seed))
-
-    def chosen(rows: np.ndarray) -> Any:
-        if isinstance(data, Dataset):
-            return data[rows]
-        return tuple(None if a is None else np.asarray(a)[rows] for a in (x, t, weight))
-
-    return chosen(rest), chosen(held)
-
-
-def _labels(t: Any) -> bool:
-    return t is not None and np.asarray(t).dtype.kind in "biu" and np.ndim(t) == 1
 
 
 def _filled(array: Any, size: int) -> Any:

@@ -48,9 +48,12 @@ def load(path: Any) -> Any:
     arrays, description = read_arrays(path)
     if description.get("kind") != "model":
         raise FileFormatError(f"{path} holds no model but a checkpoint: give the run folder's model.safetensors.")
-    if description["format"] > _FORMAT:
+    if description.get("format", 0) > _FORMAT:
         raise FileFormatError(f"{path} has format {description['format']}, which needs a newer denpa.")
-    model = _described(description["model"], path)
+    try:
+        model = _described(description["model"], path)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FileFormatError(f"{path}: the description of its model is damaged ({error!r}).") from None
     model.statistics = _nested(arrays, "statistics") or (None if model.normalizer is None else {})
     model.encoder_arrays = _nested(arrays, "encoder")
     shape = model._net_shape()
@@ -67,12 +70,11 @@ def load(path: Any) -> Any:
 def _described(config: dict[str, Any], path: Any) -> Any:
     from denpa.training.model import Model
 
-    optimizer = config["optimizer"]
     try:
         model = Model(
             from_config(config["network"], Network, "network"),
             loss=from_config(config["loss"], where="loss"),
-            optimizer=None if optimizer["type"] == "foreign" else from_config(optimizer, where="optimizer"),
+            optimizer=from_config(config["optimizer"], where="optimizer"),
             metrics=from_config(config["metrics"], where="metrics"),
             penalty=from_config(config["penalty"], where="penalty"),
             normalizer=from_config(config["normalizer"], where="normalizer"),

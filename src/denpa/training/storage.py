@@ -119,4 +119,6 @@ def read_arrays(path: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
     except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
         raise FileFormatError(f"{path} is damaged, cut off, or not a model file: {error}.") from None
+    if not isinstance(description, dict):
+        raise FileFormatError(f"{path} is damaged: its description is {type(description).__name__}, not a table.")
     return arrays, description
