@@ -22,17 +22,24 @@ def raise_divergence(training: Any, before: Any, order: np.ndarray, logs: Any) -
     Training is deterministic, so the replay from the start of the chunk meets the same numbers.
     """
     model, programs = training.model, training.programs
+
+    def after(count: int) -> tuple[Any, bool]:
+        run, _, finite = programs.train(before, model.statistics, training.data, order, np.int32(count))
+        return run, bool(finite)
+
     bad = ~np.isfinite(logs["loss"])
-    failed = int(np.argmax(bad)) if bad.any() else len(bad) - 1
-    run, _, finite = programs.train(before, model.statistics, training.data, order, np.int32(failed))
-    if not bool(finite) and failed > 0:  # the update before it wrote the first bad number
-        failed -= 1
-        run, _, _ = programs.train(before, model.statistics, training.data, order, np.int32(failed))
+    failed = int(np.argmax(bad)) if bad.any() else len(bad)  # or an earlier update wrote a bad number unnoticed
+    if not after(failed)[1]:
+        good = 0
+        while failed - good > 1:
+            middle = (good + failed) // 2
+            good, failed = (middle, failed) if after(middle)[1] else (good, middle)
+        failed = good
+    run, _ = after(failed)
     batch = jax.tree.map(lambda a: a[order[failed]], training.data)
     met, grads = programs.examine(run, model.statistics, *batch)
-    culprit = first_not_finite(met, grads) or _update(programs.recipe, run, grads)
-    model.advance(run, failed)
-    training.account(jax.tree.map(lambda a: a[:failed], logs), failed)
+    culprit = first_not_finite(met, grads) or _update(programs.recipe, run, met, grads)
+    training.take(run, jax.tree.map(lambda a: a[:failed], logs), failed)
     raise DivergenceError(
         f"Training stopped at step {model.steps + 1}: {culprit} is not finite. The model keeps its last good state, "
         f"after {model.steps} steps. Try a smaller learning rate, clip gradients with "
@@ -50,11 +57,12 @@ def first_not_finite(met: Trace, grads: Any) -> str | None:
 
 
 def _in_order(met: Trace, grads: Any) -> Iterator[tuple[str, Any]]:
-    for path, record in met.records.items():
+    inner = {path: r for path, r in met.records.items() if not any(p.startswith(f"{path}/") for p in met.records)}
+    for path, record in inner.items():
         yield f"input x of layer {path!r}", record.x
         yield f"output y of layer {path!r}", record.y
     yield "the loss", met.loss
-    for path, record in reversed(met.records.items()):
+    for path, record in reversed(inner.items()):
         yield f"delta dy of layer {path!r}", record.dy
         yield f"gradient of layer {path!r}", record.grads
         yield f"delta dx of layer {path!r}", record.dx
@@ -62,11 +70,12 @@ def _in_order(met: Trace, grads: Any) -> Iterator[tuple[str, Any]]:
         yield f"gradient {path!r} of the whole objective", leaf
 
 
-def _update(recipe: Any, run: Any, grads: Any) -> str:
+def _update(recipe: Any, run: Any, met: Trace, grads: Any) -> str:
     updates, _ = recipe.optimizer.update(grads, run.optimizer, run.params)
-    for path, leaf in tree.flatten(jax.tree.map(jnp.add, run.params, updates)).items():
-        if not bool(jnp.all(jnp.isfinite(leaf))):
-            return f"parameter {path!r} after the update ({_kind(leaf)})"
+    for what, values in (("parameter", jax.tree.map(jnp.add, run.params, updates)), ("state", met.state)):
+        for path, leaf in tree.flatten(values).items():
+            if not bool(jnp.all(jnp.isfinite(leaf))):
+                return f"{what} {path!r} after the update ({_kind(leaf)})"
     return "a parameter after the update"
 
 

@@ -141,7 +141,7 @@ class Programs:
     def _train(self, run: Run, statistics: Any, data: Any, order: Array, count: Array) -> tuple[Run, Any, Array]:
         """`count` steps over the batches whose rows `order` (capacity, batch size) names.
 
-        Returns the run after them, each step's log (capacity, ...) and whether all parameters are finite.
+        Returns the run after them, each step's log (capacity, ...) and whether parameters and state are finite.
         """
 
         def batch(index: Array) -> Any:
@@ -156,7 +156,7 @@ class Programs:
         shapes = jax.eval_shape(lambda: self.step(run, statistics, *batch(jnp.zeros((), jnp.int32)))[1])
         logs = jax.tree.map(lambda s: jnp.zeros((order.shape[0], *s.shape), s.dtype), shapes)
         run, logs = jax.lax.fori_loop(0, count, body, (run, logs))
-        return run, logs, tree.all_finite(run.params)
+        return run, logs, tree.all_finite((run.params, run.state))
 
     def _measure(self, params: Params, state: State, statistics: Any, x: Any, t: Any, weight: Any) -> dict[str, Any]:
         return self.recipe.measure(statistics, self._output(params, state, statistics, x), t, weight)
