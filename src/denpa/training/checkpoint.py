@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from denpa.core import tree
 from denpa.core.errors import ConfigError, FileFormatError, StorageError
@@ -22,6 +27,10 @@ from denpa.training.storage import read_arrays, write_arrays
 __all__ = ["Checkpoint", "latest", "restore"]
 
 _FORMAT = 1
+# What must be as it was for a run to end with the same bits.
+_DECISIVE = ("network", "loss", "optimizer", "metrics", "penalty", "normalizer", "target_normalizer")
+_DECISIVE += ("compute_dtype", "seed", "in_shape")
+_PARTS = {"format", "model", "position", "began", "stopped", "plan", "data", "history", "sessions"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,9 @@ class Checkpoint(Callback):
     data, the history so far and what other callbacks remember. `model.fit(..., resume=folder)` ends
     with the same bits as a run that was never interrupted. Each file is written beside its place and
     moved there, so a crash in the middle of writing leaves the one before.
+
+    A folder with checkpoints of a later step than the model's is of another run: it is refused, unless
+    the run is resumed.
 
     Args:
         folder: the run folder; made if missing.
@@ -68,6 +80,11 @@ class CheckpointSession(Session):
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"Cannot make the folder {self.folder}: {error.strerror}.") from error
+        if not training.resumed and (found := _newest(self.folder)) and _step(found) > training.step:
+            raise StorageError(
+                f"{self.folder} holds checkpoints of another run, up to step {_step(found)}: choose another folder, "
+                f"remove them, or go on with that run by fit(..., resume={rule.folder!r})."
+            )
 
     def on_epoch_end(self) -> None:
         if self.period is None and self.training.at.epoch % self.rule.every == 0:
@@ -83,6 +100,8 @@ class CheckpointSession(Session):
             self.write()
 
     def on_failure(self, error: BaseException) -> None:
+        if not self.training.settled or self.training.step == self.training.first_step:
+            return  # an error inside a callback: the checkpoint before is whole, this moment is not
         # The error that ended training is the one to report, even if this write fails as well.
         with contextlib.suppress(StorageError):
             self.write()
@@ -94,17 +113,19 @@ class CheckpointSession(Session):
         """Write the run as it stands, then remove what is older than `keep`."""
         training = self.training
         values, arrays = {}, {}
-        for index, session in enumerate(training.sessions):
+        for name, session in _named(training.sessions):
             remembered, kept = session.memory()
             if remembered or kept:
-                values[str(index)] = remembered
-                arrays[str(index)] = kept
+                values[name], arrays[name] = remembered, kept
         at = training.at
         description = {
             "format": _FORMAT,
             "model": training.model.description(),
             "position": {"epoch": at.epoch, "batch": at.batch, "parts": len(at.logs)},
+            "began": {"epoch": training.first_epoch, "step": training.first_step},
+            "stopped": training.stopped,
             "plan": vars(training.plan),
+            "data": self.fingerprint,
             "history": training.history.to_config(),
             "sessions": values,
         }
@@ -116,13 +137,49 @@ class CheckpointSession(Session):
             "logs": logs,
         }
         write_arrays(self.folder / f"step_{training.step:010d}.safetensors", contents, description)
-        for old in _files(self.folder)[: -self.rule.keep]:
+        ours = [file for file in _files(self.folder) if _step(file) <= training.step]  # a later one was damaged
+        for old in {*_files(self.folder)} - {*ours[-self.rule.keep :]}:
             with contextlib.suppress(OSError):
                 old.unlink()
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the training and validation data, computed when the first checkpoint is written."""
+        return _fingerprint(self.training)
 
 
 def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("step_*.safetensors"))
+
+
+def _step(file: Path) -> int:
+    return int(file.stem.removeprefix("step_"))
+
+
+def _newest(folder: Path) -> Path | None:
+    """The newest checkpoint that can be read."""
+    for path in reversed(_files(folder)):
+        with contextlib.suppress(FileFormatError):
+            read_arrays(path)
+            return path
+    return None
+
+
+def _named(sessions: list[Session]) -> Iterator[tuple[str, Session]]:
+    """Sessions by class and number, so that whoever resumes may list other callbacks in between."""
+    counts: Counter[str] = Counter()
+    for session in sessions:
+        name = type(session).__name__
+        yield f"{name}_{counts[name]}", session
+        counts[name] += 1
+
+
+def _fingerprint(training: Any) -> str:
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves((training.data, training.validation)):
+        digest.update(f"{leaf.shape}{leaf.dtype}".encode())
+        digest.update(np.ascontiguousarray(leaf).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def latest(folder: Any) -> Path:
@@ -131,11 +188,10 @@ def latest(folder: Any) -> Path:
     Raises:
         FileFormatError: there is none.
     """
-    for path in reversed(_files(Path(folder) / "checkpoint")):
-        with contextlib.suppress(FileFormatError):
-            read_arrays(path)
-            return path
-    raise FileFormatError(f"There is no checkpoint to resume from in {folder}.")
+    path = _newest(Path(folder) / "checkpoint")
+    if path is None:
+        raise FileFormatError(f"There is no checkpoint to resume from in {folder}.")
+    return path
 
 
 def restore(training: Any, folder: Any) -> None:
@@ -147,9 +203,35 @@ def restore(training: Any, folder: Any) -> None:
     """
     path = latest(folder)
     arrays, description = read_arrays(path)
+    _check(training, description, path)
     model = training.model
-    here = model.description()
-    for part in ("network", "loss", "optimizer", "penalty", "normalizer", "target_normalizer", "seed", "in_shape"):
+    model.run = _run_like(model.run, _under(arrays, "run"), path)
+    if statistics := _under(arrays, "statistics"):
+        model.statistics = tree.nested({name: jnp.asarray(a) for name, a in statistics.items()})
+    model.history = training.history = History.from_config(description["history"])
+    position = description["position"]
+    logs = tuple(_log(_under(arrays, f"logs/{index}")) for index in range(position["parts"]))
+    training.at = Position(position["epoch"], position["batch"], logs)
+    model.epochs = position["epoch"]
+    model.steps = int(model.run.step)
+    began = description["began"]
+    training.epochs += began["epoch"]  # of a run that had been trained before
+    training.first_epoch, training.first_step = began["epoch"], began["step"]
+    training.stopped = description["stopped"]
+    training.row = dict(training.history.epochs[-1]) if training.history.epochs else {}
+    for name, session in _named(training.sessions):
+        if name in description["sessions"]:
+            session.remember(description["sessions"][name], _under(arrays, f"sessions/{name}"))
+
+
+def _check(training: Any, description: dict[str, Any], path: Path) -> None:
+    """Refuse a checkpoint of another model, other data, or a format to come."""
+    if missing := _PARTS - set(description):
+        raise FileFormatError(f"{path} is no checkpoint: it says nothing about {', '.join(sorted(missing))}.")
+    if description["format"] > _FORMAT:
+        raise FileFormatError(f"{path} has format {description['format']}, which needs a newer denpa.")
+    here = training.model.description()
+    for part in _DECISIVE:
         if description["model"].get(part) != here.get(part):
             raise ConfigError(
                 f"{path} is of another run: its {part} is {description['model'].get(part)}, not {here.get(part)}."
@@ -158,17 +240,8 @@ def restore(training: Any, folder: Any) -> None:
         raise ConfigError(
             f"{path} was trained on other data or batches: {description['plan']}, not {vars(training.plan)}."
         )
-    model.run = _run_like(model.run, _under(arrays, "run"), path)
-    model.history = training.history = History.from_config(description["history"])
-    position = description["position"]
-    logs = tuple(_log(_under(arrays, f"logs/{index}")) for index in range(position["parts"]))
-    training.at = Position(position["epoch"], position["batch"], logs)
-    model.epochs = position["epoch"]
-    model.steps = int(model.run.step)
-    training.row = dict(training.history.epochs[-1]) if training.history.epochs else {}
-    for index, session in enumerate(training.sessions):
-        if str(index) in description["sessions"]:
-            session.remember(description["sessions"][str(index)], _under(arrays, f"sessions/{index}"))
+    if description["data"] != _fingerprint(training):
+        raise ConfigError(f"{path} was trained on other data: the training or validation data have other values.")
 
 
 def _under(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class EarlyStopping(Callback):
         retrain: None, "from_scratch" or "continue".
 
     Raises:
-        ConfigError: an option out of range; during training, a monitored column that does not exist.
+        ConfigError: an option out of range, no validation data, or a monitored column that does not exist.
     """
 
     patience: int = 5
@@ -70,6 +70,13 @@ class EarlyStopping(Callback):
     def begin(self, training: Any) -> Session:
         if training.validation is None and self.monitor.startswith("validation_"):
             raise ConfigError("EarlyStopping needs validation data: fit(..., validation=0.1) holds a tenth back.")
+        recipe = training.programs.recipe
+        names = ["loss", *["penalty"] * (recipe.penalty is not None), *(metric.name for metric in recipe.metrics)]
+        columns = [*names, *(f"validation_{name}" for name in names)]
+        if self.monitor not in columns:
+            raise ConfigError(
+                f"EarlyStopping watches {self.monitor!r}: {nearest(self.monitor, columns, plural='columns')}"
+            )
         return EarlyStoppingSession(training, self)
 
 
@@ -91,13 +98,12 @@ class EarlyStoppingSession(Session):
 
     def _measure(self, row: dict[str, Any]) -> None:
         name = self.rule.monitor
-        if name not in row:
-            raise ConfigError(f"EarlyStopping watches {name!r}: {nearest(name, row, plural='columns')}")
+        if name not in row:  # a training column, before the first epoch has ended
+            return
         value, seen = self._sign() * row[name], self.values
-        improved = seen["best"] is None or value < seen["best"] - self.rule.min_delta
+        improved = self._better(value, seen["best"])
         against = seen["best"] if self.rule.compare == "best" else seen["previous"]
-        waits = against is not None and not value < against - self.rule.min_delta
-        seen["waited"] = seen["waited"] + 1 if waits else 0
+        seen["waited"] = 0 if self._better(value, against) else seen["waited"] + 1
         seen["previous"] = value
         if improved:
             at = self.training
@@ -105,6 +111,12 @@ class EarlyStoppingSession(Session):
             self.kept = at.model.variables if self.rule.restore_best else None
         if seen["waited"] >= self.rule.patience:
             self.training.stop(f"{name} has not improved for {self.rule.patience} measurements")
+
+    def _better(self, value: float, than: float | None) -> bool:
+        """Whether a measurement improves on another; NaN never does, and anything does on NaN."""
+        if math.isnan(value):
+            return False
+        return than is None or math.isnan(than) or value < than - self.rule.min_delta
 
     def _sign(self) -> float:
         mode, name = self.rule.mode, self.rule.monitor.removeprefix("validation_")
@@ -150,23 +162,36 @@ class Below(Callback):
 def retrain(rule: EarlyStopping, training: Any, train: Any, held_out: Any, interrupted: Any) -> None:
     """Train on training and validation data together, as `rule.retrain` says; see `EarlyStopping`."""
     model, best, plan = training.model, training.best, training.plan
+    if not best:  # nothing was ever measured
+        return
     history, first_step = model.history, training.first_step
     if rule.retrain == "from_scratch":
         model.build(model.in_shape)
     together = jax.tree.map(lambda a, b: np.concatenate([a, b]), _weighted(train), _weighted(held_out))
-    plan = replace(plan, examples=plan.examples + len(jax.tree.leaves(held_out[0])[0]))
+    examples = plan.examples + len(jax.tree.leaves(held_out[0])[0])
+    full = plan.batch_size == plan.examples
+    plan = replace(plan, examples=examples, batch_size=examples if full else plan.batch_size)
     steps = best["step"] - first_step
     watchers: tuple[Callback, ...] = ()
     if rule.retrain == "continue":
         watchers = (Below(best["train_loss"]),)
     epochs = model.epochs + -(-steps // plan.steps)
     validation = training.validation if watchers else None
-    again = type(training)(
-        model, training.programs, together, plan, epochs, validation=validation, callbacks=watchers, most_steps=steps
-    )
-    again.history = model.history = History()
-    again.go(interrupted)
-    history.retraining, model.history = model.history, history
+    model.history = History()
+    try:
+        again = type(training)(
+            model,
+            training.programs,
+            together,
+            plan,
+            epochs,
+            validation=validation,
+            callbacks=watchers,
+            most_steps=steps,
+        )
+        again.go(interrupted)
+    finally:
+        history.retraining, model.history = model.history, history
 
 
 def _weighted(data: Any) -> Any:

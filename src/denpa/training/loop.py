@@ -43,8 +43,11 @@ class Training:
         history: what has happened so far, over all calls of `fit`.
         plan: the order of the examples.
         epochs: train until so many epochs are finished in all.
+        first_epoch, first_step: epochs finished and updates made when this call of `fit` began.
+        resumed: whether it goes on from a checkpoint.
         at: the position.
         row: the latest row of the history.
+        settled: whether numbers and bookkeeping are of one moment; not so inside a callback.
     """
 
     def __init__(
@@ -59,10 +62,11 @@ class Training:
         callbacks: tuple[Any, ...] = (),
         record_steps: bool = False,
         most_steps: int | None = None,
+        resumed: bool = False,
     ) -> None:
         self.model, self.programs, self.plan, self.epochs = model, programs, plan, epochs
         self.last_step = math.inf if most_steps is None else model.steps + most_steps
-        self.first_step = model.steps
+        self.first_epoch, self.first_step, self.resumed = model.epochs, model.steps, resumed
         self.best: dict[str, Any] = {}
         self.data = jax.tree.map(jnp.asarray, data)
         self.validation, self.record_steps = validation, record_steps
@@ -72,11 +76,12 @@ class Training:
         self.pace = _FIRST_CHUNK
         self.stopped = ""
         self.row: dict[str, Any] = {}
+        self.settled = True
+        self._check_batches()
         self.sessions = [callback.begin(self) for callback in callbacks]
         self.periods = [session.period for session in self.sessions if session.period]
         self.watched = validation is not None or any(session.watches_epochs for session in self.sessions)
         self.capacity = self._capacity()
-        self._check_batches()
 
     @property
     def run(self) -> Run:
@@ -133,8 +138,7 @@ class Training:
         if not bool(finite) or not np.isfinite(logs["loss"]).all():
             raise_divergence(self, before, order, logs)
         self._adapt(time.perf_counter() - start, count)
-        self.model.advance(run, count)
-        self.account(logs, count)
+        self.take(run, logs, count)
 
     def _next_batches(self) -> tuple[np.ndarray, int]:
         """The rows of the coming batches, padded to the capacity, and how many batches they are."""
@@ -166,8 +170,15 @@ class Training:
         elif seconds > 2 * _CHUNK_SECONDS:
             self.pace = max(self.pace // 2, 1)
 
-    def account(self, logs: Any, count: int) -> None:
-        """Put the logs of `count` steps to their epochs; finish the epochs that are complete."""
+    def take(self, run: Run, logs: Any, count: int) -> None:
+        """Take over the numbers after `count` more steps, put their logs to their epochs, tell the sessions."""
+        self.settled = False
+        self.model.advance(run, count)
+        if count:
+            self._account(logs, count)
+        self.settled = True
+
+    def _account(self, logs: Any, count: int) -> None:
         done = 0
         if self.record_steps:
             self._record_steps(logs, count)
@@ -177,7 +188,7 @@ class Training:
             self.at = replace(self.at, batch=self.at.batch + take, logs=(*self.at.logs, part))
             done += take
             if self.at.batch == self.plan.steps:
-                self._finish_epoch()
+                self._finish_epoch(self.step - count + done)
         for session in self.sessions:
             if session.period and self.step % session.period == 0:
                 session.on_period()
@@ -190,11 +201,11 @@ class Training:
             sums = jax.tree.map(lambda a, i=index: a[i : i + 1], logs)
             self.history.steps.append({"step": first + index, **self.summarize(sums)})
 
-    def _finish_epoch(self) -> None:
+    def _finish_epoch(self, step: int) -> None:
         logs = jax.tree.map(lambda *parts: np.concatenate(parts), *self.at.logs)
         self.at = Position(epoch=self.at.epoch + 1)
         self.model.epochs = self.at.epoch
-        self.row = {"epoch": self.at.epoch, "step": self._steps_at_end(), **self.summarize(logs)}
+        self.row = {"epoch": self.at.epoch, "step": step, **self.summarize(logs)}
         if self.validation is not None:
             self.row |= self.measure_validation()
         now = time.perf_counter()
@@ -203,11 +214,6 @@ class Training:
         self.started = now
         for session in self.sessions:
             session.on_epoch_end()
-
-    def _steps_at_end(self) -> int:
-        """Updates made by the end of the epoch just finished; `step` is ahead when epochs run together."""
-        last = self.history.epochs[-1]["step"] if self.history.epochs else 0
-        return self.step if self.watched else last + self.plan.steps
 
     def summarize(self, logs: Any) -> dict[str, Any]:
         """Loss, penalty and metrics from the stacked sums of steps: weighted by the size of each batch."""
