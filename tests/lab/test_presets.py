@@ -38,7 +38,7 @@ def test_the_networks_for_mnist():
     assert parameters(normed, (28, 28, 1)) == hidden + 6 * 200 + 1010  # scale and shift in place of a bias
     assert [kind for kind in kinds(deep) if kind != "Dropout"] == ["Flatten", *["Dense", "ReLU"] * 6, "Dense"]
     assert [k for k in kinds(normed) if k != "Dropout"] == ["Flatten", *["Dense", "BatchNorm", "ReLU"] * 6, "Dense"]
-    assert [layer for layer in deep.network.layers if isinstance(layer, dp.Dense)][0].kernel_init == dp.init.He()
+    assert next(layer for layer in deep.network.layers if isinstance(layer, dp.Dense)).kernel_init == dp.init.He()
 
 
 @pytest.mark.parametrize("name", [name for name in presets.PRESETS if name != "mlp"])

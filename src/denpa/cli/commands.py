@@ -59,12 +59,14 @@ def _gone(run: Run, progress: str) -> Measured:
     """The run carried out; what ends it early is told with the way to go on."""
     try:
         return run.go(progress)
-    except (KeyboardInterrupt, StorageError, DivergenceError) as error:
+    except (KeyboardInterrupt, StorageError, DivergenceError, BrokenPipeError) as error:
         if run.folder is None:
             raise
         again = f"denpa train --resume {shlex.quote(str(run.folder.path))}"
         if isinstance(error, KeyboardInterrupt):
             text = f"interrupted after {run.model.steps:,} steps. Go on with: {again}"
+        elif isinstance(error, BrokenPipeError):
+            text = f"whoever read the output has gone. Go on with: {again}"
         elif isinstance(error, StorageError):
             text = f"{error} Then go on with: {again}"
         else:

@@ -55,7 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _warn
             _be_quiet()
-            return _dispatch(words)
+            status = _dispatch(words)
+            sys.stdout.flush()
+            return status
     except SystemExit as done:
         return int(done.code or 0)
     except BrokenPipeError:  # the reader of a pipe has seen enough

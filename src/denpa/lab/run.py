@@ -102,6 +102,7 @@ class Run:
             KeyboardInterrupt: Ctrl-C; a checkpoint was written.
         """
         plan, rule = self.experiment.training, self.experiment.training.early_stopping
+        self._check_whole_data()
         keeper = Keeper(self._begin_folder, plan.checkpoint_seconds)
         self.history = self.model.fit(
             self.data.train,
@@ -129,8 +130,7 @@ class Run:
         return self.folder.path
 
     def _begin_folder(self, training: Any) -> RunFolder:
-        """Called when model and training data fit: check the rest, then make the folder, or note who goes on."""
-        self._check_all_data(training.model)
+        """Called when model and data fit: make the folder, or note who goes on."""
         seed = self.experiment.training.seed
         if self.folder is None:
             path = free_name("runs", self.experiment.name) if self.wanted is None else Path(self.wanted)
@@ -142,14 +142,16 @@ class Run:
             self.folder.write_json(self.folder.environment, found)
         return self.folder
 
-    def _check_all_data(self, model: Model) -> None:
-        """The test part too: a label out of range there must not come to light after hours of training."""
-        out_shape = model.net.out_shape(model.in_shape)
+    def _check_whole_data(self) -> None:
+        """Before the parts are looked at: rows are then those of the file, the test part's among them."""
+        train, test, loss = self.data.train, self.data.test, self.experiment.loss
+        outputs = self.experiment.network.out_shape(train.x.shape[1:])[-1]
+        classes = 2 if outputs == 1 and loss.threshold is not None else outputs
         for part in self.data.whole:
-            classes = out_shape[-1] if part.task == "classification" else None
-            check_data(part.x, part.t, task=part.task, classes=classes, where=part.name)
-        if self.data.test is not None and self.data.test.x.shape[1:] != self.data.train.x.shape[1:]:
-            got, wanted = self.data.test.x.shape[1:], self.data.train.x.shape[1:]
+            known = classes if part.task == "classification" else None
+            check_data(part.x, part.t, task=part.task, classes=known, where=part.name)
+        if test is not None and test.x.shape[1:] != train.x.shape[1:]:
+            got, wanted = test.x.shape[1:], train.x.shape[1:]
             raise DataError(f"Examples of the test part have shape {got}, those of the training part {wanted}.")
 
     def _finish(self) -> Measured:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from denpa.core.errors import ConfigError, DataError, nearest
 from denpa.data import datasets
 from denpa.data.checks import check_data
+from denpa.data.columns import warn_of
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.encoder import TableEncoder
 from denpa.data.images import read_images
@@ -165,10 +167,14 @@ def _from_table(config: DataConfig) -> Prepared:
     table = read_table(config.source, config.target, task=config.task, missing=_missing(config), **lists, **reading)
     if several := _several_ways(config):
         table = settle_missing(table, {column.name: _fitting(column.kind, several) for column in table.every})
+    for column in table.columns:
+        warn_of(table, column)
     train, test = _held_back(table, _TEST_PART if config.test is None else config.test, config.seed)
     train, validation = _held_back(train, config.validation, config.seed)
     # A category so rare that training has none of it must not stop the run; `unknown_categories` tells of it.
-    encoder = TableEncoder.of(train, unseen="zeros")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # it sees a part only, where identifiers have gaps
+        encoder = TableEncoder.of(train, unseen="zeros")
     arrays = encoder.fit(train)
     parts = [None if part is None else encoder.encode(arrays, part) for part in (train, validation, test)]
     return Prepared(*parts, encoder=encoder, encoder_arrays=arrays, report=table.report())  # type: ignore[arg-type]

@@ -1,0 +1,217 @@
+"""Bad usage and bad input: exit status 2, one paragraph on stderr, nothing written."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from denpa.cli.main import main
+
+RNG = np.random.default_rng(8)
+X, T = RNG.normal(size=(40, 3)), np.arange(40) % 3
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run on arrays."""
+    folder = tmp_path_factory.mktemp("bad")
+    np.savez(folder / "a.npz", x=X, t=T)
+    words = ["train", "mlp", "--data", str(folder / "a.npz"), "--run", str(folder / "run"), "--epochs", "1"]
+    assert main([*words, "--hidden", "4", "--progress", "none"]) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capsys):
+    """Runs a command that must be refused, and gives the complaint."""
+    monkeypatch.chdir(tmp_path)
+
+    def attempt(*words):
+        before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+        folders = sorted(tmp_path.rglob("*"))
+        status = main(list(words))
+        _, err = capsys.readouterr()
+        assert status == 2, err
+        assert err.startswith("denpa: ")
+        assert len(err.splitlines()) == 1
+        assert "Traceback" not in err
+        assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+        assert sorted(tmp_path.rglob("*")) == folders
+        return err
+
+    return attempt
+
+
+USAGE = {
+    "trian": "did you mean 'train'",
+    "train": "wants PRESET or CONFIG.toml",
+    "train digits-mpl": "did you mean 'digits-mlp'",
+    "train no/such.toml": "cannot be read",
+    "train xor extra": "One word too many: 'extra'",
+    "train xor --epoch 3": "did you mean '--epochs'",
+    "train xor --epochs": "--epochs",
+    "train xor --epochs many": "training.epochs must be a whole number, 1 or more, not 'many'",
+    "train xor --epochs 0": "1 or more, not 0",
+    "train xor --training.epohs 3": "did you mean 'epochs'",
+    "train xor --trainng.epochs 3": "did you mean 'training'",
+    "train xor --training.epochs": "wants a value",
+    "train xor --learning-rate 0": "greater than 0, not 0",
+    "train xor --learning-rate -0.1": "greater than 0, not -0.1",
+    "train xor --learning-rate nan": "finite",
+    "train xor --optimizer SGD --learning-rate -1": "learning_rate must be positive",
+    "train xor --optimizer adm": "did you mean 'Adam'",
+    "train xor --optimizer.beta3 0.5": "did you mean 'beta",
+    "train xor --network.layers.0.unts 3": "did you mean 'units'",
+    "train xor --network.layers.0 Dens": "did you mean 'Dense'",
+    "train xor --network.layers.7.units 3": "3 entries, numbered from 0 to 2",
+    "train xor --activation rel": "did you mean 'relu'",
+    "train xor --hidden 4 x": "whole numbers of units",
+    "train xor --hidden 0": "whole numbers of units",
+    "train xor --batch-size 5": "larger than the 4 examples",
+    "train xor --batch-size -1": "1 or more",
+    "train xor --validation 1.5": "from 0 to below 1",
+    "train xor --early-stopping 3": "data.validation",
+    "train xor --loss MeanSquaredErr": "did you mean 'MeanSquaredError'",
+    "train xor --loss BinaryCrossEntropy": "targets",
+    "train xor --metrics '[\"TopK\"]'": "TopK",
+    "train xor --seed -1": "0 or more",
+    "train xor --progress dots": "Unknown kind of progress",
+    "train xor --target y": "data.target is for tables",
+    "train xor --data moon": "did you mean 'moons'",
+    "train mlp": "--data my.csv --target COLUMN",
+    "train mlp --data no.csv --target y": "cannot be read",
+    "train --resume nowhere": "no run folder",
+    "train xor --resume nowhere": "leave xor out",
+    "train --resume nowhere --epochs 3": "leave --training.epochs out",
+    "evaluate": "wants RUN",
+    "evaluate nowhere": "no file nowhere",
+    "predict nowhere --input x.npy": "no file nowhere",
+    "predict nowhere": "no file nowhere",
+    "list layer": "did you mean 'layers'",
+    "list layers extra": "One word too many",
+    "check xorr": "did you mean 'xor'",
+    "summary": "wants PRESET or CONFIG.toml",
+}
+
+
+@pytest.mark.parametrize("words", USAGE)
+def test_bad_usage(words, refused):
+    import shlex
+
+    assert USAGE[words] in refused(*shlex.split(words))
+
+
+ARRAYS = {
+    "nan": (np.where(np.arange(120).reshape(40, 3) == 31, np.nan, X), T, "x holds NaN at row 10, column 1"),
+    "infinity": (np.where(np.arange(120).reshape(40, 3) == 31, -np.inf, X), T, "infinity at row 10, column 1"),
+    "empty": (X[:0], T[:0], "no examples"),
+    "rank": (np.float64(3), T, "batch axis"),
+    "lengths": (X[:30], T, "30 examples but t has 40"),
+    "negative label": (X, T - 1, "but labels go from 0"),
+    "one class": (X, T * 0, "one class only"),
+    "texts": (X.astype(str), T, "not numeric"),
+}
+
+
+@pytest.mark.parametrize("case", ARRAYS)
+def test_arrays_that_cannot_be_learned_from(case, refused, tmp_path):
+    x, t, message = ARRAYS[case]
+    np.savez(tmp_path / "a.npz", x=x, t=t)
+    assert message in refused("train", "mlp", "--data", "a.npz")
+
+
+def test_a_label_outside_the_range_of_the_network(refused, tmp_path):
+    np.savez(tmp_path / "a.npz", x=X, t=np.where(np.arange(40) // 2 == 9, 3, T))
+    (tmp_path / "c.toml").write_text(
+        '[network]\ntype = "Sequential"\nlayers = [{ type = "Dense", units = 3 }]\n'
+        '[loss]\ntype = "SoftmaxCrossEntropy"\n[data]\nsource = "a.npz"\n[training]\nepochs = 1\n'
+    )
+    assert "row 18 of a.npz is 3, but labels go from 0 to 2" in refused("train", "c.toml")
+
+
+TABLES = {
+    "a gap": ("a,b,y\n1,2,u\n3,,v\n", "'b' (numeric, line 3)"),
+    "nan": ("a,b,y\n1,2,u\n3,nan,v\n", "'b' (numeric, line 3)"),
+    "infinity": ("a,b,y\n" + "1,2,u\n2,1,v\n" * 10 + "3,inf,v\n", "'inf' on line 22"),
+    "a misprint": ("a,b,y\n" + "1,2,u\n2,1,v\n" * 10 + "3,4O,v\n", "'4O' on line 22"),
+    "ragged": ("a,b,y\n1,2,u\n3,4\n", "line 3: 2 fields"),
+    "header only": ("a,b,y\n", "no rows"),
+    "nothing": ("", "is empty"),
+    "one class": ("a,b,y\n" + "1,2,u\n2,1,u\n" * 9, "one class only: 'u'"),
+    "no target": ("a,b,z\n1,2,u\n3,4,v\n", "no column 'y'"),
+    "no features": ("y\nu\nv\n", "no column to predict from"),
+}
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_tables_that_cannot_be_learned_from(case, refused, tmp_path):
+    content, message = TABLES[case]
+    (tmp_path / "t.csv").write_text(content)
+    assert message in refused("train", "mlp", "--data", "t.csv", "--target", "y")
+
+
+@pytest.mark.parametrize("keep", [0, 4, 400])
+def test_a_truncated_file_of_arrays(keep, refused, tmp_path):
+    np.savez(tmp_path / "a.npz", x=X, t=T)
+    whole = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "a.npz").write_bytes(whole[:keep])
+    assert "a.npz is damaged" in refused("train", "mlp", "--data", "a.npz")
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((3, 4)), "Each example has 4 features, but the network was made for 3"),
+        (np.zeros((3, 3, 1)), "Each example has shape (3, 1), but the network was made for (3,)"),
+        (np.float64(1), "batch axis"),
+        (np.zeros((0, 3)), "no examples"),
+        (np.array([[1, 2, np.nan]]), "NaN at row 0, column 2"),
+    ],
+)
+def test_input_that_does_not_fit_the_model(array, message, refused, run, tmp_path):
+    np.save(tmp_path / "x.npy", array)
+    assert message in refused("predict", str(run), "--input", "x.npy", "--output", "p.csv")
+
+
+def test_a_model_file_that_is_none(refused, run, tmp_path):
+    whole = (run / "model.safetensors").read_bytes()
+    (tmp_path / "t.csv").write_text("a\n1\n")
+    (tmp_path / "cut.safetensors").write_bytes(whole[:-9])
+    (tmp_path / "head.safetensors").write_bytes(whole[:50])
+    (tmp_path / "bent.safetensors").write_bytes(whole[:100] + b"\xff" * 20 + whole[120:])
+    for name in ("t.csv", "cut.safetensors", "head.safetensors", "bent.safetensors"):
+        assert f"{name} is damaged, cut off, or not a model file" in refused("predict", name, "--input", "x.npy")
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "model.safetensors").write_bytes(whole[:-9])
+    assert "damaged" in refused("evaluate", "run")
+
+
+def test_a_run_that_has_not_finished(refused, run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "model.safetensors").unlink()
+    assert "denpa train --resume run" in refused("predict", "run", "--input", "x.npy")
+
+
+def test_a_damaged_config(refused, run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "results.json").unlink()
+    (tmp_path / "run" / "config.toml").write_text("[network\n")
+    assert "is not TOML" in refused("train", "--resume", "run")
+
+
+def test_a_place_that_cannot_be_written(refused, tmp_path):
+    (tmp_path / "file").write_text("x")
+    assert "Cannot make the run folder file/run" in refused("train", "xor", "--epochs", "1", "--run", "file/run")
+    assert "no run folder: choose another place" in refused("train", "xor", "--run", "file")
+
+
+def test_a_full_disk_before_training(refused, monkeypatch):
+    import errno
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    assert "the disk is full" in refused("train", "xor", "--epochs", "1", "--run", "run")

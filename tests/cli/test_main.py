@@ -1,0 +1,205 @@
+"""The command line in one process: what it prints, what it leaves, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import denpa as dp
+from denpa.cli.main import main
+from denpa.lab import Experiment
+
+FAST = ["--epochs", "2", "--hidden", "4", "--progress", "none"]
+
+
+@pytest.fixture(autouse=True)
+def inside(tmp_path, monkeypatch):
+    """Every command runs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def said(capsys):
+    """Runs a command; gives exit status, what it printed, and what it complained of."""
+
+    def run(*words):
+        status = main(list(words))
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of a small network on a table, and its table."""
+    folder = tmp_path_factory.mktemp("cli")
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(120, 2))
+    lines = [f"{a:.4f},{b:.4f},{'in' if a * b > 0 else 'out'}" for a, b in x]
+    (folder / "t.csv").write_text("a,b,where\n" + "\n".join(lines) + "\n")
+    words = ["train", "mlp", "--data", str(folder / "t.csv"), "--target", "where", "--run", str(folder / "run")]
+    words += ["--hidden", "8", "--epochs", "60", "--learning-rate", "0.05", "--progress", "none"]
+    assert main(words) == 0
+    return folder
+
+
+def test_help_says_what_there_is(said):
+    status, out, err = said("--help")
+    assert (status, err) == (0, "")
+    for command in ("train", "evaluate", "predict", "summary", "check", "list"):
+        assert f"  {command}" in out
+    assert said("--version")[1] == f"denpa {dp.__version__}\n"
+    assert said()[0] == 2
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "summary", "check", "list"])
+def test_every_command_has_help(command, said):
+    status, out, err = said(command, "--help")
+    assert (status, err) == (0, "")
+    assert f"usage: denpa {command}" in out
+    assert max(map(len, out.splitlines())) <= 120
+
+
+def test_lists_name_everything_with_a_line(said):
+    status, out, _ = said("list")
+    assert status == 0
+    for name in ("digits-mlp", "mnist", "Dense", "SoftmaxCrossEntropy", "Adam", "Accuracy", "He", "CosineDecay", "L2"):
+        assert any(line.strip().startswith(f"{name} ") for line in out.splitlines()), name
+    assert "Nudged" not in out
+    assert [line.split()[0] for line in said("list", "metrics")[1].splitlines()][:2] == ["Accuracy", "ConfusionMatrix"]
+
+
+def test_training_prints_what_matters_and_keeps_it(said, inside):
+    status, out, err = said("train", "digits-mlp", *FAST)
+    assert (status, err) == (0, "")
+    for text in ("1,294 training, 144 validation and 359 test examples of 8×8×1", "Dense(4", "epochs of 41 steps"):
+        assert text in out
+    for text in ("test  ", "accuracy", "true   predicted", "kept in runs/digits-mlp"):
+        assert text in out
+    results = json.loads((inside / "runs" / "digits-mlp" / "results.json").read_text())
+    assert f"{results['test']['accuracy']:.4f}" in out
+    assert said("evaluate", "runs/digits-mlp")[1] in out
+    status, out, _ = said("summary", "runs/digits-mlp")
+    assert "trained for 2 epochs, 82 steps" in out
+    status, out, _ = said("train", "--resume", "runs/digits-mlp")
+    assert status == 0
+    assert "has finished already" in out
+
+
+def test_options_by_short_name_and_by_place(said, inside):
+    words = ["--seed=7", "--optimizer", "momentum", "--optimizer.momentum", "0.5", "--learning-rate", "0.25"]
+    words += ["--batch-size", "full", "--validation", "0.3", "--early-stopping", "4", "--penalty.strength", "1e-3"]
+    words += ["--data.options", "{ n = 60 }", "--training.record-steps", "true", "--name", "mine"]
+    status, _, err = said("train", "xor", "--data", "moons", *words, *FAST)
+    assert (status, err) == (0, "")
+    made = Experiment.from_toml(inside / "runs" / "mine" / "config.toml")
+    assert made.optimizer == dp.Momentum(0.25, 0.5)
+    assert made.penalty == dp.L2(1e-3)
+    assert (made.training.seed, made.training.batch_size, made.training.early_stopping.patience) == (7, "full", 4)
+    assert (made.data.source, made.data.options, made.data.validation) == ("moons", (("n", 60),), 0.3)
+    # the resolved config is an experiment of its own, with the same end
+    assert said("train", "runs/mine/config.toml", "--run", "again", "--progress", "none")[0] == 0
+    for name in ("metrics.csv", "model.safetensors", "config.toml"):
+        assert (inside / "again" / name).read_bytes() == (inside / "runs" / "mine" / name).read_bytes()
+
+
+def test_a_run_folder_is_refused_or_replaced(said, inside):
+    xor = ["train", "xor", *FAST, "--run", "one"]
+    assert said(*xor)[0] == 0
+    before = (inside / "one" / "metrics.csv").read_bytes()
+    status, out, err = said(*xor, "--seed", "5")
+    assert (status, out) == (2, "")
+    assert "exists already" in err
+    status, _, err = said(*xor, "--overwrite", "--batch-size", "99")  # bad input: what is there stays
+    assert (status, "larger than the 4 examples" in err) == (2, True)
+    assert (inside / "one" / "metrics.csv").read_bytes() == before
+    assert said(*xor, "--seed", "5", "--overwrite")[0] == 0
+    assert (inside / "one" / "metrics.csv").read_bytes() != before
+    assert [entry.name for entry in inside.iterdir()] == ["one"]
+
+
+def test_predictions_of_a_raw_table(said, trained, inside):
+    (inside / "new.csv").write_text("b,a\n1.5,1.5\n-1.5,1.5\n")
+    status, out, err = said("predict", str(trained / "run"), "--input", "new.csv")
+    assert (status, err) == (0, "")
+    assert out.splitlines()[0] == "predicted,probability_in,probability_out"
+    assert [line.split(",")[0] for line in out.splitlines()[1:]] == ["in", "out"]
+    status, said_, _ = said("predict", str(trained / "run"), "--input", "new.csv", "--output", "p.csv")
+    assert (status, said_) == (0, "2 predictions in p.csv\n")
+    assert (inside / "p.csv").read_text() == out
+    (inside / "p.csv").write_text("precious")
+    status, _, err = said("predict", str(trained / "run"), "--input", "new.csv", "--output", "p.csv")
+    assert (status, "exists already" in err) == (2, True)
+    assert (inside / "p.csv").read_text() == "precious"
+
+
+def test_evaluation_of_another_table(said, trained, inside):
+    (inside / "more.csv").write_text("where,a,b\n" + "in,1,1\nout,-1,1\nin,-1,-1\nin,1,-1\n")
+    status, out, err = said("evaluate", str(trained / "run"), "--data", "more.csv")
+    assert (status, err) == (0, "")
+    assert "accuracy 0.7500" in out
+    assert "(4 examples)" in out
+
+
+def test_a_warning_is_one_line(said, trained, inside):
+    rows = [f"{i},{i % 2},{'x' if i % 3 else 'y'}" for i in range(60)]
+    (inside / "t.csv").write_text("id,a,y\n" + "\n".join(rows))
+    status, _, err = said("train", "mlp", "--data", "t.csv", "--target", "y", *FAST)
+    assert status == 0
+    assert err.startswith("denpa: warning: ")
+    assert "'id' looks like an identifier" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_gradients_of_an_experiment_are_checked(said):
+    status, out, err = said("check", "letters")
+    assert (status, err) == (0, "")
+    assert "12 arrays agree" in out
+
+
+def test_a_wrong_gradient_fails_the_check(said, monkeypatch):
+    back = dp.Dense.backward
+    monkeypatch.setattr(
+        dp.Dense, "backward", lambda self, p, s, dy: (-back(self, p, s, dy)[0], back(self, p, s, dy)[1])
+    )
+    status, _, err = said("check", "letters", "--hidden", "5")  # other sizes than above, compiled anew
+    assert status == 1
+    assert err.startswith("denpa: 3_dense.dx")
+
+
+def test_a_summary_needs_no_training_and_no_mnist(said, monkeypatch):
+    monkeypatch.setenv("DENPA_DATA", "/nowhere")
+    status, out, err = said("summary", "mnist-mlp", "--hidden", "30", "20")
+    assert (status, err) == (0, "")
+    assert f"{784 * 30 + 30 + 30 * 20 + 20 + 210:,} parameters" in out
+
+
+def test_debug_shows_where_an_error_arose(said):
+    status, _, err = said("--debug", "train", "nothing")
+    assert status == 2
+    assert "Traceback" in err
+    assert "Traceback" not in said("train", "nothing")[2]
+
+
+def test_a_bug_is_told_in_a_line_too(said, monkeypatch):
+    monkeypatch.setattr("denpa.cli.commands.COMMANDS", {"list": lambda *_: 1 / 0})
+    status, _, err = said("list")
+    assert status == 1
+    assert err.splitlines() == [
+        "denpa: ZeroDivisionError: division by zero. This should not happen; --debug shows where it did."
+    ]
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly():
+    command = f"{sys.executable} -m denpa.cli.main list | head -1"
+    environment = os.environ | {"PYTHONPATH": str(Path(dp.__file__).parents[1])}
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True, env=environment)
+    assert (done.stdout, done.stderr) == ("presets\n", "")
