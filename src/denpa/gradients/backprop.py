@@ -92,7 +92,8 @@ class Trace(Mapping[str, Record]):
     def tree_unflatten(cls, paths: tuple[str, ...], children: Any) -> Trace:
         """The inverse of `tree_flatten_with_keys`."""
         children = tuple(children)
-        return cls(*children[: len(_OWN)], dict(zip(paths, children[len(_OWN) :], strict=True)))
+        own, records = children[: len(_OWN)], children[len(_OWN) :]
+        return cls(**dict(zip(_OWN, own, strict=True)), records=dict(zip(paths, records, strict=True)))
 
 
 def walk(

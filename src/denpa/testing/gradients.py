@@ -167,7 +167,7 @@ def _sampled(case: tuple[Any, ...], suspects: Any, epsilon: float, n: int, seed:
         return _arrays(net, Trace(None, None, None, None, None, records))  # type: ignore[arg-type]
 
     rng = np.random.default_rng(seed)
-    chosen = [np.zeros(0)]
+    chosen: list[np.ndarray] = [np.zeros(0)]
     for name, places in by_name(oracle.numbered(nudged)).items():
         chosen.append(rng.choice(places.ravel(), min(n, places.size), replace=False))
         chosen.append(places[suspects[name]][:n])

@@ -243,7 +243,7 @@ def _trace(net: Any, state: Any, values: Any, error: Any, slopes: Any, dx: Any, 
     return Trace(error, output, grads, dx, state, ordered)
 
 
-def layers_in_order(net: Network, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+def layers_in_order(net: Layer, prefix: str = "") -> Iterator[tuple[str, Layer]]:
     """(path, layer) in the order of the walk forward, networks in front of what is inside them."""
     for name, layer in net.inner():
         yield f"{prefix}{name}", layer
