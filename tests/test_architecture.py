@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import operator
 import subprocess
 import sys
 import tomllib
@@ -146,6 +148,34 @@ def test_the_core_fits_its_budget():
 def test_the_public_face_holds_what_it_promises():
     assert len(denpa.__all__) == len(set(denpa.__all__))
     assert all(hasattr(denpa, name) for name in denpa.__all__)
+
+
+# What programs outside may rely on: a name may be added here, never taken away.
+PROMISED = """
+    Add BatchNorm Concatenate Dense Dropout ELU Flatten GaussianNoise Identity LeakyReLU Maxout PReLU ReLU Reshape
+    Sigmoid Softmax Step Tanh
+    BinaryCrossEntropy CrossEntropy MeanSquaredError SigmoidCrossEntropy SoftmaxCrossEntropy
+    SGD Momentum Nesterov AdaGrad RMSprop Adadelta Adam AdamW chain ClipByNorm ClipByValue schedules
+    init.LeCun init.Glorot init.He init.Normal init.Uniform init.Constant init.Orthogonal
+    L1 L2 ElasticNet
+    Accuracy TopK MeanAbsoluteError RootMeanSquaredError R2 Perplexity ConfusionMatrix
+    Input Layer Sequential Graph
+    Model EarlyStopping Checkpoint load
+    backprop trace testing.autodiff testing.numerical testing.check_gradients testing.check_layer
+    datasets.load
+"""
+
+
+@pytest.mark.parametrize("name", PROMISED.split())
+def test_a_promised_name_is_there(name):
+    assert operator.attrgetter(name)(denpa)
+    assert name.split(".")[0] in denpa.__all__
+
+
+@pytest.mark.parametrize("floor", ["layers", "losses", "metrics", "penalties"])
+def test_all_that_describes_a_network_is_public(floor):
+    names = importlib.import_module(f"denpa.{floor}").__all__
+    assert set(names) <= set(denpa.__all__)
 
 
 def test_the_public_face_hides_the_rest():
