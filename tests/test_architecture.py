@@ -125,14 +125,13 @@ def test_a_layer_file_fits_its_budget():
 
 
 def test_a_function_fits_on_a_screen():
-    """Forty lines of code; the docstring, which may hold a derivation, is not counted."""
+    """Forty lines of statements; the signature and the docstring, which may hold a derivation, are not counted."""
     long = {}
     for file in FILES:
         for node in ast.walk(parsed(file)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                first = node.body[0]
-                text = first.end_lineno - first.lineno + 1 if ast.get_docstring(node) else 0
-                size = node.end_lineno - node.lineno + 1 - text
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                size = body[-1].end_lineno - body[0].lineno + 1 if body else 0
                 if size > LONGEST_FUNCTION:
                     long[f"{name_of(file)}:{node.name}"] = size
     assert not long
