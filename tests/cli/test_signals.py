@@ -29,24 +29,34 @@ layers = [
 type = "SoftmaxCrossEntropy"
 [optimizer]
 type = "Adam"
-learning_rate = { type = "CosineDecay", initial = 0.01, final = 1e-5, steps = 60000 }
+learning_rate = { type = "CosineDecay", initial = 0.01, final = 1e-5, steps = 20000 }
 [data]
 source = "moons"
 validation = 0.2
 options = { n = 500, noise = 0.3 }
 [training]
-epochs = 1500
+epochs = 500
 batch_size = 8
 checkpoint_seconds = 0.05
 early_stopping = { type = "EarlyStopping", patience = 1000 }
 """
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Compiled programs that the processes of this file share, as those of a user do."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def denpa(tmp_path):
+def denpa(tmp_path, cache):
     """Starts `denpa` in a process of its own."""
     (tmp_path / "long.toml").write_text(CONFIG)
-    environment = os.environ | {"PYTHONPATH": str(Path(dp.__file__).parents[1])}
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(dp.__file__).parents[1]),
+        "JAX_ENABLE_COMPILATION_CACHE": "true",
+        "DENPA_COMPILE_CACHE": str(cache),
+    }
     started = []
 
     def start(*words, **options):
@@ -63,46 +73,49 @@ def denpa(tmp_path):
         process.communicate()
 
 
-def training(folder, least=1):
-    """Wait until a run has written checkpoints."""
+def newest(folder):
+    """The step of a run's newest checkpoint, 0 where there is none."""
+    return max((int(file.stem.removeprefix("step_")) for file in folder.glob("checkpoint/step_*")), default=0)
+
+
+def goes_on(folder, after=0):
+    """Wait until a run has written a checkpoint of a later step."""
     for _ in range(6000):
-        if len(list(folder.glob("checkpoint/step_*"))) >= least:
+        if newest(folder) > after:
             return
         time.sleep(0.01)
-    raise AssertionError(f"{folder} was not begun")
+    raise AssertionError(f"{folder} does not go on")
 
 
 def test_killed_again_and_again(denpa, tmp_path):
-    whole = denpa("train", "long.toml", "--run", "whole")
-    moments = random.Random(2)
-    for attempt in range(3):
-        words = ("long.toml", "--run", "killed") if attempt == 0 else ("--resume", "killed")
-        process = denpa("train", *words)
-        training(tmp_path / "killed")
-        time.sleep(moments.uniform(0, 0.6) + (0 if attempt == 0 else 1.0))
+    whole, folder, moments = denpa("train", "long.toml", "--run", "whole"), tmp_path / "killed", random.Random(2)
+    for attempt in range(2):
+        before = newest(folder)
+        process = denpa("train", *(("--resume", "killed") if attempt else ("long.toml", "--run", "killed")))
+        goes_on(folder, before)
+        time.sleep(moments.uniform(0, 0.25))
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-    assert not (tmp_path / "killed" / "results.json").exists()
+    assert not (folder / "results.json").exists()
     last = denpa("train", "--resume", "killed")
     for process in (whole, last):
         out, err = process.communicate(timeout=300)
         assert (process.returncode, err) == (0, ""), out
     for name in ("model.safetensors", "metrics.csv", "config.toml", "results.json"):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
-    assert not list((tmp_path / "killed").rglob(".*"))
+        assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    assert not list(folder.rglob(".*"))
 
 
 def test_control_c_keeps_the_run_and_says_how_to_go_on(denpa, tmp_path):
     process = denpa("train", "long.toml", "--run", "a run")
-    training(tmp_path / "a run")
+    goes_on(tmp_path / "a run")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert err.startswith("denpa: interrupted after ")
     assert err.endswith(" steps. Go on with: denpa train --resume 'a run'\n")
     steps = int(err.split()[3].replace(",", ""))
-    kept = sorted((tmp_path / "a run" / "checkpoint").glob("step_*"))[-1]
-    assert int(kept.stem.removeprefix("step_")) == steps > 0
+    assert newest(tmp_path / "a run") == steps > 0
     assert not (tmp_path / "a run" / "results.json").exists()
 
 

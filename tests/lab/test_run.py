@@ -222,7 +222,7 @@ def test_divergence_keeps_the_last_good_state(tmp_path):
     assert all(np.isfinite(a).all() for a in run.model.variables.params["0_dense"].values())
 
 
-def test_values_of_a_table_keep_their_units(tmp_path):
+def test_values_of_a_table_keep_their_units(tmp_path, with_figures):
     rng = np.random.default_rng(2)
     x = rng.normal(50, 10, 200)
     path = tmp_path / "t.csv"

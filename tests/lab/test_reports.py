@@ -1,0 +1,86 @@
+"""What people look at: tables of confusions, lists, pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import denpa as dp
+from denpa.lab import describe, figures, presets
+from denpa.lab.measure import confusion_text, measure
+from denpa.lab.sources import load_data
+from denpa.training import Model
+
+
+def test_rows_are_true_classes_and_columns_predicted_ones():
+    text = confusion_text(np.array([[5, 0], [12, 3]]), ("cat", "a very long name"))
+    assert text.splitlines() == [
+        "true           predicted",
+        "               cat  a very long…",
+        "         cat     5             ·",
+        "a very long…    12             3",
+    ]
+
+
+def test_many_classes_show_the_most_frequent_confusions():
+    counts = np.diag(np.full(40, 9))
+    counts[3, 7], counts[8, 1] = 5, 2
+    names = tuple(f"c{i}" for i in range(40))
+    assert confusion_text(counts, names).splitlines() == [
+        "most frequent confusions", "  c3 taken for c7: 5", "  c8 taken for c1: 2",
+    ]  # fmt: skip
+    assert confusion_text(np.diag(np.full(40, 9)), names) == "no confusions"
+
+
+def test_the_confusion_matrix_counts_what_the_model_decides():
+    data = dp.datasets.load("spirals", n=90, classes=3)
+    model = Model([dp.Dense(3)], dp.SoftmaxCrossEntropy(), metrics=[dp.Accuracy()], in_shape=(2,))
+    measured = measure(model, data)
+    decided = model.predict_classes(data.x)
+    for true in range(3):
+        for predicted in range(3):
+            count = int(((data.t == true) & (decided == predicted)).sum())
+            assert measured.confusion[true, predicted] == count
+    assert measured.numbers["accuracy"] == pytest.approx(np.trace(measured.confusion) / 90)
+    assert measured.class_names == ("0", "1", "2")
+
+
+def test_two_classes_of_a_single_output():
+    data = dp.datasets.load("moons", n=60)
+    model = Model([dp.Dense(1)], dp.SigmoidCrossEntropy(), in_shape=(2,))
+    measured = measure(model, data)
+    assert measured.confusion.shape == (2, 2)
+    assert measured.confusion.sum() == 60
+
+
+def test_a_heading_is_aligned():
+    experiment = presets.build("sine")
+    lines = describe.heading(experiment, load_data(experiment.data)).splitlines()
+    assert "160 training and 40 test examples of 1, 1 value" in lines[0]
+    assert {line.index(line[10:].strip()[0], 10) for line in lines if line} >= {12}
+
+
+def test_lists_know_only_what_users_can_name():
+    assert "Nudged" not in describe.list_of("layers")
+    assert "Sequential" not in describe.list_of("layers")
+    assert set(describe.list_of("presets")) == set(presets.PRESETS)
+    assert all(line for kind in describe.KINDS for line in describe.list_of(kind).values())
+
+
+def pixels(path):
+    from PIL import Image
+
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def test_pictures_are_drawn(tmp_path):
+    pytest.importorskip("PIL")
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(50, 2))
+    figures.predictions(true, true + 0.1, tmp_path / "p.png")
+    images = rng.integers(0, 255, (9, 4, 4, 1))
+    figures.mistakes(images, np.zeros(9, int), np.arange(9) % 3, ("a", "b", "c"), tmp_path / "m.png")
+    for name in ("p.png", "m.png"):
+        assert pixels(tmp_path / name).std() > 5
+    assert figures.mistakes(images, np.zeros(9, int), np.zeros(9, int), ("a",), tmp_path / "none.png") is None
+    assert not (tmp_path / "none.png").exists()
