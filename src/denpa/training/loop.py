@@ -241,6 +241,8 @@ def summarize(recipe: Any, logs: Any) -> dict[str, Any]:
 
 
 def shown(row: dict[str, Any]) -> str:
-    """A row of the history on one line, without counters and arrays."""
-    numbers = {k: v for k, v in row.items() if is_number(v) and k not in ("epoch", "step")}
-    return "  ".join(f"{name} {value:.4f}" for name, value in numbers.items())
+    """A row of the history on one line that fits a terminal, without counters and arrays."""
+    numbers = {k: v for k, v in row.items() if is_number(v) and k not in ("epoch", "step", "validation_penalty")}
+    ours = [f"{name} {value:.4f}" for name, value in numbers.items() if not name.startswith("validation_")]
+    held = [f"{k.removeprefix('validation_')} {v:.4f}" for k, v in numbers.items() if k.startswith("validation_")]
+    return "  ".join([*ours, f"| validation {held[0]}", *held[1:]] if held else ours)
