@@ -48,9 +48,10 @@ test-peers: $(VENV)/.bench ## compare with PyTorch and others, live (a large dow
 	@$(BIN)/python -m pytest -q tests/peers $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.dev ## time the import, then run the benchmarks; ARGS=--quick for a smoke run
-	@$(BIN)/python scripts/check_import_time.py
-	@shopt -s nullglob; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+bench: $(VENV)/.bench ## measure the speed beside PyTorch, JAX, Keras and scikit-learn (a quarter of an hour)
+	@for name in start oracle scaling training; do \
+	  echo "== benchmarks/bench_$$name.py"; $(BIN)/python benchmarks/bench_$$name.py $(ARGS) || exit 1; done
+	@$(BIN)/python benchmarks/write_docs.py
 
 ##@ Work
 .PHONY: format docs clean help

@@ -1,0 +1,1 @@
+"""What all benchmarks share: the timer, the work, the workers, the machine's description, the results."""

@@ -1,0 +1,35 @@
+"""Copy the latest results into docs/benchmarks.md, between its marks.
+
+python benchmarks/write_docs.py
+"""
+
+from __future__ import annotations
+
+import re
+
+from harness.machine import ROOT
+
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "benchmarks.md"
+
+
+def main() -> None:
+    page = PAGE.read_text("utf-8")
+    for name in re.findall(r"<!-- results: (\w+) -->", page):
+        path = RESULTS / f"{name}.md"
+        if path.exists():
+            page = filled(page, name, path.read_text("utf-8"))
+    PAGE.write_text(page, "utf-8")
+
+
+def filled(page: str, name: str, results: str) -> str:
+    """The page with one benchmark's results between its marks; pictures are looked for where the results lie."""
+    results = re.sub(r"(!\[[^\]]*\]\()(\w+\.png\))", r"\1../benchmarks/results/\2", results.strip())
+    first, last = f"<!-- results: {name} -->", f"<!-- end of {name} -->"
+    before, _, rest = page.partition(first)
+    _, _, after = rest.partition(last)
+    return f"{before}{first}\n\n{results}\n\n{last}{after}"
+
+
+if __name__ == "__main__":
+    main()
