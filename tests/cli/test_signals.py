@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -59,11 +59,16 @@ def denpa(tmp_path, cache):
     }
     started = []
 
-    def start(*words, **options):
+    def start(*words, limit="unlimited"):
+        command = shlex.join([sys.executable, "-m", "denpa.cli.main", *words])
         process = subprocess.Popen(
-            [sys.executable, "-m", "denpa.cli.main", *words],
-            cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
-        )  # fmt: skip
+            ["bash", "-c", f"ulimit -f {limit}; exec {command}"],  # KiB
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         started.append(process)
         return process
 
@@ -121,10 +126,7 @@ def test_control_c_keeps_the_run_and_says_how_to_go_on(denpa, tmp_path):
 
 def test_a_disk_that_fills_up_while_training(denpa, tmp_path):
     """The limit on the size of files stands for the full disk: the config fits, a checkpoint does not."""
-    limits = (4000, resource.RLIM_INFINITY)
-    process = denpa(
-        "train", "long.toml", "--run", "run", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    )
+    process = denpa("train", "long.toml", "--run", "run", limit=4)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert err.startswith("denpa: Cannot write run/checkpoint/step_")

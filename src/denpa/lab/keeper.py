@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-
 from denpa.lab.run_folder import RunFolder
 from denpa.training.callbacks import Callback, Session
 from denpa.training.checkpoint import Checkpoint, CheckpointSession
@@ -32,7 +30,6 @@ class Keeper(Callback):
     seconds: float
 
     def begin(self, training: Any) -> Session:
-        _rehearse(training)
         return KeeperSession(training, self.begin_folder(training), self.seconds)
 
 
@@ -45,40 +42,15 @@ class KeeperSession(CheckpointSession):
         super().__init__(training, Checkpoint(str(folder.path)))
         self.run_folder, self.seconds = folder, seconds
         self.written = time.monotonic()
-        self.whole = self._place()
-
-    def _place(self) -> tuple[int, int, int]:
-        return self.training.step, self.training.at.epoch, self.training.at.batch
 
     def on_epoch_end(self) -> None:
         """Nothing: time decides, not epochs."""
 
     def on_progress(self) -> None:
-        self.whole = self._place()
         if time.monotonic() - self.written >= self.seconds:
             self.write()
-
-    def on_failure(self, error: BaseException) -> None:
-        # A second Ctrl-C may come between the numbers of a chunk and their bookkeeping.
-        if self._place() == self.whole and self.training.step:
-            super().on_failure(error)
 
     def write(self) -> None:
         super().write()
         self.run_folder.write_history(self.training.history)
         self.written = time.monotonic()
-
-    def memory(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        return {"stopped": self.training.stopped}, {}
-
-    def remember(self, values: dict[str, Any], arrays: dict[str, Any]) -> None:
-        if values["stopped"]:
-            self.training.stop(values["stopped"])
-        self.whole = self._place()
-
-
-def _rehearse(training: Any) -> None:
-    """Trace one step, computing nothing, so that shapes which do not fit are found before anything is written."""
-    recipe, size = training.programs.recipe, training.plan.batch_size
-    batch = jax.tree.map(lambda a: jax.ShapeDtypeStruct((size, *a.shape[1:]), a.dtype), training.data)
-    jax.eval_shape(recipe.step, training.run, training.model.statistics, *batch)
