@@ -84,7 +84,7 @@ class Work:
 WORKS = (
     Work("letters", "12-3-2, sigmoid, noisy letters", (12, 3, 2), "sigmoid", False, 4_000, 100),
     Work("mnist", "784-100-10, ReLU", (784, 100, 10), "relu", False, 60_000, 5),
-    Work("wide", "784-1024-1024-10, ReLU", (784, 1024, 1024, 10), "relu", False, 20_000, 2),
+    Work("wide", "784-1024-1024-10, ReLU", (784, 1024, 1024, 10), "relu", False, 12_000, 2),
     Work("deep", "784-100×6-10, batch norm, ReLU", (784, *[100] * 6, 10), "relu", True, 60_000, 3),
 )
 
