@@ -43,7 +43,7 @@ def test_the_networks_for_mnist():
 
 @pytest.mark.parametrize("name", [name for name in presets.PRESETS if name != "mlp"])
 def test_a_falling_rate_falls_over_the_epochs_asked_for(name):
-    look = Look("classification", (5,), 3, 1000)
+    look = Look(presets.find(name).task, (5,), 3, 1000)
     experiment = presets.build(name, presets.Options(epochs=7, batch_size=100, learning_rate=0.25), look=look)
     assert (experiment.training.epochs, experiment.training.batch_size) == (7, 100)
     rate = experiment.optimizer.learning_rate
@@ -87,6 +87,11 @@ def test_a_table_of_ones_own():
 def test_options_that_make_no_sense(options, message):
     with pytest.raises(dp.ConfigError, match=message):
         presets.Options(**options)
+
+
+def test_a_preset_for_classes_is_not_for_values():
+    with pytest.raises(dp.ConfigError, match="is for classification, but prices"):
+        presets.build("digits-mlp", data=DataConfig("prices.csv"), look=Look("regression", (5,), 1, 100))
 
 
 def test_an_unknown_preset():

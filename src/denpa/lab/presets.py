@@ -10,81 +10,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from denpa.core.description import Description
 from denpa.core.errors import ConfigError, nearest
 from denpa.data.normalise import ScaleImages, Standardize
-from denpa.init import Glorot, He, LeCun
+from denpa.lab.blueprint import Options, cosine, fitting, layers_of, regression_metrics
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
 from denpa.lab.sources import Look, look_of
-from denpa.layers import (
-    ELU,
-    BatchNorm,
-    Dense,
-    Dropout,
-    Flatten,
-    Identity,
-    LeakyReLU,
-    PReLU,
-    ReLU,
-    Sigmoid,
-    Tanh,
-)
 from denpa.losses import MeanSquaredError, SoftmaxCrossEntropy
-from denpa.metrics import R2, Accuracy, MeanAbsoluteError
-from denpa.networks import Sequential
-from denpa.optim import Adam, AdamW, schedules
+from denpa.metrics import Accuracy
+from denpa.optim import Adam, AdamW
 from denpa.training.early_stopping import EarlyStopping
 
 __all__ = ["PRESETS", "Options", "Preset", "build", "find"]
-
-# Variance-keeping starts: He et al. (2015) for units that are zero on one side, LeCun et al. (1998) and
-# Glorot & Bengio (2010) for the others.
-_ACTIVATIONS = {
-    "relu": (ReLU(), He()),
-    "leakyrelu": (LeakyReLU(), He()),
-    "prelu": (PReLU(), He()),
-    "elu": (ELU(), He()),
-    "sigmoid": (Sigmoid(), Glorot()),
-    "tanh": (Tanh(), Glorot()),
-    "identity": (Identity(), LeCun()),
-}
-
-
-@dataclass(frozen=True)
-class Options(Description):
-    """What may be asked of any preset; None leaves it to the preset.
-
-    Args:
-        hidden: units of each hidden layer.
-        activation: of the hidden layers: "relu", "tanh", "sigmoid", "leakyrelu", "prelu", "elu", "identity".
-        epochs: passes over the training examples; a learning rate that falls in time falls over these.
-        batch_size: examples in a mini-batch.
-        learning_rate: of the optimiser; the largest one where it changes in time.
-    """
-
-    hidden: tuple[int, ...] | None = None
-    activation: str | None = None
-    epochs: int | None = None
-    batch_size: int | str | None = None
-    learning_rate: float | None = None
-
-    def validate(self) -> None:
-        for units in self.hidden or ():
-            if isinstance(units, bool) or not isinstance(units, int) or units < 1:
-                raise ConfigError(f"hidden wants whole numbers of units, such as 100 100; not {units!r}.")
-        if self.activation is not None and str(self.activation).lower() not in _ACTIVATIONS:
-            hint = nearest(str(self.activation), _ACTIVATIONS, plural="activations")
-            raise ConfigError(f"Unknown activation {self.activation!r}: {hint}")
-        if self.learning_rate is not None and not (isinstance(self.learning_rate, float) and self.learning_rate > 0):
-            raise ConfigError(f"The learning rate must be a number greater than 0, not {self.learning_rate!r}.")
-        self.training(TrainingConfig())  # refuses epochs and batch sizes that make no sense
-
-    def training(self, default: TrainingConfig) -> TrainingConfig:
-        """A preset's training with what was asked for."""
-        asked = {"epochs": self.epochs, "batch_size": self.batch_size}
-        return default.replace(**{name: value for name, value in asked.items() if value is not None})
 
 
 @dataclass(frozen=True)
@@ -94,11 +31,13 @@ class Preset:
     Args:
         make: the function; the first line of its docstring says what the preset is.
         data: the preset's own data.
+        task: what it is for: "classification", "regression", or None for both.
         wants_data: whether the user must say which data.
     """
 
     make: Callable[[str, Options, Look, DataConfig], Experiment]
     data: DataConfig
+    task: str | None = "classification"
     wants_data: bool = False
 
     @property
@@ -133,14 +72,17 @@ def build(
     if data is None and preset.wants_data:
         raise ConfigError(f"The preset {name!r} is for data of your own: --data my.csv --target COLUMN.")
     data = preset.data if data is None else data
-    return preset.make(name, options, look_of(data) if look is None else look, data)
+    look = look_of(data) if look is None else look
+    if preset.task not in (None, look.task):
+        raise ConfigError(f"The preset {name!r} is for {preset.task}, but {data.source} is a {look.task}: try 'mlp'.")
+    return preset.make(name, options, look, data)
 
 
 def letters(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
     """Tells the letters C and T apart on 4x3 noisy pixels: 12-3-2 units, sigmoid, 47 parameters."""
-    training = options.training(TrainingConfig(epochs=100, batch_size=_fitting(20, look)))
+    training = options.training(TrainingConfig(epochs=100, batch_size=fitting(20, look)))
     return Experiment(
-        network=_layers(options, look, (3,), "sigmoid"),
+        network=layers_of(options, look, (3,), "sigmoid"),
         loss=SoftmaxCrossEntropy(),
         data=data,
         optimizer=Adam(options.learning_rate or 0.02),
@@ -153,7 +95,7 @@ def letters(name: str, options: Options, look: Look, data: DataConfig) -> Experi
 def xor(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
     """Learns exclusive or, which no network without a hidden layer can: 2-4-2 units, tanh, batch learning."""
     return Experiment(
-        network=_layers(options, look, (4,), "tanh"),
+        network=layers_of(options, look, (4,), "tanh"),
         loss=SoftmaxCrossEntropy(),
         data=data,
         optimizer=Adam(options.learning_rate or 0.05),
@@ -165,13 +107,13 @@ def xor(name: str, options: Options, look: Look, data: DataConfig) -> Experiment
 
 def sine(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
     """Fits a curve through noisy points of a sine: regression, 1-20-1 units, tanh."""
-    training = options.training(TrainingConfig(epochs=500, batch_size=_fitting(20, look)))
+    training = options.training(TrainingConfig(epochs=500, batch_size=fitting(20, look)))
     return Experiment(
-        network=_layers(options, look, (20,), "tanh"),
+        network=layers_of(options, look, (20,), "tanh"),
         loss=MeanSquaredError(),
         data=data,
-        optimizer=Adam(_cosine(options.learning_rate or 0.03, training, look)),
-        metrics=_regression_metrics(look),
+        optimizer=Adam(cosine(options.learning_rate or 0.03, training, look)),
+        metrics=regression_metrics(look),
         normalizer=Standardize(),
         training=training,
         name=name,
@@ -179,13 +121,13 @@ def sine(name: str, options: Options, look: Look, data: DataConfig) -> Experimen
 
 
 def digits_mlp(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
-    """Reads handwritten digits of 8x8 pixels: 64-128-10 units, ReLU, dropout. Embedded data, seconds."""
-    training = options.training(TrainingConfig(epochs=40, batch_size=_fitting(32, look)))
+    """Reads handwritten digits of 8x8 pixels: 64-256-10 units, ReLU, dropout. Embedded data, seconds."""
+    training = options.training(TrainingConfig(epochs=60, batch_size=fitting(32, look)))
     return Experiment(
-        network=_layers(options, look, (128,), "relu", dropout=0.3),
+        network=layers_of(options, look, (256,), "relu", dropout=0.5),
         loss=SoftmaxCrossEntropy(),
         data=data,
-        optimizer=Adam(_cosine(options.learning_rate or 3e-3, training, look)),
+        optimizer=Adam(cosine(options.learning_rate or 3e-3, training, look)),
         metrics=(Accuracy(),),
         normalizer=ScaleImages(16.0),
         training=training,
@@ -195,12 +137,12 @@ def digits_mlp(name: str, options: Options, look: Look, data: DataConfig) -> Exp
 
 def mnist_mlp(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
     """Reads MNIST with one hidden layer: 784-100-10 units, ReLU, a little dropout."""
-    training = options.training(TrainingConfig(epochs=20, batch_size=_fitting(100, look)))
+    training = options.training(TrainingConfig(epochs=20, batch_size=fitting(100, look)))
     return Experiment(
-        network=_layers(options, look, (100,), "relu", dropout=0.1, input_dropout=0.1),
+        network=layers_of(options, look, (100,), "relu", dropout=0.1, input_dropout=0.1),
         loss=SoftmaxCrossEntropy(),
         data=data,
-        optimizer=Adam(_cosine(options.learning_rate or 3e-3, training, look)),
+        optimizer=Adam(cosine(options.learning_rate or 3e-3, training, look)),
         metrics=(Accuracy(),),
         normalizer=ScaleImages(),
         training=training,
@@ -219,12 +161,12 @@ def mnist_deep_batchnorm(name: str, options: Options, look: Look, data: DataConf
 
 
 def _mnist_deep(name: str, options: Options, look: Look, data: DataConfig, batch_norm: bool) -> Experiment:
-    training = options.training(TrainingConfig(epochs=20, batch_size=_fitting(100, look)))
+    training = options.training(TrainingConfig(epochs=20, batch_size=fitting(100, look)))
     return Experiment(
-        network=_layers(options, look, (100,) * 6, "relu", batch_norm=batch_norm, input_dropout=0.1),
+        network=layers_of(options, look, (100,) * 6, "relu", batch_norm=batch_norm, input_dropout=0.1),
         loss=SoftmaxCrossEntropy(),
         data=data,
-        optimizer=Adam(_cosine(options.learning_rate or 3e-3, training, look)),
+        optimizer=Adam(cosine(options.learning_rate or 3e-3, training, look)),
         metrics=(Accuracy(),),
         normalizer=ScaleImages(),
         training=training,
@@ -238,16 +180,14 @@ def mlp(name: str, options: Options, look: Look, data: DataConfig) -> Experiment
     batch = 32 if look.examples < 10_000 else 128 if look.examples < 100_000 else 512
     stopping = EarlyStopping(patience=20) if data.validation else None
     return Experiment(
-        network=_layers(options, look, (64, 32), "relu"),
+        network=layers_of(options, look, (64, 32), "relu"),
         loss=SoftmaxCrossEntropy() if classes else MeanSquaredError(),
         data=data,
         optimizer=AdamW(options.learning_rate or 1e-3, weight_decay=0.01),
-        metrics=(Accuracy(),) if classes else _regression_metrics(look),
+        metrics=(Accuracy(),) if classes else regression_metrics(look),
         normalizer=None if look.encoded else Standardize(per="channel" if len(look.in_shape) > 2 else "feature"),
         target_normalizer=None if classes else Standardize(),
-        training=options.training(
-            TrainingConfig(epochs=300, batch_size=_fitting(batch, look), early_stopping=stopping)
-        ),
+        training=options.training(TrainingConfig(epochs=300, batch_size=fitting(batch, look), early_stopping=stopping)),
         name=name,
     )
 
@@ -257,44 +197,8 @@ PRESETS: dict[str, Preset] = {
     "mnist-mlp": Preset(mnist_mlp, DataConfig("mnist")),
     "mnist-deep": Preset(mnist_deep, DataConfig("mnist")),
     "mnist-deep-batchnorm": Preset(mnist_deep_batchnorm, DataConfig("mnist")),
-    "mlp": Preset(mlp, DataConfig("my.csv", validation=0.15), wants_data=True),
+    "mlp": Preset(mlp, DataConfig("my.csv", validation=0.15), None, wants_data=True),
     "letters": Preset(letters, DataConfig("letters", options={"copies": 100, "noise": 0.2, "scaled": True})),
     "xor": Preset(xor, DataConfig("xor", test=0)),
-    "sine": Preset(sine, DataConfig("sine", options={"n": 200, "noise": 0.1})),
+    "sine": Preset(sine, DataConfig("sine", options={"n": 200, "noise": 0.1}), "regression"),
 }
-
-
-def _layers(
-    options: Options,
-    look: Look,
-    hidden: tuple[int, ...],
-    activation: str,
-    *,
-    dropout: float = 0.0,
-    input_dropout: float = 0.0,
-    batch_norm: bool = False,
-) -> Sequential:
-    """Dense hidden layers, and an output of as many units as there are classes or values."""
-    unit, start = _ACTIVATIONS[(options.activation or activation).lower()]
-    layers: list[Any] = [Flatten()] if len(look.in_shape) > 1 else []
-    layers += [Dropout(input_dropout)] * (input_dropout > 0)
-    for units in options.hidden or hidden:
-        # The shift of a batch normalisation takes the place of the bias.
-        layers += [Dense(units, use_bias=not batch_norm, kernel_init=start), *([BatchNorm()] * batch_norm), unit]
-        layers += [Dropout(dropout)] * (dropout > 0)
-    return Sequential((*layers, Dense(look.outputs)))
-
-
-def _cosine(rate: float, training: TrainingConfig, look: Look) -> schedules.Schedule:
-    """A rate that falls to a hundredth over the whole training along half a cosine."""
-    batch = look.examples if training.batch_size == "full" else training.batch_size
-    steps = training.epochs * -(-look.examples // int(batch or 32))
-    return schedules.CosineDecay(rate, rate / 100, steps)
-
-
-def _fitting(batch_size: int, look: Look) -> int:
-    return min(batch_size, look.examples)
-
-
-def _regression_metrics(look: Look) -> tuple[Any, ...]:
-    return MeanAbsoluteError(), R2(float(f"{look.center:.3g}"))

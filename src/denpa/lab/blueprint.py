@@ -1,0 +1,103 @@
+"""What presets are built of: the options that all of them know, hidden layers, a rate that falls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from denpa.core.description import Description
+from denpa.core.errors import ConfigError, nearest
+from denpa.init import Glorot, He, LeCun
+from denpa.lab.experiment import TrainingConfig
+from denpa.lab.sources import Look
+from denpa.layers import ELU, BatchNorm, Dense, Dropout, Flatten, Identity, LeakyReLU, PReLU, ReLU, Sigmoid, Tanh
+from denpa.metrics import R2, MeanAbsoluteError
+from denpa.networks import Sequential
+from denpa.optim import schedules
+
+__all__ = ["Options", "cosine", "fitting", "layers_of", "regression_metrics"]
+
+# Variance-keeping starts: He et al. (2015) for units that are zero on one side, LeCun et al. (1998) and
+# Glorot & Bengio (2010) for the others.
+_ACTIVATIONS = {
+    "relu": (ReLU(), He()),
+    "leakyrelu": (LeakyReLU(), He()),
+    "prelu": (PReLU(), He()),
+    "elu": (ELU(), He()),
+    "sigmoid": (Sigmoid(), Glorot()),
+    "tanh": (Tanh(), Glorot()),
+    "identity": (Identity(), LeCun()),
+}
+
+
+@dataclass(frozen=True)
+class Options(Description):
+    """What may be asked of any preset; None leaves it to the preset.
+
+    Args:
+        hidden: units of each hidden layer.
+        activation: of the hidden layers: "relu", "tanh", "sigmoid", "leakyrelu", "prelu", "elu", "identity".
+        epochs: passes over the training examples; a learning rate that falls in time falls over these.
+        batch_size: examples in a mini-batch.
+        learning_rate: of the optimiser; the largest one where it changes in time.
+    """
+
+    hidden: tuple[int, ...] | None = None
+    activation: str | None = None
+    epochs: int | None = None
+    batch_size: int | str | None = None
+    learning_rate: float | None = None
+
+    def validate(self) -> None:
+        for units in self.hidden or ():
+            if isinstance(units, bool) or not isinstance(units, int) or units < 1:
+                raise ConfigError(f"hidden wants whole numbers of units, such as 100 100; not {units!r}.")
+        if self.activation is not None and str(self.activation).lower() not in _ACTIVATIONS:
+            hint = nearest(str(self.activation), _ACTIVATIONS, plural="activations")
+            raise ConfigError(f"Unknown activation {self.activation!r}: {hint}")
+        if self.learning_rate is not None and not (isinstance(self.learning_rate, float) and self.learning_rate > 0):
+            raise ConfigError(f"The learning rate must be a number greater than 0, not {self.learning_rate!r}.")
+        self.training(TrainingConfig())  # refuses epochs and batch sizes that make no sense
+
+    def training(self, default: TrainingConfig) -> TrainingConfig:
+        """A preset's training with what was asked for."""
+        asked = {"epochs": self.epochs, "batch_size": self.batch_size}
+        return default.replace(**{name: value for name, value in asked.items() if value is not None})
+
+
+def layers_of(
+    options: Options,
+    look: Look,
+    hidden: tuple[int, ...],
+    activation: str,
+    *,
+    dropout: float = 0.0,
+    input_dropout: float = 0.0,
+    batch_norm: bool = False,
+) -> Sequential:
+    """Dense hidden layers, and an output of as many units as there are classes or values."""
+    unit, start = _ACTIVATIONS[(options.activation or activation).lower()]
+    layers: list[Any] = [Flatten()] if len(look.in_shape) > 1 else []
+    layers += [Dropout(input_dropout)] * (input_dropout > 0)
+    for units in hidden if options.hidden is None else options.hidden:
+        # The shift of a batch normalisation takes the place of the bias.
+        layers += [Dense(units, use_bias=not batch_norm, kernel_init=start), *([BatchNorm()] * batch_norm), unit]
+        layers += [Dropout(dropout)] * (dropout > 0)
+    return Sequential((*layers, Dense(look.outputs)))
+
+
+def cosine(rate: float, training: TrainingConfig, look: Look) -> schedules.Schedule:
+    """A rate that falls to a hundredth over the whole training along half a cosine."""
+    batch = look.examples if training.batch_size == "full" else training.batch_size
+    steps = training.epochs * -(-look.examples // int(batch or 32))
+    return schedules.CosineDecay(rate, rate / 100, steps)
+
+
+def fitting(batch_size: int, look: Look) -> int:
+    """A batch size that few examples do not exceed."""
+    return min(batch_size, look.examples)
+
+
+def regression_metrics(look: Look) -> tuple[Any, ...]:
+    """What is reported of predicted values."""
+    return MeanAbsoluteError(), R2(float(f"{look.center:.3g}"))
