@@ -341,7 +341,7 @@ class Model:
         if self.run is None:
             self.build(shape_of_example(x))
         elif self.run.optimizer is None:
-            self.run = dataclasses.replace(self.run, optimizer=self.optimizer.init(self.run.params))
+            self.run = dataclasses.replace(self.run, optimizer=self.programs.moments(self.run.params))
         train, held_out = self._checked(x, t, weight, where, train=True), None
         if fraction:
             train, held_out = rows_of(train, rest), rows_of(train, held)

@@ -124,19 +124,18 @@ class Programs:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.init = jax.jit(self._init, static_argnums=1)
+        self.paces: dict[int, int] = {}  # steps in a chunk that last long enough, by batch size
+        self.moments = jax.jit(recipe.optimizer.init)
         self.train = jax.jit(self._train)
         self.step = jax.jit(recipe.step)  # traced once, though `train` reads it twice
         self.measure = jax.jit(self._measure)
         self.predict = jax.jit(self._predict)
         self.examine = jax.jit(recipe.gradients)
 
-    def _init(self, seed: Array, shape: Any) -> Run:
+    def init(self, seed: Any, shape: Any) -> Run:
         """A run before its first step; `shape` is that of one example as the network sees it."""
-        key = jax.random.key(seed)
-        params, state = self.recipe.net.init(key, shape)
-        start = jnp.zeros((), jnp.int32)
-        return Run(params, state, self.recipe.optimizer.init(params), jax.random.fold_in(key, 0), start)
+        params, state, key = _fresh(self.recipe.net, seed, shape)
+        return Run(params, state, self.moments(params), key, jnp.zeros((), jnp.int32))
 
     def _train(self, run: Run, statistics: Any, data: Any, order: Array, count: Array) -> tuple[Run, Any, Array]:
         """`count` steps over the batches whose rows `order` (capacity, batch size) names.
@@ -169,6 +168,14 @@ class Programs:
         ctx = Context(train=False, state=state)
         y = recipe.net.forward(recipe.cast(params), recipe.prepare(statistics, x), ctx)[0]
         return y if recipe.compute_dtype is None else tree.cast(y, jnp.float32)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def _fresh(net: Any, seed: Array, shape: Any) -> tuple[Params, State, Array]:
+    """Variables and the key of a run. A program of its own, for models that differ in all but the network share it."""
+    key = jax.random.key(seed)
+    params, state = net.init(key, shape)
+    return params, state, jax.random.fold_in(key, 0)
 
 
 @functools.lru_cache(maxsize=64)
