@@ -12,14 +12,15 @@ DEMO_RUN := runs/digits-mlp-demo
 
 # One worker for each core, for compiling takes most of the time; more than 8 only take memory.
 PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses 8
-# PyTorch's own index has wheels without CUDA, which are ten times smaller.
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
+# PyTorch's own index has wheels without CUDA, which are ten times smaller.
 ifdef UV
 install = $(UV) pip install --quiet --python $(BIN)/python
+torch_without_cuda = --torch-backend cpu
 else
 # of all that pip says, only the large downloads
 install = set -o pipefail; $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
+torch_without_cuda = --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu
 shown = | awk '/(Downloading|Using cached) .* MB\)/ { sub(/^ */, "  "); print; fflush() }'
 endif
 
@@ -99,5 +100,6 @@ $(VENV)/.docs: $(VENV)/.package
 
 $(VENV)/.bench: $(VENV)/.dev
 	@echo "Adding PyTorch, Keras, Flax and scikit-learn ..."
-	@$(install) --extra-index-url $(TORCH_INDEX) --editable '.[bench]' $(shown)
+	@$(install) --no-deps $(torch_without_cuda) 'torch>=2.4' $(shown) || echo "No PyTorch without CUDA; taking PyPI's."
+	@$(install) --editable '.[bench]' $(shown)
 	@touch $@
