@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from denpa.training.batches import BatchPlan
@@ -68,12 +67,12 @@ class Training:
         self.last_step = math.inf if most_steps is None else model.steps + most_steps
         self.first_epoch, self.first_step, self.resumed = model.epochs, model.steps, resumed
         self.best: dict[str, Any] = {}
-        self.data = jax.tree.map(jnp.asarray, data)
+        self.data = jax.device_put(data)
         self.validation, self.record_steps = validation, record_steps
         self.history: History = model.history
         self.at = Position(epoch=model.epochs)
         self.started = time.perf_counter()
-        self.pace = _FIRST_CHUNK
+        self.pace = programs.paces.get(plan.batch_size, _FIRST_CHUNK)
         self.stopped = ""
         self.row: dict[str, Any] = {}
         self.settled = True
@@ -169,6 +168,7 @@ class Training:
             self.pace = min(2 * self.pace, _MOST_STEPS)
         elif seconds > 2 * _CHUNK_SECONDS:
             self.pace = max(self.pace // 2, 1)
+        self.programs.paces[self.plan.batch_size] = self.pace
 
     def take(self, run: Run, logs: Any, count: int) -> None:
         """Take over the numbers after `count` more steps, put their logs to their epochs, tell the sessions."""
