@@ -80,6 +80,8 @@ class CheckpointSession(Session):
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"Cannot make the folder {self.folder}: {error.strerror}.") from error
+        for stale in self.folder.glob(".step_*"):  # half written by a run that was killed
+            stale.unlink(missing_ok=True)
         if not training.resumed and (found := _newest(self.folder)) and _step(found) > training.step:
             raise StorageError(
                 f"{self.folder} holds checkpoints of another run, up to step {_step(found)}: choose another folder, "

@@ -1,0 +1,377 @@
+"""Runs that are interrupted and resumed end with the same bits as runs that are not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import denpa as dp
+from denpa.training import Session, checkpoint
+from denpa.training.storage import read_arrays, write_arrays
+from tests.training.common import HELD_OUT, QUIET, RAGGED, RANDOM_NET, bits, model, rows, whole
+
+RULE = dp.EarlyStopping(patience=30, period=4)
+VARIANTS = {
+    "adam": dp.Adam(dp.schedules.CosineDecay(0.02, 0.001, 40)),
+    "chain": dp.chain(dp.ClipByNorm(0.5), dp.Momentum(0.05)),
+}
+
+
+class Crash(Exception):
+    pass
+
+
+class CrashAt(dp.Callback):
+    """Fail after so many updates, from inside a callback or between chunks."""
+
+    def __init__(self, step, inside=False):
+        object.__setattr__(self, "step", step)
+        object.__setattr__(self, "inside", inside)
+
+    def begin(self, training):
+        session = Session(training)
+        session.period = 1
+
+        def look():
+            if training.step == self.step:
+                raise Crash if self.inside else KeyboardInterrupt
+
+        session.on_period = look
+        return session
+
+
+def random_model(optimizer=VARIANTS["adam"], **options):
+    return model(RANDOM_NET, optimizer=optimizer, penalty=dp.L2(1e-3), normalizer=dp.Standardize(), **options)
+
+
+def train(trained, folder=None, callbacks=(), **options):
+    """Six epochs of five updates, with a measurement of the validation data after every four updates."""
+    keep = [] if folder is None else [dp.Checkpoint(folder, every_steps=3)]
+    callbacks = [RULE, *callbacks, *keep]
+    options = {"epochs": 6, "validation": HELD_OUT, "record_steps": True, "callbacks": callbacks} | QUIET | options
+    return trained.fit(RAGGED, **options)
+
+
+@pytest.fixture(scope="module")
+def references():
+    made = {}
+    for name, optimizer in VARIANTS.items():
+        made[name] = random_model(optimizer)
+        train(made[name])
+    return made
+
+
+def files(folder):
+    return sorted(path.name for path in (Path(folder) / "checkpoint").iterdir())
+
+
+# -------------------------------------------------------------------------------------------------- same bits
+@pytest.mark.parametrize("optimizer", VARIANTS)
+@pytest.mark.parametrize("stop", [1, 4, 5, 14, 29])
+def test_resumed_is_uninterrupted(references, tmp_path, optimizer, stop):
+    """Dropout, statistics, penalty, moments, schedule, early stopping's memory; inside an epoch or at its end."""
+    broken = random_model(VARIANTS[optimizer])
+    with pytest.raises(Crash):
+        train(broken, tmp_path, [CrashAt(stop, inside=True)])
+    if stop < 3:
+        assert files(tmp_path) == []
+        return
+    assert files(tmp_path)[-1] == f"step_{(stop - 1) // 3 * 3:010d}.safetensors"  # what was written before
+    resumed = random_model(VARIANTS[optimizer])
+    history = train(resumed, tmp_path, resume=tmp_path)
+    reference = references[optimizer]
+    assert whole(resumed) == whole(reference)
+    assert rows(history) == rows(reference.history)
+    assert history.steps == reference.history.steps
+    assert history.best_epoch == reference.history.best_epoch
+    assert (resumed.epochs, resumed.steps) == (reference.epochs, reference.steps)
+    assert bits(resumed.statistics) == bits(reference.statistics)
+
+
+def test_resuming_twice_and_a_run_that_is_finished(references, tmp_path):
+    broken = random_model()
+    for stop in (7, 16):
+        with pytest.raises(Crash):
+            train(broken, tmp_path, [CrashAt(stop, inside=True)], resume=tmp_path if stop > 7 else None)
+        broken = random_model()
+    train(broken, tmp_path, resume=tmp_path)
+    assert whole(broken) == whole(references["adam"])
+    again = random_model()
+    history = train(again, tmp_path, resume=tmp_path)
+    assert whole(again) == whole(references["adam"])
+    assert rows(history) == rows(references["adam"].history)
+
+
+def test_a_stop_is_remembered(tmp_path):
+    """Killed after the decision to stop and before the end, a run does not go on training."""
+    rule = [dp.EarlyStopping(1, monitor="validation_accuracy", min_delta=1.0), dp.Checkpoint(tmp_path)]
+    first = random_model()
+    history = first.fit(RAGGED, validation=HELD_OUT, epochs=9, callbacks=rule, **QUIET)
+    assert len(history) == 2
+    second = random_model()
+    again = second.fit(RAGGED, validation=HELD_OUT, epochs=9, callbacks=rule, resume=tmp_path, **QUIET)
+    assert rows(again) == rows(history)
+    assert again.stopped == history.stopped
+    assert bits(second.variables) == bits(first.variables)
+
+
+def test_the_second_call_of_fit_can_be_resumed(tmp_path):
+    whole_run = random_model()
+    train(whole_run, epochs=2)
+    train(whole_run, epochs=3)
+    broken = random_model()
+    train(broken, epochs=2)
+    with pytest.raises(Crash):
+        train(broken, tmp_path, [CrashAt(17, inside=True)], epochs=3)
+    resumed = random_model()
+    history = train(resumed, tmp_path, resume=tmp_path, epochs=3)
+    assert (resumed.epochs, resumed.steps) == (5, 25)
+    assert whole(resumed) == whole(whole_run)
+    assert rows(history) == rows(whole_run.history)
+
+
+def test_an_interrupt_between_chunks_writes_where_it_stands(references, tmp_path):
+    broken = random_model()
+
+    class Interrupt(dp.Callback):
+        def begin(self, training):
+            session = Session(training)
+            session.period = 4
+            session.on_period = lambda: setattr(training, "wanted", training.step >= 16)
+            return session
+
+    go = dp.training.loop.Training.go
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "denpa.training.loop.Training.go", lambda self, asked: go(self, lambda: getattr(self, "wanted", False))
+        )
+        with pytest.raises(KeyboardInterrupt):
+            train(broken, tmp_path, [Interrupt()])
+    assert broken.steps == 16
+    assert files(tmp_path)[-1] == "step_0000000016.safetensors"
+    resumed = random_model()
+    train(resumed, tmp_path, resume=tmp_path)
+    assert whole(resumed) == whole(references["adam"])
+
+
+def test_a_failure_before_the_first_update_writes_nothing(tmp_path):
+    trained = random_model()
+    with pytest.raises(dp.ConfigError):
+        train(trained, tmp_path, [dp.EarlyStopping(monitor="nothing")])
+    assert not list(tmp_path.rglob("*.safetensors"))
+    assert trained.run is None
+
+
+def test_retraining_comes_to_the_same_end(tmp_path):
+    """Killed after early stopping, while it trains on all data: the resumed run does that again."""
+    rule = dp.EarlyStopping(2, retrain="from_scratch")
+    options = {"validation": HELD_OUT, "epochs": 4} | QUIET
+    first = random_model()
+    first.fit(RAGGED, callbacks=[rule], **options)
+    second = random_model()
+    second.fit(RAGGED, callbacks=[rule, dp.Checkpoint(tmp_path)], **options)
+    assert whole(second) == whole(first)
+    third = random_model()
+    third.fit(RAGGED, callbacks=[rule, dp.Checkpoint(tmp_path)], resume=tmp_path, **options)
+    assert whole(third) == whole(first)
+
+
+# ----------------------------------------------------------------------------------------------------- files
+def test_the_latest_are_kept(tmp_path):
+    trained = model()
+    trained.fit(RAGGED, epochs=5, callbacks=[dp.Checkpoint(tmp_path / "a", every=2)], **QUIET)
+    assert files(tmp_path / "a") == ["step_0000000020.safetensors", "step_0000000025.safetensors"]
+    model().fit(RAGGED, epochs=2, callbacks=[dp.Checkpoint(tmp_path / "b", every_steps=1, keep=4)], **QUIET)
+    assert files(tmp_path / "b") == [f"step_{step:010d}.safetensors" for step in (7, 8, 9, 10)]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text"])
+def test_a_damaged_checkpoint_is_passed_over(references, tmp_path, damage):
+    broken = random_model()
+    with pytest.raises(Crash):
+        train(broken, tmp_path, [CrashAt(11, inside=True)])
+    newest = tmp_path / "checkpoint" / files(tmp_path)[-1]
+    assert checkpoint.latest(tmp_path) == newest
+    content = newest.read_bytes()
+    newest.write_bytes({"truncated": content[: len(content) // 2], "empty": b"", "text": b"hello"}[damage])
+    assert checkpoint.latest(tmp_path).name == "step_0000000006.safetensors"
+    resumed = random_model()
+    train(resumed, tmp_path, resume=tmp_path)
+    assert whole(resumed) == whole(references["adam"])
+    assert files(tmp_path) == ["step_0000000027.safetensors", "step_0000000030.safetensors"]
+
+
+def test_what_a_killed_run_left_half_written_is_swept_up(tmp_path):
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / ".step_0000000009.safetensors.x1y2").write_bytes(b"half")
+    model().fit(RAGGED, epochs=1, callbacks=[dp.Checkpoint(tmp_path)], **QUIET)
+    assert files(tmp_path) == ["step_0000000005.safetensors"]
+
+
+def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path):
+    trained = random_model()
+    with pytest.raises(dp.FileFormatError, match="no checkpoint to resume from"):
+        train(trained, resume=tmp_path)
+    assert trained.run is None
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    model().fit(RAGGED, epochs=2, callbacks=[dp.Checkpoint(folder)], **QUIET)
+    return folder
+
+
+OTHERS = {
+    "network": (lambda: model(dp.Sequential([dp.Dense(5), dp.ReLU(), dp.Dense(3)])), {}),
+    "loss": (lambda: model(loss=dp.SoftmaxCrossEntropy(label_smoothing=0.1)), {}),
+    "optimizer": (lambda: model(optimizer=dp.SGD(0.2)), {}),
+    "metrics": (lambda: model(metrics=[]), {}),
+    "penalty": (lambda: model(penalty=dp.L2(0.1)), {}),
+    "normalizer": (lambda: model(normalizer=dp.Standardize()), {}),
+    "compute_dtype": (lambda: model(compute_dtype="bfloat16"), {}),
+    "seed": (lambda: model(seed=1), {}),
+    "other data or batches": (model, {"batch_size": 4}),
+    "have other values": (model, {"data": (RAGGED[0] + 1e-6, RAGGED[1])}),
+    "data have other": (model, {"data": (RAGGED[0], np.roll(RAGGED[1], 1))}),
+    "or validation data have other": (model, {"validation": HELD_OUT}),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_another_run_is_not_resumed(finished, what):
+    make, changes = OTHERS[what]
+    other = make()
+    data, options = changes.pop("data", RAGGED), QUIET | changes
+    with pytest.raises(dp.ConfigError, match=what):
+        other.fit(data, epochs=3, resume=finished, **options)
+    assert other.run is None  # and the model is as it was
+
+
+def test_the_folder_of_another_run_is_not_written_to(finished):
+    with pytest.raises(dp.StorageError, match=r"checkpoints of another run, up to step 10: choose another folder"):
+        model().fit(RAGGED, epochs=1, callbacks=[dp.Checkpoint(finished)], **QUIET)
+    assert files(finished) == ["step_0000000005.safetensors", "step_0000000010.safetensors"]
+
+
+def test_going_on_in_the_same_folder_is_allowed(tmp_path):
+    trained = model()
+    for _ in range(2):
+        trained.fit(RAGGED, epochs=1, callbacks=[dp.Checkpoint(tmp_path)], **QUIET)
+    assert files(tmp_path) == ["step_0000000005.safetensors", "step_0000000010.safetensors"]
+
+
+def test_a_checkpoint_of_a_format_to_come_or_of_another_kind_is_refused(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    newest = checkpoint.latest(tmp_path / "run")
+    arrays, description = read_arrays(newest)
+    write_arrays(newest, arrays, description | {"format": 99})
+    with pytest.raises(dp.FileFormatError, match="format 99, which needs a newer denpa"):
+        model().fit(RAGGED, epochs=3, resume=tmp_path / "run", **QUIET)
+    write_arrays(newest, arrays, {"format": 1, "model": {}})
+    with pytest.raises(dp.FileFormatError, match="says nothing about began, data, history"):
+        model().fit(RAGGED, epochs=3, resume=tmp_path / "run", **QUIET)
+    missing = {name: a for name, a in arrays.items() if name != "run/params/0_dense/W"}
+    write_arrays(newest, missing, description)
+    with pytest.raises(dp.FileFormatError, match="does not fit the model: params/0_dense/W is missing"):
+        model().fit(RAGGED, epochs=3, resume=tmp_path / "run", **QUIET)
+
+
+def test_a_checkpoint_is_plain_arrays_and_json(finished):
+    arrays, description = read_arrays(checkpoint.latest(finished))
+    assert arrays["run/params/0_dense/W"].shape == (4, 5)
+    assert arrays["run/step"].shape == ()
+    assert arrays["run/step"] == 10
+    assert json.loads(json.dumps(description)) == description
+    assert description["position"] == {"epoch": 2, "batch": 0, "parts": 0}
+
+
+@pytest.mark.parametrize("options", [{"every": 0}, {"every_steps": 0}, {"keep": 0}])
+def test_options_out_of_range_are_refused(tmp_path, options):
+    with pytest.raises(dp.ConfigError, match="1 or more"):
+        dp.Checkpoint(tmp_path, **options)
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    trained = model()
+    with pytest.raises(dp.StorageError, match="Cannot make the folder"):
+        trained.fit(RAGGED, callbacks=[dp.Checkpoint(tmp_path / "file" / "run")], **QUIET)
+    assert trained.run is None
+
+
+# ------------------------------------------------------------------------------------- real processes, really killed
+SCRIPT = """
+import sys
+import numpy as np
+import denpa as dp
+
+folder, epochs = sys.argv[1], int(sys.argv[2])
+x = np.random.default_rng(0).normal(size=(32, 4)).astype(np.float32)
+t = np.arange(32) % 3
+net = [dp.Dense(5), dp.BatchNorm(), dp.Tanh(), dp.Dropout(0.2), dp.Dense(3)]
+model = dp.Model(net, dp.SoftmaxCrossEntropy(), dp.Adam(0.01))
+
+
+def tell(training):
+    print(training.at.epoch, flush=True)
+
+
+resume = folder if "resume" in sys.argv else None
+keep = [dp.Checkpoint(folder, every_steps=7), tell]
+try:
+    model.fit((x, t), epochs=epochs, batch_size=8, callbacks=keep, verbose=False, resume=resume)
+except KeyboardInterrupt:
+    print("interrupted after", model.steps, "steps", flush=True)
+    sys.exit(130)
+model.save(folder + "/model.safetensors")
+"""
+
+
+def start(folder, epochs, *options):
+    command = [sys.executable, "-c", SCRIPT, str(folder), str(epochs), *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+
+
+def finish(process):
+    told, _ = process.communicate(timeout=300)
+    return process.returncode, told
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_killed_at_random_moments_a_run_ends_with_the_same_bits(tmp_path):
+    """kill -9 whenever, in the middle of writing too, and Ctrl-C; then resume."""
+    epochs = 300
+    straight = start(tmp_path / "straight", epochs)
+    folder, options = tmp_path / "killed", ()
+    random = np.random.default_rng(int.from_bytes(os.urandom(4), "little"))
+    for kill in (signal.SIGKILL, signal.SIGINT):
+        process = start(folder, epochs, *options)
+        assert process.stdout.readline()  # training has begun
+        time.sleep(random.uniform(0, 0.3))
+        process.send_signal(kill)
+        code, told = finish(process)
+        if code == 0:
+            break  # it was faster
+        assert code == (-signal.SIGKILL if kill == signal.SIGKILL else 130)
+        if kill == signal.SIGINT:
+            steps = int(told.split("interrupted after ")[1].split()[0])
+            assert f"step_{steps:010d}.safetensors" in files(folder)
+        assert not [name for name in files(folder) if name.startswith(".")] or kill == signal.SIGKILL
+        options = ("resume",)
+    code, told = finish(start(folder, epochs, "resume"))
+    assert code == 0, told
+    assert finish(straight)[0] == 0
+    ours, theirs = (read_arrays(tmp_path / name / "model.safetensors") for name in ("killed", "straight"))
+    assert bits(ours[0]) == bits(theirs[0])
+    assert ours[1] == theirs[1]
+    assert ours[1]["model"]["steps"] == 4 * epochs

@@ -1,0 +1,251 @@
+"""Early stopping: when it stops, what it keeps, and both ways to train on all data afterwards."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import numpy as np
+import pytest
+
+import denpa as dp
+from denpa.training.batches import BatchPlan
+from tests.training.common import DATA, HELD_OUT, QUIET, bits, model, problem, rows
+
+
+def scripted(monkeypatch, values, name="validation_loss"):
+    """Measurements on validation data that follow a script, whatever the network does; the last one repeats."""
+    rest = list(values)
+
+    def measure(self):
+        return {name: rest.pop(0) if len(rest) > 1 else rest[0]}
+
+    monkeypatch.setattr("denpa.training.loop.Training.measure_validation", measure)
+
+
+def fitted(rule, epochs=12, **options):
+    """A model trained under a rule, with the parameters that it had after each epoch."""
+    trained, after = model(**options), []
+    history = trained.fit(
+        DATA,
+        validation=HELD_OUT,
+        epochs=epochs,
+        callbacks=[rule, lambda t: after.append(bits(t.model.variables))],
+        **QUIET,
+    )
+    return trained, history, after
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "ended", "best"),
+    [
+        ({"patience": 2}, [5, 4, 3, 4, 3.5, 9], 5, 3),
+        ({"patience": 1}, [5, 4, 4, 3], 3, 2),  # equal is no improvement
+        ({"patience": 3}, [5, 6, 7, 4, 5, 6, 7], 7, 4),
+        ({"patience": 3}, [5, 6, 7, 4.9, 5, 6, 5.5], 7, 4),  # waiting starts anew at a new best
+        ({"patience": 2, "min_delta": 0.5}, [5, 4.6, 4.6, 1], 3, 1),
+        ({"patience": 2, "compare": "previous"}, [5, 6, 5.5, 7, 6.5, 7, 8, 1], 7, 1),  # only two rises in a row count
+        ({"patience": 2, "compare": "best"}, [5, 6, 5.5, 7], 3, 1),
+        ({"patience": 2}, [math.nan, math.nan, 1], 2, None),
+        ({"patience": 2}, [3, math.nan, 2, math.nan, math.nan], 5, 3),
+        ({"patience": 2, "compare": "previous"}, [3, math.nan, 4, math.nan, 2, 1, 1, 1], 8, 6),
+        ({"patience": 20}, [5, 4, 6, 6], 12, 2),
+    ],
+)
+def test_a_scripted_curve(monkeypatch, rule, values, ended, best):
+    scripted(monkeypatch, values)
+    trained, history, after = fitted(dp.EarlyStopping(**rule))
+    assert len(history) == ended
+    assert history.best_epoch == best
+    assert history.stopped == (
+        "" if ended == 12 else f"validation_loss has not improved for {rule['patience']} measurements"
+    )
+    assert bits(trained.variables) == after[(best or ended) - 1]
+
+
+def test_without_restoring_the_last_parameters_stay(monkeypatch):
+    scripted(monkeypatch, [5, 4, 6, 6])
+    trained, history, after = fitted(dp.EarlyStopping(2, restore_best=False))
+    assert history.best_epoch == 2
+    assert bits(trained.variables) == after[-1]
+
+
+def test_a_metric_that_rises_is_known_by_its_name(monkeypatch):
+    scripted(monkeypatch, [0.5, 0.7, 0.6, 0.6, 0.9], "validation_accuracy")
+    assert fitted(dp.EarlyStopping(2, monitor="validation_accuracy"))[1].best_epoch == 2
+    scripted(monkeypatch, [0.5, 0.7, 0.6, 0.6, 0.4, 0.1], "validation_accuracy")
+    assert fitted(dp.EarlyStopping(2, monitor="validation_accuracy", mode="min"))[1].best_epoch == 1
+
+
+def test_measuring_every_few_updates(monkeypatch):
+    """Period 3 with four updates an epoch: measurements after 3, 6, 9, 12, ... updates."""
+    seen = []
+
+    class Seen(dp.EarlyStopping):
+        def begin(self, training):
+            session = super().begin(training)
+            measure = session._measure
+            session._measure = lambda row: (seen.append(training.step), measure(row))[1]
+            return session
+
+    values = {3: 5, 4: 0, 6: 4, 8: 0, 9: 3, 12: 3.5, 15: 9, 16: 0}
+    monkeypatch.setattr(
+        "denpa.training.loop.Training.measure_validation", lambda self: {"validation_loss": values[self.step]}
+    )
+    trained = model()
+    history = trained.fit(DATA, validation=HELD_OUT, epochs=9, callbacks=[Seen(2, period=3)], **QUIET)
+    assert seen == [3, 6, 9, 12, 15]
+    assert trained.steps == 15
+    assert len(history) == 3
+    nine = model()
+    nine.fit(DATA, validation=HELD_OUT, epochs=9, callbacks=[Stop(9)], **QUIET)
+    assert bits(trained.variables) == bits(nine.variables)
+
+
+class Stop(dp.Callback):
+    """Stop after so many updates."""
+
+    def __init__(self, steps):
+        object.__setattr__(self, "steps", steps)
+
+    def begin(self, training):
+        from denpa.training import Session
+
+        session = Session(training)
+        session.period = self.steps
+        session.on_period = lambda: training.stop("enough")
+        return session
+
+
+def test_training_goes_on_after_a_stop(monkeypatch):
+    """In the middle of an epoch too: the next call begins the epoch anew and counts on."""
+    trained = model()
+    history = trained.fit(DATA, epochs=9, callbacks=[Stop(6)], **QUIET)
+    assert (trained.steps, trained.epochs, history.stopped) == (6, 1, "enough")
+    trained.fit(DATA, epochs=2, **QUIET)
+    assert [(row["epoch"], row["step"]) for row in history.epochs] == [(1, 4), (2, 10), (3, 14)]
+
+
+def overfitting():
+    """Random labels: what is learned on one part is wrong on the other."""
+    x = np.random.default_rng(0).normal(size=(31, 4)).astype(np.float32)
+    t = np.random.default_rng(1).integers(0, 3, 31)
+    return (x[:20], t[:20]), (x[20:], t[20:])
+
+
+def big(**options):
+    net = dp.Sequential([dp.Dense(5), dp.Tanh(), dp.Dense(3)])
+    return model(net, optimizer=dp.SGD(0.5), **options)
+
+
+def test_a_real_curve_stops_at_its_turning_point():
+    data, held_out = overfitting()
+    free = big()
+    curve = free.fit(data, validation=held_out, epochs=40, **QUIET)["validation_loss"]
+    turning = int(np.argmin(curve)) + 1
+    assert turning < 30
+    assert curve[-1] > curve[turning - 1]
+    stopped = big()
+    history = stopped.fit(data, validation=held_out, epochs=40, callbacks=[dp.EarlyStopping(8)], **QUIET)
+    assert history.best_epoch == turning
+    assert len(history) == turning + 8
+    assert history["validation_loss"] == curve[: turning + 8]
+    exact = big()
+    exact.fit(data, validation=held_out, epochs=turning, **QUIET)
+    assert bits(stopped.variables) == bits(exact.variables)
+    np.testing.assert_allclose(stopped.evaluate(held_out)["loss"], curve[turning - 1], rtol=1e-6)
+
+
+def test_algorithm_b_trains_anew_on_all_data_for_as_many_updates():
+    """T updates from the same start; with more data these are fewer epochs."""
+    data, held_out = overfitting()
+    rule = dp.EarlyStopping(8, retrain="from_scratch")
+    trained = big()
+    history = trained.fit(data, validation=held_out, epochs=40, callbacks=[rule], **QUIET)
+    updates = 4 * history.best_epoch
+    assert trained.steps == updates
+    together = tuple(np.concatenate([a, b]) for a, b in zip(data, held_out, strict=True))
+    by_hand = big()
+    weight = np.ones(31, np.float32)
+    by_hand.fit((*together, weight), epochs=40, callbacks=[Stop(updates)], **QUIET)
+    assert by_hand.steps == updates
+    assert bits(trained.variables) == bits(by_hand.variables)
+    assert history is trained.history
+    assert len(history) == history.best_epoch + 8  # the history of the first run stays
+    assert len(history.retraining) == updates // 7  # 31 examples make 7 updates an epoch
+
+
+def test_algorithm_b_from_where_it_stands():
+    """Keep the best parameters and go on with all data until the validation error is below the training error then."""
+    data, held_out = overfitting()
+    rule = dp.EarlyStopping(8, retrain="continue")
+    trained = big()
+    history = trained.fit(data, validation=held_out, epochs=40, callbacks=[rule], **QUIET)
+    best = history.best_epoch
+    ended = 4 * (best + 8)
+    assert ended < trained.steps <= ended + 4 * best
+    again = history.retraining
+    level = history["loss"][best - 1]
+    below = [value < level for value in again["validation_loss"]]
+    assert not any(below[:-1])
+    assert below[-1] or trained.steps == ended + 4 * best
+    # The validation data are learned from now.
+    assert trained.evaluate(held_out)["loss"] < min(history["validation_loss"])
+
+
+def test_full_batches_stay_full_when_all_data_are_trained_on():
+    data, held_out = overfitting()
+    trained = big()
+    rule = dp.EarlyStopping(3, retrain="from_scratch")
+    history = trained.fit(data, validation=held_out, epochs=30, batch_size="full", callbacks=[rule], verbose=False)
+    assert trained.steps == history.best_epoch == len(history.retraining)
+
+
+def test_a_rule_that_never_measured_changes_nothing():
+    trained = model()
+    rule = dp.EarlyStopping(2, period=1000, retrain="from_scratch")
+    history = trained.fit(DATA, validation=HELD_OUT, epochs=2, callbacks=rule, **QUIET)
+    assert trained.steps == 8
+    assert history.best_epoch is None
+
+
+def test_validation_may_be_a_fraction():
+    trained = model()
+    history = trained.fit(problem(2, 40), validation=0.25, epochs=3, callbacks=[dp.EarlyStopping(1)], **QUIET)
+    assert "validation_loss" in history.columns
+    assert BatchPlan(30, 5).steps * len(history) == history["step"][-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"patience": 0}, "patience >= 1"),
+        ({"period": 0}, "period >= 1"),
+        ({"min_delta": -1}, "min_delta >= 0"),
+        ({"compare": "last"}, 'compare must be "best" or "previous", not \'last\''),
+        ({"mode": "up"}, 'mode must be "min", "max" or None'),
+        ({"retrain": True}, "retrain must be None"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(dp.ConfigError, match=message):
+        dp.EarlyStopping(**options)
+
+
+def test_what_cannot_be_watched_is_refused_before_training():
+    trained = model()
+    with pytest.raises(dp.ConfigError, match="needs validation data"):
+        trained.fit(DATA, epochs=1, callbacks=[dp.EarlyStopping()], **QUIET)
+    with pytest.raises(dp.ConfigError, match="'validation_acuracy': did you mean 'validation_accuracy'"):
+        trained.fit(DATA, validation=HELD_OUT, callbacks=[dp.EarlyStopping(monitor="validation_acuracy")], **QUIET)
+    assert trained.run is None
+    history = trained.fit(DATA, epochs=3, callbacks=[dp.EarlyStopping(1, monitor="loss")], **QUIET)
+    assert len(history) == 3
+
+
+def test_the_rule_is_a_description():
+    rule = dp.EarlyStopping(3, period=50, min_delta=1)
+    assert repr(rule) == "EarlyStopping(3, 50, min_delta=1.0)"
+    assert dp.from_config(dp.to_config(rule)) == rule
+    assert rows(model().fit(DATA, epochs=1, **QUIET))
+    assert jax.tree.leaves(rule) == [rule]
