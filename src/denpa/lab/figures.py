@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from denpa.data import datasets
 from denpa.training.figures import confusion_matrix
 from denpa.training.storage import write_figure
 
@@ -30,7 +31,8 @@ def write_all(folder: Path, run: Any, measured: Any) -> None:
         confusion_matrix(measured.confusion, folder / "confusion_matrix.png", measured.class_names)
     if test.x.ndim == 4 and test.x.shape[-1] in (1, 3):
         true = test.t if test.t.ndim == 1 else test.t.argmax(axis=-1)
-        mistakes(test.x, true, measured.predicted, measured.class_names, folder / "mistakes.png")
+        ink = run.experiment.data.source in datasets.names()
+        mistakes(test.x, true, measured.predicted, measured.class_names, folder / "mistakes.png", ink=ink)
 
 
 def predictions(true: Any, predicted: Any, path: Any) -> Any:
@@ -53,8 +55,11 @@ def predictions(true: Any, predicted: Any, path: Any) -> Any:
     return figure
 
 
-def mistakes(images: Any, true: Any, predicted: Any, names: Any, path: Any) -> Any:
-    """The first images that were taken for another class; no picture where there are none."""
+def mistakes(images: Any, true: Any, predicted: Any, names: Any, path: Any, ink: bool = True) -> Any:
+    """The first images that were taken for another class; no picture where there are none.
+
+    Large values are ink, as in denpa's data sets, or light, as in photographs.
+    """
     from matplotlib.figure import Figure
 
     wrong = np.flatnonzero(np.asarray(true) != np.asarray(predicted))[: _ROWS * _COLUMNS]
@@ -66,7 +71,7 @@ def mistakes(images: Any, true: Any, predicted: Any, names: Any, path: Any) -> A
     for place, index in enumerate(wrong):
         axes = figure.add_subplot(rows, _COLUMNS, place + 1)
         image = np.asarray(images[index], np.float64) / largest
-        axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray_r", vmin=0, vmax=1)
+        axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray_r" if ink else "gray", vmin=0, vmax=1)
         axes.set_title(f"{names[true[index]]} → {names[predicted[index]]}", fontsize=8)
         axes.set_axis_off()
     write_figure(path, figure)
