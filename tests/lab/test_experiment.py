@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -178,3 +180,11 @@ def test_options_may_be_written_as_a_dict():
     assert DataConfig("moons", options={"n": 5, "noise": 0.5}) == DataConfig(
         "moons", options=[("n", 5), ("noise", 0.5)]
     )
+
+
+def test_the_config_of_the_documentation_is_one():
+    text = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
+    config = tomllib.loads(re.search(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[1])
+    written = Experiment.from_config(config)
+    assert written.optimizer == dp.Adam(dp.schedules.CosineDecay(0.01, 0.0001, 2400))
+    assert written.training.early_stopping == EarlyStopping(20)

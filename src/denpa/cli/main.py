@@ -114,7 +114,7 @@ def _warn(message: Any, category: Any, filename: Any, lineno: Any, file: Any = N
 def _be_quiet() -> None:
     """Of the libraries below only what concerns the user: their own warnings are for programmers."""
     warnings.simplefilter("ignore")
-    warnings.simplefilter("always", UserWarning)
+    warnings.filterwarnings("always", category=UserWarning, module=r"denpa(\.|$)")
     logging.getLogger("jax").setLevel(logging.ERROR)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
