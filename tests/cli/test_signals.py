@@ -29,13 +29,13 @@ layers = [
 type = "SoftmaxCrossEntropy"
 [optimizer]
 type = "Adam"
-learning_rate = { type = "CosineDecay", initial = 0.01, final = 1e-5, steps = 20000 }
+learning_rate = { type = "CosineDecay", initial = 0.01, final = 1e-5, steps = 40000 }
 [data]
 source = "moons"
 validation = 0.2
 options = { n = 500, noise = 0.3 }
 [training]
-epochs = 500
+epochs = 1000
 batch_size = 8
 checkpoint_seconds = 0.05
 early_stopping = { type = "EarlyStopping", patience = 1000 }

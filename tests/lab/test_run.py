@@ -244,9 +244,12 @@ def test_values_of_a_table_keep_their_units(tmp_path, with_figures):
 def test_a_run_finds_a_name_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     parts = {"network": dp.Sequential([dp.Dense(2)]), "optimizer": dp.SGD(0.1), "data": DataConfig("moons", test=0)}
+    parts["metrics"] = (dp.Accuracy(), dp.ConfusionMatrix())  # an array each step, which no table has room for
     small = experiment(early_stopping=None, epochs=1, record_steps=True).replace(**parts)
     for name in ("moons", "moons-2"):
         run = Run(small)
         assert run.go(verbose=False).examples == 0
         assert run.folder.path.name == name
-    assert len((tmp_path / "runs" / "moons" / "steps.csv").read_text().splitlines()) == run.model.steps + 1
+    steps = (tmp_path / "runs" / "moons" / "steps.csv").read_text().splitlines()
+    assert steps[0] == "step,loss,accuracy"
+    assert len(steps) == run.model.steps + 1

@@ -24,6 +24,7 @@ from typing import Any
 
 from denpa.core.errors import FileFormatError, StorageError
 from denpa.lab.experiment import Experiment
+from denpa.training.history import is_number
 from denpa.training.storage import write_text
 
 __all__ = ["RunFolder", "create", "free_name", "refuse_existing"]
@@ -39,6 +40,7 @@ class RunFolder:
         self.metrics = self.path / "metrics.csv"
         self.timing = self.path / "timing.csv"
         self.steps = self.path / "steps.csv"
+        self.retraining = self.path / "retraining.csv"
         self.checkpoint = self.path / "checkpoint"
         self.model = self.path / "model.safetensors"
         self.results = self.path / "results.json"
@@ -76,13 +78,15 @@ class RunFolder:
         write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
     def write_history(self, history: Any) -> None:
-        """metrics.csv and timing.csv, and steps.csv where steps were recorded."""
+        """metrics.csv and timing.csv; steps.csv and retraining.csv where there is something to put into them."""
         write_text(self.metrics, history.csv())
         rows = [(row["epoch"], f"{seconds:.6f}") for row, seconds in zip(history.epochs, history.seconds, strict=False)]
         write_text(self.timing, _csv([("epoch", "seconds"), *rows]))
         if history.steps:
-            names = list(history.steps[0])
+            names = [name for name, value in history.steps[0].items() if is_number(value)]
             write_text(self.steps, _csv([names, *([row[name] for name in names] for row in history.steps)]))
+        if history.retraining is not None:
+            write_text(self.retraining, history.retraining.csv())
 
     def sweep(self) -> None:
         """Remove what a killed process left half-written."""

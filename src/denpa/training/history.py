@@ -84,10 +84,12 @@ class History:
 
     def to_config(self) -> dict[str, Any]:
         """The history as plain lists and numbers, for a checkpoint."""
-        epochs = [{k: v for k, v in row.items() if is_number(v)} for row in self.epochs]
+        epochs, steps = (
+            [{k: v for k, v in r.items() if is_number(v)} for r in rows] for rows in (self.epochs, self.steps)
+        )
         return {
             "epochs": epochs,
-            "steps": self.steps,
+            "steps": steps,
             "seconds": self.seconds,
             "stopped": self.stopped,
             "best_epoch": self.best_epoch,
