@@ -90,6 +90,9 @@ def to_config(value: Any) -> Any:
     """A description as plain dicts, lists, strings and numbers, fit for JSON and TOML.
 
     Fields at their defaults are left out, so that None never has to be written (TOML has none).
+
+    Raises:
+        ConfigError: a field holds something else, such as a function.
     """
     if isinstance(value, Description):
         config: dict[str, Any] = {"type": type(value).__name__}
@@ -100,7 +103,9 @@ def to_config(value: Any) -> Any:
         return config
     if isinstance(value, (tuple, list)):
         return [to_config(entry) for entry in value]
-    return value
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise ConfigError(f"{value!r} cannot be written to a file: only descriptions, numbers and text can.")
 
 
 def from_config(config: Any, kind: type[Any] = Description, where: str = "") -> Any:

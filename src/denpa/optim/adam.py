@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,6 @@ from denpa.core import tree
 from denpa.core.errors import ConfigError
 from denpa.optim.base import Optimizer, each, like, moments, over_root, want_rate
 from denpa.optim.checks import want_fraction, want_not_negative
-from denpa.optim.schedules import Schedule
 
 __all__ = ["Adam", "AdamW"]
 
@@ -36,7 +36,7 @@ class Adam(Optimizer):
     Source: Kingma and Ba (2015), Adam: a method for stochastic optimization, Algorithm 1.
     """
 
-    learning_rate: float | Schedule = 1e-3
+    learning_rate: float | Callable[[Any], Any] = 1e-3
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
@@ -71,7 +71,7 @@ class AdamW(Optimizer):
     and Optax the learning rate multiplies lambda.
     """
 
-    learning_rate: float | Schedule = 1e-3
+    learning_rate: float | Callable[[Any], Any] = 1e-3
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8

@@ -6,6 +6,7 @@ g = gradient, eta = learning rate; squares, roots and quotients are taken entry 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,6 @@ import jax.numpy as jnp
 
 from denpa.optim.base import Optimizer, each, like, moments, over_root, want_rate
 from denpa.optim.checks import want_fraction, want_not_negative, want_positive
-from denpa.optim.schedules import Schedule
 
 __all__ = ["AdaGrad", "Adadelta", "RMSprop"]
 
@@ -33,7 +33,7 @@ class AdaGrad(Optimizer):
     Source: Duchi, Hazan and Singer (2011), Adaptive subgradient methods, Figure 1 (diagonal form).
     """
 
-    learning_rate: float | Schedule
+    learning_rate: float | Callable[[Any], Any]
     initial_accumulator: float = 0.0
     epsilon: float = 1e-10
 
@@ -69,7 +69,7 @@ class RMSprop(Optimizer):
     Graves (2013), Generating sequences with recurrent neural networks, eq. 38-41 (there v is centred).
     """
 
-    learning_rate: float | Schedule
+    learning_rate: float | Callable[[Any], Any]
     decay: float = 0.9
     epsilon: float = 1e-6
     epsilon_inside: bool = True
@@ -113,7 +113,7 @@ class Adadelta(Optimizer):
     Source: Zeiler (2012), ADADELTA: an adaptive learning rate method, Algorithm 1.
     """
 
-    learning_rate: float | Schedule = 1.0
+    learning_rate: float | Callable[[Any], Any] = 1.0
     decay: float = 0.95
     epsilon: float = 1e-6
 

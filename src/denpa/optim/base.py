@@ -19,7 +19,6 @@ import numpy as np
 
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError
-from denpa.optim.schedules import Schedule
 
 __all__ = ["Optimizer", "Transform", "each", "like", "moments", "over_root", "want_rate", "wide"]
 
@@ -39,11 +38,15 @@ class Transform(Description):
 class Optimizer(Transform):
     """Base of all optimisers: `update` returns what is to be ADDED to the parameters.
 
+    The learning rate is a number, or a schedule: one of `denpa.schedules`, or any function from the number
+    of updates made so far (an array) to the rate of the coming one. A function of your own cannot be
+    written to a file.
+
     The state is nested dicts of arrays. It holds an int32 counter `"step"` of the updates made so far
     wherever a schedule or a bias correction needs one, so that a rate that varies never recompiles.
     """
 
-    learning_rate: float | Schedule
+    learning_rate: float | Callable[[Any], Any]
 
     def validate(self) -> None:
         want_rate(self)
@@ -53,7 +56,7 @@ class Optimizer(Transform):
 
     def rate(self, state: Any) -> Any:
         """The learning rate of the coming step: a number, or an array () where a schedule decides."""
-        if isinstance(self.learning_rate, Schedule):
+        if callable(self.learning_rate):
             return self.learning_rate(state["step"])
         return self.learning_rate
 
@@ -63,7 +66,7 @@ class Optimizer(Transform):
 
     def counter(self) -> dict[str, Any]:
         """The step counter before the first step; empty where the rate is a number."""
-        return {"step": jnp.zeros((), jnp.int32)} if isinstance(self.learning_rate, Schedule) else {}
+        return {"step": jnp.zeros((), jnp.int32)} if callable(self.learning_rate) else {}
 
     def count(self, state: Any) -> dict[str, Any]:
         """The step counter after one more update; empty where there is none."""
@@ -113,7 +116,7 @@ def over_root(g: jax.Array, squares: jax.Array, epsilon: float, inside: bool = F
 def want_rate(owner: Optimizer) -> None:
     """Refuse a learning rate that is neither a positive number nor a schedule."""
     rate = owner.learning_rate
-    if isinstance(rate, Schedule):
+    if callable(rate) and not isinstance(rate, type):
         return
     if not isinstance(rate, float):
         raise ConfigError(

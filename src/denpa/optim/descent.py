@@ -5,12 +5,12 @@ g = gradient of the error, eta = learning rate, mu = momentum, Dw = the step mad
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from denpa.optim.base import Optimizer, each, like, moments, want_rate
 from denpa.optim.checks import want_fraction
-from denpa.optim.schedules import Schedule
 
 __all__ = ["SGD", "Momentum", "Nesterov"]
 
@@ -27,7 +27,7 @@ class SGD(Optimizer):
     Source: Cauchy (1847), Méthode générale; Robbins and Monro (1951) for random g.
     """
 
-    learning_rate: float | Schedule
+    learning_rate: float | Callable[[Any], Any]
 
     def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         updates = each(lambda g, eta: -eta * g, grads, eta=self.rate(state))
@@ -51,7 +51,7 @@ class Momentum(Optimizer):
     Rumelhart, Hinton and Williams (1986), Learning representations by back-propagating errors, eq. 9.
     """
 
-    learning_rate: float | Schedule
+    learning_rate: float | Callable[[Any], Any]
     momentum: float = 0.9
     normalized: bool = False
 
@@ -87,7 +87,7 @@ class Nesterov(Optimizer):
     O(1/k^2); in this form Sutskever et al. (2013), On the importance of initialization and momentum, eq. 3-4.
     """
 
-    learning_rate: float | Schedule
+    learning_rate: float | Callable[[Any], Any]
     momentum: float = 0.9
     normalized: bool = False
     lookahead: bool = False

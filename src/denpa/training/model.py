@@ -396,10 +396,15 @@ def _suited(metrics: Any, loss: Any) -> tuple[Any, ...]:
 
 
 def _described(part: Any) -> Any:
-    """A part of the model as plain values; of an optimiser from elsewhere only what it is called."""
+    """A part of the model as plain values; of an optimiser that has none, such as Optax's, what it is called."""
+    foreign = hasattr(part, "update")
     if part is None or isinstance(part, Description) or type(part) is tuple:
-        return to_config(part)
-    if hasattr(part, "update"):
+        try:
+            return to_config(part)
+        except ConfigError:
+            if not foreign:
+                raise
+    if foreign:
         return to_config(ForeignOptimizer(type(part).__module__, type(part).__name__))
     raise ConfigError(f"{part!r} cannot be written to a file: derive its class from one of denpa's.")
 
