@@ -146,7 +146,7 @@ def test_any_function_of_the_step_is_a_schedule():
     params = {"W": jnp.array([1.0, -2.0, 3.0])}
 
     def schedule(step):
-        return 0.1 * 0.5 ** (step / 3)
+        return 0.1 * 0.5 ** (jnp.asarray(step, jnp.float32) / 3)
 
     ours, theirs = optim.Adam(schedule), optax.adam(schedule)
     state, their_state = ours.init(params), theirs.init(params)
