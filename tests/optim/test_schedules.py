@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,18 +142,12 @@ def test_refusals(make, message):
 
 
 def test_any_function_of_the_step_is_a_schedule():
-    params = {"W": jnp.array([1.0, -2.0, 3.0])}
-
-    def schedule(step):
-        return 0.1 * 0.5 ** (jnp.asarray(step, jnp.float32) / 3)
-
-    ours, theirs = optim.Adam(schedule), optax.adam(schedule)
-    state, their_state = ours.init(params), theirs.init(params)
+    params, grads = {"W": jnp.array([1.0, -2.0, 3.0])}, {"W": jnp.array([0.3, -0.1, 0.7])}
+    optimizer = optim.SGD(lambda step: 0.1 * 0.5 ** (jnp.asarray(step, jnp.float32) / 3))
+    state = optimizer.init(params)
     for step in range(6):
-        grads = {"W": jnp.array([0.3, -0.1, 0.7]) * (step + 1)}
-        updates, state = ours.update(grads, state, params)
-        expected, their_state = theirs.update(grads, their_state, params)
-        np.testing.assert_allclose(updates["W"], expected["W"], rtol=1e-5)
-        assert ours.rate(state) == schedule(step + 1)
+        np.testing.assert_allclose(optimizer.rate(state), 0.1 * 0.5 ** (step / 3), rtol=1e-6)
+        updates, state = optimizer.update(grads, state, params)
+        np.testing.assert_allclose(updates["W"], -0.1 * 0.5 ** (step / 3) * grads["W"], rtol=1e-6)
     with pytest.raises(ConfigError, match="cannot be written"):
-        to_config(ours)
+        to_config(optimizer)

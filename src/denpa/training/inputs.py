@@ -57,29 +57,24 @@ def checked_examples(x: Any, in_shape: Any, feature_names: Any, where: str) -> A
         DataError: empty, not numeric, not finite (row and column are named), of another shape than
             `in_shape`, where that is known, or several inputs of different lengths.
     """
-    if (several := _inputs(in_shape, x)) is not None:
-        if not isinstance(x, (tuple, list)) or len(x) != several:
-            got = len(x) if isinstance(x, (tuple, list)) else 1
-            raise DataError(f"The network takes {several} input{'s' * (several > 1)}, but {where} hold {got}.")
-        shapes = in_shape or (None,) * several
-        parts = tuple(checked_examples(part, shape, None, where) for part, shape in zip(x, shapes, strict=True))
-        if len({len(part) for part in parts}) > 1:
-            counts = ", ".join(str(len(part)) for part in parts)
-            raise DataError(f"The inputs in {where} have {counts} examples: they must be equally many.")
-        return parts
-    x = np.asarray(x)
-    check_x(x, feature_names=feature_names, where=where)
-    if in_shape is not None:
-        check_features(x, in_shape)
-    return _for_device(x, "x", where)
-
-
-def _inputs(in_shape: Any, x: Any) -> int | None:
-    """How many inputs there are to be; None for one that is not in a tuple."""
-    if in_shape:
-        return len(in_shape) if isinstance(in_shape[0], tuple) else None
-    arrays = isinstance(x, tuple) and len(x) > 0 and all(np.ndim(part) > 0 and hasattr(part, "dtype") for part in x)
-    return len(x) if arrays else None
+    together = isinstance(x, tuple) and len(x) > 0 and all(np.ndim(part) > 0 and hasattr(part, "dtype") for part in x)
+    one = not together if in_shape is None else not (in_shape and isinstance(in_shape[0], tuple))
+    if one and not together:
+        x = _array(x, "x", where)
+        check_x(x, feature_names=feature_names, where=where)
+        if in_shape is not None:
+            check_features(x, in_shape)
+        return _for_device(x, "x", where)
+    wanted = 1 if one else len(x if in_shape is None else in_shape)
+    given = len(x) if together or (isinstance(x, list) and not one) else 1
+    if one or given != wanted:
+        raise DataError(f"The network takes {wanted} input{'s' * (wanted > 1)}, but {where} hold {given}.")
+    shapes = (None,) * given if in_shape is None else in_shape
+    parts = tuple(checked_examples(part, shape, None, where) for part, shape in zip(x, shapes, strict=True))
+    if len({len(part) for part in parts}) > 1:
+        counts = ", ".join(str(len(part)) for part in parts)
+        raise DataError(f"The inputs in {where} have {counts} examples: they must be equally many.")
+    return parts
 
 
 def checked_targets(t: Any, x: Any, loss: Any, out_shape: Shape, where: str, *, train: bool) -> np.ndarray:
@@ -94,7 +89,7 @@ def checked_targets(t: Any, x: Any, loss: Any, out_shape: Shape, where: str, *, 
     """
     if t is None:
         raise DataError(f"There are no targets in {where}: give (x, t).")
-    t, first = np.asarray(t), jax.tree.leaves(x)[0]
+    t, first = _array(t, "t", where), jax.tree.leaves(x)[0]
     task = _task(loss, out_shape) if train else None
     check_data(first, t, task=task, classes=_classes(loss, out_shape) if train else None, where=where)
     if t.dtype.kind == "f" or loss.expects == "values":
@@ -129,7 +124,7 @@ def held_back(
     """The rows to train on and the rows to hold back, each class in proportion where t holds classes."""
     if t is None:
         raise DataError(f"There are no targets in {where}: give (x, t).")
-    t = np.asarray(t)
+    t = _array(t, "t", where)
     if t.dtype.kind == "f" and not (np.isfinite(t).all() and (t == np.floor(t)).all()):
         task = None  # not classes, or not even numbers, which is for the checks to say
     rows = Dataset(np.arange(len(jax.tree.leaves(x)[0])), t, task=task)
@@ -159,6 +154,13 @@ def padded_batches(x: Any, t: Any, weight: Any, size: int) -> list[Batch]:
         (jax.tree.map(lambda a, s=start: cut(a, s), x), cut(t, start), cut(weight, start))
         for start in range(0, examples, size)
     ]
+
+
+def _array(a: Any, name: str, where: str) -> np.ndarray:
+    try:
+        return np.asarray(a)
+    except ValueError:
+        raise DataError(f"{name} has rows of unlike length in {where}: make all rows equally long.") from None
 
 
 def _for_device(x: np.ndarray, name: str, where: str) -> np.ndarray:
