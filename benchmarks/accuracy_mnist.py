@@ -31,7 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     options.threads, options.rounds, options.quick = machine.cores(), options.seeds, options.epochs < 20
     about = machine.describe(options.threads)
-    train, test = dp.datasets.load("mnist", flat=True)
+    train, test = dp.datasets.load("mnist")
     if options.search:
         rest, held_out = train.split(1 / 6, seed=0)
         cases, name, measured_on = candidates(options.epochs, len(rest)), "accuracy_mnist_search", "validation"
@@ -48,9 +48,7 @@ def of_presets(epochs: int) -> dict[str, Any]:
     made = {}
     for name in PRESETS:
         experiment = presets.build(name, presets.Options(epochs=epochs))
-        # The images come in rows here, so the first layer has nothing to flatten.
-        layers = [layer for layer in experiment.network.layers if not isinstance(layer, dp.Flatten)]
-        made[name] = (layers, experiment.optimizer, experiment.penalty)
+        made[name] = (experiment.network, experiment.optimizer, experiment.penalty)
     return made
 
 
@@ -59,11 +57,12 @@ def candidates(epochs: int, examples: int) -> dict[str, Any]:
     he, steps = dp.init.He(), epochs * -(-examples // 100)
 
     def mlp(below: float, behind: float) -> list[Any]:
-        return [*drop(below), dp.Dense(100, kernel_init=he), dp.ReLU(), *drop(behind), dp.Dense(10)]
+        hidden = [dp.Dense(100, kernel_init=he), dp.ReLU()]
+        return [dp.Flatten(), *drop(below), *hidden, *drop(behind), dp.Dense(10)]
 
     def deep(below: float, behind: float) -> list[Any]:
         block = [dp.Dense(100, use_bias=False, kernel_init=he), dp.BatchNorm(), dp.ReLU(), *drop(behind)]
-        return [*drop(below), *block * 6, dp.Dense(10)]
+        return [dp.Flatten(), *drop(below), *block * 6, dp.Dense(10)]
 
     def drop(rate: float) -> list[Any]:
         return [dp.Dropout(rate)] * (rate > 0)
@@ -85,14 +84,14 @@ def candidates(epochs: int, examples: int) -> dict[str, Any]:
 
 def trained(parts: Any, seed: int, data: Any, held_out: Any, epochs: int) -> dict[str, float]:
     """One training from one seed: accuracy on the data held out, and seconds."""
-    layers, optimizer, penalty = parts
+    net, optimizer, penalty = parts
     loss, metrics, scaled = dp.SoftmaxCrossEntropy(), [dp.Accuracy()], dp.ScaleImages()
-    model = dp.Model(layers, loss, optimizer, metrics, penalty, normalizer=scaled, seed=seed)
+    model = dp.Model(net, loss, optimizer, metrics, penalty, normalizer=scaled, seed=seed)
     start = time.perf_counter()
     history = model.fit(data, epochs=epochs, batch_size=100, verbose=False)
     seconds = time.perf_counter() - start
     accuracy = model.evaluate(held_out)["accuracy"]
-    report.say(f"  {accuracy:.4f} in {seconds:.1f} s: seed {seed}, {layers!r}")
+    report.say(f"  {accuracy:.4f} in {seconds:.1f} s: seed {seed}, {net!r}")
     return {"accuracy": accuracy, "training_accuracy": history["accuracy"][-1], "seconds": seconds}
 
 
