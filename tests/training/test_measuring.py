@@ -1,0 +1,127 @@
+"""Predicting and measuring: exact whatever the number of examples, and however they are cut into batches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import denpa as dp
+from denpa.training import model as module
+from tests.training.common import DATA, QUIET, RANDOM_NET, model
+
+
+@pytest.fixture(scope="module")
+def trained():
+    made = model(
+        RANDOM_NET, normalizer=dp.Standardize(), metrics=[dp.Accuracy(), dp.Perplexity(), dp.ConfusionMatrix()]
+    )
+    made.fit(DATA, epochs=2, **QUIET)
+    return made
+
+
+@pytest.fixture(scope="module")
+def many():
+    rng = np.random.default_rng(5)
+    return rng.normal(size=(2500, 4)).astype(np.float32), rng.integers(0, 3, 2500), rng.uniform(0, 2, 2500)
+
+
+def by_hand(trained, x):
+    """Inference layer by layer in float64."""
+    s, state = trained.statistics, trained.variables.state["1_batchnorm"]
+    p = trained.variables.params
+    u = (x - s["mean"]) / s["scale"] @ p["0_dense"]["W"] + p["0_dense"]["b"]
+    norm = (u - state["mean"]) / np.sqrt(np.asarray(state["var"], np.float64) + 1e-5)
+    z = np.tanh(norm * p["1_batchnorm"]["gamma"] + p["1_batchnorm"]["beta"])
+    return np.asarray(z @ p["4_dense"]["W"] + p["4_dense"]["b"], np.float64)
+
+
+def test_every_number_of_examples_is_exact(trained, many):
+    """Inputs are padded to a power of two; the padding leaves no trace."""
+    expected = by_hand(trained, many[0])
+    for count in (*range(1, 10), 16, 17, 1023, 1024, 1025, 2048, 2500):
+        y = trained.predict(many[0][:count])
+        assert y.shape == (count, 3)
+        assert y.dtype == np.float32
+        np.testing.assert_allclose(y, expected[:count], rtol=1e-4, atol=1e-5)
+
+
+def test_an_example_has_the_same_output_in_any_company(trained, many):
+    alone = np.concatenate([trained.predict(many[0][i : i + 1]) for i in range(7)])
+    np.testing.assert_allclose(alone, trained.predict(many[0])[:7], rtol=1e-5, atol=1e-6)
+
+
+def test_predicting_changes_nothing_and_draws_nothing(trained):
+    first = trained.predict(DATA[0])
+    np.testing.assert_array_equal(first, trained.predict(DATA[0]))
+    assert trained.steps == 8
+
+
+@pytest.mark.parametrize("size", [1024, 999, 64])
+def test_measuring_does_not_depend_on_how_the_data_are_cut(trained, many, monkeypatch, size):
+    """Loss and metrics of the whole, with and without weights, against one pass in NumPy."""
+    monkeypatch.setattr(module, "_MEASURED_AT_ONCE", size)
+    x, t, weight = many
+    logits = by_hand(trained, x)
+    p = np.exp(logits - logits.max(1, keepdims=True))
+    losses = -np.log((p / p.sum(1, keepdims=True))[np.arange(2500), t])
+    right = logits.argmax(1) == t
+    for w, data in ((np.ones(2500), (x, t)), (weight, (x, t, weight))):
+        found = trained.evaluate(data)
+        np.testing.assert_allclose(found["loss"], w @ losses / w.sum(), rtol=1e-5)
+        np.testing.assert_allclose(found["accuracy"], w @ right / w.sum(), rtol=1e-5)
+        np.testing.assert_allclose(found["perplexity"], np.exp(w @ losses / w.sum()), rtol=1e-5)
+        table = np.zeros((3, 3))
+        np.add.at(table, (t, logits.argmax(1)), w)
+        np.testing.assert_allclose(found["confusion_matrix"], table, rtol=1e-4)
+
+
+def test_few_examples_are_measured_as_they_are(trained):
+    x, t = DATA
+    np.testing.assert_allclose(
+        trained.evaluate((x[:3], t[:3]))["loss"],
+        np.mean([trained.evaluate((x[i : i + 1], t[i : i + 1]))["loss"] for i in range(3)]),
+        rtol=1e-5,
+    )
+
+
+def test_the_sum_is_a_sum():
+    summed, mean = model(loss=dp.SoftmaxCrossEntropy(reduction="sum"), in_shape=(4,)), model(in_shape=(4,))
+    np.testing.assert_allclose(summed.evaluate(DATA)["loss"], 20 * mean.evaluate(DATA)["loss"], rtol=1e-5)
+    row = summed.fit(DATA, epochs=1, verbose=False, batch_size=5).epochs[0]
+    assert row["loss"] > 5  # over the epoch, not over a batch
+
+
+@pytest.mark.parametrize(
+    ("end", "loss", "expected"),
+    [
+        ([dp.Dense(3)], dp.SoftmaxCrossEntropy(), lambda y: (y.argmax(1), np.exp(y) / np.exp(y).sum(1, keepdims=True))),
+        ([dp.Dense(3), dp.Softmax()], dp.CrossEntropy(), lambda y: (y.argmax(1), y)),
+        ([dp.Dense(1)], dp.SigmoidCrossEntropy(), lambda y: ((y > 0)[:, 0], 1 / (1 + np.exp(-y)))),
+        ([dp.Dense(1), dp.Sigmoid()], dp.BinaryCrossEntropy(), lambda y: ((y > 0.5)[:, 0], y)),
+    ],
+)
+def test_classes_and_probabilities_are_read_as_the_loss_means_them(end, loss, expected):
+    made = model(dp.Sequential(end), loss=loss, in_shape=(4,))
+    x = 3 * DATA[0]
+    classes, probabilities = expected(made.predict(x).astype(np.float64))
+    found = made.predict_classes(x)
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, classes)
+    assert len(set(found.tolist())) > 1
+    np.testing.assert_allclose(made.predict_probabilities(x), probabilities, rtol=1e-5)
+
+
+def test_lists_and_pictures_are_arrays_too():
+    net = dp.Sequential([dp.Flatten(), dp.Dense(3)])
+    made = model(net)
+    images = np.random.default_rng(0).normal(size=(20, 2, 2, 1)).astype(np.float32)
+    made.fit((images.tolist(), DATA[1].tolist()), epochs=1, **QUIET)
+    assert made.in_shape == (2, 2, 1)
+    np.testing.assert_array_equal(made.predict(images.tolist()), made.predict(images))
+
+
+def test_the_summary_knows_the_shape_once_there_is_one():
+    made = model()
+    assert "Sizes are known once" in str(made.summary())
+    made.build((4,))
+    assert made.summary().parameters == 4 * 5 + 5 + 5 * 3 + 3

@@ -1,0 +1,249 @@
+"""What fit, evaluate and predict refuse, in which words; and that a refusal changes nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import denpa as dp
+from tests.training.common import DATA, HELD_OUT, QUIET, RANDOM_NET, model, whole
+
+X, T = DATA
+
+
+def spoilt(row, column, value):
+    x = X.copy()
+    x[row, column] = value
+    return x
+
+
+def labels(**changes):
+    t = T.copy()
+    for row, value in changes.items():
+        t[int(row[1:])] = value
+    return t
+
+
+BAD_DATA = {
+    "another number of features": ((X[:, :3], T), "Each example has 3 features, but the network was made for 4"),
+    "another rank": ((X[:, None], T), r"Each example has shape \(1, 4\), but the network was made for \(4,\)"),
+    "no examples": ((X[:0], T[:0]), "x has no examples in the training data"),
+    "no features": ((X[:, :0], T), r"examples of shape \(0,\), which hold no numbers"),
+    "a single number": ((3.0, 1), "x is a single number"),
+    "text": ((X.astype(str), T), "x has dtype <U.* in the training data, which is not numeric"),
+    "rows of unlike length": (([[1, 2], [3]], [0, 1]), "x has rows of unlike length in the training data"),
+    "targets of unlike length": ((X[:2], [[1, 2], [3]]), "t has rows of unlike length in the training data"),
+    "NaN": ((spoilt(7, 2, np.nan), T), "x holds NaN at row 7, column 2 in the training data"),
+    "infinity": ((spoilt(3, 0, np.inf), T), "x holds infinity at row 3, column 0"),
+    "beyond float32": (
+        (spoilt(3, 0, 1.0).astype(np.float64) * 1e300, T),
+        "x holds a number beyond the range of float32",
+    ),
+    "more targets": ((X, np.append(T, 0)), "x has 20 examples but t has 21 targets"),
+    "no targets": ((X, None), r"There are no targets in the training data: give \(x, t\)"),
+    "x alone": (X, r"Data are a pair \(x, t\), a triple .* not ndarray"),
+    "four things": ((X, T, None, None), "not 4 things"),
+    "label too large": ((X, labels(_4=3)), "The label in row 4 of the training data is 3, but labels go from 0 to 2"),
+    "label negative": ((X, labels(_4=-1)), "The label in row 4 of the training data is -1"),
+    "labels from 1": ((X, T + 1), "Labels start at 0, not 1"),
+    "labels with fractions": ((X, T + 0.5), "not an integer: class labels are 0, 1, 2"),
+    "one class": ((X, np.ones(20, int)), "one class only in the training data: the label is 1 everywhere"),
+    "one-hot of another width": ((X, np.eye(4)[T]), "4 columns in the training data, but there are 3 classes"),
+    "no probabilities": ((X, np.eye(3)[T] * 2), "Row 0 of t .* is no one-hot row and no row of probabilities"),
+    "targets of NaN": ((X, np.where(T == 1, np.nan, T)), "t holds NaN at row"),
+    "targets in a column": (
+        (X, T[:, None]),
+        r"targets of the training data do not fit outputs of shape \(3,\).*t\[..., 0\]",
+    ),
+    "weights of another number": ((X, T, np.ones(19)), r"20 examples but sample_weight has shape \(19,\)"),
+    "weights below 0": ((X, T, -np.ones(20)), "finite and not negative"),
+    "weights of NaN": ((X, T, np.full(20, np.nan)), "finite and not negative"),
+}
+BAD_OPTIONS = {
+    "batch larger than the data": (
+        {"batch_size": 21},
+        "batch_size 21 is larger than the 20 examples: choose 20 or less",
+    ),
+    "batch of nothing": ({"batch_size": 0}, "batch_size must be a positive integer, not 0"),
+    "batch of a fraction": ({"batch_size": 2.5}, "batch_size must be a positive integer, not 2.5"),
+    "batch by another name": ({"batch_size": "all"}, "batch_size must be a positive integer, not 'all'"),
+    "no epochs": ({"epochs": 0}, "epochs must be a positive integer, not 0"),
+    "epochs of a fraction": ({"epochs": 1.5}, "epochs must be a positive integer, not 1.5"),
+    "epochs as yes": ({"epochs": True}, "epochs must be a positive integer, not True"),
+    "a fraction of all": ({"validation": 1.0}, "fraction to hold out must lie between 0 and 1"),
+    "validation of another kind": ({"validation": 1}, r"Data are a pair \(x, t\).*not int"),
+    "validation with NaN": ({"validation": (spoilt(2, 1, np.nan), T)}, "row 2, column 1 in the validation data"),
+    "validation of other features": ({"validation": (X[:, :2], T)}, "Each example has 2 features"),
+    "validation of other classes": ({"validation": (X, T + 3)}, "class indices 0 to 2"),
+    "no callback": ({"callbacks": [3]}, "A callback is EarlyStopping.*not 3"),
+    "a class as callback": ({"callbacks": [dp.EarlyStopping]}, "A callback is"),
+    "no monitor": ({"callbacks": [dp.EarlyStopping()]}, "needs validation data"),
+    "unknown verbosity": ({"verbose": "loud"}, "verbose must be"),
+    "nothing to resume": ({"resume": "/nowhere"}, "no checkpoint to resume from in /nowhere"),
+}
+
+
+@pytest.fixture(scope="module")
+def trained():
+    made = model(normalizer=dp.Standardize())
+    made.fit(DATA, epochs=1, **QUIET)
+    return made
+
+
+def unchanged(made):
+    """A picture of all that a refusal could touch."""
+    return (
+        None if made.run is None else whole(made),
+        made.in_shape,
+        made.steps,
+        made.epochs,
+        list(made.history.epochs),
+        made.class_names,
+        None if made.statistics is None else {name: np.asarray(a).tobytes() for name, a in made.statistics.items()},
+    )
+
+
+@pytest.mark.parametrize("what", BAD_DATA)
+def test_data_that_do_not_fit(trained, what):
+    data, message = BAD_DATA[what]
+    fresh = model(normalizer=dp.Standardize())
+    before = unchanged(trained)
+    with pytest.raises(dp.DenpaError, match=message):
+        trained.fit(data, epochs=1, **QUIET)
+    assert unchanged(trained) == before
+    if "made for" not in message:
+        before = unchanged(fresh)
+        with pytest.raises(dp.DenpaError, match=message):
+            fresh.fit(data, epochs=1, **QUIET)
+        assert unchanged(fresh) == before
+
+
+@pytest.mark.parametrize("what", BAD_OPTIONS)
+def test_options_that_do_not_fit(trained, what):
+    options, message = BAD_OPTIONS[what]
+    for made in (trained, model(normalizer=dp.Standardize())):
+        before = unchanged(made)
+        with pytest.raises(dp.DenpaError, match=message):
+            made.fit(DATA, **{"epochs": 1} | QUIET | options)
+        assert unchanged(made) == before
+
+
+def test_rows_are_counted_in_the_users_data_even_if_a_part_is_held_back():
+    for data, message in (
+        ((spoilt(17, 2, np.nan), T), "row 17, column 2 in the data"),
+        ((X, labels(_18=3, _19=3)), "The label in row 18 of the data is 3"),
+    ):
+        with pytest.raises(dp.DataError, match=message):
+            model().fit(data, validation=0.5, epochs=1, **QUIET)
+
+
+def test_a_shape_that_the_network_cannot_take_is_refused_with_its_layer():
+    fresh = model(dp.Sequential([dp.Dense(4), ("square", dp.Reshape((2, 3))), dp.Flatten(), dp.Dense(3)]))
+    with pytest.raises(dp.ShapeError, match="Layer 'square'"):
+        fresh.fit(DATA, epochs=1, **QUIET)
+    assert fresh.run is None
+
+
+def test_outputs_that_the_loss_cannot_take():
+    fresh = model(dp.Sequential([dp.Dense(1)]))
+    with pytest.raises(dp.DenpaError):
+        fresh.fit(DATA, epochs=1, **QUIET)
+    assert fresh.run is None
+
+
+def test_a_metric_or_penalty_that_cannot_be_computed_is_found_before_training():
+    for options, message in (
+        ({"metrics": [dp.TopK(5)]}, "always right for outputs of 3 classes"),
+        ({"penalty": dp.L2(0.1, on="kernel")}, "no parameter fits on='kernel'"),
+    ):
+        fresh = model(**options)
+        with pytest.raises(dp.DenpaError, match=message):
+            fresh.fit(DATA, epochs=1, **QUIET)
+        assert fresh.run is None
+
+
+def test_a_last_batch_of_one_for_batch_normalisation_is_found_before_training():
+    fresh = model(RANDOM_NET)
+    with pytest.raises(dp.ShapeError, match="Leave out a last batch of one sample"):
+        fresh.fit(DATA, epochs=1, batch_size=19, verbose=False)
+    assert fresh.run is None
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: dp.SGD(0.0), r"SGD.learning_rate must be positive, not 0.0"),
+        (lambda: dp.Adam(-1e-3), "Adam.learning_rate must be positive"),
+        (lambda: model(optimizer=dp.Adam), r"optimizer must be one of denpa's.*Did you forget the brackets\? Adam\(\)"),
+        (lambda: model(loss=dp.MeanSquaredError), "loss must be one of denpa's.*forget the brackets"),
+        (lambda: model(loss="mse"), "loss must be one of denpa's, not 'mse'"),
+        (lambda: model(loss=None), "loss must be one of denpa's, not None"),
+        (lambda: model(optimizer=0.1), "optimizer must be one of denpa's, not 0.1"),
+        (lambda: model(metrics=[dp.Accuracy]), "metrics must be one of denpa's.*forget the brackets"),
+        (lambda: model(metrics=["accuracy"]), "metrics must be one of denpa's, not 'accuracy'"),
+        (lambda: model(metrics=[dp.Accuracy(), dp.Accuracy(0.3)]), "Two metrics are called 'accuracy'"),
+        (lambda: model(penalty=0.1), "penalty must be one of denpa's, not 0.1"),
+        (lambda: model(normalizer=dp.Standardize), "normalizer must be one of denpa's"),
+        (lambda: model(target_normalizer=dp.Standardize()), "target_normalizer is for regressions"),
+        (lambda: model(compute_dtype="half"), "compute_dtype must be None or one of float32, bfloat16"),
+        (lambda: model(compute_dtype="float64"), "compute_dtype must be None or one of"),
+        (lambda: model(seed=-1), "seed must be an integer from 0"),
+        (lambda: model(seed=1.5), "seed must be an integer from 0"),
+        (lambda: model([dp.Dense]), "Did you forget the brackets"),
+        (lambda: model(optimizer=Plain(), penalty=dp.L1(0.1, proximal=True)), "needs to know the learning rate"),
+    ],
+)
+def test_parts_that_are_none(make, message):
+    with pytest.raises(dp.ConfigError, match=message):
+        make()
+
+
+class Plain:
+    """An optimiser of another library."""
+
+    def init(self, params):
+        return ()
+
+    def update(self, grads, state, params=None):
+        return grads, state
+
+
+def test_a_single_metric_or_callback_needs_no_brackets():
+    seen = []
+    made = model(metrics=dp.Accuracy(), seed=np.int64(3))
+    made.fit(DATA, epochs=np.int32(2), callbacks=lambda training: seen.append(training.row["accuracy"]), **QUIET)
+    assert len(seen) == 2
+    assert type(made.seed) is int
+
+
+def test_predict_and_evaluate_refuse_too(trained):
+    with pytest.raises(dp.ConfigError, match=r"no parameters yet: fit it, or call build\(\(784,\)\)"):
+        model().predict(X)
+    with pytest.raises(dp.ConfigError, match="no parameters yet"):
+        model().evaluate(DATA)
+    with pytest.raises(dp.ConfigError, match="no parameters yet"):
+        _ = model().variables
+    for x, message in (
+        (X[:, :2], "Each example has 2 features"),
+        (X[0], "Each example has shape"),
+        (X[:0], "no examples in the input"),
+        (spoilt(5, 1, np.inf), "infinity at row 5, column 1 in the input"),
+        ((X, T), "The network takes 1 input, but the input hold 2"),
+    ):
+        with pytest.raises(dp.DataError, match=message):
+            trained.predict(x)
+    with pytest.raises(dp.DataError, match="no targets in the data to evaluate"):
+        trained.evaluate(dp.Dataset(X))
+    with pytest.raises(dp.DataError, match="class indices 0 to 2"):
+        trained.evaluate((X, T + 1))
+    with pytest.raises(dp.ConfigError, match="stand for no probabilities"):
+        dp.Model([dp.Dense(2)], dp.MeanSquaredError(), in_shape=(4,)).predict_probabilities(X)
+
+
+def test_variables_of_another_network_are_refused(trained):
+    other = model(RANDOM_NET, in_shape=(4,))
+    with pytest.raises(dp.ShapeError, match="not this network's"):
+        other.variables = trained.variables
+    same = model(in_shape=(4,))
+    same.variables = trained.variables
+    same.fit(HELD_OUT, epochs=1, batch_size=11, verbose=False)
