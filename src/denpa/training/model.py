@@ -12,19 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from denpa.core import tree
-from denpa.core.description import Description, to_config
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Variables
-from denpa.data.checks import check_batch_size
 from denpa.networks import Network, Sequential, Summary
 from denpa.networks.base import shape_of_inputs
 from denpa.optim import Adam
 from denpa.training import checkpoint
+from denpa.training.arguments import batch_size_of, check_model, described, suited, verbosity, want_part
 from denpa.training.batches import BatchPlan
 from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.early_stopping import EarlyStopping, retrain
-from denpa.training.foreign import ForeignOptimizer
 from denpa.training.history import History
 from denpa.training.inputs import (
     Batch,
@@ -104,7 +102,7 @@ class Model:
         self.normalizer, self.target_normalizer = normalizer, target_normalizer
         self.run: Any = None
         self.optimizer = Adam(1e-3) if optimizer is None else optimizer
-        self.metrics = _suited(metrics, loss)
+        self.metrics = suited(metrics, loss)
         self.seed, self.compute_dtype = seed, compute_dtype
         self.class_names = None if class_names is None else tuple(class_names)
         self.feature_names: tuple[str, ...] | None = None
@@ -114,7 +112,7 @@ class Model:
         self.encoder: Any = None
         self.encoder_arrays: dict[str, Any] = {}
         self.in_shape: Any = None
-        _check(self)
+        check_model(self)
         if in_shape is not None:
             self.build(in_shape)
 
@@ -128,7 +126,7 @@ class Model:
 
     @optimizer.setter
     def optimizer(self, optimizer: Any) -> None:
-        _want("optimizer", optimizer, "update")
+        want_part("optimizer", optimizer, "update")
         self._optimizer = optimizer
         if self.run is not None:
             self.run = dataclasses.replace(self.run, optimizer=None)
@@ -201,10 +199,10 @@ class Model:
         try:
             train, held_out = self._prepared(data, validation)
             examples = len(jax.tree.leaves(train[0])[0])
-            plan = BatchPlan(examples, _batch_size(batch_size, examples), self.seed, shuffle, replacement)
+            plan = BatchPlan(examples, batch_size_of(batch_size, examples), self.seed, shuffle, replacement)
             options = {
                 "validation": None if held_out is None else padded_batches(*held_out, _MEASURED_AT_ONCE),
-                "callbacks": (*rules, Progress(_verbosity(verbose))),
+                "callbacks": (*rules, Progress(verbosity(verbose))),
                 "record_steps": record_steps,
                 "resumed": resume is not None,
             }
@@ -299,7 +297,7 @@ class Model:
             "encoder": self.encoder,
         }
         return {
-            **{name: _described(part) for name, part in parts.items()},
+            **{name: described(part) for name, part in parts.items()},
             "seed": self.seed,
             "in_shape": tree.listed(self.in_shape),
             "compute_dtype": self.compute_dtype,
@@ -330,7 +328,8 @@ class Model:
         self.class_names = self.class_names or getattr(data, "class_names", None)
         self.feature_names = self.feature_names or getattr(data, "feature_names", None)
         x = checked_examples(x, self.in_shape, self.feature_names, where)
-        rest = held = None
+        rest: Any = None
+        held: Any = None
         if fraction:
             task = getattr(data, "task", None) or (None if self.loss.expects == "values" else "classification")
             rest, held = held_back(x, t, task, validation, self.seed, where)
@@ -343,7 +342,7 @@ class Model:
         elif self.run.optimizer is None:
             self.run = dataclasses.replace(self.run, optimizer=self.programs.moments(self.run.params))
         train, held_out = self._checked(x, t, weight, where, train=True), None
-        if fraction:
+        if rest is not None and held is not None:
             train, held_out = rows_of(train, rest), rows_of(train, held)
         elif validation is not None:
             held_out = self._checked(*unpacked(validation), "the validation data", train=False)
@@ -357,69 +356,6 @@ class Model:
         x = checked_examples(x, self.in_shape, self.feature_names, where)
         t = checked_targets(t, x, self.loss, self.net.out_shape(self._net_shape()), where, train=train)
         return x, t, checked_weight(weight, x)
-
-
-def _check(model: Model) -> None:
-    methods = {"loss": "delta", "penalty": "gradient", "normalizer": "apply", "target_normalizer": "invert"}
-    for name, method in methods.items():
-        if name == "loss" or getattr(model, name) is not None:
-            _want(name, getattr(model, name), method)
-    if model.target_normalizer is not None and model.loss.expects != "values":
-        raise ConfigError(f"target_normalizer is for regressions, but {model.loss!r} reads {model.loss.expects}.")
-    if getattr(model.penalty, "proximal", False) and not hasattr(model.optimizer, "rate"):
-        raise ConfigError(f"{model.penalty!r} wants an optimizer of denpa's: its step needs to know the learning rate.")
-    precisions = ["float32", "bfloat16", "float16"]
-    if jax.config.values["jax_enable_x64"]:
-        precisions.append("float64")
-    if model.compute_dtype not in (None, *precisions):
-        raise ConfigError(f"compute_dtype must be None or one of {', '.join(precisions)}, not {model.compute_dtype!r}.")
-    if isinstance(model.seed, bool) or not isinstance(model.seed, numbers.Integral) or not 0 <= model.seed < 2**32:
-        raise ConfigError(f"seed must be an integer from 0 to 2**32 - 1, not {model.seed!r}.")
-    model.seed = int(model.seed)
-
-
-def _want(name: str, part: Any, method: str) -> None:
-    if isinstance(part, type) or not hasattr(part, method):
-        hint = f" Did you forget the brackets? {part.__name__}()" if isinstance(part, type) else ""
-        raise ConfigError(f"Model's {name} must be one of denpa's, not {part!r}.{hint}")
-
-
-def _suited(metrics: Any, loss: Any) -> tuple[Any, ...]:
-    """The metrics, with what they leave open taken from the loss; names must differ, for they name columns."""
-    metrics = tuple(metrics) if isinstance(metrics, (tuple, list)) else (metrics,)
-    for metric in metrics:
-        _want("metrics", metric, "measure")
-    names = [metric.name for metric in metrics]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ConfigError(f"Two metrics are called {twice[0]!r}: the columns of the history would be one.")
-    return tuple(metric.suited_to(loss) for metric in metrics)
-
-
-def _described(part: Any) -> Any:
-    """A part of the model as plain values; of an optimiser that has none, such as Optax's, what it is called."""
-    foreign = hasattr(part, "update")
-    if part is None or isinstance(part, Description) or type(part) is tuple:
-        try:
-            return to_config(part)
-        except ConfigError:
-            if not foreign:
-                raise
-    if foreign:
-        return to_config(ForeignOptimizer(type(part).__module__, type(part).__name__))
-    raise ConfigError(f"{part!r} cannot be written to a file: derive its class from one of denpa's.")
-
-
-def _verbosity(verbose: Any) -> str:
-    return ("auto" if verbose else "none") if isinstance(verbose, (bool, int)) else verbose
-
-
-def _batch_size(batch_size: Any, examples: int) -> int:
-    if batch_size is None:
-        return min(32, examples)
-    if batch_size == "full":
-        return examples
-    check_batch_size(batch_size, examples)
-    return int(batch_size)
 
 
 def _filled(array: Any, size: int) -> Any:
