@@ -1,0 +1,83 @@
+"""What users give to a `Model`, checked and brought to one form."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import jax
+
+from denpa.core.description import Description, to_config
+from denpa.core.errors import ConfigError
+from denpa.data.checks import check_batch_size
+from denpa.training.foreign import ForeignOptimizer
+
+__all__ = ["batch_size_of", "check_model", "described", "suited", "verbosity", "want_part"]
+
+
+def check_model(model: Any) -> None:
+    """Refuse parts of the wrong kind and options that do not go together, by `ConfigError`."""
+    methods = {"loss": "delta", "penalty": "gradient", "normalizer": "apply", "target_normalizer": "invert"}
+    for name, method in methods.items():
+        if name == "loss" or getattr(model, name) is not None:
+            want_part(name, getattr(model, name), method)
+    if model.target_normalizer is not None and model.loss.expects != "values":
+        raise ConfigError(f"target_normalizer is for regressions, but {model.loss!r} reads {model.loss.expects}.")
+    if getattr(model.penalty, "proximal", False) and not hasattr(model.optimizer, "rate"):
+        raise ConfigError(f"{model.penalty!r} wants an optimizer of denpa's: its step needs to know the learning rate.")
+    precisions = ["float32", "bfloat16", "float16"]
+    if jax.config.values["jax_enable_x64"]:
+        precisions.append("float64")
+    if model.compute_dtype not in (None, *precisions):
+        raise ConfigError(f"compute_dtype must be None or one of {', '.join(precisions)}, not {model.compute_dtype!r}.")
+    whole = isinstance(model.seed, numbers.Integral) and not isinstance(model.seed, bool)
+    if not whole or not 0 <= int(model.seed) < 2**32:
+        raise ConfigError(f"seed must be an integer from 0 to 2**32 - 1, not {model.seed!r}.")
+    model.seed = int(model.seed)
+
+
+def want_part(name: str, part: Any, method: str) -> None:
+    """Refuse what has not the method by which its kind is known, and a class given in place of an object."""
+    if isinstance(part, type) or not hasattr(part, method):
+        hint = f" Did you forget the brackets? {part.__name__}()" if isinstance(part, type) else ""
+        raise ConfigError(f"Model's {name} must be one of denpa's, not {part!r}.{hint}")
+
+
+def suited(metrics: Any, loss: Any) -> tuple[Any, ...]:
+    """The metrics, with what they leave open taken from the loss; names must differ, for they name columns."""
+    metrics = tuple(metrics) if isinstance(metrics, (tuple, list)) else (metrics,)
+    for metric in metrics:
+        want_part("metrics", metric, "measure")
+    names = [metric.name for metric in metrics]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"Two metrics are called {twice[0]!r}: the columns of the history would be one.")
+    return tuple(metric.suited_to(loss) for metric in metrics)
+
+
+def described(part: Any) -> Any:
+    """A part of the model as plain values; of an optimiser that has none, such as Optax's, what it is called."""
+    foreign = hasattr(part, "update")
+    if part is None or isinstance(part, Description) or type(part) is tuple:
+        try:
+            return to_config(part)
+        except ConfigError:
+            if not foreign:
+                raise
+    if foreign:
+        return to_config(ForeignOptimizer(type(part).__module__, type(part).__name__))
+    raise ConfigError(f"{part!r} cannot be written to a file: derive its class from one of denpa's.")
+
+
+def verbosity(verbose: Any) -> str:
+    """The kind of progress that `fit(verbose=...)` asks for."""
+    return ("auto" if verbose else "none") if isinstance(verbose, (bool, int)) else verbose
+
+
+def batch_size_of(batch_size: Any, examples: int) -> int:
+    """The batch size as a number: 32 or all examples by default, "full" for all; refused where larger than the data."""
+    if batch_size is None:
+        return min(32, examples)
+    if batch_size == "full":
+        return examples
+    check_batch_size(batch_size, examples)
+    return int(batch_size)
