@@ -312,6 +312,7 @@ def test_a_folder_that_cannot_be_made_is_refused_before_training(tmp_path):
 # ------------------------------------------------------------------------------------- real processes, really killed
 SCRIPT = """
 import sys
+import time
 import numpy as np
 import denpa as dp
 
@@ -324,6 +325,7 @@ model = dp.Model(net, dp.SoftmaxCrossEntropy(), dp.Adam(0.01))
 
 def tell(training):
     print(training.at.epoch, flush=True)
+    time.sleep(0.003)  # so that no machine is through before it is killed
 
 
 resume = folder if "resume" in sys.argv else None

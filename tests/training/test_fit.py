@@ -398,6 +398,15 @@ def test_held_back_data_are_stratified_and_disjoint():
         assert np.bincount(labels).tolist() == [8, 4, 2]
 
 
+def test_soft_targets_are_not_classes_to_be_held_back_evenly():
+    """Each number between 0 and 1 is there once: no class could be on both sides."""
+    soft = np.random.default_rng(0).uniform(size=20)
+    trained = dp.Model([dp.Dense(1)], dp.SigmoidCrossEntropy(), dp.SGD(0.1))
+    assert (
+        "validation_loss" in trained.fit((DATA[0], soft), validation=0.2, epochs=1, batch_size=4, verbose=False).columns
+    )
+
+
 def test_statistics_come_from_the_training_part_alone():
     x, t = problem(0, 40)
     seen = {}
