@@ -73,7 +73,8 @@ def main() -> None:
         report.say(f"{work.title}: {work.examples} examples, {work.epochs} epochs a call")
         results.append(measure(work, [name for name in options.peers if name not in absent], options))
         results[-1]["left_out"] |= absent
-    report.write("training", options, about, results, "\n\n".join([summary(results), *map(text, results)]))
+        # After each network, so that a run that is cut short keeps what it has.
+        report.write("training", options, about, results, "\n\n".join([summary(results), *map(text, results)]))
 
 
 def arguments() -> argparse.Namespace:
