@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from docutils.nodes import SkipNode
-from docutils.utils.math import latex2mathml
+from docutils.utils.math import MathError, latex2mathml
+from sphinx.util import logging
 
 import denpa
 
@@ -28,15 +29,24 @@ def show_as_written(app, what, name, obj, options, lines):
     lines[:] = ["::", "", *(f"   {line}" for line in lines), ""] if any(lines) else []
 
 
+def mathml(node, as_block):
+    """TeX that docutils cannot read is a warning with its place, which `make docs` turns into a failure."""
+    try:
+        return latex2mathml.tex2mathml(node.astext(), as_block=as_block)
+    except MathError as error:
+        logging.getLogger(__name__).warning("%s In: %s", error, node.astext(), location=node)
+        return ""
+
+
 def inline_formula(translator, node):
-    """`$...$`. TeX that cannot be read raises an error, which ends the build."""
-    translator.body.append(latex2mathml.tex2mathml(node.astext(), as_block=False))
+    """`$...$`"""
+    translator.body.append(mathml(node, as_block=False))
     raise SkipNode
 
 
 def block_formula(translator, node):
     """`$$...$$`"""
-    translator.body.append(f"<div class='math'>{latex2mathml.tex2mathml(node.astext(), as_block=True)}</div>")
+    translator.body.append(f"<div class='math'>{mathml(node, as_block=True)}</div>")
     raise SkipNode
 
 
