@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from harness.machine import ROOT
+
 __all__ = ["say", "show", "table", "write"]
 
 
@@ -37,13 +39,18 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 def write(name: str, options: argparse.Namespace, about: dict[str, Any], results: Any, text: str) -> Path:
     """Write `name`.json and `name`.md; the text ends with where and how it was measured."""
     options.out.mkdir(parents=True, exist_ok=True)
-    arguments = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
+    arguments = {key: _inside(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
     path = options.out / f"{name}.json"
     content = {"benchmark": name, **about, "arguments": arguments, "results": results}
     path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", "utf-8")
     path.with_suffix(".md").write_text(f"{text}\n\n{_provenance(about, options)}\n", "utf-8")
     sys.stdout.write(f"{path}\n")
     return path
+
+
+def _inside(path: Path) -> str:
+    """A path in the project as seen from its root, so that results do not tell where it lies."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 def _provenance(about: dict[str, Any], options: argparse.Namespace) -> str:
