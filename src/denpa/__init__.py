@@ -22,6 +22,7 @@ from denpa.core.errors import (
     StorageError,
 )
 from denpa.core.layer import Context, Layer, Variables
+from denpa.core.padded import Padded
 from denpa.core.symbolic import Input
 from denpa.data import datasets
 from denpa.data.dataset import Dataset, Splits
@@ -144,6 +145,7 @@ __all__ = [
     "Normalizer",
     "Optimizer",
     "PReLU",
+    "Padded",
     "Penalty",
     "Perplexity",
     "Pipeline",

@@ -44,7 +44,7 @@ def same(a, b):
 
 
 def test_a_step_holds_loss_output_gradients_delta_and_state(step, variables):
-    assert [field.name for field in dataclasses.fields(step)] == ["loss", "output", "grads", "dx", "state"]
+    assert [field.name for field in dataclasses.fields(step)] == ["loss", "output", "grads", "dx", "state", "cost"]
     assert step.loss.shape == ()
     np.testing.assert_allclose(step.loss, LOSS.value(step.output, T), rtol=1e-6)
     assert step.output.shape == (6, 3)
@@ -99,7 +99,7 @@ def test_sample_weights_enter_loss_and_gradients(variables):
 
 
 def test_a_trace_is_a_step_and_a_mapping_in_the_order_of_the_walk(met, step):
-    same({name: getattr(met, name) for name in ("loss", "output", "dx", "state", "grads")}, vars(step))
+    same({name: getattr(met, name) for name in ("loss", "output", "dx", "state", "grads", "cost")}, vars(step))
     assert list(met) == ["0_dense", "1_batchnorm", "2_tanh", "tail", "tail/0_dropout", "tail/1_dense"]
     assert len(met) == 6
     assert "tail/1_dense" in met

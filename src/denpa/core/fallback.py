@@ -10,13 +10,14 @@ import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 __all__ = ["uses_fallback", "with_fallback"]
 
 
 def with_fallback(cls: Any) -> None:
     """Give `cls` a backward pass, keeping in `saved` what is needed to run forward again."""
-    own_forward, own_next_state = cls.forward, cls.next_state
+    own_forward, own_next_state, own_cost = cls.forward, cls.next_state, cls.cost
 
     @functools.wraps(own_forward)
     def forward(self: Any, params: Any, x: Any, ctx: Any) -> tuple[Any, Any]:
@@ -25,17 +26,22 @@ def with_fallback(cls: Any) -> None:
 
     def backward(self: Any, params: Any, saved: Any, dy: Any) -> tuple[Any, Any]:
         def run(p: Any, x: Any) -> Any:
-            return own_forward(self, p, x, saved["ctx"])[0]
+            y, own_saved = own_forward(self, p, x, saved["ctx"])
+            return y, jnp.asarray(own_cost(self, own_saved), float)
 
-        _, pull_back = jax.vjp(run, params, saved["x"])
-        grads, dx = pull_back(dy)
+        (_, cost), pull_back = jax.vjp(run, params, saved["x"])
+        grads, dx = pull_back((dy, jnp.ones_like(cost)))
         return dx, grads
 
     @functools.wraps(own_next_state)
     def next_state(self: Any, state: Any, saved: Any) -> Any:
         return own_next_state(self, state, saved["saved"])
 
-    cls.forward, cls.backward, cls.next_state = forward, backward, next_state
+    @functools.wraps(own_cost)
+    def cost(self: Any, saved: Any) -> Any:
+        return own_cost(self, saved["saved"])
+
+    cls.forward, cls.backward, cls.next_state, cls.cost = forward, backward, next_state, cost
     cls._backward_by_fallback = True
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 
@@ -38,7 +38,9 @@ class Variables(NamedTuple):
     state: State
 
 
-@functools.partial(jax.tree_util.register_dataclass, data_fields=["key", "state"], meta_fields=["train", "name"])
+@functools.partial(
+    jax.tree_util.register_dataclass, data_fields=["key", "state", "lengths"], meta_fields=["train", "name"]
+)
 @dataclass(frozen=True)
 class Context:
     """All that a forward pass may read besides params and x.
@@ -48,17 +50,19 @@ class Context:
         key: the random key of this layer, or None where no randomness was provided.
         state: this layer's state: read here, written only by `next_state`.
         name: the path of this layer in the network, for messages.
+        lengths: (batch,) true time steps of each padded sequence (batch, time, ...), or None.
     """
 
     train: bool = False
     key: Array | None = None
     state: State = field(default_factory=dict)
     name: str = ""
+    lengths: Array | None = None
 
     def at(self, name: str) -> Context:
         """The context of the layer `name` inside this one."""
         path = f"{self.name}/{name}" if self.name else name
-        return Context(self.train, key_for(self.key, name), self.state.get(name, {}), path)
+        return Context(self.train, key_for(self.key, name), self.state.get(name, {}), path, self.lengths)
 
     def random_key(self, owner: Any) -> Array:
         """This layer's random key, or an error that says how to provide one."""
@@ -84,7 +88,13 @@ class Layer(Description):
 
             def forward(self, params, x, ctx):
                 return self.factor * x, {}
+
+    Attributes:
+        takes_integers: the layer reads integers, such as word numbers, as they are; to all others
+            numbers come as floating point. A tuple for a layer of several inputs.
     """
+
+    takes_integers: ClassVar[Any] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -125,6 +135,10 @@ class Layer(Description):
     def backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads]:
         """The delta below, ∂E/∂x, and the gradients, a tree of the same structure as `params`."""
         raise NotImplementedError(f"{type(self).__name__} must define backward, or forward for the fallback.")
+
+    def cost(self, saved: Saved) -> Any:
+        """What the layer adds to the objective, a scalar; its `backward` adds ∂cost/∂x to the delta."""
+        return 0.0
 
     def inner(self) -> tuple[tuple[str, Layer], ...]:
         """The layers inside, with their names; empty for a layer that is no network."""

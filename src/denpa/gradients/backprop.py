@@ -15,10 +15,12 @@ import jax
 
 from denpa.core.errors import nearest
 from denpa.core.layer import Array, Context, Grads, State, Variables
+from denpa.core.padded import step_weights, values_of
+from denpa.networks.base import entering
 
-__all__ = ["Record", "Step", "Trace", "backprop", "trace", "walk"]
+__all__ = ["Record", "Step", "Trace", "backprop", "descend", "trace", "walk"]
 
-_OWN = ("loss", "output", "grads", "dx", "state")
+_OWN = ("loss", "output", "grads", "dx", "state", "cost")
 
 
 @functools.partial(jax.tree_util.register_dataclass, data_fields=_OWN, meta_fields=())
@@ -27,11 +29,12 @@ class Step:
     """What back-propagation finds for one batch.
 
     Attributes:
-        loss: E, a scalar.
+        loss: E, a scalar: the loss of the batch, and what layers add to it.
         output: y, the network's output for the batch.
         grads: ∂E/∂params, a tree like the parameters.
         dx: ∂E/∂x, like the input.
         state: the state advanced by this batch in training; unchanged in inference.
+        cost: the part of E that layers added, such as a penalty on their activity.
     """
 
     loss: Array
@@ -39,6 +42,7 @@ class Step:
     grads: Grads
     dx: Any
     state: State
+    cost: Any
 
 
 class Record(NamedTuple):
@@ -69,6 +73,7 @@ class Trace(Mapping[str, Record]):
     grads: Grads
     dx: Any
     state: State
+    cost: Any
     records: dict[str, Record]
 
     def __getitem__(self, path: str) -> Record:
@@ -96,6 +101,27 @@ class Trace(Mapping[str, Record]):
         return cls(**dict(zip(_OWN, own, strict=True)), records=dict(zip(paths, records, strict=True)))
 
 
+def descend(
+    net: Any,
+    loss: Any,
+    variables: Variables,
+    x: Any,
+    t: Any,
+    *,
+    key: Array | None = None,
+    train: bool = True,
+    sample_weight: Any = None,
+) -> Step:
+    """Forward and backward by the network's fastest path. Pure: fit for `jax.jit`."""
+    params, state = variables
+    inside, ctx = entering(x, Context(train, key, state))
+    y, saved = net.forward(params, inside, ctx)
+    error, dy = _measured(loss, x, y, t, sample_weight)
+    dx, grads = net.backward(params, saved, dy)
+    cost = net.cost(saved)
+    return Step(error + cost, y, grads, dx, net.next_state(state, saved) if train else state, cost)
+
+
 def walk(
     net: Any,
     loss: Any,
@@ -107,21 +133,28 @@ def walk(
     train: bool = True,
     sample_weight: Any = None,
 ) -> Trace:
-    """Forward and backward, everything met on the way. Pure: fit for `jax.jit`, which removes the unused."""
+    """Forward and backward layer by layer, everything met on the way. Pure: fit for `jax.jit`."""
     params, state = variables
-    y, saved, values = net.walk_forward(params, x, Context(train, key, state))
-    error = loss.value(y, t, sample_weight)
-    dx, grads, deltas = net.walk_backward(params, saved, loss.delta(y, t, sample_weight))
+    inside, ctx = entering(x, Context(train, key, state))
+    y, saved, values = net.walk_forward(params, inside, ctx)
+    error, dy = _measured(loss, x, y, t, sample_weight)
+    dx, grads, deltas = net.walk_backward(params, saved, dy)
     records = {
         path: Record(*values[path], dy=deltas[path].dy, dx=deltas[path].dx, grads=deltas[path].grads) for path in values
     }
-    return Trace(error, y, grads, dx, net.next_state(state, saved) if train else state, records)
+    cost = net.cost(saved)
+    return Trace(error + cost, y, grads, dx, net.next_state(state, saved) if train else state, cost, records)
+
+
+def _measured(loss: Any, x: Any, y: Any, t: Any, sample_weight: Any) -> tuple[Array, Any]:
+    """E and ∂E/∂y; the padding of sequences weighs nothing."""
+    weight = step_weights(loss, x, y, t, sample_weight)
+    return loss.value(y, values_of(t), weight), loss.delta(y, values_of(t), weight)
 
 
 @functools.partial(jax.jit, static_argnames=("net", "loss", "train"))
 def _step(net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, sample_weight: Any) -> Step:
-    met = walk(net, loss, variables, x, t, key=key, train=train, sample_weight=sample_weight)
-    return Step(met.loss, met.output, met.grads, met.dx, met.state)
+    return descend(net, loss, variables, x, t, key=key, train=train, sample_weight=sample_weight)
 
 
 @functools.partial(jax.jit, static_argnames=("net", "loss", "train"))

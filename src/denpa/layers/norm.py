@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from jax import lax
 
 from denpa.core.errors import ConfigError, DenpaError, ShapeError
 from denpa.core.layer import Array, Context, Grads, Params, Saved, State
+from denpa.core.padded import step_mask
 from denpa.core.shapes import Shape, want
 from denpa.layers.base import ShapePreserving
 
@@ -22,7 +24,8 @@ class BatchNorm(ShapePreserving):
 
     gamma, beta (features,); state mean, var (features,), the running statistics. In training μ and σ² are the mean
     and the variance (divided by N) of the N values of a feature in the mini-batch: its samples, and for
-    images (batch, height, width, channels) all places of all samples. They depend on x, whence two terms more:
+    images (batch, height, width, channels) all places of all samples; of padded sequences the true steps
+    alone, with y = 0 on the others. They depend on x, whence two terms more:
 
         ∂E/∂γ = Σ dy x̂      ∂E/∂β = Σ dy      ∂E/∂x = γ / √(σ² + ε) · (dy − mean(dy) − x̂ mean(dy x̂))
 
@@ -74,7 +77,7 @@ class BatchNorm(ShapePreserving):
     def next_state(self, state: State, saved: Saved) -> State:
         if "batch_mean" not in saved:  # inference
             return state
-        count = _count(saved["x"])
+        count = saved["count"] if "count" in saved else _count(saved["x"])
         correction = count / (count - 1) if self.unbiased else 1.0
         return {
             "mean": self._moved(state["mean"], saved["batch_mean"]),
@@ -91,9 +94,8 @@ class BatchNorm(ShapePreserving):
                     f"{self!r} in training wants more than one value of each feature, but a batch of shape {x.shape} "
                     "has one: its variance is 0. Leave out a last batch of one sample, or use train=False."
                 )
-            mean = jnp.mean(u, axis=_axes(x))  # μ
-            var = jnp.mean(jnp.square(u - mean), axis=_axes(x))  # σ²: two passes, no cancellation
-            saved = {"x": x, "batch_mean": mean, "batch_var": var}
+            mean, var, saved = _moments(u, _mask(x, ctx))
+            saved |= {"x": x, "batch_mean": mean, "batch_var": var}
         else:
             if not ctx.state:
                 raise DenpaError(f"{self!r} in inference wants its running statistics: pass the network's state.")
@@ -102,18 +104,18 @@ class BatchNorm(ShapePreserving):
         y = (u - mean) * self._slope(params, var)
         if self.center:
             y = y + params["beta"].astype(u.dtype)
-        return y.astype(x.dtype), saved
+        return _true_steps(y, saved).astype(x.dtype), saved
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
         training = "batch_mean" in saved
         mean, var = (saved[name] for name in (("batch_mean", "batch_var") if training else ("mean", "var")))
-        delta, axes = _wide(dy), _axes(dy)
+        delta, axes = _true_steps(_wide(dy), saved), _axes(dy)
         centred, inverse = _wide(saved["x"]) - mean, lax.rsqrt(var + self.epsilon)  # x̂ = centred · inverse
         dgamma = jnp.sum(delta * centred, axis=axes) * inverse  # ∂E/∂γ = Σ dy x̂
         dbeta = jnp.sum(delta, axis=axes)  # ∂E/∂β = Σ dy
         if training:  # through μ and σ²: dy − mean(dy) − x̂ mean(dy x̂)
-            count = _count(dy)
-            delta = delta - dbeta / count - centred * (inverse * dgamma / count)
+            count = saved["count"] if "count" in saved else _count(dy)
+            delta = _true_steps(delta - dbeta / count - centred * (inverse * dgamma / count), saved)
         grads = {"gamma": dgamma, "beta": dbeta}
         dx = self._slope(params, var) * delta  # γ / √(σ² + ε) · ...
         return dx.astype(dy.dtype), {name: grads[name].astype(params[name].dtype) for name in params}
@@ -125,6 +127,29 @@ class BatchNorm(ShapePreserving):
 
     def _moved(self, old: Array, new: Array) -> Array:
         return self.momentum * old + (1 - self.momentum) * new.astype(old.dtype)
+
+
+def _mask(x: Array, ctx: Context) -> Array | None:
+    """Which steps of padded sequences (batch, time, ..., features) are true; None where nothing is padded."""
+    if ctx.lengths is None or x.ndim < 3:
+        return None
+    return step_mask(ctx.lengths, x.shape[1]).reshape(x.shape[:2] + (1,) * (x.ndim - 2))
+
+
+def _moments(u: Array, mask: Array | None) -> tuple[Array, Array, dict[str, Array]]:
+    """μ, σ², and for padded sequences the mask and N."""
+    if mask is None:
+        mean = jnp.mean(u, axis=_axes(u))  # μ
+        return mean, jnp.mean(jnp.square(u - mean), axis=_axes(u)), {}  # σ²: two passes, no cancellation
+    count = jnp.sum(mask, dtype=u.dtype) * math.prod(u.shape[2:-1])
+    mean = jnp.sum(jnp.where(mask, u, 0), axis=_axes(u)) / count
+    var = jnp.sum(jnp.where(mask, jnp.square(u - mean), 0), axis=_axes(u)) / count
+    return mean, var, {"mask": mask, "count": count}
+
+
+def _true_steps(values: Array, saved: Any) -> Array:
+    """The values, with 0 on the padding of sequences."""
+    return jnp.where(saved["mask"], values, 0) if "mask" in saved else values
 
 
 def _axes(x: Array) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ caller does not use: looking inside costs nothing when nobody looks.
 
 from __future__ import annotations
 
+import dataclasses
 from abc import abstractmethod
 from typing import Any, NamedTuple
 
@@ -15,9 +16,10 @@ import jax
 from denpa.core import tree
 from denpa.core.errors import ShapeError
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State, Variables
+from denpa.core.padded import Padded
 from denpa.core.shapes import as_shape
 
-__all__ = ["Delta", "Network", "Value", "walk_backward", "walk_forward"]
+__all__ = ["Delta", "Network", "Value", "entering", "walk_backward", "walk_forward"]
 
 
 class Value(NamedTuple):
@@ -75,7 +77,10 @@ class Network(Layer):
     def apply(self, variables: Variables, x: Any) -> Any:
         """The network's output for a batch x, in inference mode."""
         params, state = variables
-        return self.forward(params, x, Context(train=False, state=state))[0]
+        return self.forward(params, *entering(x, Context(train=False, state=state)))[0]
+
+    def cost(self, saved: Saved) -> Any:
+        return sum(layer.cost(saved[name]) for name, layer in self.inner())
 
     def check(self, variables: Variables, in_shape: Any) -> None:
         """Raise `ShapeError` unless `variables` belong to this network; list all that is wrong."""
@@ -92,6 +97,13 @@ class Network(Layer):
         from denpa.networks.summary import Summary
 
         return Summary(self, None if in_shape is None else shape_of_inputs(in_shape))
+
+
+def entering(x: Any, ctx: Context) -> tuple[Any, Context]:
+    """What a network's layers see of padded sequences: the array, and in the context the lengths."""
+    if isinstance(x, Padded):
+        return x.values, dataclasses.replace(ctx, lengths=x.lengths)
+    return x, ctx
 
 
 def shape_of_inputs(in_shape: Any) -> Any:

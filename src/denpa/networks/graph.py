@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -93,6 +94,18 @@ class Graph(Network):
 
     def inner(self) -> tuple[tuple[str, Layer], ...]:
         return tuple((vertex.name, vertex.layer) for vertex in self.vertices)
+
+    @property
+    def takes_integers(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """For every input, whether some layer that reads it takes integers."""
+
+        def reads(vertex: Vertex, name: str) -> bool:
+            takes = vertex.layer.takes_integers
+            several = takes if isinstance(takes, tuple) else (takes,) * len(vertex.inputs)
+            return any(flag for flag, source in zip(several, vertex.inputs, strict=True) if source == name)
+
+        names = _many(self.inputs)
+        return _like(self.inputs, [any(reads(v, name) for v in self.vertices) for name in names])
 
     def shapes(self, in_shape: Any) -> dict[str, Any]:
         """The shape of one example of every value, by name."""
@@ -190,7 +203,7 @@ def _context(vertex: Vertex, ctx: Context) -> Context:
     """A vertex that shares reads the state of its slot, under its own name."""
     if not vertex.shares:
         return ctx
-    return Context(ctx.train, ctx.key, ctx.state | {vertex.name: ctx.state.get(vertex.slot, {})}, ctx.name)
+    return dataclasses.replace(ctx, state=ctx.state | {vertex.name: ctx.state.get(vertex.slot, {})})
 
 
 def _check(inputs: tuple[str, ...], outputs: tuple[str, ...], vertices: tuple[Vertex, ...]) -> None:

@@ -39,6 +39,11 @@ class Sequential(Network):
     def inner(self) -> tuple[tuple[str, Layer], ...]:
         return named(self.layers)
 
+    @property
+    def takes_integers(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the first layer takes integers."""
+        return self.inner()[0][1].takes_integers if self.layers else False
+
     def shapes(self, in_shape: Any) -> dict[str, Any]:
         """The shape of one example at the entrance of every layer, and under "" at the exit."""
         shapes = {}

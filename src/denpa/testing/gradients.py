@@ -164,7 +164,7 @@ def _sampled(case: tuple[Any, ...], suspects: Any, epsilon: float, n: int, seed:
     def by_name(found: Any) -> dict[str, Any]:
         records: dict[str, Any] = {}
         oracle.collect(net, found, values, records)
-        return _arrays(net, Trace(None, None, None, None, None, records))  # type: ignore[arg-type]
+        return _arrays(net, Trace(*[None] * 6, records=records))  # type: ignore[arg-type]
 
     rng = np.random.default_rng(seed)
     chosen: list[np.ndarray] = [np.zeros(0)]

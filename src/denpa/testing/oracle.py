@@ -19,7 +19,9 @@ import numpy as np
 
 from denpa.core.layer import Array, Context, Layer, Variables
 from denpa.gradients.backprop import Record, Trace
+from denpa.core.padded import step_weights, values_of
 from denpa.networks import Graph, Network, Sequential, Value
+from denpa.networks.base import entering
 
 __all__ = ["autodiff", "central_differences", "in_float64", "numerical", "pull_back"]
 
@@ -31,8 +33,11 @@ class Nudged(Layer):
     layer: Layer
 
     def forward(self, params: Any, x: Any, ctx: Context = Context()) -> tuple[Any, Any]:
-        y, _ = self.layer.forward(params["own"], jax.tree.map(_nudge, x, params["in"]), ctx)
-        return jax.tree.map(_nudge, y, params["out"]), {}
+        y, saved = self.layer.forward(params["own"], jax.tree.map(_nudge, x, params["in"]), ctx)
+        return jax.tree.map(_nudge, y, params["out"]), saved
+
+    def cost(self, saved: Any) -> Any:
+        return self.layer.cost(saved)
 
 
 def autodiff(
@@ -167,12 +172,14 @@ def nudged_energy(
 ) -> tuple[Callable[..., Array], Any, dict[str, Value]]:
     """E as a function of (parameters with nudges, x), where to evaluate it, and the forward record."""
     params, state = variables
-    values = _walked(net, params, x, Context(train, key, state))
+    values = _walked(net, params, *entering(x, Context(train, key, state)))
     prepared = _prepared(net)
     ctx = Context(train, key, _split(net, state))
 
     def energy(nudged: Any, x: Any) -> Array:
-        return loss.value(prepared.forward(nudged, x, ctx)[0], t, sample_weight)
+        y, saved = prepared.forward(nudged, *entering(x, ctx))
+        weight = step_weights(loss, x, y, t, sample_weight)
+        return loss.value(y, values_of(t), weight) + prepared.cost(saved)
 
     return energy, _with_nudges(net, params, values), values
 
@@ -240,7 +247,7 @@ def _trace(net: Any, state: Any, values: Any, error: Any, slopes: Any, dx: Any, 
     state = jax.jit(net.next_state)(state, saved) if train else state
     outputs = [values[name].y for name in _outputs(net)]
     output = tuple(outputs) if isinstance(getattr(net, "outputs", None), tuple) else outputs[0]
-    return Trace(error, output, grads, dx, state, ordered)
+    return Trace(error, output, grads, values_of(dx), state, net.cost(saved), ordered)
 
 
 def layers_in_order(net: Layer, prefix: str = "") -> Iterator[tuple[str, Layer]]:

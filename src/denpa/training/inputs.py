@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from denpa.core.errors import DataError, ShapeError
+from denpa.core.padded import Padded, values_of
 from denpa.core.shapes import Shape
 from denpa.data.checks import check_data, check_features, check_x
 from denpa.data.dataset import Dataset
@@ -45,19 +46,22 @@ def shape_of_example(x: Any) -> Any:
     """The shape of one example; a tuple of shapes for a tuple of arrays."""
     if isinstance(x, (tuple, list)):
         return tuple(shape_of_example(part) for part in x)
-    return tuple(np.shape(x)[1:])
+    return tuple(np.shape(values_of(x))[1:])
 
 
 def checked_examples(x: Any, in_shape: Any, feature_names: Any, where: str) -> Any:
     """x as arrays fit for the device: floats in the default precision, integers as they are.
 
-    A tuple of arrays is one array for each input of the network.
+    A tuple of arrays is one array for each input of the network; any of them may be `Padded`.
 
     Raises:
         DataError: empty, not numeric, not finite (row and column are named), of another shape than
             `in_shape`, where that is known, or several inputs of different lengths.
     """
-    together = isinstance(x, tuple) and len(x) > 0 and all(np.ndim(part) > 0 and hasattr(part, "dtype") for part in x)
+    if isinstance(x, Padded):
+        values = checked_examples(x.values, in_shape, feature_names, where)
+        return Padded(values, _checked_lengths(x.lengths, values, where))
+    together = isinstance(x, tuple) and len(x) > 0 and all(_is_array(part) for part in x)
     one = not together if in_shape is None else not (in_shape and isinstance(in_shape[0], tuple))
     if one and not together:
         x = _array(x, "x", where)
@@ -77,7 +81,7 @@ def checked_examples(x: Any, in_shape: Any, feature_names: Any, where: str) -> A
     return parts
 
 
-def checked_targets(t: Any, x: Any, loss: Any, out_shape: Shape, where: str, *, train: bool) -> np.ndarray:
+def checked_targets(t: Any, x: Any, loss: Any, out_shape: Shape, where: str, *, train: bool) -> Any:
     """Targets as the loss takes them: integers as int32, values like the network's output.
 
     Values (batch,) for a network with one output become (batch, 1).
@@ -89,6 +93,9 @@ def checked_targets(t: Any, x: Any, loss: Any, out_shape: Shape, where: str, *, 
     """
     if t is None:
         raise DataError(f"There are no targets in {where}: give (x, t).")
+    if isinstance(t, Padded):
+        values = checked_targets(t.values, x, loss, out_shape, where, train=train)
+        return Padded(values, _checked_lengths(t.lengths, values, where))
     t, first = _array(t, "t", where), jax.tree.leaves(x)[0]
     task = _task(loss, out_shape) if train else None
     check_data(first, t, task=task, classes=_classes(loss, out_shape) if train else None, where=where)
@@ -150,10 +157,28 @@ def padded_batches(x: Any, t: Any, weight: Any, size: int) -> list[Batch]:
         filling = np.zeros((size - len(rows), *rows.shape[1:]), rows.dtype)
         return jax.device_put(np.concatenate([rows, filling]))
 
-    return [
-        (jax.tree.map(lambda a, s=start: cut(a, s), x), cut(t, start), cut(weight, start))
-        for start in range(0, examples, size)
-    ]
+    return [jax.tree.map(lambda a, s=start: cut(a, s), (x, t, weight)) for start in range(0, examples, size)]
+
+
+def _is_array(part: Any) -> bool:
+    return isinstance(part, Padded) or (np.ndim(part) > 0 and hasattr(part, "dtype"))
+
+
+def _checked_lengths(lengths: Any, values: np.ndarray, where: str) -> np.ndarray:
+    """Lengths as int32, one for each sequence, from 1 to the number of time steps."""
+    lengths = np.asarray(lengths)
+    if lengths.shape != values.shape[:1] or lengths.dtype.kind not in "iu":
+        raise DataError(
+            f"Padded wants one integer length for each of {len(values)} sequences in {where}, "
+            f"not {lengths.dtype} of shape {lengths.shape}."
+        )
+    wrong = (lengths < 1) | (lengths > values.shape[1])
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(
+            f"Sequence {row} in {where} has length {lengths[row]}: lengths go from 1 to the {values.shape[1]} steps given."
+        )
+    return lengths.astype(np.int32)
 
 
 def _array(a: Any, name: str, where: str) -> np.ndarray:

@@ -17,7 +17,9 @@ import jax.numpy as jnp
 
 from denpa.core import tree
 from denpa.core.layer import Array, Context, Params, State, Variables
-from denpa.gradients.backprop import Trace, walk
+from denpa.core.padded import on_values, step_weights, values_of
+from denpa.gradients.backprop import Step, Trace, descend, walk
+from denpa.networks.base import entering
 
 __all__ = ["Programs", "Recipe", "Run", "programs_for"]
 
@@ -62,15 +64,23 @@ class Recipe:
         return arrays if self.compute_dtype is None else tree.cast(arrays, jnp.dtype(self.compute_dtype))
 
     def prepare(self, statistics: Any, x: Any) -> Any:
-        """Raw input as the network takes it: normalised, in floating point."""
+        """Raw input as the network takes it: normalised, in floating point unless it reads integers."""
         if self.normalizer is not None:
-            x = self.normalizer.apply(statistics, x)
-        default = jax.dtypes.canonicalize_dtype(float)
-        return self.cast(jax.tree.map(lambda a: a if jnp.issubdtype(a.dtype, jnp.floating) else a.astype(default), x))
+            x = on_values(lambda values: self.normalizer.apply(statistics, values), x)
+        takes = self.net.takes_integers
+        if not isinstance(takes, tuple):
+            return on_values(lambda values: self._numbers(values, takes), x)
+        return tuple(on_values(lambda v, t=t: self._numbers(v, t), part) for part, t in zip(x, takes, strict=True))
+
+    def _numbers(self, x: Array, takes_integers: bool) -> Array:
+        floating = jnp.issubdtype(x.dtype, jnp.floating) or takes_integers
+        return self.cast(x if floating else x.astype(jax.dtypes.canonicalize_dtype(float)))
 
     def aim(self, statistics: Any, t: Any) -> Any:
         """The targets as the network is to give them: normalised."""
-        return t if self.target_normalizer is None else self.target_normalizer.apply(statistics["targets"], t)
+        if self.target_normalizer is None:
+            return t
+        return on_values(lambda values: self.target_normalizer.apply(statistics["targets"], values), t)
 
     def answer(self, statistics: Any, y: Any) -> Any:
         """The network's output in the units of the targets."""
@@ -84,13 +94,16 @@ class Recipe:
         look_ahead = getattr(self.optimizer, "gradient_point", None)
         return run.params if look_ahead is None else look_ahead(run.params, run.optimizer)
 
-    def gradients(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Trace, Params]:
+    def examine(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Trace, Params]:
         """The recorded walk of the coming step, and the gradients of the whole objective."""
+        return self._gradients(walk, run, statistics, x, t, weight)
+
+    def _gradients(self, way: Any, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Any, Params]:
         point = self.point(run)
         variables = Variables(self.cast(point), run.state)
         key = jax.random.fold_in(run.key, run.step)
         x, t = self.prepare(statistics, x), self.aim(statistics, t)
-        met = walk(self.net, self.loss, variables, x, t, key=key, sample_weight=weight)
+        met = way(self.net, self.loss, variables, x, t, key=key, sample_weight=weight)
         grads = jax.tree.map(lambda g, p: g.astype(p.dtype), met.grads, run.params)
         if self.penalty is not None:
             grads = self.penalty.add_gradient(point, grads)
@@ -98,21 +111,25 @@ class Recipe:
 
     def step(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Run, dict[str, Any]]:
         """One update, and what is to be noted of it."""
-        met, grads = self.gradients(run, statistics, x, t, weight)
-        log = self.measure(statistics, met.output, t, weight)
+        met: Step
+        met, grads = self._gradients(descend, run, statistics, x, t, weight)
+        log = self.measure(statistics, x, met.output, t, weight)
         updates, optimizer = self.optimizer.update(grads, run.optimizer, run.params)
         params = jax.tree.map(lambda p, u: p + u.astype(p.dtype), run.params, updates)
         if self.penalty is not None:
-            log["penalty"] = self.penalty.value(run.params)
+            log["penalty"] = self.penalty.value(run.params) + met.cost
             if getattr(self.penalty, "proximal", False):
                 params = self.penalty.shrink(params, self.optimizer.rate(run.optimizer))
+        elif isinstance(met.cost, jax.Array):
+            log["penalty"] = met.cost
         return Run(params, met.state, optimizer, run.key, run.step + 1), log
 
-    def measure(self, statistics: Any, y: Any, t: Any, weight: Any) -> dict[str, Any]:
+    def measure(self, statistics: Any, x: Any, y: Any, t: Any, weight: Any) -> dict[str, Any]:
         """Sums over a batch that add up over batches: of the loss, its weight, and every metric.
 
         y is what the network gives. The loss compares it with normalised targets, metrics speak in their units.
         """
+        weight, t = step_weights(self.loss, x, y, t, weight), values_of(t)
         total, count = self.loss.sums(y, self.aim(statistics, t), weight)
         y = self.answer(statistics, y)
         metrics = {metric.name: metric.measure(y, t, weight) for metric in self.metrics}
@@ -130,7 +147,7 @@ class Programs:
         self.step = jax.jit(recipe.step)  # traced once, though `train` reads it twice
         self.measure = jax.jit(self._measure)
         self.predict = jax.jit(self._predict)
-        self.examine = jax.jit(recipe.gradients)
+        self.examine = jax.jit(recipe.examine)
 
     def init(self, seed: Any, shape: Any) -> Run:
         """A run before its first step; `shape` is that of one example as the network sees it."""
@@ -158,15 +175,15 @@ class Programs:
         return run, logs, tree.all_finite((run.params, run.state))
 
     def _measure(self, params: Params, state: State, statistics: Any, x: Any, t: Any, weight: Any) -> dict[str, Any]:
-        return self.recipe.measure(statistics, self._output(params, state, statistics, x), t, weight)
+        return self.recipe.measure(statistics, x, self._output(params, state, statistics, x), t, weight)
 
     def _predict(self, params: Params, state: State, statistics: Any, x: Any) -> Any:
         return self.recipe.answer(statistics, self._output(params, state, statistics, x))
 
     def _output(self, params: Params, state: State, statistics: Any, x: Any) -> Any:
         recipe = self.recipe
-        ctx = Context(train=False, state=state)
-        y = recipe.net.forward(recipe.cast(params), recipe.prepare(statistics, x), ctx)[0]
+        inside = entering(recipe.prepare(statistics, x), Context(train=False, state=state))
+        y = recipe.net.forward(recipe.cast(params), *inside)[0]
         return y if recipe.compute_dtype is None else tree.cast(y, jnp.float32)
 
 
