@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from denpa.core.layer import Array, Context, Layer, Variables
-from denpa.gradients.backprop import Record, Trace
 from denpa.core.padded import step_weights, values_of
+from denpa.gradients.backprop import Record, Trace
 from denpa.networks import Graph, Network, Sequential, Value
 from denpa.networks.base import entering
 
