@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 import denpa.layers
@@ -12,9 +14,11 @@ from denpa.core.layer import Layer
 from denpa.layers import (
     ELU,
     Add,
+    AdditiveAttention,
     BatchNorm,
     Concatenate,
     Dense,
+    DotAttention,
     Dropout,
     Flatten,
     GaussianNoise,
@@ -35,6 +39,7 @@ from denpa.testing import check_layer
 # (layer, shape of one example). Almost always the same shape: compilation is what takes time.
 CASES = [
     (Add(), ((2, 6), (2, 6), (2, 6))),
+    (AdditiveAttention(5), ((2, 6), (3, 4))),
     (BatchNorm(), (2, 6)),
     (BatchNorm(momentum=0.6, epsilon=0.01, unbiased=False), (2, 6)),
     (BatchNorm(center=False), (2, 6)),
@@ -44,6 +49,9 @@ CASES = [
     (Concatenate(axis=1), ((2, 6), (1, 6))),
     (Dense(3), (2, 6)),
     (Dense(3, use_bias=False), (2, 6)),
+    (DotAttention(), ((2, 4), (3, 4))),
+    (DotAttention("scaled"), ((2, 4), (3, 4))),
+    (DotAttention("general"), ((2, 6), (3, 4))),
     (Dropout(0.4), (2, 6)),
     (Dropout(0.4, scaling="classical"), (2, 6)),
     (Dropout(0.4, per="batch"), (2, 6)),
@@ -100,7 +108,14 @@ def test_no_layer_of_ours_traces_forward_to_know_its_out_shape():
     assert not [cls.__name__ for cls in ours() if cls.out_shape is Layer.out_shape]
 
 
-@pytest.mark.parametrize("name", sorted(set(denpa.layers.__all__) - {"Dense", "Reshape", "ThresholdDense"}))
-def test_layer_needs_no_argument(name):
-    layer = getattr(denpa.layers, name)()
+WITHOUT_ARGUMENTS = [
+    cls
+    for cls in (getattr(denpa.layers, name) for name in denpa.layers.__all__)
+    if all(f.default is not f.default_factory for f in dataclasses.fields(cls))  # both are MISSING otherwise
+]
+
+
+@pytest.mark.parametrize("cls", WITHOUT_ARGUMENTS, ids=lambda cls: cls.__name__)
+def test_layer_needs_no_argument(cls):
+    layer, name = cls(), cls.__name__
     assert repr(layer) == f"{name}()"

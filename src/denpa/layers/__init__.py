@@ -1,6 +1,7 @@
 """Floor 2: layers, each with its forward and backward formula side by side."""
 
 from denpa.layers.activation import ELU, Identity, LeakyReLU, ReLU, Sigmoid, Step, Tanh
+from denpa.layers.attention import AdditiveAttention, DotAttention
 from denpa.layers.dense import Dense
 from denpa.layers.dropout import Dropout, GaussianNoise
 from denpa.layers.maxout import Maxout
@@ -14,9 +15,11 @@ from denpa.layers.threshold import ThresholdDense
 __all__ = [
     "ELU",
     "Add",
+    "AdditiveAttention",
     "BatchNorm",
     "Concatenate",
     "Dense",
+    "DotAttention",
     "Dropout",
     "Flatten",
     "GaussianNoise",
