@@ -1,0 +1,39 @@
+"""Convolution kernels for the CPU in C++, called through XLA's foreign function interface, where they were compiled."""
+
+from denpa.kernels.native.library import (
+    available,
+    instruction_set,
+    instruction_sets,
+    reason,
+    use_instruction_set,
+)
+from denpa.kernels.native.operations import (
+    Padding,
+    conv,
+    conv_input_gradient,
+    conv_kernel_gradient,
+    conv_relu,
+    conv_relu_input_gradient,
+    conv_relu_kernel_gradient,
+    conv_relu_pool,
+    conv_relu_pool_input_gradient,
+    conv_relu_pool_kernel_gradient,
+)
+
+__all__ = [
+    "Padding",
+    "available",
+    "conv",
+    "conv_input_gradient",
+    "conv_kernel_gradient",
+    "conv_relu",
+    "conv_relu_input_gradient",
+    "conv_relu_kernel_gradient",
+    "conv_relu_pool",
+    "conv_relu_pool_input_gradient",
+    "conv_relu_pool_kernel_gradient",
+    "instruction_set",
+    "instruction_sets",
+    "reason",
+    "use_instruction_set",
+]

@@ -1,0 +1,198 @@
+// Convolution and its kernel's gradient as products over the taps of the kernel, without a detour.
+#pragma once
+
+#include "images.h"
+
+namespace denpa {
+namespace {
+
+// Pieces of an image, such that even one image keeps the threads busy.
+inline Int bands(const Correlation& p, Int rows, Int threads) {
+  return p.x.batch >= 4 * threads ? 1 : least(rows, divide_up(4 * threads, p.x.batch));
+}
+
+struct DirectLayout {
+  Frame frame;
+  Int taps, rows, columns, step, bands, band;  // rows and columns of pixels; a step is one row, or two to be pooled
+  int *pixel_places, *tap_places;
+  float *panels, *start, *image, *before_pool;
+  Int shared, scratch;
+
+  DirectLayout(const Correlation& p, Int threads, char* shared_base, char* scratch_base)
+      : frame(p.top, p.left, p.height + p.kernel_height - 1, p.width + p.kernel_width - 1, p.x.channels),
+        taps(p.kernel_height * p.kernel_width * p.x.channels) {
+    step = p.index ? 2 : 1;
+    rows = p.height / step;
+    columns = p.width / step * step;
+    bands = denpa::bands(p, rows, threads);
+    band = divide_up(rows, bands);
+    bands = divide_up(rows, band);
+    const Int padded = vectors(p.filters) * kLanes;
+    Carver from_shared{shared_base}, from_scratch{scratch_base};
+    pixel_places = from_shared.take<int>(most(1, band * step * columns));
+    tap_places = from_shared.take<int>(taps);
+    panels = from_shared.take<float>(taps * padded);
+    start = from_shared.take<float>(padded);
+    image = from_scratch.take<float>((band * step + p.kernel_height - 1) * frame.stride);
+    before_pool = from_scratch.take<float>(p.index ? step * columns * padded : 0);
+    shared = from_shared.used;
+    scratch = from_scratch.used;
+  }
+};
+
+// The kernel in panels: row j is a tap. Flipped: the kernel turned by half a turn, with the channels exchanged.
+void pack_kernel(float* to, const Correlation& p) {
+  const Int all = vectors(p.filters), places = p.kernel_height * p.kernel_width, channels = p.x.channels;
+  for (Int vector = 0, width; vector < all; vector += width) {
+    width = panel_width(all - vector);
+    for (Int place = 0; place < places; ++place)
+      for (Int c = 0; c < channels; ++c, to += width * kLanes)
+        for (Int f = 0; f < width * kLanes; ++f) {
+          const Int filter = vector * kLanes + f;
+          to[f] = filter >= p.filters ? 0
+                  : p.flipped         ? p.kernel[((places - 1 - place) * p.filters + filter) * channels + c]
+                                      : p.kernel[(place * channels + c) * p.filters + filter];
+        }
+  }
+}
+
+bool direct_serves(const Correlation&) { return true; }
+
+Needs direct_needs(const Correlation& p, Int threads) {
+  const DirectLayout at(p, threads, nullptr, nullptr);
+  return {p.x.batch * at.bands, at.shared, at.scratch, 0};
+}
+
+void direct_prepare(const Correlation& p, Int threads, char* shared) {
+  const DirectLayout at(p, threads, shared, nullptr);
+  pixels(at.pixel_places, at.frame, at.band * at.step, at.columns, p.x.channels);
+  taps(at.tap_places, at.frame, p.kernel_height, p.kernel_width, p.x.channels);
+  pack_kernel(at.panels, p);
+  clear(at.start, vectors(p.filters) * kLanes);
+  if (p.bias) copy(at.start, p.bias, p.filters);
+}
+
+// One row of pooled pixels: the greatest of each window of 2 x 2, at least 0, and its place, the first of equals.
+void pool(const float* from, Int columns, Int filters, float* y, Byte* index) {
+  const Int stride = vectors(filters) * kLanes, below = 2 * columns * stride;
+  for (Int w = 0; w < columns; ++w, from += 2 * stride, y += filters, index += filters)
+    for (Int f = 0; f < filters; f += kLanes) {
+      const Int other[4] = {0, stride, below, below + stride};
+      Vector greatest = load(from + f);
+      Mask32 place = {};
+      for (int i = 1; i < 4; ++i) {
+        const Vector value = load(from + f + other[i]);
+        const Mask32 takes = (value > greatest) | (value != value);
+        greatest = takes ? value : greatest;
+        place = takes ? Mask32{} + i : place;
+      }
+      place = greatest > 0.0f ? place : Mask32{} + kBlocked;
+      store(y + f, relu(greatest), filters - f);
+      store_bytes(index + f, __builtin_convertvector(place, Bytes), filters - f);
+    }
+}
+
+void direct_run(const Correlation& p, Int threads, const char* shared, char* scratch, Int item) {
+  const DirectLayout at(p, threads, const_cast<char*>(shared), scratch);
+  const Int image = item / at.bands, first = item % at.bands * at.band, last = least(at.rows, first + at.band);
+  const Int padded = vectors(p.filters) * kLanes;
+  fill(at.image, at.frame, p.x, image, first * at.step, last * at.step + p.kernel_height - 1);
+  if (!p.index) {
+    float* y = p.y + (image * p.height + first) * p.width * p.filters;
+    multiply(at.image, at.pixel_places, (last - first) * at.columns, at.tap_places, at.taps, at.panels,
+             {y, p.filters, p.filters, at.start, false, p.relu});
+    return;
+  }
+  for (Int row = first; row < last; ++row) {
+    const Int pooled = (image * at.rows + row) * (at.columns / 2) * p.filters;
+    multiply(at.image + (row - first) * 2 * at.frame.stride, at.pixel_places, 2 * at.columns, at.tap_places, at.taps,
+             at.panels, {at.before_pool, padded, padded, at.start, false, false});
+    pool(at.before_pool, at.columns / 2, p.filters, p.y + pooled, p.index + pooled);
+  }
+}
+
+// The batch is cut into slices in a way that does not depend on the number of threads. Each slice sums for itself,
+// and the sums of the slices are added in their order, so that every run gives the same bits.
+inline Int slices(const KernelGradient& p, Int floats) {
+  const Int by_work = p.x.batch * p.dy.height * p.dy.width / 256, by_memory = (Int(32) << 20) / (4 * floats);
+  return most(1, least(least(p.x.batch, 64), least(by_work, by_memory)));
+}
+
+struct DirectGradientLayout {
+  Frame frame;
+  Int taps, padded, floats, slices, slice, strip;  // images in a slice, rows in a strip
+  int *pixel_places, *tap_places;
+  float *sums, *image, *panels;
+  Int shared, scratch;
+
+  DirectGradientLayout(const KernelGradient& p, char* shared_base, char* scratch_base)
+      : frame(p.top, p.left, p.dy.height + p.kernel_height - 1, p.dy.width + p.kernel_width - 1, p.x.channels),
+        taps(p.kernel_height * p.kernel_width * p.x.channels),
+        padded(vectors(p.dy.channels) * kLanes),
+        floats(round_up((taps + 1) * padded, kLine / 4)) {
+    slice = divide_up(p.x.batch, denpa::slices(p, floats));
+    slices = divide_up(p.x.batch, slice);
+    // A strip's pixels, of x and of one panel of dy, stay in the first-level cache while all taps go over them.
+    const Int strips = divide_up(p.dy.height, most(1, 128 / p.dy.width));
+    strip = divide_up(p.dy.height, strips);
+    Carver from_shared{shared_base}, from_scratch{scratch_base};
+    pixel_places = from_shared.take<int>(strip * p.dy.width);
+    tap_places = from_shared.take<int>(taps);
+    sums = from_shared.take<float>(slices * floats);
+    image = from_scratch.take<float>(frame.height * frame.stride);
+    panels = from_scratch.take<float>(p.dy.height * p.dy.width * padded);
+    shared = from_shared.used;
+    scratch = from_scratch.used;
+  }
+};
+
+bool direct_gradient_serves(const KernelGradient&) { return true; }
+
+Needs direct_gradient_needs(const KernelGradient& p, Int) {
+  const DirectGradientLayout at(p, nullptr, nullptr);
+  return {at.slices, at.shared, at.scratch, least(16, at.taps + 1)};
+}
+
+void direct_gradient_prepare(const KernelGradient& p, Int, char* shared) {
+  const DirectGradientLayout at(p, shared, nullptr);
+  pixels(at.pixel_places, at.frame, at.strip, p.dy.width, p.x.channels);
+  taps(at.tap_places, at.frame, p.kernel_height, p.kernel_width, p.x.channels);
+}
+
+void direct_gradient_run(const KernelGradient& p, Int, const char* shared, char* scratch, Int item) {
+  const DirectGradientLayout at(p, const_cast<char*>(shared), scratch);
+  float* sums = at.sums + item * at.floats;
+  clear(sums, at.floats);
+  const Int end = least(p.x.batch, (item + 1) * at.slice), all = at.padded / kLanes, pixels = p.dy.height * p.dy.width;
+  for (Int image = item * at.slice; image < end; ++image) {
+    fill(at.image, at.frame, p.x, image, 0, at.frame.height);
+    fill_panels(at.panels, p.dy, image, sums + at.taps * at.padded);
+    for (Int row = 0; row < p.dy.height; row += at.strip) {
+      const Int count = least(at.strip, p.dy.height - row) * p.dy.width;
+      for (Int vector = 0, width; vector < all; vector += width) {
+        width = panel_width(all - vector);
+        // One panel at a time: it starts at this strip's first pixel, not at the image's.
+        const float* panel = at.panels + (vector * pixels + row * p.dy.width * width) * kLanes;
+        multiply_panel(at.image + row * at.frame.stride, at.tap_places, at.taps, at.pixel_places, count, panel, width,
+                       vector, {sums, at.padded, at.padded, nullptr, true, false});
+      }
+    }
+  }
+}
+
+// Adds the slices up for a part of the taps; behind the last tap lies the bias.
+void direct_gradient_close(const KernelGradient& p, Int threads, const char* shared, Int item) {
+  const DirectGradientLayout at(p, const_cast<char*>(shared), nullptr);
+  const Int items = direct_gradient_needs(p, threads).closing_items, filters = p.dy.channels;
+  for (Int tap = item * (at.taps + 1) / items; tap < (item + 1) * (at.taps + 1) / items; ++tap) {
+    float* to = tap < at.taps ? p.dw + tap * filters : p.db;
+    for (Int f = 0; f < filters; f += kLanes) {
+      Vector sum = {};
+      for (Int s = 0; s < at.slices; ++s) sum = sum + load(at.sums + s * at.floats + tap * at.padded + f);
+      store(to + f, sum, filters - f);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace denpa

@@ -1,0 +1,70 @@
+// What the kernels are asked to do: plain data, the same in every object file.
+#pragma once
+
+namespace denpa {
+
+using Int = __PTRDIFF_TYPE__;
+using Byte = unsigned char;
+
+// How the values of an image are to be read.
+enum class Mask : int {
+  none = 0,  // as they are
+  relu = 1,  // zero where the output of the ReLU, in `mask`, is not positive
+  pool = 2,  // spread over 2x2 windows: to the place that the index in `mask` names, 4 = to none
+};
+
+constexpr Byte kBlocked = 4;  // no place of the window is positive, so that the ReLU lets nothing through
+
+// A batch of images, NHWC. With Mask::pool `data` and `mask` have floor(height / 2) rows of floor(width / 2) pixels.
+struct Images {
+  const float* data;
+  const void* mask;
+  Mask kind;
+  Int batch, height, width, channels;
+};
+
+// y[n, h, w, f] = bias[f] + sum of x[n, h + i - top, w + j - left, c] kernel[i, j, c, f], zero outside of x.
+struct Correlation {
+  Images x;
+  const float* kernel;  // HWIO; with `flipped` the kernel of the forward direction, to be turned and transposed
+  const float* bias;    // null: zero
+  bool flipped, relu;
+  Int kernel_height, kernel_width, top, left;
+  Int height, width, filters;  // of y, before pooling
+  float* y;
+  Byte* index;  // not null: y is pooled, and here is the place of each greatest value
+};
+
+// dw[i, j, c, f] = sum of x[n, h + i - top, w + j - left, c] dy[n, h, w, f]      db[f] = sum of dy[n, h, w, f]
+struct KernelGradient {
+  Images x, dy;
+  Int kernel_height, kernel_width, top, left;
+  float *dw, *db;
+};
+
+// What an operation needs; memory is counted in bytes.
+struct Needs {
+  Int items;          // independent pieces of work
+  Int shared;         // memory that all pieces share
+  Int scratch;        // memory that each thread has for itself
+  Int closing_items;  // independent pieces after the last of the items, 0 = none
+};
+
+// The steps of an operation: prepare once, run every item, then close every closing item.
+template <class Problem>
+struct Operation {
+  bool (*serves)(const Problem&);
+  Needs (*needs)(const Problem&, Int threads);
+  void (*prepare)(const Problem&, Int threads, char* shared);
+  void (*run)(const Problem&, Int threads, const char* shared, char* scratch, Int item);
+  void (*close)(const Problem&, Int threads, const char* shared, Int item);
+};
+
+// All operations for one instruction set.
+struct Kernels {
+  const char* name;
+  Operation<Correlation> direct, winograd;
+  Operation<KernelGradient> direct_gradient, winograd_gradient;
+};
+
+}  // namespace denpa
