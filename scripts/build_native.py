@@ -2,9 +2,9 @@
 
     python scripts/build_native.py
 
-The build hook does the same when the package is installed. CXX names the compiler (c++, g++ or clang++ otherwise), DENPA_NATIVE=0
-leaves the kernels out. XLA's headers come with jaxlib: from the interpreter that runs this, or from the environment
-that the package is being installed into.
+The build hook does the same when the package is installed. CXX names the compiler (c++, g++ or clang++ otherwise),
+DENPA_NATIVE=0 leaves the kernels out. XLA's headers come with jaxlib: from the interpreter that runs this, or from the
+environment that the package is being installed into.
 """
 
 from __future__ import annotations

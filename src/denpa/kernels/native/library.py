@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,11 +61,8 @@ def _attempt() -> _Loaded:
 
 
 def _names(library: ctypes.CDLL) -> tuple[str, ...]:
-    names = iter(lambda: library.denpa_instruction_set(len(found)), None)
-    found: list[str] = []
-    for name in names:
-        found.append(name.decode())
-    return tuple(found)
+    found = iter(map(library.denpa_instruction_set, itertools.count()).__next__, None)
+    return tuple(name.decode() for name in found)
 
 
 def available() -> bool:

@@ -12,9 +12,14 @@ reading order, or 4 where nothing in the window was positive. Index and pooled v
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from denpa.core.errors import ConfigError
+from denpa.kernels.native.library import available, reason
 
 __all__ = [
     "Padding",
@@ -59,11 +64,8 @@ def conv_relu_pool(
     """y = maximum of each 2 × 2 window of max(0, x ⋆ W + b), and the index of its place, uint8 of y's shape."""
     height, width = out_size(x.shape, W.shape, padding)
     shape = x.shape[0], height // 2, width // 2, W.shape[3]
-    call = jax.ffi.ffi_call(
-        "denpa_forward_pool",
-        (jax.ShapeDtypeStruct(shape, jnp.float32), jax.ShapeDtypeStruct(shape, jnp.uint8)),
-        vmap_method="sequential",
-    )
+    results = jax.ShapeDtypeStruct(shape, jnp.float32), jax.ShapeDtypeStruct(shape, jnp.uint8)
+    call = _target("denpa_forward_pool", results)
     y, index = call(x, W, _bias(W, b), **_attributes(padding, winograd))
     return y, index
 
@@ -108,9 +110,15 @@ def conv_relu_pool_kernel_gradient(
     return _kernel_gradient(x, dy, index, W_shape, padding, _POOL, winograd)
 
 
+def _target(name: str, results: Any) -> Any:
+    if not available():
+        raise ConfigError(f"There are no native kernels here: {reason()}. Ask `available()` first.")
+    return jax.ffi.ffi_call(name, results, vmap_method="sequential")
+
+
 def _forward(x: Array, W: Array, b: Array | None, padding: Padding, relu: bool, winograd: bool) -> Array:
     shape = x.shape[0], *out_size(x.shape, W.shape, padding), W.shape[3]
-    call = jax.ffi.ffi_call("denpa_forward", jax.ShapeDtypeStruct(shape, jnp.float32), vmap_method="sequential")
+    call = _target("denpa_forward", jax.ShapeDtypeStruct(shape, jnp.float32))
     return call(x, W, _bias(W, b), relu=np.int32(relu), **_attributes(padding, winograd))
 
 
@@ -128,7 +136,7 @@ def _kernel_gradient(
     x: Array, dy: Array, mask: Array, W_shape: Shape, padding: Padding, kind: int, winograd: bool
 ) -> tuple[Array, Array]:
     shapes = jax.ShapeDtypeStruct(W_shape, jnp.float32), jax.ShapeDtypeStruct(W_shape[3:], jnp.float32)
-    call = jax.ffi.ffi_call("denpa_kernel_gradient", shapes, vmap_method="sequential")
+    call = _target("denpa_kernel_gradient", shapes)
     size = out_size(x.shape, W_shape, padding)
     dW, db = call(x, dy, mask, **_attributes(padding, winograd), **_mask(kind, size))
     return dW, db
