@@ -19,7 +19,7 @@ from harness import report
 from harness.machine import describe, pin
 from harness.options import parser, settle
 from harness.timing import Times, alternate, compare, seconds_of
-from harness.work import WORKS, Work, data_of
+from harness.work import WORKS, Work, as_floats, data_of
 
 _CHUNK_SECONDS = 0.3
 _TRIAL_STEPS = 4
@@ -67,7 +67,7 @@ def autodiff_recipe() -> Any:
     import jax
 
     from denpa.core.layer import Context
-    from denpa.gradients.backprop import Trace
+    from denpa.gradients import Step
     from denpa.training.program import Recipe
 
     class Autodiff(Recipe):
@@ -79,7 +79,7 @@ def autodiff_recipe() -> Any:
                 return self.loss.value(y, t, weight), (y, self.net.next_state(run.state, saved))
 
             (error, (y, state)), grads = jax.value_and_grad(objective, has_aux=True)(run.params)
-            return Trace(error, y, grads, None, state, {}), grads
+            return Step(error, y, grads, None, state, 0.0), grads
 
     return Autodiff
 
@@ -96,7 +96,7 @@ def program(kind: Any, work: Work) -> Callable[[int], np.ndarray]:
     net = network(work.sizes, work.activation, work.batch_norm)
     programs = Programs(kind(net, dp.SoftmaxCrossEntropy(), dp.Adam(1e-3)))
     x, t, _ = data_of(work)
-    data = jnp.asarray(x), jnp.asarray(t), None
+    data = jnp.asarray(as_floats(x)), jnp.asarray(t), None
     order = np.random.default_rng(0).integers(0, len(x), (work.steps, work.batch)).astype(np.int32)
     run = programs.init(np.uint32(0), (work.sizes[0],))
 

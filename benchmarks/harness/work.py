@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["WORKS", "Work", "data_of", "initial_parameters", "store"]
+__all__ = ["WORKS", "Work", "as_floats", "data_of", "initial_parameters", "store"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,10 @@ WORKS = (
 
 
 def data_of(work: Work) -> tuple[np.ndarray, np.ndarray, str]:
-    """x (examples, features) float32 in [0, 1], t (examples,) int32, and where they come from."""
+    """x (examples, features), t (examples,) int32, and where they come from.
+
+    Images are bytes from 0 to 255, as they come; the networks get them as float32 in [0, 1].
+    """
     if work.name == "letters":
         from denpa.data import datasets
 
@@ -100,9 +103,13 @@ def data_of(work: Work) -> tuple[np.ndarray, np.ndarray, str]:
         from denpa.data import datasets
 
         train = datasets.load("mnist", flat=True).train
-        x = np.asarray(train.x[: work.examples], np.float32) / np.float32(255)
-        return x, np.asarray(train.t[: work.examples]), "MNIST"
+        return np.asarray(train.x[: work.examples]), np.asarray(train.t[: work.examples]), "MNIST"
     return *_like_mnist(work.examples), "synthetic, of MNIST's shape"
+
+
+def as_floats(x: np.ndarray) -> np.ndarray:
+    """x as the networks get it: float32, images scaled to [0, 1]."""
+    return x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x
 
 
 def _like_mnist(examples: int) -> tuple[np.ndarray, np.ndarray]:
@@ -113,7 +120,7 @@ def _like_mnist(examples: int) -> tuple[np.ndarray, np.ndarray]:
     x = prototypes[t]
     x *= rng.random(x.shape, np.float32) < 0.15
     x += rng.random(x.shape, np.float32) < 0.14
-    return np.minimum(x, 1) * np.float32(0.9), t
+    return (np.minimum(x, 1) * np.float32(230)).astype(np.uint8), t
 
 
 def initial_parameters(work: Work) -> list[np.ndarray]:

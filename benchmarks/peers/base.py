@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.timing import Times, seconds_of
-from harness.work import Work
+from harness.work import Work, as_floats
 
 __all__ = ["Peer"]
 
@@ -19,7 +19,7 @@ class Peer:
 
     Attributes:
         work: what is to be done.
-        x, t: the data, as NumPy arrays.
+        x, t: the data, as NumPy arrays; images as bytes.
         initial: weights and biases by turns.
         choices: what was chosen by measurement, for the report.
     """
@@ -36,6 +36,10 @@ class Peer:
     def pairs(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """(W, b) of each dense layer."""
         return list(zip(self.initial[::2], self.initial[1::2], strict=True))
+
+    def floats(self) -> np.ndarray:
+        """x as the network gets it: float32, images scaled to [0, 1]."""
+        return as_floats(self.x)
 
     def prepare(self) -> None:
         """What happens once: data to where they stay, functions compiled."""

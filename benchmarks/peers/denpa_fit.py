@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
+import numpy as np
 
 import denpa as dp
 from peers.base import Peer
@@ -22,15 +23,23 @@ def network(sizes: tuple[int, ...], activation: str, batch_norm: bool) -> dp.Seq
 
 
 class DenpaFit(Peer):
-    """The data stay on the device, as those of the other contestants; `fit` checks them anew in every call."""
+    """The data stay on the device, images as bytes that the program scales; `fit` checks them anew in every call."""
 
     def prepare(self) -> None:
+        self.normalizer = dp.ScaleImages() if self.x.dtype == np.uint8 else None
         self.x, self.t = jnp.asarray(self.x), jnp.asarray(self.t)
         self.net = network(self.work.sizes, self.work.activation, self.work.batch_norm)
 
     def reset(self, seed: int) -> None:
         shape = (self.work.sizes[0],)
-        self.model = dp.Model(self.net, dp.SoftmaxCrossEntropy(), dp.Adam(1e-3), seed=seed, in_shape=shape)
+        self.model = dp.Model(
+            self.net,
+            dp.SoftmaxCrossEntropy(),
+            dp.Adam(1e-3),
+            normalizer=self.normalizer,
+            seed=seed,
+            in_shape=shape,
+        )
         params, state = self.model.variables
         dense = [name for name, layer in self.net.inner() if isinstance(layer, dp.Dense)]
         given = {

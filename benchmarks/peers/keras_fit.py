@@ -18,6 +18,7 @@ class KerasFit(Peer):
     """The default settings, except that epsilon of Adam and of the normalisation are those of the others."""
 
     def prepare(self) -> None:
+        self.x = self.floats()
         layers: list[keras.Layer] = [keras.Input((self.work.sizes[0],))]
         for units in self.work.sizes[1:-1]:
             layers.append(keras.layers.Dense(units))

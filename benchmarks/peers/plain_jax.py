@@ -22,6 +22,19 @@ class PlainJax(Peer):
 
     def prepare(self) -> None:
         self.data = jnp.asarray(self.x), jnp.asarray(self.t)
+        if self.x.dtype == np.uint8:  # held as bytes or as floats, whatever is faster
+            kept = {"bytes": self.data[0], "floats": jnp.asarray(self.floats())}
+            form = self.fastest({name: self._trial(x) for name, x in kept.items()}, rounds=2)
+            self.data = kept[form], self.data[1]
+            self.choices = f"images held as {form}"
+
+    def _trial(self, x: jax.Array) -> Callable[[], None]:
+        def trial() -> None:
+            self.data = x, self.data[1]
+            self.reset(0)
+            self.train(1)
+
+        return trial
 
     def reset(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
@@ -41,6 +54,8 @@ class PlainJax(Peer):
     def step(self, state: Any, x: jax.Array, t: jax.Array) -> Any:
         """One update."""
         params, statistics, adam, total = state
+        if x.dtype == jnp.uint8:
+            x = x.astype(jnp.float32) / 255
         objective = jax.value_and_grad(self._objective, has_aux=True)
         (loss, statistics), grads = objective(params, statistics, x, t)
         updates, adam = _ADAM.update(grads, adam, params)
@@ -85,12 +100,11 @@ class JittedStep(PlainJax):
     """One call of a compiled function for each batch, which gathers its rows inside; the state is donated."""
 
     def prepare(self) -> None:
-        super().prepare()
-
         def step(state: Any, x: jax.Array, t: jax.Array, rows: jax.Array) -> Any:
             return self.step(state, x[rows], t[rows])
 
         self.compiled = jax.jit(step, donate_argnums=0)
+        super().prepare()
 
     def epoch(self, orders: np.ndarray) -> None:
         for rows in orders:
@@ -101,14 +115,15 @@ class ScannedEpoch(PlainJax):
     """One call for each epoch, a `lax.scan` over its batches; the state is donated."""
 
     def prepare(self) -> None:
-        super().prepare()
         variants = {"batch": self._by_batch, "epoch": self._by_epoch}
         compiled = {gather: jax.jit(epoch, donate_argnums=0) for gather, epoch in variants.items()}
-        gather = self.fastest({gather: self._trial(epoch) for gather, epoch in compiled.items()}, rounds=2)
+        self.compiled = compiled["batch"]
+        super().prepare()
+        gather = self.fastest({gather: self._gathering(epoch) for gather, epoch in compiled.items()}, rounds=2)
         self.compiled = compiled[gather]
-        self.choices = f"rows gathered by {gather}"
+        self.choices += f"{', ' if self.choices else ''}rows gathered by {gather}"
 
-    def _trial(self, compiled: Callable[..., Any]) -> Callable[[], None]:
+    def _gathering(self, compiled: Callable[..., Any]) -> Callable[[], None]:
         def trial() -> None:
             self.compiled = compiled
             self.reset(0)

@@ -1,7 +1,7 @@
 """PyTorch, with a loop written by hand for speed.
 
-The data are tensors that stay in memory, and batches are slices: a `DataLoader` collates example by example and
-is several times slower. Where two ways are open (Adam in one kernel or not, rows gathered by batch or by epoch),
+The data are float32 tensors that stay in memory, and batches are slices: a `DataLoader` collates example by
+example and is several times slower. Where two ways are open (Adam in one kernel or not, rows gathered by batch or by epoch),
 the one that a short trial finds faster is taken. Gradients are set to None, and the loss is read once an epoch.
 """
 
@@ -26,7 +26,7 @@ class Eager(Peer):
 
     def prepare(self) -> None:
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-        self.data = torch.from_numpy(self.x), torch.from_numpy(self.t).long()
+        self.data = torch.from_numpy(self.floats()), torch.from_numpy(self.t).long()
         self.net = self._network()
         self.objective = self._compiled(lambda x, t: nn.functional.cross_entropy(self.net(x), t))
         self._choose()

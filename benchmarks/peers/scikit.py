@@ -15,6 +15,9 @@ __all__ = ["ScikitFit"]
 class ScikitFit(Peer):
     """Its own initial parameters, of the same distribution: `fit` takes no others."""
 
+    def prepare(self) -> None:
+        self.x = self.floats()
+
     def reset(self, seed: int) -> None:
         self.model = MLPClassifier(
             self.work.sizes[1:-1],

@@ -94,11 +94,15 @@ class Recipe:
         look_ahead = getattr(self.optimizer, "gradient_point", None)
         return run.params if look_ahead is None else look_ahead(run.params, run.optimizer)
 
-    def examine(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Trace, Params]:
-        """The recorded walk of the coming step, and the gradients of the whole objective."""
-        return self._gradients(walk, run, statistics, x, t, weight)
+    def gradients(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Step, Params]:
+        """Forward and backward of the coming step, and the gradients of the whole objective."""
+        return self._walked(descend, run, statistics, x, t, weight)
 
-    def _gradients(self, way: Any, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Any, Params]:
+    def examine(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Trace, Params]:
+        """The same, layer by layer, with all that was met on the way."""
+        return self._walked(walk, run, statistics, x, t, weight)
+
+    def _walked(self, way: Any, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Any, Params]:
         point = self.point(run)
         variables = Variables(self.cast(point), run.state)
         key = jax.random.fold_in(run.key, run.step)
@@ -111,8 +115,7 @@ class Recipe:
 
     def step(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Run, dict[str, Any]]:
         """One update, and what is to be noted of it."""
-        met: Step
-        met, grads = self._gradients(descend, run, statistics, x, t, weight)
+        met, grads = self.gradients(run, statistics, x, t, weight)
         log = self.measure(statistics, x, met.output, t, weight)
         updates, optimizer = self.optimizer.update(grads, run.optimizer, run.params)
         params = jax.tree.map(lambda p, u: p + u.astype(p.dtype), run.params, updates)
