@@ -1,0 +1,182 @@
+"""Convolution and its two adjoints on bare arrays, lowered by the fastest means of the platform.
+
+    y[n, h, w, f]  = Σᵢⱼ꜀ x[n, s h + d i − top, s w + d j − left, c] W[i, j, c, f]
+    dx[n, a, b, c] = Σ over all (h, i) with s h + d i − top = a, (w, j) likewise, and f of dy[n, h, w, f] W[i, j, c, f]
+    dW[i, j, c, f] = Σₙₕᵥᵥ x[n, s h + d i − top, s w + d j − left, c] dy[n, h, w, f]
+
+x (batch, height, width, channels), W (kernel height, kernel width, channels / groups, filters); s the strides,
+d the dilations, each a pair; padding ((top, bottom), (left, right)). With groups, filter f sees the channels of
+its own group alone. Beyond the border x is 0.
+
+On a CPU the native kernels serve float32 with stride, dilation and groups of 1. What is left goes to XLA, whose
+kernel gradient is slow on a CPU: there it is a matrix product with the unfolded image.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from denpa.kernels import native, settings
+
+__all__ = ["Padding", "convolve", "convolve_input_gradient", "convolve_kernel_gradient", "out_sizes", "unfold"]
+
+Array = jax.Array
+Pair = tuple[int, int]
+Padding = tuple[Pair, Pair]
+
+_IMAGES, _KERNEL = "NHWC", "HWIO"
+
+
+def convolve(
+    x: Array, W: Array, stride: Pair, padding: Padding, dilation: Pair = (1, 1), groups: int = 1, b: Array | None = None
+) -> Array:
+    """y = x ⋆ W, and b (filters,) added where it is given."""
+    if _native(x.dtype, stride, dilation, groups):
+
+        def on_cpu(x: Array, W: Array, *b: Array) -> Array:
+            return native.conv(x, W, b[0] if b else None, padding, **_algorithm())
+
+        return _by_platform(
+            on_cpu, lambda *args: _lax(*args[:2], stride, padding, dilation, groups, *args[2:]), x, W, b
+        )
+    return _lax(x, W, stride, padding, dilation, groups, b)
+
+
+def convolve_input_gradient(
+    dy: Array,
+    W: Array,
+    x_shape: tuple[int, ...],
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+) -> Array:
+    """dx, of shape `x_shape`: the adjoint of `convolve` in x, and so the transposed convolution."""
+
+    def everywhere(dy: Array, W: Array) -> Array:
+        reach = [d * (k - 1) for d, k in zip(dilation, W.shape[:2], strict=True)]
+        low = [r - p for r, (p, _) in zip(reach, padding, strict=True)]
+        spread = [s * (n - 1) + 1 for s, n in zip(stride, dy.shape[1:3], strict=True)]
+        high = [n + r - w - p for n, r, w, p in zip(x_shape[1:3], reach, spread, low, strict=True)]
+        return lax.conv_general_dilated(
+            dy,
+            _turned(W, groups),
+            (1, 1),
+            tuple(zip(low, high, strict=True)),
+            lhs_dilation=stride,
+            rhs_dilation=dilation,
+            dimension_numbers=(_IMAGES, _KERNEL, _IMAGES),
+            feature_group_count=groups,
+        )
+
+    if _native(dy.dtype, stride, dilation, groups):
+
+        def on_cpu(dy: Array, W: Array) -> Array:
+            return native.conv_input_gradient(dy, W, x_shape, padding, **_algorithm())
+
+        return _by_platform(on_cpu, everywhere, dy, W)
+    return everywhere(dy, W)
+
+
+def convolve_kernel_gradient(
+    x: Array,
+    dy: Array,
+    W_shape: tuple[int, ...],
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+) -> Array:
+    """dW, of shape `W_shape`: the adjoint of `convolve` in W."""
+
+    def by_xla(x: Array, dy: Array) -> Array:
+        low = [p for p, _ in padding]
+        spread = [s * (n - 1) + 1 for s, n in zip(stride, dy.shape[1:3], strict=True)]
+        reach = [d * (k - 1) for d, k in zip(dilation, W_shape[:2], strict=True)]
+        high = [r + w - n - p for r, w, n, p in zip(reach, spread, x.shape[1:3], low, strict=True)]
+        return lax.conv_general_dilated(
+            x,
+            dy,
+            dilation,
+            tuple(zip(low, high, strict=True)),
+            rhs_dilation=stride,
+            dimension_numbers=("CHWN", "IHWO", "HWNC"),  # channels are the batch, and samples are summed over
+            batch_group_count=groups,
+        )
+
+    def by_product(x: Array, dy: Array) -> Array:
+        columns = unfold(x, W_shape[:2], stride, padding, dilation)
+        rows = columns.reshape(-1, columns.shape[-1])
+        return (rows.T @ dy.reshape(-1, dy.shape[-1])).reshape(W_shape)
+
+    if groups > 1:
+        return by_xla(x, dy)
+    if _native(x.dtype, stride, dilation, groups):
+
+        def on_cpu(x: Array, dy: Array) -> Array:
+            return native.conv_kernel_gradient(x, dy, W_shape, padding, **_algorithm())[0]
+
+        return _by_platform(on_cpu, by_xla, x, dy)
+    return _by_platform(by_product, by_xla, x, dy)
+
+
+def unfold(x: Array, kernel: Any, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Array:
+    """What each place of the kernel sees: (batch, out height, out width, kernel height · kernel width · channels)."""
+    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+    sizes = out_sizes(x.shape[1:3], kernel, stride, ((0, 0), (0, 0)), dilation)
+    ends = [s * (n - 1) + 1 for s, n in zip(stride, sizes, strict=True)]
+    views = [
+        x[:, top : top + ends[0] : stride[0], left : left + ends[1] : stride[1]]
+        for top in range(0, kernel[0] * dilation[0], dilation[0])
+        for left in range(0, kernel[1] * dilation[1], dilation[1])
+    ]
+    return jnp.concatenate(views, axis=-1)
+
+
+def out_sizes(sizes: Any, kernel: Any, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Pair:
+    """⌊(W − H + 2P) / S⌋ + 1 for each axis; H is the reach of the dilated kernel. Not positive where nothing fits."""
+    height, width = (
+        (n + sum(p) - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True)
+    )
+    return height, width
+
+
+def _lax(
+    x: Array, W: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int, b: Array | None = None
+) -> Array:
+    y = lax.conv_general_dilated(
+        x,
+        W,
+        stride,
+        padding,
+        rhs_dilation=dilation,
+        dimension_numbers=(_IMAGES, _KERNEL, _IMAGES),
+        feature_group_count=groups,
+    )
+    return y if b is None else y + b
+
+
+def _turned(W: Array, groups: int) -> Array:
+    """W turned by half a turn, inputs and outputs exchanged within each group."""
+    height, width, channels, filters = W.shape
+    W = W[::-1, ::-1].reshape(height, width, channels, groups, filters // groups)
+    return W.transpose(0, 1, 4, 3, 2).reshape(height, width, filters // groups, groups * channels)
+
+
+def _native(dtype: Any, stride: Pair, dilation: Pair, groups: int) -> bool:
+    plain = stride == (1, 1) and dilation == (1, 1) and groups == 1 and dtype == jnp.float32
+    return plain and settings.current() != "xla" and native.available()
+
+
+def _algorithm() -> dict[str, bool]:
+    return {"winograd": settings.current() in ("auto", "winograd")}
+
+
+def _by_platform(on_cpu: Any, elsewhere: Any, *args: Any) -> Array:
+    """One of two ways, chosen while the program is lowered. Arguments that are None are left out."""
+    return lax.platform_dependent(*(arg for arg in args if arg is not None), cpu=on_cpu, default=elsewhere)

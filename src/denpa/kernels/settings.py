@@ -1,0 +1,55 @@
+"""Which kernels compute convolutions: a setting of the process, read while a program is traced.
+
+    with dp.kernels.using("xla"):
+        model.fit(...)
+
+"auto": the native kernels where they serve, the faster algorithm of the two for each shape; else XLA.
+"direct": the native kernels with sums taken directly: the smallest rounding error, some 1e-6 of the largest value.
+"winograd": the native kernels, with Winograd's algorithm for 3x3 kernels: faster, error up to some 1e-5.
+"xla": XLA's own convolutions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import os
+from collections.abc import Iterator
+
+from denpa.core.errors import ConfigError, nearest
+
+__all__ = ["CHOICES", "current", "using"]
+
+CHOICES = ("auto", "direct", "winograd", "xla")
+_VARIABLE = "DENPA_KERNELS"
+
+_chosen: contextvars.ContextVar[str | None] = contextvars.ContextVar("kernels", default=None)
+
+
+def current() -> str:
+    """The choice in force here: of the innermost `using`, else of the environment variable DENPA_KERNELS, else "auto".
+
+    Raises:
+        ConfigError: the environment variable holds none of the choices.
+    """
+    return _chosen.get() or _checked(os.environ.get(_VARIABLE) or "auto")
+
+
+@contextlib.contextmanager
+def using(choice: str) -> Iterator[None]:
+    """Use these kernels for all that is traced inside the `with`.
+
+    Raises:
+        ConfigError: not one of "auto", "direct", "winograd", "xla".
+    """
+    token = _chosen.set(_checked(choice))
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def _checked(choice: str) -> str:
+    if choice not in CHOICES:
+        raise ConfigError(f"No kernels {choice!r}: {nearest(choice, CHOICES, plural='kernels')}")
+    return choice
