@@ -60,10 +60,10 @@ bool direct_serves(const Correlation&) { return true; }
 
 Needs direct_needs(const Correlation& p, Int threads) {
   const DirectLayout at(p, threads, nullptr, nullptr);
-  return {p.x.batch * at.bands, at.shared, at.scratch, 0};
+  return {1, p.x.batch * at.bands, 0, at.shared, at.scratch};
 }
 
-void direct_prepare(const Correlation& p, Int threads, char* shared) {
+void direct_open(const Correlation& p, Int threads, char* shared, Int) {
   const DirectLayout at(p, threads, shared, nullptr);
   pixels(at.pixel_places, at.frame, at.band * at.step, at.columns, p.x.channels);
   taps(at.tap_places, at.frame, p.kernel_height, p.kernel_width, p.x.channels);
@@ -72,24 +72,30 @@ void direct_prepare(const Correlation& p, Int threads, char* shared) {
   if (p.bias) copy(at.start, p.bias, p.filters);
 }
 
-// One row of pooled pixels: the greatest of each window of 2 x 2, at least 0, and its place, the first of equals.
-void pool(const float* from, Int columns, Int filters, float* y, Byte* index) {
-  const Int stride = vectors(filters) * kLanes, below = 2 * columns * stride;
-  for (Int w = 0; w < columns; ++w, from += 2 * stride, y += filters, index += filters)
-    for (Int f = 0; f < filters; f += kLanes) {
-      const Int other[4] = {0, stride, below, below + stride};
-      Vector greatest = load(from + f);
-      Mask32 place = {};
-      for (int i = 1; i < 4; ++i) {
-        const Vector value = load(from + f + other[i]);
-        const Mask32 takes = (value > greatest) | (value != value);
-        greatest = takes ? value : greatest;
-        place = takes ? Mask32{} + i : place;
-      }
-      place = greatest > 0.0f ? place : Mask32{} + kBlocked;
-      store(y + f, relu(greatest), filters - f);
-      store_bytes(index + f, __builtin_convertvector(place, Bytes), filters - f);
-    }
+// The greatest of a window of 2 x 2, at least 0, and its place, the first of equals. What is not a number wins.
+inline void pool_window(Vector a, Vector b, Vector c, Vector d, float* y, Byte* index, Int lanes) {
+  Vector greatest = a;
+  Mask32 place = {};
+  const auto challenge = [&](Vector value, int i) {
+    const Mask32 wins = (value > greatest) | (value != value);
+    greatest = wins ? value : greatest;
+    place = wins ? Mask32{} + i : place;
+  };
+  challenge(b, 1);
+  challenge(c, 2);
+  challenge(d, 3);
+  place = greatest > 0.0f ? place : Mask32{} + kBlocked;
+  store(y, relu(greatest), lanes);
+  store_bytes(index, __builtin_convertvector(place, Bytes), lanes);
+}
+
+// One row of windows, from two rows of pixels that are padded to whole vectors.
+void pool_rows(const float* from, Int columns, Int filters, float* y, Byte* index) {
+  const Int next = vectors(filters) * kLanes, below = 2 * columns * next;
+  for (Int w = 0; w < columns; ++w, from += 2 * next, y += filters, index += filters)
+    for (Int f = 0; f < filters; f += kLanes)
+      pool_window(load(from + f), load(from + f + next), load(from + f + below), load(from + f + below + next), y + f,
+                  index + f, filters - f);
 }
 
 void direct_run(const Correlation& p, Int threads, const char* shared, char* scratch, Int item) {
@@ -107,7 +113,7 @@ void direct_run(const Correlation& p, Int threads, const char* shared, char* scr
     const Int pooled = (image * at.rows + row) * (at.columns / 2) * p.filters;
     multiply(at.image + (row - first) * 2 * at.frame.stride, at.pixel_places, 2 * at.columns, at.tap_places, at.taps,
              at.panels, {at.before_pool, padded, padded, at.start, false, false});
-    pool(at.before_pool, at.columns / 2, p.filters, p.y + pooled, p.index + pooled);
+    pool_rows(at.before_pool, at.columns / 2, p.filters, p.y + pooled, p.index + pooled);
   }
 }
 
@@ -150,10 +156,10 @@ bool direct_gradient_serves(const KernelGradient&) { return true; }
 
 Needs direct_gradient_needs(const KernelGradient& p, Int) {
   const DirectGradientLayout at(p, nullptr, nullptr);
-  return {at.slices, at.shared, at.scratch, least(16, at.taps + 1)};
+  return {1, at.slices, least(16, at.taps + 1), at.shared, at.scratch};
 }
 
-void direct_gradient_prepare(const KernelGradient& p, Int, char* shared) {
+void direct_gradient_open(const KernelGradient& p, Int, char* shared, Int) {
   const DirectGradientLayout at(p, shared, nullptr);
   pixels(at.pixel_places, at.frame, at.strip, p.dy.width, p.x.channels);
   taps(at.tap_places, at.frame, p.kernel_height, p.kernel_width, p.x.channels);
@@ -166,7 +172,8 @@ void direct_gradient_run(const KernelGradient& p, Int, const char* shared, char*
   const Int end = least(p.x.batch, (item + 1) * at.slice), all = at.padded / kLanes, pixels = p.dy.height * p.dy.width;
   for (Int image = item * at.slice; image < end; ++image) {
     fill(at.image, at.frame, p.x, image, 0, at.frame.height);
-    fill_panels(at.panels, p.dy, image, sums + at.taps * at.padded);
+    fill_panels(at.panels, p.dy, image);
+    sum_panels(sums + at.taps * at.padded, at.panels, pixels, p.dy.channels);
     for (Int row = 0; row < p.dy.height; row += at.strip) {
       const Int count = least(at.strip, p.dy.height - row) * p.dy.width;
       for (Int vector = 0, width; vector < all; vector += width) {
@@ -183,7 +190,7 @@ void direct_gradient_run(const KernelGradient& p, Int, const char* shared, char*
 // Adds the slices up for a part of the taps; behind the last tap lies the bias.
 void direct_gradient_close(const KernelGradient& p, Int threads, const char* shared, Int item) {
   const DirectGradientLayout at(p, const_cast<char*>(shared), nullptr);
-  const Int items = direct_gradient_needs(p, threads).closing_items, filters = p.dy.channels;
+  const Int items = direct_gradient_needs(p, threads).closing, filters = p.dy.channels;
   for (Int tap = item * (at.taps + 1) / items; tap < (item + 1) * (at.taps + 1) / items; ++tap) {
     float* to = tap < at.taps ? p.dw + tap * filters : p.db;
     for (Int f = 0; f < filters; f += kLanes) {

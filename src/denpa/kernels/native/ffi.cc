@@ -11,7 +11,7 @@ using Row = ffi::BufferR1<ffi::F32>;
 
 enum Algorithm : int { kDirect = 0, kWinograd = 1 };
 
-// Prepare, all items, all closing items.
+// The three steps of an operation, each in parallel.
 template <class Problem>
 ffi::Error perform(ffi::ThreadPool& pool, const Operation<Problem>& operation, const Problem& problem) {
   thread_local Arena shared_arena;
@@ -20,16 +20,16 @@ ffi::Error perform(ffi::ThreadPool& pool, const Operation<Problem>& operation, c
   char* const shared = shared_arena.at_least(needs.shared);
   std::atomic<bool> exhausted{shared == nullptr};
   if (!exhausted) {
-    operation.prepare(problem, threads, shared);
-    parallel(pool, threads, needs.items, [&](Int item) {
+    parallel(pool, threads, needs.opening, [&](Int piece) { operation.open(problem, threads, shared, piece); });
+    parallel(pool, threads, needs.items, [&](Int piece) {
       thread_local Arena scratch_arena;
       char* const scratch = scratch_arena.at_least(needs.scratch);
       if (scratch == nullptr) exhausted = true;
-      else operation.run(problem, threads, shared, scratch, item);
+      else operation.run(problem, threads, shared, scratch, piece);
     });
   }
   if (exhausted) return ffi::Error(ffi::ErrorCode::kResourceExhausted, "denpa: no memory for a convolution's scratch");
-  parallel(pool, threads, needs.closing_items, [&](Int item) { operation.close(problem, threads, shared, item); });
+  parallel(pool, threads, needs.closing, [&](Int piece) { operation.close(problem, threads, shared, piece); });
   return ffi::Error::Success();
 }
 

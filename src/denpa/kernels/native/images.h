@@ -97,28 +97,35 @@ void fill(float* to, const Frame& frame, const Images& images, Int image, Int fi
   }
 }
 
-// The panels of a whole image: row j is pixel j, and the sum over the pixels is added to `sums`.
-void fill_panels(float* to, const Images& images, Int image, float* sums) {
+// The panels of a whole image: row j is pixel j.
+void fill_panels(float* to, const Images& images, Int image) {
   const Int pixels = images.height * images.width, all = vectors(images.channels);
   for (Int vector = 0, width; vector < all; vector += width) {
     width = panel_width(all - vector);
     float* panel = to + vector * kLanes * pixels;
-    Vector sum[kMostVectors] = {};
-    for (Int h = 0; h < images.height; ++h) {
-      Vector row_sum[kMostVectors] = {};
+    for (Int h = 0; h < images.height; ++h)
       for (Int w = 0; w < images.width; ++w, panel += width * kLanes) {
         const Pixel pixel(images, image, h, w);
-        for (Int v = 0; v < width; ++v) {
-          const Vector value = pixel((vector + v) * kLanes);
-          row_sum[v] = row_sum[v] + value;
-          store(panel + v * kLanes, value);
-        }
+        for (Int v = 0; v < width; ++v) store(panel + v * kLanes, pixel((vector + v) * kLanes));
       }
-      for (Int v = 0; v < width; ++v) sum[v] = sum[v] + row_sum[v];  // sums of sums lose less
-    }
+  }
+}
+
+// Adds the sum over all rows of the panels to `sums`. Sums of sums of 32 lose less than one long sum.
+void sum_panels(float* sums, const float* panels, Int rows, Int filters) {
+  const Int all = vectors(filters);
+  for (Int vector = 0, width; vector < all; vector += width) {
+    width = panel_width(all - vector);
+    const float* panel = panels + vector * kLanes * rows;
     for (Int v = 0; v < width; ++v) {
+      Vector total = {};
+      for (Int first = 0; first < rows; first += 32) {
+        Vector sum = {};
+        for (Int j = first; j < least(rows, first + 32); ++j) sum = sum + load(panel + (j * width + v) * kLanes);
+        total = total + sum;
+      }
       float* at = sums + (vector + v) * kLanes;
-      store(at, load(at) + sum[v]);
+      store(at, load(at) + total);
     }
   }
 }

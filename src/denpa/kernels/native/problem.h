@@ -42,22 +42,22 @@ struct KernelGradient {
   float *dw, *db;
 };
 
-// What an operation needs; memory is counted in bytes.
+// How much work an operation is and what it needs; memory is counted in bytes.
 struct Needs {
-  Int items;          // independent pieces of work
-  Int shared;         // memory that all pieces share
-  Int scratch;        // memory that each thread has for itself
-  Int closing_items;  // independent pieces after the last of the items, 0 = none
+  Int opening, items, closing;  // independent pieces of work in each of the three steps
+  Int shared;                   // memory that all pieces share
+  Int scratch;                  // memory that each thread has for itself
 };
 
-// The steps of an operation: prepare once, run every item, then close every closing item.
+// Three steps, each a number of pieces that run in any order on any thread. How the pieces are cut may depend on the
+// number of threads only where that does not change the order of any sum.
 template <class Problem>
 struct Operation {
   bool (*serves)(const Problem&);
   Needs (*needs)(const Problem&, Int threads);
-  void (*prepare)(const Problem&, Int threads, char* shared);
-  void (*run)(const Problem&, Int threads, const char* shared, char* scratch, Int item);
-  void (*close)(const Problem&, Int threads, const char* shared, Int item);
+  void (*open)(const Problem&, Int threads, char* shared, Int piece);
+  void (*run)(const Problem&, Int threads, const char* shared, char* scratch, Int piece);
+  void (*close)(const Problem&, Int threads, const char* shared, Int piece);
 };
 
 // All operations for one instruction set.
