@@ -32,39 +32,53 @@ struct Output {
   Int stride;          // from row to row
   Int filters;         // floats in a row
   const float* start;  // a row to begin with, padded to whole vectors; null: zeros
-  bool add;            // to what c holds
+  bool add;            // to what c holds; its rows then are whole vectors
   bool relu;
 };
+
+// Every loop over p and v must unroll, or the sums leave the registers.
+#define DENPA_EACH_P _Pragma("GCC unroll 8") for (int p = 0; p < P; ++p)
+#define DENPA_EACH_V _Pragma("GCC unroll 8") for (int v = 0; v < V; ++v)
 
 template <int P, int V>
 void block(const float* a, const int* rows, const int* columns, Int depth, const float* b, const Output& out, Int row,
            Int vector) {
   const float* origin[P];
   Vector sum[P][V];
-  for (int p = 0; p < P; ++p) origin[p] = a + rows[p];
-  for (int v = 0; v < V; ++v) {
-    const Vector start = out.start ? load(out.start + (vector + v) * kLanes) : Vector{};
-    for (int p = 0; p < P; ++p) sum[p][v] = start;
+  DENPA_EACH_P origin[p] = a + rows[p];
+  if (out.start) {
+    DENPA_EACH_V {
+      const Vector start = load(out.start + (vector + v) * kLanes);
+      DENPA_EACH_P sum[p][v] = start;
+    }
+  } else {
+    DENPA_EACH_P DENPA_EACH_V sum[p][v] = Vector{};
   }
-  for (Int j = 0; j < depth; ++j) {
+  for (Int j = 0; j < depth; ++j, b += V * kLanes) {
     const Int column = columns[j];
     Vector right[V];
-    for (int v = 0; v < V; ++v) right[v] = load(b + (j * V + v) * kLanes);
-#pragma GCC unroll 8
-    for (int p = 0; p < P; ++p) {
+    DENPA_EACH_V right[v] = load(b + v * kLanes);
+    DENPA_EACH_P {
       const Vector left = broadcast(origin[p][column]);
-      for (int v = 0; v < V; ++v) sum[p][v] = sum[p][v] + left * right[v];
+      DENPA_EACH_V sum[p][v] = sum[p][v] + left * right[v];
     }
   }
+  // Each question is asked once for the block, not once for each vector.
+  float* const c = out.c + row * out.stride + vector * kLanes;
   const Int lanes = out.filters - vector * kLanes;
-  for (int p = 0; p < P; ++p) {
-    float* c = out.c + (row + p) * out.stride + vector * kLanes;
-    for (int v = 0; v < V; ++v) {
-      Vector value = sum[p][v];
-      if (out.add) value = value + load(c + v * kLanes, lanes - v * kLanes);
-      if (out.relu) value = relu(value);
-      store(c + v * kLanes, value, lanes - v * kLanes);
-    }
+  if (out.add) {
+    DENPA_EACH_P DENPA_EACH_V sum[p][v] = sum[p][v] + load(c + p * out.stride + v * kLanes);
+  }
+  if (out.relu) {
+    DENPA_EACH_P DENPA_EACH_V sum[p][v] = relu(sum[p][v]);
+  }
+  if (lanes >= V * kLanes) {
+    DENPA_EACH_P DENPA_EACH_V store(c + p * out.stride + v * kLanes, sum[p][v]);
+  } else {
+    float whole[P][V * kLanes];
+    DENPA_EACH_P DENPA_EACH_V store(&whole[p][v * kLanes], sum[p][v]);
+    for (int p = 0; p < P; ++p)
+      for (Int lane = 0; lane < lanes; ++lane) c[p * out.stride + lane] = whole[p][lane];
   }
 }
 

@@ -6,43 +6,6 @@
 namespace denpa {
 namespace {
 
-// The values of one pixel, vector by vector, with the mask applied.
-class Pixel {
- public:
-  Pixel(const Images& images, Int image, Int row, Int column) : kind_(images.kind), channels_(images.channels) {
-    Int at;
-    if (kind_ == Mask::pool) {
-      const Int rows = images.height / 2, columns = images.width / 2;
-      inside_ = row / 2 < rows && column / 2 < columns;
-      place_ = int(row % 2 * 2 + column % 2);
-      at = ((image * rows + row / 2) * columns + column / 2) * channels_;
-    } else {
-      at = ((image * images.height + row) * images.width + column) * channels_;
-    }
-    if (!inside_) return;  // the last row or column of an odd size belongs to no window
-    data_ = images.data + at;
-    if (kind_ == Mask::relu) mask_ = static_cast<const float*>(images.mask) + at;
-    if (kind_ == Mask::pool) index_ = static_cast<const Byte*>(images.mask) + at;
-  }
-
-  Vector operator()(Int channel) const {
-    if (!inside_) return Vector{};
-    const Int lanes = channels_ - channel;
-    const Vector value = load(data_ + channel, lanes);
-    if (kind_ == Mask::relu) return keep(value, load(mask_ + channel, lanes) > 0.0f);
-    if (kind_ == Mask::pool) return keep(value, __builtin_convertvector(load_bytes(index_ + channel, lanes), Mask32) == place_);
-    return value;
-  }
-
- private:
-  Mask kind_;
-  Int channels_;
-  bool inside_ = true;
-  int place_ = 0;
-  const float *data_ = nullptr, *mask_ = nullptr;
-  const Byte* index_ = nullptr;
-};
-
 inline void clear(float* to, Int count) {
   Int i = 0;
   for (; i + kLanes <= count; i += kLanes) store(to + i, Vector{});
@@ -65,6 +28,62 @@ struct Frame {
   }
 };
 
+// One row of an image as it is to be read: masks applied, pooled pixels spread.
+class ImageRow {
+ public:
+  ImageRow(const Images& images, Int image, Int row)
+      : kind_(images.kind), channels_(images.channels), columns_(images.width) {
+    Int at = image * images.height + row;
+    if (kind_ == Mask::pool) {
+      columns_ = images.width / 2;
+      at = image * (images.height / 2) + row / 2;
+      if (row / 2 >= images.height / 2) columns_ = 0;  // the last row of an odd height belongs to no window
+      place_ = int(row % 2) * 2;
+    }
+    at *= columns_ * channels_;
+    data_ = images.data + at;
+    mask_ = static_cast<const float*>(images.mask) + at;
+    index_ = static_cast<const Byte*>(images.mask) + at;
+  }
+
+  // One vector of channels, from `channel` on.
+  Vector operator()(Int column, Int channel) const {
+    const Int lanes = channels_ - channel;
+    if (kind_ == Mask::pool) {
+      if (column / 2 >= columns_) return Vector{};
+      const Int at = column / 2 * channels_ + channel;
+      const Mask32 index = __builtin_convertvector(load_bytes(index_ + at, lanes), Mask32);
+      return keep(load(data_ + at, lanes), index == place_ + int(column % 2));
+    }
+    const Int at = column * channels_ + channel;
+    const Vector value = load(data_ + at, lanes);
+    return kind_ == Mask::relu ? keep(value, load(mask_ + at, lanes) > 0.0f) : value;
+  }
+
+  // Columns `first` to `last` with all their channels.
+  void copy_to(float* to, Int first, Int last) const {
+    const Int begin = first * channels_, count = (last - first) * channels_;
+    if (kind_ == Mask::none) {
+      copy(to, data_ + begin, count);
+    } else if (kind_ == Mask::relu) {
+      for (Int i = 0; i < count; i += kLanes) {
+        const Int lanes = count - i;
+        store(to + i, keep(load(data_ + begin + i, lanes), load(mask_ + begin + i, lanes) > 0.0f), lanes);
+      }
+    } else {
+      for (Int column = first; column < last; ++column, to += channels_)
+        for (Int c = 0; c < channels_; c += kLanes) store(to + c, (*this)(column, c), channels_ - c);
+    }
+  }
+
+ private:
+  Mask kind_;
+  Int channels_, columns_;
+  int place_ = 0;
+  const float *data_, *mask_;
+  const Byte* index_;
+};
+
 // Rows `first` to `last` of the frame, from image `image`.
 void fill(float* to, const Frame& frame, const Images& images, Int image, Int first, Int last) {
   const Int channels = images.channels;
@@ -76,53 +95,42 @@ void fill(float* to, const Frame& frame, const Images& images, Int image, Int fi
       continue;
     }
     clear(to, begin * channels);
+    ImageRow(images, image, row).copy_to(to + begin * channels, begin - frame.left, end - frame.left);
     clear(to + end * channels, (frame.width - end) * channels);
-    float* inner = to + begin * channels;
-    const Int column = begin - frame.left, count = (end - begin) * channels;
-    if (images.kind == Mask::pool) {
-      for (Int w = 0; w < end - begin; ++w, inner += channels) {
-        const Pixel pixel(images, image, row, column + w);
-        for (Int c = 0; c < channels; c += kLanes) store(inner + c, pixel(c), channels - c);
-      }
-      continue;
-    }
-    const Int at = ((image * images.height + row) * images.width + column) * channels;
-    if (images.kind == Mask::none) {
-      copy(inner, images.data + at, count);
-    } else {
-      const float* mask = static_cast<const float*>(images.mask) + at;
-      for (Int i = 0; i < count; i += kLanes)
-        store(inner + i, keep(load(images.data + at + i, count - i), load(mask + i, count - i) > 0.0f), count - i);
-    }
   }
 }
 
 // The panels of a whole image: row j is pixel j.
 void fill_panels(float* to, const Images& images, Int image) {
   const Int pixels = images.height * images.width, all = vectors(images.channels);
-  for (Int vector = 0, width; vector < all; vector += width) {
-    width = panel_width(all - vector);
-    float* panel = to + vector * kLanes * pixels;
-    for (Int h = 0; h < images.height; ++h)
-      for (Int w = 0; w < images.width; ++w, panel += width * kLanes) {
-        const Pixel pixel(images, image, h, w);
-        for (Int v = 0; v < width; ++v) store(panel + v * kLanes, pixel((vector + v) * kLanes));
-      }
+  for (Int h = 0; h < images.height; ++h) {
+    const ImageRow row(images, image, h);
+    for (Int vector = 0, width; vector < all; vector += width) {
+      width = panel_width(all - vector);
+      float* panel = to + (vector * pixels + h * images.width * width) * kLanes;
+      for (Int w = 0; w < images.width; ++w, panel += width * kLanes)
+        for (Int v = 0; v < width; ++v) store(panel + v * kLanes, row(w, (vector + v) * kLanes));
+    }
   }
 }
 
-// Adds the sum over all rows of the panels to `sums`. Sums of sums of 32 lose less than one long sum.
+// Adds the sum over all rows of the panels to `sums`. Four sums run side by side, and sums of sums of 32 rows lose
+// less than one long sum.
 void sum_panels(float* sums, const float* panels, Int rows, Int filters) {
   const Int all = vectors(filters);
   for (Int vector = 0, width; vector < all; vector += width) {
     width = panel_width(all - vector);
-    const float* panel = panels + vector * kLanes * rows;
     for (Int v = 0; v < width; ++v) {
+      const float* from = panels + (vector * rows + v) * kLanes;
+      const Int step = width * kLanes;
       Vector total = {};
-      for (Int first = 0; first < rows; first += 32) {
-        Vector sum = {};
-        for (Int j = first; j < least(rows, first + 32); ++j) sum = sum + load(panel + (j * width + v) * kLanes);
-        total = total + sum;
+      for (Int row = 0; row < rows; row += 32) {
+        Vector sum[4] = {};
+        Int left = least(32, rows - row);
+        for (; left >= 4; left -= 4, from += 4 * step)
+          for (int i = 0; i < 4; ++i) sum[i] = sum[i] + load(from + i * step);
+        for (; left > 0; --left, from += step) sum[0] = sum[0] + load(from);
+        total = total + ((sum[0] + sum[1]) + (sum[2] + sum[3]));
       }
       float* at = sums + (vector + v) * kLanes;
       store(at, load(at) + total);

@@ -314,7 +314,7 @@ void winograd_gradient_run(const KernelGradient& p, Int, const char* shared, cha
   const Int channels = p.x.channels, filters = p.dy.channels, first = item * at.slice;
   const Int last = least(p.x.batch, first + at.slice);
   float* sums = at.sums + item * at.floats;
-  clear(sums, at.floats);
+  clear(sums + kPoints * at.points, filters);
   for (Int i = 0; i < at.groups.items; ++i) {
     Groups::Part part = at.groups.part(i);
     part.image += first;
@@ -325,7 +325,7 @@ void winograd_gradient_run(const KernelGradient& p, Int, const char* shared, cha
     deltas_to_points(at.deltas, at.delta_distance, at.image, at.delta_frame, p.dy, across, tiles, part);
     for (int point = 0; point < kPoints; ++point)
       multiply(at.inputs + point * at.input_distance, at.channel_places, channels, at.tile_places, tiles,
-               at.deltas + point * at.delta_distance, {sums + point * at.points, filters, filters, nullptr, true, false});
+               at.deltas + point * at.delta_distance, {sums + point * at.points, filters, filters, nullptr, i > 0, false});
     // At the point (1, 1) stands the plain sum of a tile's deltas.
     sum_panels(sums + kPoints * at.points, at.deltas + (kPatch + 1) * at.delta_distance, tiles, filters);
   }
