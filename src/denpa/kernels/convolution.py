@@ -21,12 +21,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from denpa.kernels import native, settings
+from denpa.kernels.unfolding import Pair, Padding, out_sizes, unfold
 
-__all__ = ["Padding", "convolve", "convolve_input_gradient", "convolve_kernel_gradient", "out_sizes", "unfold"]
+__all__ = ["Padding", "convolve", "convolve_input_gradient", "convolve_kernel_gradient", "out_sizes"]
 
 Array = jax.Array
-Pair = tuple[int, int]
-Padding = tuple[Pair, Pair]
 
 _IMAGES, _KERNEL = "NHWC", "HWIO"
 
@@ -122,28 +121,6 @@ def convolve_kernel_gradient(
 
         return _by_platform(on_cpu, by_xla, x, dy)
     return _by_platform(by_product, by_xla, x, dy)
-
-
-def unfold(x: Array, kernel: Any, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Array:
-    """What each place of the kernel sees: (batch, out height, out width, kernel height · kernel width · channels)."""
-    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-    sizes = out_sizes(x.shape[1:3], kernel, stride, ((0, 0), (0, 0)), dilation)
-    ends = [s * (n - 1) + 1 for s, n in zip(stride, sizes, strict=True)]
-    views = [
-        x[:, top : top + ends[0] : stride[0], left : left + ends[1] : stride[1]]
-        for top in range(0, kernel[0] * dilation[0], dilation[0])
-        for left in range(0, kernel[1] * dilation[1], dilation[1])
-    ]
-    return jnp.concatenate(views, axis=-1)
-
-
-def out_sizes(sizes: Any, kernel: Any, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Pair:
-    """⌊(W − H + 2P) / S⌋ + 1 for each axis; H is the reach of the dilated kernel. Not positive where nothing fits."""
-    height, width = (
-        (n + sum(p) - d * (k - 1) - 1) // s + 1
-        for n, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True)
-    )
-    return height, width
 
 
 def _lax(

@@ -1,0 +1,107 @@
+"""Pooling on bare arrays: the windows of an image as strided views, one for each place in the window.
+
+Views that are compared or added element by element become one loop when compiled; XLA's own window reductions, and
+above all their scatter on the way back, take several times as long on a CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from denpa.kernels.unfolding import Padding, Pair, out_sizes
+
+__all__ = ["max_pool", "pool_with", "spread", "spread_with", "sum_pool", "take_from"]
+
+Array = jax.Array
+Shape = tuple[int, ...]
+
+
+def max_pool(x: Array, size: Pair, stride: Pair, padding: Padding) -> tuple[Array, Array]:
+    """The maximum of each window, and the place of its first occurrence in reading order; NaN counts as largest.
+
+    Returns:
+        y (batch, out height, out width, channels), and place, of the same shape, i · width + j as uint8 or int32.
+    """
+    places = jnp.uint8 if size[0] * size[1] <= 256 else jnp.int32
+    padded = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf) if padding != ((0, 0), (0, 0)) else x
+    best = place = None
+    for number, view in enumerate(_views(padded, size, stride)):
+        if best is None or place is None:
+            best, place = view, jnp.zeros(view.shape, places)
+            continue
+        better = (view > best) | ((view != view) & (best == best))
+        place = jnp.where(better, jnp.asarray(number, places), place)
+        best = jnp.where(better, view, best)
+    assert best is not None and place is not None
+    return best, place
+
+
+def sum_pool(x: Array, size: Pair, stride: Pair, padding: Padding) -> Array:
+    """The sum of each window; zeros around the image."""
+    return pool_with(lambda view: view, x, size, stride, padding)
+
+
+def pool_with(function: Callable[[Array], Array], x: Array, size: Pair, stride: Pair, padding: Padding) -> Array:
+    """The sum over each window of a function of its entries; zeros around the image."""
+    views = _views(jnp.pad(x, ((0, 0), *padding, (0, 0))), size, stride)
+    return sum((function(view) for view in views), jnp.zeros((), x.dtype))
+
+
+def spread_with(function: Callable[[Array], Array], x: Array, size: Pair, stride: Pair, padding: Padding) -> Array:
+    """To each pixel of x, the sum over its windows of a function of what stands there."""
+    pieces = [function(view) for view in _views(jnp.pad(x, ((0, 0), *padding, (0, 0))), size, stride)]
+    return _gathered(pieces, x.shape, size, stride, padding)
+
+
+def spread(dy: Array, x_shape: Shape, size: Pair, stride: Pair, padding: Padding, place: Array | None = None) -> Array:
+    """The adjoint of the pooling: each dy to all places of its window, or to the one that `place` names; summed up."""
+    count = size[0] * size[1]
+    if stride == size and padding == ((0, 0), (0, 0)):
+        return _spread_apart(dy, x_shape, size, place)
+    pieces = [dy if place is None else jnp.where(place == number, dy, 0) for number in range(count)]
+    return _gathered(pieces, x_shape, size, stride, padding)
+
+
+def take_from(x: Array, place: Array, size: Pair, stride: Pair, padding: Padding) -> Array:
+    """From each window the entry that `place` names: the adjoint of `spread` with places."""
+    views = _views(jnp.pad(x, ((0, 0), *padding, (0, 0))), size, stride)
+    return sum((jnp.where(place == n, view, 0) for n, view in enumerate(views)), jnp.zeros((), x.dtype))
+
+
+def _views(padded: Array, size: Pair, stride: Pair) -> Iterator[Array]:
+    """For each place of the window, in reading order, what stands there: (batch, out height, out width, channels)."""
+    out = out_sizes(padded.shape[1:3], size, stride, ((0, 0), (0, 0)))
+    ends = [s * (n - 1) + 1 for s, n in zip(stride, out, strict=True)]
+    for i in range(size[0]):
+        for j in range(size[1]):
+            yield padded[:, i : i + ends[0] : stride[0], j : j + ends[1] : stride[1]]
+
+
+def _gathered(pieces: list[Array], x_shape: Shape, size: Pair, stride: Pair, padding: Padding) -> Array:
+    """The image to whose pixels the pieces, one for each place of the window, are added."""
+    (top, bottom), (left, right) = padding
+    sizes, zero = (x_shape[1] + top + bottom, x_shape[2] + left + right), jnp.zeros((), pieces[0].dtype)
+    image = jnp.zeros((x_shape[0], *sizes, x_shape[3]), zero.dtype)
+    for number, piece in enumerate(pieces):
+        edges = [
+            (start, n - start - (s * (o - 1) + 1), s - 1)
+            for start, n, s, o in zip(divmod(number, size[1]), sizes, stride, piece.shape[1:3], strict=True)
+        ]
+        image = image + lax.pad(piece, zero, ((0, 0, 0), *edges, (0, 0, 0)))
+    return image[:, top : top + x_shape[1], left : left + x_shape[2]]
+
+
+def _spread_apart(dy: Array, x_shape: Shape, size: Pair, place: Array | None) -> Array:
+    """Windows side by side: each pixel belongs to one of them, and nothing needs adding."""
+    batch, height, width, channels = dy.shape
+    blocks = jnp.broadcast_to(dy[:, :, None, :, None], (batch, height, size[0], width, size[1], channels))
+    if place is not None:
+        numbers = jnp.arange(size[0] * size[1], dtype=place.dtype).reshape(1, 1, size[0], 1, size[1], 1)
+        blocks = jnp.where(place[:, :, None, :, None] == numbers, blocks, 0)
+    dx = blocks.reshape(batch, height * size[0], width * size[1], channels)
+    rest = [(0, n - m) for n, m in zip(x_shape[1:3], dx.shape[1:3], strict=True)]
+    return jnp.pad(dx, ((0, 0), *rest, (0, 0)))

@@ -1,0 +1,122 @@
+"""im2col and col2im: a convolution as one matrix product, and the way back.
+
+    rows of im2col(x)   one for each sample, output row and output column, in this order
+    columns             one for each channel, kernel row and kernel column, in this order
+
+so that, with the kernel's axes in that order too, x ⋆ W = im2col(x) · W as matrices. `col2im` is the adjoint: it
+adds every entry back to the pixel it came from, Σ im2col(x) · c = Σ x · col2im(c).
+
+Source: Chellapilla, Puri & Simard (2006), section 3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from denpa.core.errors import ShapeError
+
+__all__ = ["Padding", "Pair", "col2im", "im2col", "out_sizes", "unfold"]
+
+Array = jax.Array
+Pair = tuple[int, int]
+Padding = tuple[Pair, Pair]
+
+
+def im2col(x: Any, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1) -> Array:
+    """The windows of images as the rows of a matrix.
+
+    Args:
+        x: images (batch, height, width, channels); of images with channels in front take `x.transpose(0, 2, 3, 1)`.
+        kernel_size, stride, dilation: of the windows, an integer or a pair (vertical, horizontal).
+        padding: zeros on each side, an integer, a pair, or ((top, bottom), (left, right)).
+
+    Returns:
+        (batch · out height · out width, channels · kernel height · kernel width).
+
+    Raises:
+        ShapeError: not images, or smaller than a window.
+    """
+    x = jnp.asarray(x)
+    how = _how("im2col", x.shape, kernel_size, stride, padding, dilation)
+    height, width = how[0]
+    windows = unfold(x, *how)
+    places, channels = windows.shape[:3], x.shape[-1]
+    windows = windows.reshape(*places, height, width, channels).transpose(0, 1, 2, 5, 3, 4)
+    return windows.reshape(places[0] * places[1] * places[2], channels * height * width)
+
+
+def col2im(
+    columns: Any, x_shape: tuple[int, ...], kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1
+) -> Array:
+    """The adjoint of `im2col`: images of `x_shape`, every pixel the SUM of its entries in `columns`.
+
+    Args:
+        columns: a matrix like that of `im2col` for images of `x_shape`.
+        x_shape: (batch, height, width, channels).
+        kernel_size, stride, padding, dilation: as for `im2col`.
+
+    Raises:
+        ShapeError: the matrix is not of the shape that `im2col` gives for such images.
+    """
+    columns = jnp.asarray(columns)
+    (height, width), strides, pads, dilations = _how("col2im", x_shape, kernel_size, stride, padding, dilation)
+    batch, rows, across, channels = x_shape
+    out = out_sizes((rows, across), (height, width), strides, pads, dilations)
+    wanted = (batch * out[0] * out[1], channels * height * width)
+    if columns.shape != wanted:
+        raise ShapeError(f"col2im wants a matrix of shape {wanted} for images {x_shape}, but got {columns.shape}.")
+    windows = columns.reshape(batch, *out, channels, height, width)
+    padded = [n + sum(p) for n, p in zip((rows, across), pads, strict=True)]
+    image = jnp.zeros((batch, *padded, channels), columns.dtype)
+    for i in range(height):
+        for j in range(width):
+            starts = i * dilations[0], j * dilations[1]
+            spread = [
+                (start, n - start - (s * (o - 1) + 1), s - 1)
+                for start, n, s, o in zip(starts, padded, strides, out, strict=True)
+            ]
+            piece = windows[..., i, j]
+            image = image + lax.pad(piece, jnp.zeros((), piece.dtype), ((0, 0, 0), *spread, (0, 0, 0)))
+    (top, _), (left, _) = pads
+    return image[:, top : top + rows, left : left + across]
+
+
+def unfold(x: Array, kernel: Any, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Array:
+    """What each place of the kernel sees: (batch, out height, out width, kernel height · kernel width · channels)."""
+    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+    sizes = out_sizes(x.shape[1:3], kernel, stride, ((0, 0), (0, 0)), dilation)
+    ends = [s * (n - 1) + 1 for s, n in zip(stride, sizes, strict=True)]
+    views = [
+        x[:, top : top + ends[0] : stride[0], left : left + ends[1] : stride[1]]
+        for top in range(0, kernel[0] * dilation[0], dilation[0])
+        for left in range(0, kernel[1] * dilation[1], dilation[1])
+    ]
+    return jnp.concatenate(views, axis=-1)
+
+
+def out_sizes(sizes: Any, kernel: Any, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Pair:
+    """⌊(W − H + 2P) / S⌋ + 1 for each axis; H is the reach of the dilated kernel. Not positive where nothing fits."""
+    height, width = (
+        (n + sum(p) - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True)
+    )
+    return height, width
+
+
+def _how(name: str, x_shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Any:
+    if len(x_shape) != 4:
+        raise ShapeError(f"{name} wants images (batch, height, width, channels), not {tuple(x_shape)}.")
+    kernel, stride, dilation = (_pair(value) for value in (kernel, stride, dilation))
+    vertical, horizontal = (_pair(part) for part in _pair(padding))
+    how = kernel, stride, (vertical, horizontal), dilation
+    if min(out_sizes(x_shape[1:3], *how)) < 1:
+        raise ShapeError(f"{name}: windows of {kernel} do not fit into images of {tuple(x_shape[1:3])} with {padding}.")
+    return how
+
+
+def _pair(value: Any) -> Any:
+    return (value, value) if isinstance(value, int) else tuple(value)

@@ -1,0 +1,127 @@
+"""The transposed convolution: small image to large image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+
+from denpa.core.errors import ConfigError, ShapeError
+from denpa.core.keys import key_for
+from denpa.core.layer import Array, Context, Grads, Layer, Params
+from denpa.core.shapes import Shape, want
+from denpa.init import Constant, Glorot, Initializer
+from denpa.kernels import convolution as kernels
+from denpa.layers.window import Windows, check_windows, pair_of, paddings_of, whole
+
+__all__ = ["ConvTranspose2d"]
+
+
+@dataclass(frozen=True)
+class ConvTranspose2d(Layer):
+    """Every pixel lays down the kernel, weighted, at steps of s; where kernels overlap they are ADDED:
+
+        y[s h + d i − P, s w + d j − P, f] = Σ x[h, w, c] W[i, j, c, f] + b_f
+
+    x (batch, height, width, channels) -> y (batch, out height, out width, filters); W (kernel height, kernel width,
+    channels, filters), b (filters,); out = s (size − 1) + d (kernel − 1) + 1 − 2P + output_padding; saves x.
+    It is the adjoint of the `Conv2d` that leads from y back to x with the same kernel, so that convolution computes
+    its backward pass:
+
+        ∂E/∂x[h, w, c]    = Σᵢⱼ𝒻 δ[s h + d i − P, s w + d j − P, f] W[i, j, c, f]
+        ∂E/∂W[i, j, c, f] = Σₙₕ𝓌 δ[s h + d i − P, s w + d j − P, f] x[h, w, c]
+        ∂E/∂b_f           = Σₙₕ𝓌 δ[h, w, f]
+
+    Args:
+        filters: how many output channels.
+        kernel_size, stride, dilation: an integer, or a pair (vertical, horizontal).
+        padding: what is cut off each side of y, an integer, a pair or pairs ((top, bottom), (left, right)); "valid"
+            for nothing, "same" for an output of s · size.
+        output_padding: rows and columns more at the bottom and at the right, less than the stride or the dilation: a
+            convolution with stride maps several sizes to one, and this says which of them is meant.
+        use_bias: whether b is there.
+        kernel_init, bias_init: initialisers.
+
+    Raises:
+        ConfigError: an option that cannot be.
+        ShapeError: an input of another rank or number of channels, or an output without a pixel.
+
+    Source: Dumoulin & Visin (2016), section 4; Zeiler, Krishnan, Taylor & Fergus (2010).
+    """
+
+    filters: int
+    kernel_size: Any
+    stride: Any = 1
+    padding: Any = 0
+    output_padding: Any = 0
+    dilation: Any = 1
+    use_bias: bool = True
+    kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
+    bias_init: Initializer = field(default_factory=Constant)
+
+    def validate(self) -> None:
+        whole(self, "filters", self.filters)
+        check_windows(self, self.windows)
+        more, windows = pair_of(self.output_padding), self.windows
+        for one, s, d in zip(more, windows.stride, windows.dilation, strict=True):
+            whole(self, "output_padding", one, least=0)
+            if one >= max(s, d):
+                raise ConfigError(
+                    f"{type(self).__name__}.output_padding must be less than the stride or the dilation, "
+                    f"not {self.output_padding!r} with stride {self.stride!r} and dilation {self.dilation!r}."
+                )
+        if self.padding == "same" and any(more):
+            raise ConfigError('ConvTranspose2d with padding="same" has an output of s · size and no output_padding.')
+
+    @property
+    def windows(self) -> Windows:
+        """Size, stride and dilation along two axes."""
+        return Windows.of(2, self.kernel_size, self.stride, self.dilation)
+
+    def init(self, key: Array, in_shape: Shape) -> Params:
+        self.out_shape(in_shape)
+        (height, width), channels = self.windows.size, in_shape[-1]
+        shape, fans = (height, width, channels, self.filters), (height * width * channels, height * width * self.filters)
+        params = {"W": self.kernel_init.sample(key_for(key, "W"), shape, fan_in=fans[0], fan_out=fans[1])}
+        if self.use_bias:
+            drawn = self.bias_init.sample(key_for(key, "b"), (self.filters,), fan_in=fans[0], fan_out=fans[1])
+            params["b"] = drawn
+        return params
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        want(self, "height width channels", in_shape)
+        windows, sizes = self.windows, in_shape[:2]
+        if self.padding == "same":
+            out = [s * n for s, n in zip(windows.stride, sizes, strict=True)]
+        else:
+            cut = paddings_of(self, self.padding, sizes, windows)
+            parts = zip(windows.stride, sizes, windows.reach, cut, pair_of(self.output_padding), strict=True)
+            out = [s * (n - 1) + reach - sum(p) + more for s, n, reach, p, more in parts]
+        if min(out) < 1:
+            raise ShapeError(f"{self!r} makes an image of {tuple(out)} of one of {sizes}: take less padding.")
+        return (*out, self.filters)
+
+    def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
+        want(self, "batch height width channels", x, {"channels": params["W"].shape[2]})
+        shape = (len(x), *self.out_shape(x.shape[1:]))
+        y = kernels.convolve_input_gradient(x, _adjoint(params["W"]), shape, **self._how(shape))
+        return y + params["b"] if self.use_bias else y, {"x": x}
+
+    def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
+        x, W, how = saved["x"], _adjoint(params["W"]), self._how(dy.shape)
+        grads = {"W": _adjoint(kernels.convolve_kernel_gradient(dy, x, W.shape, **how))}
+        if self.use_bias:
+            grads["b"] = jnp.sum(dy, axis=(0, 1, 2))  # ∂E/∂b = Σ δ
+        return kernels.convolve(dy, W, **how), grads  # the convolution whose adjoint this layer is
+
+    def _how(self, y_shape: Shape) -> dict[str, Any]:
+        """The convolution that leads from y back to x."""
+        windows = self.windows
+        padding = paddings_of(self, self.padding, y_shape[1:3], windows)
+        return {"stride": windows.stride, "padding": padding, "dilation": windows.dilation}
+
+
+def _adjoint(W: Array) -> Array:
+    """(height, width, channels, filters) as the kernel of the convolution from filters to channels, and back."""
+    return W.swapaxes(2, 3)
