@@ -40,6 +40,7 @@ from denpa.layers import (
     Dense,
     DotAttention,
     Dropout,
+    Embedding,
     Flatten,
     GaussianNoise,
     Identity,
@@ -72,7 +73,7 @@ from denpa.metrics import (
     RootMeanSquaredError,
     TopK,
 )
-from denpa.networks import Graph, Network, Sequential
+from denpa.networks import GRU, LSTM, RNN, Bidirectional, Graph, Network, OutputFeedbackRNN, Recurrent, Sequential
 from denpa.optim import (
     SGD,
     Adadelta,
@@ -95,9 +96,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ELU",
+    "GRU",
     "L1",
     "L2",
+    "LSTM",
     "R2",
+    "RNN",
     "SGD",
     "Accuracy",
     "AdaGrad",
@@ -107,6 +111,7 @@ __all__ = [
     "Add",
     "AdditiveAttention",
     "BatchNorm",
+    "Bidirectional",
     "BinaryCrossEntropy",
     "Callback",
     "Checkpoint",
@@ -127,6 +132,7 @@ __all__ = [
     "Dropout",
     "EarlyStopping",
     "ElasticNet",
+    "Embedding",
     "FileFormatError",
     "Flatten",
     "GaussianNoise",
@@ -148,6 +154,7 @@ __all__ = [
     "Network",
     "Normalizer",
     "Optimizer",
+    "OutputFeedbackRNN",
     "PReLU",
     "Padded",
     "Penalty",
@@ -155,6 +162,7 @@ __all__ = [
     "Pipeline",
     "RMSprop",
     "ReLU",
+    "Recurrent",
     "Reshape",
     "RootMeanSquaredError",
     "ScaleImages",

@@ -20,6 +20,7 @@ from denpa.layers import (
     Dense,
     DotAttention,
     Dropout,
+    Embedding,
     Flatten,
     GaussianNoise,
     Identity,
@@ -34,6 +35,7 @@ from denpa.layers import (
     Tanh,
     ThresholdDense,
 )
+from denpa.networks import GRU, LSTM, RNN, Bidirectional, OutputFeedbackRNN
 from denpa.testing import check_layer
 
 # (layer, shape of one example). Almost always the same shape: compilation is what takes time.
@@ -59,6 +61,8 @@ CASES = [
     (Dropout(1.0), (2, 6)),
     (ELU(), (2, 6)),
     (ELU(0.3), (2, 6)),
+    (Embedding(5, 3), (4,)),
+    (Embedding(5, 3, padding=2), (4,)),
     (Flatten(), (2, 6)),
     (GaussianNoise(0.5), (2, 6)),
     (Identity(), (2, 6)),
@@ -76,12 +80,28 @@ CASES = [
     (Step(), (2, 6)),
     (Tanh(), (2, 6)),
     (ThresholdDense(3), (2, 6)),
+    # Networks, but leaves to the oracles: one case for each cell, between them every option.
+    (RNN(4, "sigmoid"), (5, 3)),
+    (OutputFeedbackRNN(4, 3, output_activation="softmax"), (5, 3)),
+    (
+        OutputFeedbackRNN(4, 3, teacher_forcing=True, takes_carry=True, return_carry=True, segment=2),
+        ((5, 3), (5, 3), (3,), (4,)),
+    ),
+    (LSTM(4, return_sequences=True), (5, 3)),
+    (LSTM(4, True, return_sequences=True, return_carry=True, takes_carry=True), ((5, 3), (4,), (4,))),
+    (LSTM(4, True, output_peephole="previous", activation="sigmoid", reverse=True), (5, 3)),
+    (GRU(4, return_sequences=True, segment=2), (5, 3)),
+    (GRU(4, reset_after=True, takes_carry=True, reverse=True, segment=2), ((5, 3), (4,))),
+    (Bidirectional(GRU(4, takes_carry=True, return_carry=True, return_sequences=True)), ((5, 3), (4,), (4,))),
+    (Bidirectional(RNN(4), merge="sum"), (5, 3)),
 ]
+# What standard normal inputs will not do for.
+INPUTS = {Embedding: lambda rng, shape: rng.integers(0, 5, shape)}
 
 
 @pytest.mark.parametrize(("layer", "in_shape"), CASES, ids=str)
 def test_layer_keeps_the_laws(layer, in_shape):
-    assert "autodiff, training" in check_layer(layer, in_shape)
+    assert "autodiff, training" in check_layer(layer, in_shape, inputs=INPUTS.get(type(layer)))
 
 
 @pytest.mark.parametrize("name", denpa.layers.__all__)

@@ -4,6 +4,7 @@ from denpa.layers.activation import ELU, Identity, LeakyReLU, ReLU, Sigmoid, Ste
 from denpa.layers.attention import AdditiveAttention, DotAttention
 from denpa.layers.dense import Dense
 from denpa.layers.dropout import Dropout, GaussianNoise
+from denpa.layers.embedding import Embedding
 from denpa.layers.maxout import Maxout
 from denpa.layers.merge import Add, Concatenate
 from denpa.layers.norm import BatchNorm
@@ -21,6 +22,7 @@ __all__ = [
     "Dense",
     "DotAttention",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GaussianNoise",
     "Identity",

@@ -1,8 +1,25 @@
 """Floor 3: containers of layers."""
 
 from denpa.networks.base import Delta, Network, Value
+from denpa.networks.bidirectional import Bidirectional
 from denpa.networks.graph import Graph, Vertex
+from denpa.networks.recurrent import GRU, LSTM, RNN, Recurrent
+from denpa.networks.recurrent_feedback import OutputFeedbackRNN
 from denpa.networks.sequential import Sequential
 from denpa.networks.summary import Summary
 
-__all__ = ["Delta", "Graph", "Network", "Sequential", "Summary", "Value", "Vertex"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Bidirectional",
+    "Delta",
+    "Graph",
+    "Network",
+    "OutputFeedbackRNN",
+    "Recurrent",
+    "Sequential",
+    "Summary",
+    "Value",
+    "Vertex",
+]

@@ -77,7 +77,7 @@ def _leaves(net: Network, prefix: str = "") -> list[tuple[str, Any]]:
     leaves = []
     for name, layer in net.inner():
         path = f"{prefix}{name}"
-        leaves += _leaves(layer, f"{path}/") if isinstance(layer, Network) else [(path, layer)]
+        leaves += _leaves(layer, f"{path}/") if isinstance(layer, Network) and layer.inner() else [(path, layer)]
     return leaves
 
 

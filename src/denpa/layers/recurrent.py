@@ -1,0 +1,170 @@
+"""The recurrent cell: one step of time. A container in `denpa.networks.recurrent` owns the time.
+
+    drive d = x Wx                                  for all steps at once, before the scan
+    step    carry, d      -> carry⁺, kept           u = d + carry · recurrent weights + b, ...
+    slopes  kept, carries -> local derivatives      elementwise, for all steps at once
+    back    slopes, ∂E/∂carry⁺ -> δ = ∂E/∂u, ∂E/∂carry      the scan home: it carries deltas and nothing else
+    grads   x, carries, δ -> ∂E/∂params             one product for all steps at once, behind the scan
+    tangent slopes, u̇, carrẏ  -> carrẏ⁺            the same slopes, forward in time: what RTRL needs
+
+All arrays have the batch in front of their last axis, and any axes (time) in front of that. A carry is a
+tuple of arrays (batch, size); the first of them is what the cell gives out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from denpa.core.description import Description
+from denpa.core.errors import ConfigError
+from denpa.core.keys import key_for
+from denpa.core.layer import Array, Grads, Layer, Params
+from denpa.core.static import Static
+from denpa.init import Initializer
+from denpa.layers.activation import ELU, Identity, LeakyReLU, ReLU, Sigmoid, Tanh
+from denpa.layers.softmax import Softmax
+
+__all__ = ["Carry", "Cell", "activation_of", "check_units", "gathered", "remembered", "restored", "side_by_side"]
+
+Carry = tuple[Array, ...]
+_ACTIVATIONS = {
+    "elu": ELU,
+    "identity": Identity,
+    "leaky_relu": LeakyReLU,
+    "relu": ReLU,
+    "sigmoid": Sigmoid,
+    "softmax": Softmax,
+    "tanh": Tanh,
+}
+
+
+class Cell(Description):
+    """Base of all cells. A cell of your own is a frozen dataclass with these methods.
+
+    Attributes:
+        carries: the names of the carry's parts, such as ("h", "c"); the first is the output.
+    """
+
+    carries: ClassVar[tuple[str, ...]] = ("h",)
+
+    def sizes(self) -> tuple[int, ...]:
+        """The size of each part of the carry."""
+        raise NotImplementedError(f"{type(self).__name__} must define sizes().")
+
+    def init(self, key: Array, size: int) -> Params:
+        """Parameters for inputs of `size` features."""
+        raise NotImplementedError(f"{type(self).__name__} must define init(key, size).")
+
+    def drive(self, params: Params, x: Array) -> Array:
+        """d = x Wx, the part of u that needs no recursion."""
+        return x @ params["Wx"]
+
+    def step(self, params: Params, drive: Array, carry: Carry) -> tuple[Carry, Any]:
+        """One step of time: the next carry, and what `slopes` needs besides the carries."""
+        raise NotImplementedError(f"{type(self).__name__} must define step(params, drive, carry).")
+
+    def slopes(self, params: Params, kept: Any, before: Carry, after: Carry) -> Any:
+        """Local derivatives from what `step` kept and the carries on both its sides."""
+        raise NotImplementedError(f"{type(self).__name__} must define slopes(params, kept, before, after).")
+
+    def back(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
+        """One step home: δ = ∂E/∂u, and ∂E/∂carry before the step from ∂E/∂carry behind it."""
+        raise NotImplementedError(f"{type(self).__name__} must define back(params, slopes, dcarry).")
+
+    def input_delta(self, params: Params, delta: Array) -> Array:
+        """∂E/∂x = δ Wxᵀ"""
+        return delta @ params["Wx"].T
+
+    def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:
+        """∂E/∂params, summed over all leading axes."""
+        raise NotImplementedError(f"{type(self).__name__} must define grads(params, x, kept, before, after, delta).")
+
+    def tangent(self, params: Params, slopes: Any, du: Array, dcarry: Carry) -> Carry:
+        """The derivative of the next carry along any direction: `du` in u directly, `dcarry` in the carry."""
+        raise NotImplementedError(f"{type(self).__name__} must define tangent(params, slopes, du, dcarry).")
+
+    def direct(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Array]:
+        """∂u_c/∂θ of every parameter θ, (batch, *shape of θ) or broadcast to it, where c = `feeds()[name]`."""
+        raise NotImplementedError(f"{type(self).__name__} must define direct(params, x, kept, before, after).")
+
+    def feeds(self, params: Params) -> dict[str, Any]:
+        """For every entry of every parameter, the one column of u that it reaches directly."""
+        return {name: np.broadcast_to(np.arange(value.shape[-1]), value.shape) for name, value in params.items()}
+
+    def observe(self, params: Params, drive: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Any]:
+        """What to record of a step: {name: (what enters, what comes out)}, gate by gate."""
+        return {}
+
+    def observe_back(
+        self, params: Params, slopes: Any, kept: Any, before: Carry, after: Carry, delta: Array, dcarry: Carry
+    ) -> dict[str, Any]:
+        """The deltas of what `observe` names: {name: (∂E/∂(what comes out), ∂E/∂(what enters))}."""
+        return {}
+
+
+def check_units(owner: Any, units: Any, what: str = "units") -> None:
+    """Raise `ConfigError` unless `units` is a positive integer."""
+    if isinstance(units, bool) or not isinstance(units, int) or units < 1:
+        raise ConfigError(f"{type(owner).__name__} wants a positive number of {what}, not {units!r}.")
+
+
+def activation_of(owner: Any, activation: Any) -> Layer:
+    """The activation layer that a name or a layer stands for.
+
+    Raises:
+        ConfigError: an unknown name, or a layer with parameters.
+    """
+    if isinstance(activation, str) and activation in _ACTIVATIONS:
+        return _ACTIVATIONS[activation]()
+    if isinstance(activation, Layer) and not jax.eval_shape(lambda: activation.init_params(jax.random.key(0), (1,))):
+        return activation
+    raise ConfigError(
+        f"{type(owner).__name__} wants an activation layer without parameters, such as Tanh(), or one of "
+        f"{', '.join(sorted(_ACTIVATIONS))}; not {activation!r}."
+    )
+
+
+def side_by_side(initializer: Initializer, key: Array, rows: int, units: int, gates: int) -> Array:
+    """Weights (rows, gates · units), every gate drawn by itself: a gate's fan-out is `units`."""
+    keys = jax.random.split(key, gates)
+    drawn = jax.vmap(lambda one: initializer.sample(one, (rows, units)))(keys)
+    return jnp.moveaxis(drawn, 0, 1).reshape(rows, gates * units)
+
+
+def fresh(cell: Any, key: Array, size: int, gates: int) -> Params:
+    """Wx (size, gates · units), Wh (units, gates · units) and b (gates · units) = 0."""
+    units = cell.units
+    return {
+        "Wx": side_by_side(cell.kernel_init, key_for(key, "Wx"), size, units, gates),
+        "Wh": side_by_side(cell.recurrent_init, key_for(key, "Wh"), units, units, gates),
+        "b": jnp.zeros(gates * units),
+    }
+
+
+def rows(a: Array) -> Array:
+    """All axes but the last as one."""
+    return a.reshape(-1, a.shape[-1])
+
+
+def gathered(x: Array, h: Array, delta: Array) -> Grads:
+    """[∂E/∂Wx; ∂E/∂Wh] = [x, h]ᵀ δ in one product,  ∂E/∂b = Σ δ."""
+    delta = rows(delta)
+    both = jnp.concatenate([rows(x), rows(h)], axis=-1).T @ delta
+    size = x.shape[-1]
+    return {"Wx": both[:size], "Wh": both[size:], "b": jnp.sum(delta, axis=0)}
+
+
+def remembered(saved: Any, y: Array) -> Any:
+    """What an activation saved, without the output: the carries hold that already."""
+    return jax.tree.map(lambda leaf: Static("y") if leaf is y else leaf, saved)
+
+
+def restored(kept: Any, y: Array) -> Any:
+    """The inverse of `remembered`."""
+    return jax.tree.map(
+        lambda leaf: y if isinstance(leaf, Static) else leaf, kept, is_leaf=lambda leaf: isinstance(leaf, Static)
+    )

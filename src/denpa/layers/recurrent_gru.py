@@ -1,0 +1,170 @@
+"""The gated recurrent unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from denpa.core.layer import Array, Grads, Params
+from denpa.init import Glorot, Initializer, Orthogonal
+from denpa.kernels.recurrent import gates, split
+from denpa.layers.recurrent import Carry, Cell, check_units, fresh, rows
+
+__all__ = ["GRUCell"]
+
+
+@dataclass(frozen=True)
+class GRUCell(Cell):
+    """z, r = σ(u_z), σ(u_r),  n = tanh(u_n),  hᵗ = z ⊙ hᵗ⁻¹ + (1 − z) ⊙ n
+
+    with u_z, u_r = xᵗ Wx + hᵗ⁻¹ Wh + b in their columns, and for the candidate, h = hᵗ⁻¹,
+
+        u_n = xᵗ Wx_n + (r ⊙ h) Wh_n + b_n                  reset before the recurrent product
+        u_n = xᵗ Wx_n + r ⊙ (h Wh_n + bh) + b_n             reset_after
+
+    the gates side by side as z r n: Wx (in, 3 units), Wh (units, 3 units), b (3 units,), bh (units,). z = 1
+    KEEPS the old state. With e = ∂E/∂hᵗ:
+
+        δ_z = e ⊙ (h − n) ⊙ z (1 − z)      δ_n = e ⊙ (1 − z) ⊙ (1 − n²)
+        before:  q = δ_n Wh_nᵀ,   δ_r = q ⊙ h ⊙ r (1 − r),   ∂E/∂h = e ⊙ z + q ⊙ r + δ_z Wh_zᵀ + δ_r Wh_rᵀ
+        after:   m = h Wh_n + bh, δ_r = δ_n ⊙ m ⊙ r (1 − r), ∂E/∂h = e ⊙ z + [δ_z, δ_r, δ_n ⊙ r] Whᵀ
+
+        ∂E/∂Wx = Σ_t xᵗᵀ δᵗ      ∂E/∂b = Σ_t δᵗ      ∂E/∂Wh_n = Σ_t (r ⊙ h)ᵀ δ_n, the other columns Σ_t hᵀ δ
+
+    Args:
+        units: size of h.
+        reset_after: the second form, which cuDNN, PyTorch and Keras compute.
+        kernel_init, recurrent_init: initialisers of Wx and Wh.
+
+    Source: Cho et al. (2014), equations 5-8; Cho et al. exchange z and 1 − z in later texts.
+    """
+
+    units: int
+    reset_after: bool = False
+    kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
+    recurrent_init: Initializer = field(default_factory=Orthogonal)
+
+    def validate(self) -> None:
+        check_units(self, self.units)
+
+    def sizes(self) -> tuple[int, ...]:
+        return (self.units,)
+
+    def init(self, key: Array, size: int) -> Params:
+        return fresh(self, key, size, 3) | ({"bh": jnp.zeros(self.units)} if self.reset_after else {})
+
+    def step(self, params: Params, drive: Array, carry: Carry) -> tuple[Carry, Any]:
+        (h,), n = carry, self.units
+        d = drive + params["b"]
+        if self.reset_after:
+            recurrent = h @ params["Wh"]
+            zr = gates(d[..., : 2 * n] + recurrent[..., : 2 * n], _half(d))
+            m = recurrent[..., 2 * n :] + params["bh"]
+            z, r = split(zr, 2)
+            candidate = jnp.tanh(d[..., 2 * n :] + r * m)
+            kept = {"zr": zr, "n": candidate, "m": m}
+        else:
+            zr = gates(d[..., : 2 * n] + h @ params["Wh"][:, : 2 * n], _half(d))
+            z, r = split(zr, 2)
+            candidate = jnp.tanh(d[..., 2 * n :] + (r * h) @ params["Wh"][:, 2 * n :])
+            kept = {"zr": zr, "n": candidate}
+        return (candidate + z * (h - candidate),), kept
+
+    def slopes(self, params: Params, kept: Any, before: Carry, after: Carry) -> Any:
+        (z, r), n = split(kept["zr"], 2), kept["n"]
+        return {
+            "zn": jnp.concatenate([(before[0] - n) * z * (1 - z), (1 - z) * (1 - n * n)], axis=-1),  # ∂h/∂u_z, ∂h/∂u_n
+            "r": (kept["m"] if self.reset_after else before[0]) * r * (1 - r),  # ∂(r ⊙ h)/∂u_r, or ∂(r ⊙ m)/∂u_r
+            "gates": kept["zr"],
+        }
+
+    def back(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
+        (dh,), n, Wh = dcarry, self.units, params["Wh"]
+        z, r = split(slopes["gates"], 2)
+        to_z, to_n = split(slopes["zn"], 2)
+        delta_z, delta_n = dh * to_z, dh * to_n
+        if self.reset_after:
+            delta_r = delta_n * slopes["r"]
+            before = dh * z + jnp.concatenate([delta_z, delta_r, delta_n * r], axis=-1) @ Wh.T
+        else:
+            q = delta_n @ Wh[:, 2 * n :].T  # ∂E/∂(r ⊙ h)
+            delta_r = q * slopes["r"]
+            before = dh * z + q * r + jnp.concatenate([delta_z, delta_r], axis=-1) @ Wh[:, : 2 * n].T
+        return jnp.concatenate([delta_z, delta_r, delta_n], axis=-1), (before,)
+
+    def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:
+        n, h = self.units, before[0]
+        r, delta_n = kept["zr"][..., n:], delta[..., 2 * n :]
+        flat = rows(delta)
+        found = {"Wx": rows(x).T @ flat, "b": jnp.sum(flat, axis=0)}
+        if self.reset_after:
+            inner = delta_n * r  # ∂E/∂m
+            found["Wh"] = rows(h).T @ rows(jnp.concatenate([delta[..., : 2 * n], inner], axis=-1))
+            found["bh"] = jnp.sum(rows(inner), axis=0)
+        else:
+            products = rows(h).T @ flat[:, : 2 * n], rows(r * h).T @ flat[:, 2 * n :]
+            found["Wh"] = jnp.concatenate(products, axis=-1)
+        return found
+
+    def tangent(self, params: Params, slopes: Any, du: Array, dcarry: Carry) -> Carry:
+        (dh,), n, Wh = dcarry, self.units, params["Wh"]
+        z, r = split(slopes["gates"], 2)
+        to_z, to_n = split(slopes["zn"], 2)
+        du_z, du_r, du_n = split(du, 3)
+        recurrent = dh @ Wh[:, : 2 * n]
+        du_z, du_r = du_z + recurrent[..., :n], du_r + recurrent[..., n:]
+        if self.reset_after:
+            du_n = du_n + slopes["r"] * du_r + r * (dh @ Wh[:, 2 * n :])
+        else:
+            du_n = du_n + (slopes["r"] * du_r + r * dh) @ Wh[:, 2 * n :]
+        return (z * dh + to_z * du_z + to_n * du_n,)
+
+    def direct(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Array]:
+        h, r = before[0], kept["zr"][..., self.units :]
+        plain = jnp.broadcast_to(h[..., None], (*h.shape, 2 * self.units))
+        reset = h[..., None] * r[..., None, :] if self.reset_after else (r * h)[..., None]
+        candidate = jnp.broadcast_to(reset, (*h.shape, self.units))
+        found = {
+            "Wx": x[..., None],
+            "Wh": jnp.concatenate([plain, candidate], axis=-1),
+            "b": jnp.ones((1, 1), x.dtype),
+        }
+        return found | ({"bh": r} if self.reset_after else {})
+
+    def feeds(self, params: Params) -> dict[str, Any]:
+        found = super().feeds(params)
+        return found | ({"bh": 2 * self.units + np.arange(self.units)} if self.reset_after else {})
+
+    def observe(self, params: Params, drive: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Any]:
+        (h,), n, Wh = before, self.units, params["Wh"]
+        z, r = split(kept["zr"], 2)
+        d = drive + params["b"]
+        early = d[..., : 2 * n] + h @ Wh[:, : 2 * n]
+        late = d[..., 2 * n :] + (r * kept["m"] if self.reset_after else (r * h) @ Wh[:, 2 * n :])
+        return {
+            "z": (early[..., :n], z),
+            "r": (early[..., n:], r),
+            "n": (late, kept["n"]),
+            "h": (h, after[0]),
+        }
+
+    def observe_back(
+        self, params: Params, slopes: Any, kept: Any, before: Carry, after: Carry, delta: Array, dcarry: Carry
+    ) -> dict[str, Any]:
+        (h,), (dh,), n = before, dcarry, self.units
+        delta_z, delta_r, delta_n = split(delta, 3)
+        z = kept["zr"][..., :n]
+        to_r = delta_n * kept["m"] if self.reset_after else (delta_n @ params["Wh"][:, 2 * n :].T) * h
+        return {
+            "z": (dh * (h - kept["n"]), delta_z),
+            "r": (to_r, delta_r),
+            "n": (dh * (1 - z), delta_n),
+            "h": (dh, self.back(params, slopes, dcarry)[1][0]),
+        }
+
+
+def _half(u: Array) -> Array:
+    return jnp.asarray(0.5, u.dtype)

@@ -1,0 +1,176 @@
+"""Long short-term memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from denpa.core.errors import ConfigError
+from denpa.core.layer import Array, Grads, Params
+from denpa.init import Glorot, Initializer, Orthogonal
+from denpa.kernels.recurrent import columns, gate_slopes, gates, split
+from denpa.layers.recurrent import Carry, Cell, check_units, fresh, gathered
+
+__all__ = ["LSTMCell"]
+
+
+@dataclass(frozen=True)
+class LSTMCell(Cell):
+    """i, f, o = σ(u_i), σ(u_f), σ(u_o),  g = φ(u_g),  cᵗ = f ⊙ cᵗ⁻¹ + i ⊙ g,  hᵗ = o ⊙ φ(cᵗ)
+
+    with u = xᵗ Wx + hᵗ⁻¹ Wh + b, the gates side by side as i f g o: Wx (in, 4 units), Wh (units, 4 units),
+    b (4 units,). With peepholes p (3, units) the memory enters the gates: u_i += p₀ ⊙ cᵗ⁻¹,
+    u_f += p₁ ⊙ cᵗ⁻¹ and u_o += p₂ ⊙ cᵗ (or cᵗ⁻¹). With e = ∂E/∂hᵗ and ċ = ∂E/∂cᵗ:
+
+        δ_o = e ⊙ φ(cᵗ) ⊙ o (1 − o)      ċ = e ⊙ o ⊙ φ'(cᵗ) + [from t+1] (+ p₂ ⊙ δ_o)
+        δ_i = ċ ⊙ g ⊙ i (1 − i)          δ_f = ċ ⊙ cᵗ⁻¹ ⊙ f (1 − f)          δ_g = ċ ⊙ i ⊙ φ'(u_g)
+        ∂E/∂cᵗ⁻¹ = ċ ⊙ f (+ p₀ ⊙ δ_i + p₁ ⊙ δ_f)      ∂E/∂hᵗ⁻¹ = δ Whᵀ, through all four gates
+
+        ∂E/∂Wx = Σ_t xᵗᵀ δᵗ      ∂E/∂Wh = Σ_t hᵗ⁻¹ᵀ δᵗ      ∂E/∂b = Σ_t δᵗ      ∂E/∂p = Σ_t δ_i cᵗ⁻¹, δ_f cᵗ⁻¹, δ_o cᵗ
+
+    Args:
+        units: size of h and c.
+        peepholes: whether p is there.
+        forget_bias: what b starts from in the forget gate; the other gates start from 0.
+        output_peephole: "current", where the output gate sees cᵗ, or "previous" for cᵗ⁻¹.
+        activation: φ, "tanh" or "sigmoid".
+        kernel_init, recurrent_init: initialisers of Wx and Wh.
+
+    Source: Hochreiter & Schmidhuber (1997); Gers, Schmidhuber & Cummins (2000) for the forget gate; Gers &
+    Schmidhuber (2000) for peepholes; Jozefowicz, Zaremba & Sutskever (2015) for the forget bias.
+    """
+
+    units: int
+    peepholes: bool = False
+    forget_bias: float = 1.0
+    output_peephole: str = "current"
+    activation: str = "tanh"
+    kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
+    recurrent_init: Initializer = field(default_factory=Orthogonal)
+
+    carries: ClassVar[tuple[str, ...]] = ("h", "c")
+
+    def validate(self) -> None:
+        check_units(self, self.units)
+        if self.output_peephole not in ("current", "previous"):
+            raise ConfigError(f'LSTM.output_peephole is "current" or "previous", not {self.output_peephole!r}.')
+        if self.activation not in ("tanh", "sigmoid"):
+            raise ConfigError(f'LSTM.activation is "tanh" or "sigmoid", not {self.activation!r}.')
+
+    def sizes(self) -> tuple[int, ...]:
+        return self.units, self.units
+
+    def init(self, key: Array, size: int) -> Params:
+        params = fresh(self, key, size, 4)
+        params["b"] = params["b"].at[self.units : 2 * self.units].set(self.forget_bias)
+        return params | ({"p": jnp.zeros((3, self.units))} if self.peepholes else {})
+
+    def step(self, params: Params, drive: Array, carry: Carry) -> tuple[Carry, Any]:
+        h, c = carry
+        u = drive + params["b"] + h @ params["Wh"]
+        if not self.peepholes:
+            a = gates(u, self._scale(u))
+            i, f, g, o = split(a, 4)
+            c = f * c + i * g
+            return (o * self._phi(c), c), {"gates": a}
+        p, s = params["p"], self._scale(u)
+        n = self.units
+        early = u.at[..., :n].add(p[0] * c).at[..., n : 2 * n].add(p[1] * c)
+        before = c
+        i, f, g, _ = split(gates(early, s), 4)
+        c = f * c + i * g
+        o = gates(u[..., 3 * n :] + p[2] * (c if self._current else before), s[3 * n :])
+        return (o * self._phi(c), c), {"gates": jnp.concatenate([i, f, g, o], axis=-1)}
+
+    def slopes(self, params: Params, kept: Any, before: Carry, after: Carry) -> Any:
+        a, squashed = kept["gates"], self._phi(after[1])
+        i, _, g, o = split(a, 4)
+        along = jnp.concatenate([g, before[1], i, squashed], axis=-1)  # what each gate multiplies
+        return {
+            "u": gate_slopes(a, self._scale(a)) * along,  # ∂c/∂u_i, ∂c/∂u_f, ∂c/∂u_g, ∂h/∂u_o
+            "c": o * gate_slopes(squashed, self._scale(squashed, gate=2)),  # ∂h/∂c
+            "f": a[..., self.units : 2 * self.units],  # ∂c/∂c'
+        }
+
+    def back(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
+        dh, dc = dcarry[0], self._memory_delta(params, slopes, dcarry)
+        delta = slopes["u"] * jnp.concatenate([dc, dc, dc, dh], axis=-1)
+        before = dc * slopes["f"]
+        if self.peepholes:
+            i, f, _, o = split(delta, 4)
+            before = before + params["p"][0] * i + params["p"][1] * f
+            before = before if self._current else before + params["p"][2] * o
+        return delta, (delta @ params["Wh"].T, before)
+
+    def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:
+        found = gathered(x, before[0], delta)
+        if self.peepholes:
+            i, f, _, o = split(delta, 4)
+            seen = (i * before[1], f * before[1], o * (after if self._current else before)[1])
+            found["p"] = jnp.stack([jnp.sum(one, axis=tuple(range(one.ndim - 1))) for one in seen])
+        return found
+
+    def tangent(self, params: Params, slopes: Any, du: Array, dcarry: Carry) -> Carry:
+        du = du + dcarry[0] @ params["Wh"]
+        i, f, g, o = split(du, 4)
+        p = params["p"] if self.peepholes else None
+        if p is not None:
+            i, f = i + p[0] * dcarry[1], f + p[1] * dcarry[1]
+        to_i, to_f, to_g, to_o = split(slopes["u"], 4)
+        c = slopes["f"] * dcarry[1] + to_i * i + to_f * f + to_g * g
+        if p is not None:
+            o = o + p[2] * (c if self._current else dcarry[1])
+        return to_o * o + slopes["c"] * c, c
+
+    def direct(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Array]:
+        found = {"Wx": x[..., None], "Wh": before[0][..., None], "b": jnp.ones((1, 1), x.dtype)}
+        if self.peepholes:
+            seen = (after if self._current else before)[1]
+            found["p"] = jnp.stack([before[1], before[1], seen], axis=-2)
+        return found
+
+    def feeds(self, params: Params) -> dict[str, Any]:
+        found = super().feeds(params)
+        if self.peepholes:
+            found["p"] = np.arange(self.units) + self.units * np.array([[0], [1], [3]])
+        return found
+
+    def observe(self, params: Params, drive: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Any]:
+        u = split(drive + params["b"] + before[0] @ params["Wh"], 4)
+        if self.peepholes:
+            p, seen = params["p"], (after if self._current else before)[1]
+            u = [u[0] + p[0] * before[1], u[1] + p[1] * before[1], u[2], u[3] + p[2] * seen]
+        found = dict(zip("ifgo", zip(u, split(kept["gates"], 4), strict=True), strict=True))
+        return found | {"c": (before[1], after[1]), "h": (before[0], after[0])}
+
+    def observe_back(
+        self, params: Params, slopes: Any, kept: Any, before: Carry, after: Carry, delta: Array, dcarry: Carry
+    ) -> dict[str, Any]:
+        dh, dc = dcarry[0], self._memory_delta(params, slopes, dcarry)
+        i, _, g, _ = split(kept["gates"], 4)
+        to_gates = (dc * g, dc * before[1], dc * i, dh * self._phi(after[1]))
+        found = dict(zip("ifgo", zip(to_gates, split(delta, 4), strict=True), strict=True))
+        earlier = self.back(params, slopes, dcarry)[1]
+        return found | {"c": (dc, earlier[1]), "h": (dh, earlier[0])}
+
+    @property
+    def _current(self) -> bool:
+        return self.output_peephole == "current"
+
+    def _scale(self, u: Array, gate: int | None = None) -> Array:
+        """Which columns are sigmoids: of all gates, or of one."""
+        scales = (0.5, 0.5, 1.0 if self.activation == "tanh" else 0.5, 0.5)
+        return columns(scales if gate is None else (scales[gate],), self.units, u.dtype)
+
+    def _phi(self, u: Array) -> Array:
+        return gates(u, self._scale(u, gate=2)) if self.activation == "sigmoid" else jnp.tanh(u)
+
+    def _memory_delta(self, params: Params, slopes: Any, dcarry: Carry) -> Array:
+        """∂E/∂cᵗ: what comes back from the next step, and what comes through hᵗ."""
+        dc = dcarry[1] + dcarry[0] * slopes["c"]
+        if self.peepholes and self._current:
+            dc = dc + params["p"][2] * (dcarry[0] * split(slopes["u"], 4)[3])
+        return dc

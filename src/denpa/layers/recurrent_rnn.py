@@ -1,0 +1,209 @@
+"""The plain recurrent cell, and the one whose output is fed back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from denpa.core.keys import key_for
+from denpa.core.layer import Array, Grads, Params
+from denpa.init import Glorot, Initializer, Orthogonal
+from denpa.layers.recurrent import (
+    Carry,
+    Cell,
+    activation_of,
+    check_units,
+    fresh,
+    gathered,
+    remembered,
+    restored,
+    rows,
+)
+
+__all__ = ["OutputFeedbackCell", "RNNCell"]
+
+
+@dataclass(frozen=True)
+class RNNCell(Cell):
+    """uᵗ = xᵗ Wx + hᵗ⁻¹ Wh + b,  hᵗ = f(uᵗ)      Wx (in, units), Wh (units, units), b (units,)
+
+        δᵗ = ∂E/∂uᵗ = f'(uᵗ) ⊙ ∂E/∂hᵗ      ∂E/∂hᵗ⁻¹ = δᵗ Whᵀ (and what reaches hᵗ⁻¹ from above)
+
+        ∂E/∂Wx = Σ_t xᵗᵀ δᵗ      ∂E/∂Wh = Σ_t hᵗ⁻¹ᵀ δᵗ      ∂E/∂b = Σ_t δᵗ
+
+    Args:
+        units: size of h.
+        activation: f, a layer or its name.
+        kernel_init, recurrent_init: initialisers of Wx and Wh.
+
+    Source: Elman (1990); the deltas: Werbos (1990), Backpropagation through time, section III.
+    """
+
+    units: int
+    activation: Any = "tanh"
+    kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
+    recurrent_init: Initializer = field(default_factory=Orthogonal)
+
+    def validate(self) -> None:
+        check_units(self, self.units)
+        activation_of(self, self.activation)
+
+    def sizes(self) -> tuple[int, ...]:
+        return (self.units,)
+
+    def init(self, key: Array, size: int) -> Params:
+        return fresh(self, key, size, 1)
+
+    def step(self, params: Params, drive: Array, carry: Carry) -> tuple[Carry, Any]:
+        u = drive + params["b"] + carry[0] @ params["Wh"]
+        h, saved = activation_of(self, self.activation).forward({}, u)
+        return (h,), remembered(saved, h)
+
+    def slopes(self, params: Params, kept: Any, before: Carry, after: Carry) -> Any:
+        return restored(kept, after[0])
+
+    def back(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
+        delta, _ = activation_of(self, self.activation).backward({}, slopes, dcarry[0])  # δ = f'(u) ∂E/∂h
+        return delta, (delta @ params["Wh"].T,)
+
+    def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:
+        return gathered(x, before[0], delta)
+
+    def tangent(self, params: Params, slopes: Any, du: Array, dcarry: Carry) -> Carry:
+        # The Jacobian of an activation is diagonal, or symmetric for softmax: backward is also its map forward.
+        return (activation_of(self, self.activation).backward({}, slopes, du + dcarry[0] @ params["Wh"])[0],)
+
+    def direct(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Array]:
+        return {"Wx": x[..., None], "Wh": before[0][..., None], "b": jnp.ones((1, 1), x.dtype)}
+
+    def observe(self, params: Params, drive: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Any]:
+        return {"h": (drive + params["b"] + before[0] @ params["Wh"], after[0])}
+
+    def observe_back(
+        self, params: Params, slopes: Any, kept: Any, before: Carry, after: Carry, delta: Array, dcarry: Carry
+    ) -> dict[str, Any]:
+        return {"h": (dcarry[0], delta)}
+
+
+@dataclass(frozen=True)
+class OutputFeedbackCell(Cell):
+    """uᵗ = xᵗ Wx + hᵗ⁻¹ Wh + yᵗ⁻¹ Wy + b,  hᵗ = f(uᵗ),  vᵗ = hᵗ Wo + bo,  yᵗ = f_out(vᵗ)
+
+        δ_outᵗ = ∂E/∂vᵗ = f_out'(vᵗ) (∂E/∂yᵗ + δᵗ⁺¹ Wyᵀ)      δᵗ = f'(uᵗ) ⊙ (δ_outᵗ Woᵀ + δᵗ⁺¹ Whᵀ)
+
+        ∂E/∂Wx = Σ_t xᵗᵀ δᵗ      ∂E/∂Wh = Σ_t hᵗ⁻¹ᵀ δᵗ      ∂E/∂Wy = Σ_t yᵗ⁻¹ᵀ δᵗ      ∂E/∂Wo = Σ_t hᵗᵀ δ_outᵗ
+
+    Wx (in, units), Wh (units, units), Wy (outputs, units), b (units,), Wo (units, outputs), bo (outputs,).
+    The columns of δ are those of u, then those of v.
+
+    Args:
+        units: size of h.
+        outputs: size of y.
+        activation, output_activation: f and f_out, layers or their names.
+        forced: the fed back output comes with the input, behind its features; see `OutputFeedbackRNN`.
+        kernel_init, recurrent_init: initialisers of Wx, Wy, Wo and of Wh.
+
+    Source: Jordan (1986) and Elman (1990) together; Williams & Zipser (1989) for teacher forcing.
+    """
+
+    units: int
+    outputs: int
+    activation: Any = "tanh"
+    output_activation: Any = "identity"
+    forced: bool = False
+    kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
+    recurrent_init: Initializer = field(default_factory=Orthogonal)
+
+    carries: ClassVar[tuple[str, ...]] = ("y", "h")
+
+    def validate(self) -> None:
+        check_units(self, self.units)
+        check_units(self, self.outputs, "outputs")
+        activation_of(self, self.activation)
+        activation_of(self, self.output_activation)
+
+    def sizes(self) -> tuple[int, ...]:
+        return self.outputs, self.units
+
+    def init(self, key: Array, size: int) -> Params:
+        sample = self.kernel_init.sample
+        return fresh(self, key, size, 1) | {
+            "Wy": sample(key_for(key, "Wy"), (self.outputs, self.units)),
+            "Wo": sample(key_for(key, "Wo"), (self.units, self.outputs)),
+            "bo": jnp.zeros(self.outputs),
+        }
+
+    def drive(self, params: Params, x: Array) -> Array:
+        return x @ self._entrance(params)
+
+    def step(self, params: Params, drive: Array, carry: Carry) -> tuple[Carry, Any]:
+        h, hidden = activation_of(self, self.activation).forward({}, self._u(params, drive, carry))
+        y, output = activation_of(self, self.output_activation).forward({}, h @ params["Wo"] + params["bo"])
+        return (y, h), {"h": remembered(hidden, h), "y": remembered(output, y)}
+
+    def slopes(self, params: Params, kept: Any, before: Carry, after: Carry) -> Any:
+        return {"h": restored(kept["h"], after[1]), "y": restored(kept["y"], after[0])}
+
+    def back(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
+        outer = self._out_slope(slopes, dcarry[0])  # δ_out = f_out'(v) ∂E/∂y
+        inner = self._slope(slopes, outer @ params["Wo"].T + dcarry[1])  # δ = f'(u) (δ_out Woᵀ + ∂E/∂h)
+        dy = jnp.zeros_like(dcarry[0]) if self.forced else inner @ params["Wy"].T
+        return jnp.concatenate([inner, outer], axis=-1), (dy, inner @ params["Wh"].T)
+
+    def input_delta(self, params: Params, delta: Array) -> Array:
+        return delta[..., : self.units] @ self._entrance(params).T
+
+    def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:
+        fed = x if self.forced else jnp.concatenate([x, before[0]], axis=-1)
+        size = params["Wx"].shape[0]
+        inner, outer = delta[..., : self.units], rows(delta[..., self.units :])
+        found = gathered(fed, before[1], inner)
+        return found | {
+            "Wx": found["Wx"][:size],
+            "Wy": found["Wx"][size:],
+            "Wo": rows(after[1]).T @ outer,
+            "bo": jnp.sum(outer, axis=0),
+        }
+
+    def tangent(self, params: Params, slopes: Any, du: Array, dcarry: Carry) -> Carry:
+        u = du[..., : self.units] + dcarry[1] @ params["Wh"]
+        if not self.forced:
+            u = u + dcarry[0] @ params["Wy"]
+        h = self._slope(slopes, u)
+        return self._out_slope(slopes, du[..., self.units :] + h @ params["Wo"]), h
+
+    def direct(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Array]:
+        size, one = params["Wx"].shape[0], jnp.ones((1, 1), x.dtype)
+        fed = x[..., size:] if self.forced else before[0]
+        found = {"Wx": x[..., :size], "Wh": before[1], "Wy": fed, "Wo": after[1]}
+        return {name: value[..., None] for name, value in found.items()} | {"b": one, "bo": one}
+
+    def feeds(self, params: Params) -> dict[str, Any]:
+        own = super().feeds(params)
+        return {name: np.asarray(c) + self.units if name in ("Wo", "bo") else c for name, c in own.items()}
+
+    def observe(self, params: Params, drive: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Any]:
+        v = after[1] @ params["Wo"] + params["bo"]
+        return {"h": (self._u(params, drive, before), after[1]), "y": (v, after[0])}
+
+    def observe_back(
+        self, params: Params, slopes: Any, kept: Any, before: Carry, after: Carry, delta: Array, dcarry: Carry
+    ) -> dict[str, Any]:
+        inner, outer = delta[..., : self.units], delta[..., self.units :]
+        return {"h": (dcarry[1] + outer @ params["Wo"].T, inner), "y": (dcarry[0], outer)}
+
+    def _entrance(self, params: Params) -> Array:
+        return jnp.concatenate([params["Wx"], params["Wy"]]) if self.forced else params["Wx"]
+
+    def _u(self, params: Params, drive: Array, carry: Carry) -> Array:
+        u = drive + params["b"] + carry[1] @ params["Wh"]
+        return u if self.forced else u + carry[0] @ params["Wy"]
+
+    def _slope(self, slopes: Any, delta: Array) -> Array:
+        return activation_of(self, self.activation).backward({}, slopes["h"], delta)[0]
+
+    def _out_slope(self, slopes: Any, delta: Array) -> Array:
+        return activation_of(self, self.output_activation).backward({}, slopes["y"], delta)[0]

@@ -1,0 +1,318 @@
+"""Recurrent layers: a cell and the time that it runs through."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+
+from denpa.core.errors import ConfigError, ShapeError
+from denpa.core.layer import Array, Context, Grads, Params, Saved, State
+from denpa.core.padded import step_mask
+from denpa.core.shapes import want
+from denpa.core.static import Static
+from denpa.init import Glorot, Initializer, Orthogonal
+from denpa.layers.recurrent import Carry, Cell
+from denpa.layers.recurrent_gru import GRUCell
+from denpa.layers.recurrent_lstm import LSTMCell
+from denpa.layers.recurrent_rnn import RNNCell
+from denpa.networks import through_time
+from denpa.networks.base import Delta, Network, Value
+
+__all__ = ["GRU", "LSTM", "RNN", "Recurrent", "time_major", "time_mask"]
+
+
+class Recurrent(Network):
+    """Base of the recurrent layers: x (batch, time, in) -> y (batch, time, units), or the last step's (batch, units).
+
+    A recurrent layer of your own is a frozen dataclass with the fields below and a `cell`.
+
+    Sequences of unlike length come as `Padded`: their padding reaches nothing, neither forward nor back; y is 0
+    there, and the last step's output is that of each sequence's own last step.
+
+    The carry is a tuple of arrays (batch, units): (h,) of an RNN and a GRU, (h, c) of an LSTM. It starts from 0
+    unless it is given: with `takes_carry` the input is (x, h) or (x, h, c), with `return_carry` the output is
+    (y, h) or (y, h, c), and the deltas of both are given and taken likewise.
+
+    `trace` records below the layer's own name every gate and every part of the carry, at every step: `0_lstm/f` has
+    in x the pre-activation u, in y the gate, in dy its delta and in dx the textbook's δ = ∂E/∂u; `0_lstm/h` and
+    `0_lstm/c` have the carry before and behind each step and its deltas.
+
+    Attributes:
+        return_sequences: y of every step, or of the last.
+        return_carry: whether the final carry comes out too.
+        takes_carry: whether the initial carry comes with the input.
+        reverse: from the last step of each sequence to its first; y stays in the order of x.
+        segment: 0 keeps every step for the way back. n keeps the carry before each n steps and computes the rest
+            anew: memory for T/n + n steps instead of T, for one more forward pass.
+    """
+
+    return_sequences: bool
+    return_carry: bool
+    takes_carry: bool
+    reverse: bool
+    segment: int
+
+    @property
+    @abstractmethod
+    def cell(self) -> Cell:
+        """The cell that runs through time."""
+
+    def validate(self) -> None:
+        _ = self.cell  # refuses what makes no cell
+        if isinstance(self.segment, bool) or not isinstance(self.segment, int) or self.segment < 0:
+            raise ConfigError(
+                f"{type(self).__name__}.segment is a number of steps, or 0 to keep them all, not {self.segment!r}."
+            )
+
+    def out_shape(self, in_shape: Any) -> Any:
+        time, _ = self._example(in_shape)
+        sizes = self.cell.sizes()
+        y = (time, sizes[0]) if self.return_sequences else (sizes[0],)
+        return (y, *((size,) for size in sizes)) if self.return_carry else y
+
+    def init_params(self, key: Array, in_shape: Any) -> Params:
+        return self.cell.init(key, self._example(in_shape)[1])
+
+    def init_state(self, in_shape: Any) -> State:
+        return {}
+
+    def carry_state(self, batch: int, dtype: Any) -> State:
+        """The state of a layer that goes on where the last window ended: a carry of 0.
+
+        With it `forward` starts from the state's carry, and `next_state` keeps the final one.
+        """
+        return {"carry": self._zeros(batch, dtype)}
+
+    def next_state(self, state: State, saved: Saved) -> State:
+        return state | {"carry": saved["final"]} if "carry" in state else state
+
+    def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
+        cell, x, first = self._entered(params, x, ctx)
+        mask = time_mask(ctx.lengths, x)
+        saved = {"cell": Static(cell), "x": x, "lengths": ctx.lengths}
+        if self.segment:
+            run = (cell, params, x, first, mask, self.reverse, self.segment)
+            final, y, saved["starts"] = through_time.forward_in_segments(*run)
+        else:
+            final, after, kept = through_time.forward(cell, params, x, first, mask, self.reverse)
+            saved |= {"first": first, "after": after, "kept": kept}
+            y = after[0]
+        saved["final"] = final
+        if not self.return_sequences:
+            y = final[0]
+        else:
+            y = jnp.swapaxes(y if mask is None else jnp.where(mask, y, 0), 0, 1)
+        return ((y, *final) if self.return_carry else y), saved
+
+    def backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads]:
+        found = self._home(params, saved, dy)
+        return self._left(saved["cell"].value, found), found.grads
+
+    def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+        y, saved = self.replace(segment=0).forward(params, x, ctx)  # the record holds every step anyway
+        cell = saved["cell"].value
+        met = cell.observe(params, cell.drive(params, saved["x"]), saved["kept"], *self._carries(saved))
+        return y, saved, {name: Value(*map(_batch_major, pair), saved={}) for name, pair in met.items()}
+
+    def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+        found = self._home(params, saved, dy, record=True)
+        (before, after), kept, cell = self._carries(saved), saved["kept"], saved["cell"].value
+        slopes = cell.slopes(params, kept, before, after)
+        met = cell.observe_back(params, slopes, kept, before, after, found.delta, found.dcarries)
+        mask = time_mask(saved["lengths"], saved["x"])
+        if mask is not None:
+            met = {name: tuple(jnp.where(mask, delta, 0) for delta in pair) for name, pair in met.items()}
+        deltas = {name: Delta(*map(_batch_major, pair), grads={}) for name, pair in met.items()}
+        return self._left(cell, found), found.grads, deltas
+
+    def step(self, params: Params, x: Array, carry: Carry) -> tuple[Array, Carry]:
+        """One step of time outside any sequence: y and the next carry from x (batch, features) and a carry."""
+        after, _ = self.cell.step(params, self.cell.drive(params, x), carry)
+        return after[0], after
+
+    def _example(self, in_shape: Any) -> tuple[int, int]:
+        """(time, features) of one example, its carry checked."""
+        sizes = self.cell.sizes()
+        if self.takes_carry:
+            parts = tuple(in_shape)
+            given = f"one example's shapes of x and {', '.join(self.cell.carries)}"
+            if len(parts) != 1 + len(sizes) or not all(isinstance(part, tuple) for part in parts):
+                raise ShapeError(f"{self!r} takes its initial carry: it wants {given}, not {in_shape}.")
+            in_shape = parts[0]
+            for name, shape, size in zip(self.cell.carries, parts[1:], sizes, strict=True):
+                want(self, name, shape, {name: size})
+        time, features = want(self, "time features", in_shape)
+        return time, features
+
+    def _entered(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Array, Carry]:
+        """The cell that runs, x with time in front and 0 on its padding, and the initial carry."""
+        carry: Any = ctx.state.get("carry")
+        if self.takes_carry:
+            x, *parts = x
+            carry = tuple(parts)
+        sizes = self.cell.sizes()
+        want(self, "batch time features", x, {"features": params["Wx"].shape[0]})
+        if carry is None:
+            carry = self._zeros(len(x), x.dtype)
+        for name, part, size in zip(self.cell.carries, carry, sizes, strict=True):
+            want(self, f"batch {name}", part, {"batch": len(x), name: size})
+        return self.cell, time_major(x, ctx.lengths), carry
+
+    def _zeros(self, batch: int, dtype: Any) -> Carry:
+        return tuple(jnp.zeros((batch, size), dtype) for size in self.cell.sizes())
+
+    def _carries(self, saved: Saved) -> tuple[Carry, Carry]:
+        """The carries before and behind every step."""
+        return through_time.shifted(saved["first"], saved["after"], self.reverse), saved["after"]
+
+    def _home(self, params: Params, saved: Saved, dy: Any, record: bool = False) -> through_time.Home:
+        x, final, mask = saved["x"], saved["final"], time_mask(saved["lengths"], saved["x"])
+        dfinal = tuple(jnp.zeros_like(part) for part in final)
+        if self.return_carry:
+            dy, *parts = dy
+            dfinal = tuple(parts)
+        if self.return_sequences:
+            dy = jnp.swapaxes(dy, 0, 1)
+        else:
+            dfinal, dy = (dfinal[0] + dy, *dfinal[1:]), None
+        if "starts" in saved:
+            ends = (mask, self.reverse, self.segment, dy, dfinal)
+            return through_time.home_in_segments(saved["cell"].value, params, x, saved["starts"], *ends)
+        run = (x, saved["first"], saved["after"], saved["kept"], mask, self.reverse, dy, dfinal, record)
+        return through_time.home(saved["cell"].value, params, *run)
+
+    def _left(self, cell: Any, found: through_time.Home) -> Any:
+        """The delta of the input, as the input came."""
+        dx = jnp.swapaxes(found.dx, 0, 1)
+        return (dx, *found.dcarry) if self.takes_carry else dx
+
+
+def time_mask(lengths: Any, x: Array) -> Array | None:
+    """Which steps of x (time, batch, ...) are true: (time, batch, 1); None where nothing is padded."""
+    return None if lengths is None else step_mask(lengths, len(x)).T[..., None]
+
+
+def time_major(x: Array, lengths: Any) -> Array:
+    """x (batch, time, ...) with time in front, and 0 on its padding: there x may hold anything, even NaN."""
+    x = jnp.swapaxes(x, 0, 1)
+    mask = time_mask(lengths, x)
+    return x if mask is None else jnp.where(mask, x, 0)
+
+
+def _batch_major(a: Array) -> Array:
+    return jnp.swapaxes(a, 0, 1)
+
+
+@dataclass(frozen=True)
+class RNN(Recurrent):
+    """hᵗ = f(xᵗ Wx + hᵗ⁻¹ Wh + b)      x (batch, time, in) -> h (batch, time, units), or hᵀ (batch, units)
+
+    The fully recurrent layer of Elman; formulas of the way back in `denpa.layers.recurrent_rnn.RNNCell`, of the
+    options in `Recurrent`. Saves x and h.
+
+    Args:
+        units: size of h.
+        activation: f, a layer without parameters or its name.
+        return_sequences, return_carry, takes_carry, reverse, segment: see `Recurrent`.
+        kernel_init, recurrent_init: initialisers of Wx and Wh.
+
+    Raises:
+        ConfigError: an option that makes no cell.
+        ShapeError: x or the carry are not what the layer was made for.
+
+    Source: Elman (1990); Werbos (1990) for back-propagation through time.
+    """
+
+    units: int
+    activation: Any = "tanh"
+    return_sequences: bool = False
+    return_carry: bool = False
+    takes_carry: bool = False
+    reverse: bool = False
+    segment: int = 0
+    kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
+    recurrent_init: Initializer = field(default_factory=Orthogonal)
+
+    @property
+    def cell(self) -> Cell:
+        return RNNCell(self.units, self.activation, self.kernel_init, self.recurrent_init)
+
+
+@dataclass(frozen=True)
+class LSTM(Recurrent):
+    """cᵗ = f ⊙ cᵗ⁻¹ + i ⊙ g,  hᵗ = o ⊙ tanh(cᵗ)      x (batch, time, in) -> h (batch, time, units) or hᵀ (batch, units)
+
+    Long short-term memory, gates i f g o; formulas in `denpa.layers.recurrent_lstm.LSTMCell`, of the options in
+    `Recurrent`. Saves x, the gates, c and h.
+
+    Args:
+        units: size of h and of the memory c.
+        peepholes: whether the memory enters the gates, by p (3, units).
+        forget_bias: what the forget gate's bias starts from.
+        return_sequences, return_carry, takes_carry, reverse, segment: see `Recurrent`.
+        output_peephole: "current", where the output gate sees cᵗ, or "previous" for cᵗ⁻¹.
+        activation: of the candidate and of the memory, "tanh" or "sigmoid".
+        kernel_init, recurrent_init: initialisers of Wx and Wh.
+
+    Raises:
+        ConfigError: an option that makes no cell.
+        ShapeError: x or the carry are not what the layer was made for.
+
+    Source: Hochreiter & Schmidhuber (1997); Gers & Schmidhuber (2000) for peepholes.
+    """
+
+    units: int
+    peepholes: bool = False
+    forget_bias: float = 1.0
+    return_sequences: bool = False
+    return_carry: bool = False
+    takes_carry: bool = False
+    reverse: bool = False
+    segment: int = 0
+    output_peephole: str = "current"
+    activation: str = "tanh"
+    kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
+    recurrent_init: Initializer = field(default_factory=Orthogonal)
+
+    @property
+    def cell(self) -> Cell:
+        options = (self.forget_bias, self.output_peephole, self.activation)
+        return LSTMCell(self.units, self.peepholes, *options, self.kernel_init, self.recurrent_init)
+
+
+@dataclass(frozen=True)
+class GRU(Recurrent):
+    """hᵗ = z ⊙ hᵗ⁻¹ + (1 − z) ⊙ n      x (batch, time, in) -> h (batch, time, units), or hᵀ (batch, units)
+
+    The gated recurrent unit, gates z r n; formulas in `denpa.layers.recurrent_gru.GRUCell`, of the options in
+    `Recurrent`. Saves x, the gates and h.
+
+    Args:
+        units: size of h.
+        reset_after: whether the reset gate acts behind the recurrent product, as in cuDNN, PyTorch and Keras.
+        return_sequences, return_carry, takes_carry, reverse, segment: see `Recurrent`.
+        kernel_init, recurrent_init: initialisers of Wx and Wh.
+
+    Raises:
+        ConfigError: an option that makes no cell.
+        ShapeError: x or the carry are not what the layer was made for.
+
+    Source: Cho et al. (2014), equations 5-8.
+    """
+
+    units: int
+    reset_after: bool = False
+    return_sequences: bool = False
+    return_carry: bool = False
+    takes_carry: bool = False
+    reverse: bool = False
+    segment: int = 0
+    kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
+    recurrent_init: Initializer = field(default_factory=Orthogonal)
+
+    @property
+    def cell(self) -> Cell:
+        return GRUCell(self.units, self.reset_after, self.kernel_init, self.recurrent_init)

@@ -1,0 +1,143 @@
+"""A cell through time, forward and home again, on time-major arrays (time, batch, ...).
+
+    forward   carryᵗ, keptᵗ = step(dᵗ, carryᵗ⁻¹)                  one scan; d = x Wx is one product before it
+    home      δᵗ, ∂E/∂carryᵗ⁻¹ = back(slopesᵗ, ∂E/∂carryᵗ + ∂E/∂yᵗ)   one scan that carries deltas alone
+              ∂E/∂params, ∂E/∂x from all δ                         one product each behind it
+
+A padded step hands the carry on as it is, both ways, and its δ is 0. `reverse` runs time from the end, where the
+padding then comes first: every sequence is read backwards from its own last step.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from denpa.core import tree
+from denpa.core.layer import Array, Grads, Params
+from denpa.layers.recurrent import Carry, Cell
+
+__all__ = ["Home", "forward", "forward_in_segments", "home", "home_in_segments", "shifted"]
+
+
+def _compiled(*constants: str) -> Any:
+    """Outside of a compiled step a scan would be compiled anew at every call; so it is once for each cell and shape."""
+    return functools.partial(jax.jit, static_argnames=("cell", "reverse", *constants))
+
+
+class Home(NamedTuple):
+    """What the way home finds.
+
+    Attributes:
+        dx: ∂E/∂x, (time, batch, features).
+        dcarry: ∂E/∂ the initial carry.
+        grads: ∂E/∂params.
+        delta: δ = ∂E/∂u of every step.
+        dcarries: ∂E/∂carry behind every step.
+    """
+
+    dx: Array
+    dcarry: Carry
+    grads: Grads
+    delta: Array
+    dcarries: Carry
+
+
+def shifted(first: Carry, after: Carry, reverse: bool) -> Carry:
+    """The carry before every step, from the initial one and those behind every step."""
+    if reverse:
+        return tuple(jnp.concatenate([a[1:], c[None]]) for c, a in zip(first, after, strict=True))
+    return tuple(jnp.concatenate([c[None], a[:-1]]) for c, a in zip(first, after, strict=True))
+
+
+@_compiled()
+def forward(cell: Cell, params: Params, x: Array, first: Carry, mask: Any, reverse: bool) -> tuple[Carry, Carry, Any]:
+    """The final carry, the carries behind every step, and what the cell kept of every step."""
+
+    def body(carry: Carry, at: Any) -> tuple[Carry, Any]:
+        drive, true_step = at
+        after, kept = cell.step(params, drive, carry)
+        after = _where(true_step, after, carry)
+        return after, (after, kept)
+
+    final, (after, kept) = lax.scan(body, first, (cell.drive(params, x), mask), reverse=reverse)
+    return final, after, kept
+
+
+@_compiled("record")
+def home(
+    cell: Cell, params: Params, x: Array, first: Carry, after: Carry, kept: Any, mask: Any, reverse: bool,
+    dy: Array | None, dfinal: Carry, record: bool = False,
+) -> Home:  # fmt: skip
+    """All deltas and gradients, from ∂E/∂y of every step (None where the steps give nothing out) and of the end."""
+    before = shifted(first, after, reverse)
+
+    def body(dcarry: Carry, at: Any) -> tuple[Carry, Any]:
+        slopes, dy, true_step = at
+        if dy is not None:
+            dcarry = (dcarry[0] + dy, *dcarry[1:])
+        delta, earlier = cell.back(params, slopes, dcarry)
+        delta, earlier = _where(true_step, (delta, earlier), (jnp.zeros_like(delta), dcarry))
+        return earlier, (delta, dcarry if record else ())
+
+    slopes = cell.slopes(params, kept, before, after)
+    dfirst, (delta, dcarries) = lax.scan(body, dfinal, (slopes, dy, mask), reverse=not reverse)
+    grads = cell.grads(params, x, kept, before, after, delta)
+    return Home(cell.input_delta(params, delta), dfirst, grads, delta, dcarries)
+
+
+@_compiled("length")
+def forward_in_segments(
+    cell: Cell, params: Params, x: Array, first: Carry, mask: Any, reverse: bool, length: int
+) -> tuple[Carry, Array, Carry]:
+    """The final carry, the output of every step, and the carry before each segment of `length` steps."""
+
+    def body(carry: Carry, at: Any) -> tuple[Carry, Any]:
+        final, after, _ = forward(cell, params, at[0], carry, at[1], reverse)
+        return final, (after[0], carry)
+
+    segments = _cut(x, length), _cut(_filled_mask(mask, x, length), length)
+    final, (y, starts) = lax.scan(body, first, segments, reverse=reverse)
+    return final, y.reshape(-1, *y.shape[2:])[: len(x)], starts
+
+
+@_compiled("length")
+def home_in_segments(
+    cell: Cell, params: Params, x: Array, starts: Carry, mask: Any, reverse: bool, length: int,
+    dy: Array | None, dfinal: Carry,
+) -> Home:  # fmt: skip
+    """As `home`, but every segment is run forward once more, so that only one is kept at a time."""
+
+    def body(so_far: Any, at: Any) -> tuple[Any, Array]:
+        dcarry, grads = so_far
+        start, x, true_steps, dy = at
+        _, after, kept = forward(cell, params, x, start, true_steps, reverse)
+        found = home(cell, params, x, start, after, kept, true_steps, reverse, dy, dcarry)
+        return (found.dcarry, tree.add(grads, found.grads)), found.dx
+
+    filled = _filled_mask(mask, x, length)
+    segments = starts, _cut(x, length), _cut(filled, length), _cut(dy, length)
+    (dfirst, grads), dx = lax.scan(body, (dfinal, tree.zeros_like(params)), segments, reverse=not reverse)
+    return Home(dx.reshape(-1, *dx.shape[2:])[: len(x)], dfirst, grads, jnp.zeros(()), ())
+
+
+def _where(true_step: Any, new: Any, old: Any) -> Any:
+    """New where the step is true, old where it is padding; always new where nothing is padded."""
+    return new if true_step is None else jax.tree.map(lambda a, b: jnp.where(true_step, a, b), new, old)
+
+
+def _filled_mask(mask: Any, x: Array, length: int) -> Any:
+    """The mask; one that is True where there was none, if steps must be filled up to whole segments."""
+    return mask if mask is not None or len(x) % length == 0 else jnp.ones((*x.shape[:2], 1), bool)
+
+
+def _cut(steps: Any, length: int) -> Any:
+    """(time, ...) as (segments, length, ...), filled up with zeros."""
+    if steps is None:
+        return None
+    filling = jnp.zeros((-len(steps) % length, *steps.shape[1:]), steps.dtype)
+    return jnp.concatenate([steps, filling]).reshape(-1, length, *steps.shape[1:])
