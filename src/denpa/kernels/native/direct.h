@@ -86,7 +86,7 @@ inline void pool_window(Vector a, Vector b, Vector c, Vector d, float* y, Byte* 
   challenge(d, 3);
   place = greatest > 0.0f ? place : Mask32{} + kBlocked;
   store(y, relu(greatest), lanes);
-  store_bytes(index, __builtin_convertvector(place, Bytes), lanes);
+  store_bytes(index, narrow(place), lanes);
 }
 
 // One row of windows, from two rows of pixels that are padded to whole vectors.

@@ -28,64 +28,72 @@ struct Frame {
   }
 };
 
-// One row of an image as it is to be read: masks applied, pooled pixels spread.
+// One row of an image as it is to be read: masks applied, pooled pixels spread. `kWhole`: its channels fill vectors.
+template <Mask kKind, bool kWhole>
 class ImageRow {
  public:
-  ImageRow(const Images& images, Int image, Int row)
-      : kind_(images.kind), channels_(images.channels), columns_(images.width) {
-    Int at = image * images.height + row;
-    if (kind_ == Mask::pool) {
-      columns_ = images.width / 2;
-      at = image * (images.height / 2) + row / 2;
-      if (row / 2 >= images.height / 2) columns_ = 0;  // the last row of an odd height belongs to no window
+  ImageRow(const Images& images, Int image, Int row) : channels_(images.channels), columns_(images.width) {
+    Int height = images.height;
+    if (kKind == Mask::pool) {
+      columns_ /= 2;
+      height /= 2;
       place_ = int(row % 2) * 2;
+      row /= 2;
     }
-    at *= columns_ * channels_;
-    data_ = images.data + at;
-    mask_ = static_cast<const float*>(images.mask) + at;
-    index_ = static_cast<const Byte*>(images.mask) + at;
+    const Int start = (image * height + row) * columns_ * channels_;
+    left_ = images.batch * height * columns_ * channels_ - start;
+    if (row >= height) columns_ = 0;  // the last row of an odd height belongs to no window
+    data_ = images.data + start;
+    mask_ = static_cast<const float*>(images.mask) + start;
+    index_ = static_cast<const Byte*>(images.mask) + start;
   }
 
   // One vector of channels, from `channel` on.
   Vector operator()(Int column, Int channel) const {
-    const Int lanes = channels_ - channel;
-    if (kind_ == Mask::pool) {
-      if (column / 2 >= columns_) return Vector{};
-      const Int at = column / 2 * channels_ + channel;
-      const Mask32 index = __builtin_convertvector(load_bytes(index_ + at, lanes), Mask32);
-      return keep(load(data_ + at, lanes), index == place_ + int(column % 2));
-    }
-    const Int at = column * channels_ + channel;
-    const Vector value = load(data_ + at, lanes);
-    return kind_ == Mask::relu ? keep(value, load(mask_ + at, lanes) > 0.0f) : value;
+    const Int lanes = kWhole ? kLanes : channels_ - channel;
+    if (kKind != Mask::pool) return read(column * channels_ + channel, lanes);
+    const Int cell = column >> 1, at = cell * channels_ + channel;
+    if (cell >= columns_) return Vector{};
+    const Bytes index = load_bytes(index_ + at, kWhole ? kLanes : least(kLanes, left_ - at));
+    return keep(cut(data_, at, lanes), widen(index) == place_ + int(column & 1));
   }
 
   // Columns `first` to `last` with all their channels.
   void copy_to(float* to, Int first, Int last) const {
     const Int begin = first * channels_, count = (last - first) * channels_;
-    if (kind_ == Mask::none) {
-      copy(to, data_ + begin, count);
-    } else if (kind_ == Mask::relu) {
-      for (Int i = 0; i < count; i += kLanes) {
-        const Int lanes = count - i;
-        store(to + i, keep(load(data_ + begin + i, lanes), load(mask_ + begin + i, lanes) > 0.0f), lanes);
-      }
-    } else {
-      for (Int column = first; column < last; ++column, to += channels_)
-        for (Int c = 0; c < channels_; c += kLanes) store(to + c, (*this)(column, c), channels_ - c);
+    if (kKind == Mask::none) return copy(to, data_ + begin, count);
+    if (kKind == Mask::relu) {
+      Int i = 0;
+      for (; i + kLanes <= count; i += kLanes) store(to + i, read(begin + i, kLanes));
+      if (i < count) store(to + i, read(begin + i, count - i), count - i);
+      return;
     }
+    for (Int column = first; column < last; ++column, to += channels_)
+      for (Int c = 0; c < channels_; c += kLanes)
+        store(to + c, (*this)(column, c), kWhole ? kLanes : channels_ - c);
   }
 
  private:
-  Mask kind_;
-  Int channels_, columns_;
+  Vector read(Int at, Int lanes) const {
+    const Vector value = cut(data_, at, lanes);
+    return kKind == Mask::relu ? keep(value, cut(mask_, at, lanes) > 0.0f) : value;
+  }
+
+  // Up to a whole vector; only at the end of the last image must it be read value by value.
+  Vector cut(const float* from, Int at, Int lanes) const {
+    if (lanes >= kLanes) return load(from + at);
+    return at + kLanes <= left_ ? load_and_cut(from + at, lanes) : load(from + at, lanes);
+  }
+
+  Int channels_, columns_, left_;  // left_: values from the start of this row to the end of the batch
   int place_ = 0;
   const float *data_, *mask_;
   const Byte* index_;
 };
 
 // Rows `first` to `last` of the frame, from image `image`.
-void fill(float* to, const Frame& frame, const Images& images, Int image, Int first, Int last) {
+template <class Row>
+void fill_from(float* to, const Frame& frame, const Images& images, Int image, Int first, Int last) {
   const Int channels = images.channels;
   const Int begin = most(0, frame.left), end = most(begin, least(frame.width, frame.left + images.width));
   for (Int r = first; r < last; ++r, to += frame.stride) {
@@ -95,16 +103,17 @@ void fill(float* to, const Frame& frame, const Images& images, Int image, Int fi
       continue;
     }
     clear(to, begin * channels);
-    ImageRow(images, image, row).copy_to(to + begin * channels, begin - frame.left, end - frame.left);
+    Row(images, image, row).copy_to(to + begin * channels, begin - frame.left, end - frame.left);
     clear(to + end * channels, (frame.width - end) * channels);
   }
 }
 
 // The panels of a whole image: row j is pixel j.
-void fill_panels(float* to, const Images& images, Int image) {
+template <class Row>
+void fill_panels_from(float* to, const Images& images, Int image) {
   const Int pixels = images.height * images.width, all = vectors(images.channels);
   for (Int h = 0; h < images.height; ++h) {
-    const ImageRow row(images, image, h);
+    const Row row(images, image, h);
     for (Int vector = 0, width; vector < all; vector += width) {
       width = panel_width(all - vector);
       float* panel = to + (vector * pixels + h * images.width * width) * kLanes;
@@ -112,6 +121,35 @@ void fill_panels(float* to, const Images& images, Int image) {
         for (Int v = 0; v < width; ++v) store(panel + v * kLanes, row(w, (vector + v) * kLanes));
     }
   }
+}
+
+// The questions about the image are asked once, not once for each vector.
+template <bool kWhole>
+void fill_kind(float* to, const Frame& frame, const Images& images, Int image, Int first, Int last) {
+  switch (images.kind) {
+    case Mask::none: return fill_from<ImageRow<Mask::none, kWhole>>(to, frame, images, image, first, last);
+    case Mask::relu: return fill_from<ImageRow<Mask::relu, kWhole>>(to, frame, images, image, first, last);
+    case Mask::pool: return fill_from<ImageRow<Mask::pool, kWhole>>(to, frame, images, image, first, last);
+  }
+}
+
+template <bool kWhole>
+void fill_panels_kind(float* to, const Images& images, Int image) {
+  switch (images.kind) {
+    case Mask::none: return fill_panels_from<ImageRow<Mask::none, kWhole>>(to, images, image);
+    case Mask::relu: return fill_panels_from<ImageRow<Mask::relu, kWhole>>(to, images, image);
+    case Mask::pool: return fill_panels_from<ImageRow<Mask::pool, kWhole>>(to, images, image);
+  }
+}
+
+inline bool fills_vectors(Int channels) { return channels % kLanes == 0; }
+
+void fill(float* to, const Frame& frame, const Images& images, Int image, Int first, Int last) {
+  (fills_vectors(images.channels) ? fill_kind<true> : fill_kind<false>)(to, frame, images, image, first, last);
+}
+
+void fill_panels(float* to, const Images& images, Int image) {
+  (fills_vectors(images.channels) ? fill_panels_kind<true> : fill_panels_kind<false>)(to, images, image);
 }
 
 // Adds the sum over all rows of the panels to `sums`. Four sums run side by side, and sums of sums of 32 rows lose

@@ -20,6 +20,7 @@ constexpr int kLine = 64;  // bytes of a cache line
 
 typedef float Vector __attribute__((vector_size(kLanes * 4)));
 typedef int Mask32 __attribute__((vector_size(kLanes * 4)));
+typedef unsigned short Halves __attribute__((vector_size(kLanes * 2)));
 typedef Byte Bytes __attribute__((vector_size(kLanes)));
 typedef Vector LooseVector __attribute__((aligned(4), may_alias));
 typedef Bytes LooseBytes __attribute__((aligned(1), may_alias));
@@ -27,6 +28,7 @@ typedef Bytes LooseBytes __attribute__((aligned(1), may_alias));
 inline Vector load(const float* from) { return *reinterpret_cast<const LooseVector*>(from); }
 inline void store(float* to, Vector value) { *reinterpret_cast<LooseVector*>(to) = value; }
 inline Vector broadcast(float value) { return value - Vector{}; }
+inline Vector keep(Vector value, Mask32 where) { return (Vector)((Mask32)value & where); }
 
 // The first `lanes` values, zeros behind them.
 inline Vector load(const float* from, Int lanes) {
@@ -34,6 +36,13 @@ inline Vector load(const float* from, Int lanes) {
   Vector value = {};
   for (Int lane = 0; lane < lanes; ++lane) value[lane] = from[lane];
   return value;
+}
+
+// The same where at least kLanes values may be read: zeros take the place of what belongs to somebody else.
+inline Vector load_and_cut(const float* from, Int lanes) {
+  Mask32 lane;
+  for (int i = 0; i < kLanes; ++i) lane[i] = i;
+  return keep(load(from), lane < int(lanes));
 }
 
 inline void store(float* to, Vector value, Int lanes) {
@@ -56,9 +65,12 @@ inline void store_bytes(Byte* to, Bytes value, Int lanes) {
   for (Int lane = 0; lane < lanes; ++lane) to[lane] = value[lane];
 }
 
+// By way of 16 bits, since GCC takes the direct way lane by lane.
+inline Mask32 widen(Bytes value) { return __builtin_convertvector(__builtin_convertvector(value, Halves), Mask32); }
+inline Bytes narrow(Mask32 value) { return __builtin_convertvector(__builtin_convertvector(value, Halves), Bytes); }
+
 // max(0, value); not a number stays what it is, so that a run that diverges is seen to diverge
 inline Vector relu(Vector value) { return value < 0.0f ? Vector{} : value; }
-inline Vector keep(Vector value, Mask32 where) { return (Vector)((Mask32)value & where); }
 
 constexpr Int divide_up(Int a, Int b) { return (a + b - 1) / b; }
 constexpr Int round_up(Int a, Int b) { return divide_up(a, b) * b; }

@@ -78,14 +78,17 @@ inline void both_ways(Transform transform, In in, Out out) {
 #pragma GCC unroll 6
   for (int j = 0; j < From; ++j) {
     Vector column[From], transformed[To];
+#pragma GCC unroll 6
     for (int i = 0; i < From; ++i) column[i] = in(i, j);
     transform(column, transformed);
+#pragma GCC unroll 6
     for (int i = 0; i < To; ++i) between[i][j] = transformed[i];
   }
 #pragma GCC unroll 6
   for (int i = 0; i < To; ++i) {
     Vector row[To];
     transform(between[i], row);
+#pragma GCC unroll 6
     for (int j = 0; j < To; ++j) out(i, j, row[j]);
   }
 }
@@ -117,8 +120,6 @@ struct Groups {
 
 // The distance between the matrices of two points: not a multiple of a page, lest all 36 fall into the same sets.
 inline Int plane(Int tiles, Int channels) { return round_up(tiles * channels, kLine / 4) + kLine / 4; }
-
-inline bool fills_vectors(Int channels) { return channels % kLanes == 0; }
 
 // B' d B for all patches of a part: to[point][tile][channel]
 void patches_to_points(float* to, Int distance, float* image, const Frame& frame, const Images& x, Int across,
@@ -198,26 +199,29 @@ void winograd_open(const Correlation& p, Int threads, char* shared, Int item) {
   }
 }
 
-// A' m A for one tile, and what is asked for behind it.
+// A' m A for one tile, and what is asked for behind it. The last tiles of a row or column may reach beyond the image.
 void finish_tile(const Correlation& p, const float* from, Int distance, Int image, Int top, Int left) {
-  const Int rows = least(kTile, p.height - top), columns = least(kTile, p.width - left);
-  for (Int f = 0; f < p.filters; f += kLanes) {
-    Vector tile[kTile][kTile];
-    both_ways<6, 4>(
-        from_points, [&](int i, int j) { return load(from + (i * kPatch + j) * distance + f); },
-        [&](int i, int j, Vector value) { tile[i][j] = value; });
-    if (p.index) {
-      for (Int i = 0; i + 1 < rows; i += 2)
-        for (Int j = 0; j + 1 < columns; j += 2) {
-          const Int to = ((image * (p.height / 2) + (top + i) / 2) * (p.width / 2) + (left + j) / 2) * p.filters + f;
-          pool_window(tile[i][j], tile[i][j + 1], tile[i + 1][j], tile[i + 1][j + 1], p.y + to, p.index + to, kLanes);
-        }
+  const Int rows = p.height - top, columns = p.width - left, filters = p.filters;
+  for (Int f = 0; f < filters; f += kLanes) {
+    const auto product = [&](int i, int j) { return load(from + (i * kPatch + j) * distance + f); };
+    if (!p.index) {
+      float* const y = p.y + ((image * p.height + top) * p.width + left) * filters + f;
+      both_ways<6, 4>(from_points, product, [&](int i, int j, Vector value) {
+        if (i < rows && j < columns) store(y + (i * p.width + j) * filters, p.relu ? relu(value) : value);
+      });
       continue;
     }
-    for (Int i = 0; i < rows; ++i) {
-      float* y = p.y + ((image * p.height + top + i) * p.width + left) * p.filters + f;
-      for (Int j = 0; j < columns; ++j) store(y + j * p.filters, p.relu ? relu(tile[i][j]) : tile[i][j]);
-    }
+    Vector tile[kTile][kTile];
+    both_ways<6, 4>(from_points, product, [&](int i, int j, Vector value) { tile[i][j] = value; });
+    const Int to = ((image * (p.height / 2) + top / 2) * (p.width / 2) + left / 2) * filters + f;
+#pragma GCC unroll 2
+    for (int i = 0; i < kTile; i += 2)
+#pragma GCC unroll 2
+      for (int j = 0; j < kTile; j += 2) {
+        if (i + 1 >= rows || j + 1 >= columns) continue;
+        const Int at = to + (i / 2 * (p.width / 2) + j / 2) * filters;
+        pool_window(tile[i][j], tile[i][j + 1], tile[i + 1][j], tile[i + 1][j + 1], p.y + at, p.index + at, kLanes);
+      }
   }
 }
 
