@@ -1,4 +1,6 @@
 // The operations as XLA's typed FFI calls them.
+#include <algorithm>
+
 #include "instruction_set.h"
 #include "parallel.h"
 
@@ -94,6 +96,11 @@ ffi::Error kernel_gradient(ffi::ThreadPool pool, Tensor x, Tensor dy, ffi::AnyBu
                            ffi::Result<Row> db, int32_t top, int32_t left, int32_t height, int32_t width, int32_t kind,
                            int32_t algorithm) {
   const auto k = dw->dimensions();
+  if (x.element_count() == 0 || dy.element_count() == 0 || dw->element_count() == 0) {  // a sum of nothing
+    std::fill_n(dw->typed_data(), dw->element_count(), 0.0f);
+    std::fill_n(db->typed_data(), db->element_count(), 0.0f);
+    return ffi::Error::Success();
+  }
   const KernelGradient problem{images(x), deltas(dy, mask, kind, height, width), k[0], k[1], top, left,
                                dw->typed_data(), db->typed_data()};
   const Kernels& all = *kernels();
