@@ -28,15 +28,13 @@ def max_pool(x: Array, size: Pair, stride: Pair, padding: Padding) -> tuple[Arra
     """
     places = jnp.uint8 if size[0] * size[1] <= 256 else jnp.int32
     padded = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf) if padding != ((0, 0), (0, 0)) else x
-    best = place = None
-    for number, view in enumerate(_views(padded, size, stride)):
-        if best is None or place is None:
-            best, place = view, jnp.zeros(view.shape, places)
-            continue
+    views = _views(padded, size, stride)
+    best = next(views)
+    place = jnp.zeros(best.shape, places)
+    for number, view in enumerate(views, 1):
         better = (view > best) | ((view != view) & (best == best))
         place = jnp.where(better, jnp.asarray(number, places), place)
         best = jnp.where(better, view, best)
-    assert best is not None and place is not None
     return best, place
 
 

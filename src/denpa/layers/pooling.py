@@ -13,7 +13,7 @@ from denpa.core.shapes import Shape, want
 from denpa.core.static import Static
 from denpa.kernels import pooling as kernels
 from denpa.kernels.unfolding import Padding, Pair, out_sizes
-from denpa.layers.window import Windows, check_windows, paddings_of, pair_of
+from denpa.layers.window import Windows, check_windows, paddings_of
 
 __all__ = ["AveragePool2d", "GlobalAveragePool2d", "LpPool2d", "MaxPool2d"]
 
@@ -65,8 +65,9 @@ class Pooling(Layer):
 
 @dataclass(frozen=True)
 class MaxPool2d(Pooling):
-    """y_Q = max over the window Q of x      x (batch, height, width, channels) -> y (batch, out height, out width, channels)
+    """y_Q = max over the window Q of x
 
+    x (batch, height, width, channels) -> y (batch, out height, out width, channels),
     out = ⌊(size + 2P − window) / stride⌋ + 1; saves where in its window each maximum stood, a byte. The delta goes
     there alone:  ∂E/∂x_I = Σ_Q dy_Q [I = arg max of Q]. Of equal values the first in reading order is taken; NaN
     counts as the largest, so that it does not go unnoticed. Beyond the border there is −∞.
@@ -97,8 +98,9 @@ class MaxPool2d(Pooling):
 
 @dataclass(frozen=True)
 class AveragePool2d(Pooling):
-    """y_Q = 1/n Σ over the window Q of x      x (batch, height, width, channels) -> y (batch, out height, out width, channels)
+    """y_Q = 1/n Σ over the window Q of x
 
+    x (batch, height, width, channels) -> y (batch, out height, out width, channels),
     n = window height · window width; saves nothing. Every entry gets its share:  ∂E/∂x_I = Σ_Q∋I dy_Q / n.
 
     Args:
@@ -134,10 +136,11 @@ class AveragePool2d(Pooling):
 
 @dataclass(frozen=True)
 class LpPool2d(Pooling):
-    """y_Q = (1/n Σ over the window Q of |x|ᵖ)^(1/p)      x (batch, height, width, channels) -> y, non-negative
+    """y_Q = (1/n Σ over the window Q of |x|ᵖ)^(1/p)
 
-    n = window height · window width; saves x and y. p = 1 is the average of |x|, p → ∞ the maximum. The largest |x| of a window is
-    factored out, so that a large p neither overflows nor loses the small:  y = m (1/n Σ (|x|/m)ᵖ)^(1/p).
+    x (batch, height, width, channels) -> y (batch, out height, out width, channels), not negative;
+    n = window height · window width; saves x and y. p = 1 is the average of |x|, p → ∞ the maximum. The largest |x|
+    of a window is factored out, so that a large p neither overflows nor loses the small:  y = m (1/n Σ (|x|/m)ᵖ)^(1/p).
 
         ∂E/∂x_I = Σ_Q∋I dy_Q 1/n (|x_I| / y_Q)^(p−1) sign x_I,   0 where y_Q = 0
 

@@ -13,7 +13,7 @@ from denpa.core.layer import Array, Context, Grads, Layer, Params
 from denpa.core.shapes import Shape, want
 from denpa.init import Constant, Glorot, Initializer
 from denpa.kernels import convolution as kernels
-from denpa.layers.window import Windows, check_windows, pair_of, paddings_of, whole
+from denpa.layers.window import Windows, check_windows, paddings_of, pair_of, whole
 
 __all__ = ["ConvTranspose2d"]
 
@@ -82,7 +82,10 @@ class ConvTranspose2d(Layer):
     def init(self, key: Array, in_shape: Shape) -> Params:
         self.out_shape(in_shape)
         (height, width), channels = self.windows.size, in_shape[-1]
-        shape, fans = (height, width, channels, self.filters), (height * width * channels, height * width * self.filters)
+        shape, fans = (
+            (height, width, channels, self.filters),
+            (height * width * channels, height * width * self.filters),
+        )
         params = {"W": self.kernel_init.sample(key_for(key, "W"), shape, fan_in=fans[0], fan_out=fans[1])}
         if self.use_bias:
             drawn = self.bias_init.sample(key_for(key, "b"), (self.filters,), fan_in=fans[0], fan_out=fans[1])

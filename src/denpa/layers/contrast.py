@@ -1,0 +1,168 @@
+"""Normalisation of local contrast and brightness, without learned parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from denpa.core.errors import ConfigError
+from denpa.core.layer import Array, Context, Grads, Params
+from denpa.core.shapes import Shape, want
+from denpa.layers.base import ShapePreserving
+from denpa.layers.window import whole
+
+__all__ = ["LocalContrastNorm", "LocalResponseNorm"]
+
+
+@dataclass(frozen=True)
+class LocalResponseNorm(ShapePreserving):
+    """y_k = x_k D_k^−β,  D_k = k + α Σ_m x_m² over the channels m from k − ⌊N/2⌋ to k + ⌊N/2⌋ that there are
+
+    x (..., channels) -> y (..., channels), all at the same place; saves x and D. Every channel is in the windows of
+    its neighbours, and these in its own:
+
+        ∂E/∂x_k = dy_k D_k^−β − 2 α β x_k Σ_m dy_m x_m D_m^(−β−1)
+
+    Args:
+        size: N.
+        alpha, beta, k: the constants; AlexNet's by default. (PyTorch divides `alpha` by `size`.)
+
+    Raises:
+        ConfigError: a size below 1, or k, α below 0, or both 0.
+        ShapeError: an input without channels.
+
+    Source: Krizhevsky, Sutskever & Hinton (2012), section 3.3.
+    """
+
+    size: int = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 2.0
+
+    def validate(self) -> None:
+        whole(self, "size", self.size)
+        if self.k < 0 or self.alpha < 0 or self.k == self.alpha == 0:
+            raise ConfigError(f"LocalResponseNorm wants k and alpha not below 0 and not both 0: {self!r}.")
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return want(self, "... channels", in_shape)
+
+    def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
+        want(self, "batch ... channels", x)
+        bracket = self.k + self.alpha * self._neighbours(x * x)  # D
+        return x * bracket**-self.beta, {"x": x, "D": bracket}
+
+    def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
+        x, bracket = saved["x"], saved["D"]
+        power = bracket**-self.beta
+        others = self._neighbours(dy * x * power / bracket)
+        return dy * power - 2 * self.alpha * self.beta * x * others, {}
+
+    def _neighbours(self, values: Array) -> Array:
+        """The sum over each channel's window."""
+        reach, channels = self.size // 2, values.shape[-1]
+        padded = jnp.pad(values, ((0, 0),) * (values.ndim - 1) + ((reach, reach),))
+        return sum((padded[..., i : i + channels] for i in range(2 * reach + 1)), jnp.zeros((), values.dtype))
+
+
+@dataclass(frozen=True)
+class LocalContrastNorm(ShapePreserving):
+    """ "subtractive": y = x − x̄        "divisive": y = (x − x̄) / max(s, c)
+
+    with the local mean and deviation of every place, in its image and channel alone,
+
+        x̄ᵢⱼ = Σ_pq w_pq x_{i+p, j+q}        s²ᵢⱼ = Σ_pq w_pq (x_{i+p, j+q} − x̄ᵢⱼ)²        w ≥ 0, Σ w = 1
+
+    over the window p, q = −r … r, r = ⌊size/2⌋. At the border the part of the window inside the image is used, its
+    weights scaled to sum 1: a uniform image gives 0 everywhere. x (batch, height, width, channels) -> y, of the same
+    shape; for "divisive" saves x, x̄ and s. Let A be the linear map x ↦ x̄ and Aᵀ its adjoint. Then
+
+        subtractive:  ∂E/∂x = dy − Aᵀ dy
+        divisive:     ∂E/∂x = v + Aᵀ(−v − 2 x̄ g) + 2 x Aᵀ g
+                      with d = max(s, c), v = dy / d, and g = −dy (x − x̄) / (2 d² s) where s > c, else 0
+
+    since s² = A x² − x̄².
+
+    Args:
+        size: of the window, an odd number of pixels.
+        mode: "subtractive" or "divisive".
+        window: "gaussian", of standard deviation size/4, or "uniform".
+        floor: c, positive: what a deviation counts for at least, so that flat places do not become noise.
+
+    Raises:
+        ConfigError: an option that cannot be.
+        ShapeError: an input that is no image.
+
+    Source: Jarrett, Kavukcuoglu, Ranzato & LeCun (2009), section 2.
+    """
+
+    size: int = 9
+    mode: str = "divisive"
+    window: str = "gaussian"
+    floor: float = 0.01
+
+    def validate(self) -> None:
+        whole(self, "size", self.size)
+        if self.size % 2 == 0:
+            raise ConfigError(f"LocalContrastNorm.size must be odd, so that the window has a centre, not {self.size}.")
+        if self.mode not in ("subtractive", "divisive"):
+            raise ConfigError(f'LocalContrastNorm.mode must be "subtractive" or "divisive", not {self.mode!r}.')
+        if self.window not in ("gaussian", "uniform"):
+            raise ConfigError(f'LocalContrastNorm.window must be "gaussian" or "uniform", not {self.window!r}.')
+        if self.floor <= 0:
+            raise ConfigError(f"LocalContrastNorm.floor must be positive, not {self.floor!r}.")
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return want(self, "height width channels", in_shape)
+
+    def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
+        want(self, "batch height width channels", x)
+        # Neither mean nor deviation about it changes with a constant, and squares of small numbers are exact enough.
+        x = x - jnp.mean(x, axis=(1, 2), keepdims=True)
+        mean = self._mean(x)
+        if self.mode == "subtractive":
+            return x - mean, {}
+        deviation = jnp.sqrt(jnp.maximum(self._mean(x * x) - mean * mean, 0))  # s
+        return (x - mean) / jnp.maximum(deviation, self.floor), {"x": x, "mean": mean, "deviation": deviation}
+
+    def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
+        if self.mode == "subtractive":
+            return dy - self._adjoint(dy), {}
+        x, mean, deviation = saved["x"], saved["mean"], saved["deviation"]
+        divisor, above = jnp.maximum(deviation, self.floor), deviation > self.floor
+        v = dy / divisor
+        g = jnp.where(above, -v * (x - mean) / (2 * divisor * jnp.where(above, deviation, 1)), 0)  # ∂E/∂s²
+        return v + self._adjoint(-v - 2 * mean * g) + 2 * x * self._adjoint(g), {}
+
+    def _weights(self) -> np.ndarray:
+        """w along one axis; the window is its product with itself."""
+        offsets = np.arange(self.size) - self.size // 2
+        row = np.exp(-0.5 * (4 * offsets / self.size) ** 2) if self.window == "gaussian" else np.ones(self.size)
+        return row / row.sum()
+
+    def _mean(self, x: Array) -> Array:
+        """A x"""
+        return self._smooth(x) / self._inside(x)
+
+    def _adjoint(self, x: Array) -> Array:
+        """Aᵀ x; the window is symmetric."""
+        return self._smooth(x / self._inside(x))
+
+    def _inside(self, x: Array) -> Array:
+        """How much of each window's weight lies inside the image."""
+        return self._smooth(jnp.ones((1, *x.shape[1:3], 1), x.dtype))
+
+    def _smooth(self, x: Array) -> Array:
+        """Σ_pq w_pq x_{i+p, j+q} with zeros around the image: first along columns, then along rows."""
+        weights, reach = self._weights(), self.size // 2
+        for axis in (1, 2):
+            padded = lax.pad(x, jnp.zeros((), x.dtype), [(reach * (a == axis),) * 2 + (0,) for a in range(4)])
+            views = (lax.slice_in_dim(padded, i, i + x.shape[axis], axis=axis) for i in range(self.size))
+            x = sum(
+                (jnp.asarray(w, x.dtype) * view for w, view in zip(weights, views, strict=True)), jnp.zeros((), x.dtype)
+            )
+        return x
