@@ -33,7 +33,7 @@ class Windows(NamedTuple):
 def pair_of(value: Any, rank: int = 2) -> Pair:
     """An integer stands for both axes, or with rank 1 for the first, where the second gets 1."""
     if isinstance(value, (tuple, list)):
-        return tuple(value) if rank == 2 else (value[0], 1)  # type: ignore[return-value]
+        return tuple(value) if rank == 2 else (*value, 1)  # type: ignore[return-value]
     return (value, value) if rank == 2 else (value, 1)
 
 
