@@ -26,7 +26,7 @@ endif
 
 ##@ Use
 .PHONY: demo
-demo: $(VENV)/.package ## train a network on handwritten digits and write its run folder
+demo: $(VENV)/.native ## train a network on handwritten digits and write its run folder
 	@$(BIN)/denpa train digits-mlp --run $(DEMO_RUN) --overwrite
 
 ##@ Check
@@ -85,10 +85,15 @@ else
 	@$(PYTHON) -m venv $(VENV)
 	@$(install) --upgrade 'pip>=25.1' $(shown)
 endif
-	@$(install) --editable . $(shown)
+	@export DENPA_NATIVE=0; $(install) --editable . $(shown)
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.package
+# The kernels are compiled here, where jaxlib and its headers are already, and again when their sources change.
+$(VENV)/.native: $(VENV)/.package scripts/build_native.py $(wildcard src/denpa/kernels/native/*.cc src/denpa/kernels/native/*.h)
+	@$(BIN)/python scripts/build_native.py --optional
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.native
 	@echo "Adding the tools for tests ..."
 	@$(install) --group dev $(shown)
 	@touch $@
@@ -101,5 +106,5 @@ $(VENV)/.docs: $(VENV)/.package
 $(VENV)/.bench: $(VENV)/.dev
 	@echo "Adding PyTorch, Keras, Flax and scikit-learn ..."
 	@$(install) --no-deps $(torch_without_cuda) 'torch>=2.4' $(shown) || echo "No PyTorch without CUDA; taking PyPI's."
-	@$(install) --editable '.[bench]' $(shown)
+	@export DENPA_NATIVE=0; $(install) --editable '.[bench]' $(shown)
 	@touch $@

@@ -21,7 +21,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-__all__ = ["BuildError", "build", "compiler", "headers", "library", "sources"]
+__all__ = ["BuildError", "build", "compiler", "headers", "library", "wanted"]
 
 FOLDER = Path(__file__).parents[1] / "src" / "denpa" / "kernels" / "native"
 INTERFACE = 1  # one more whenever Python and an older library would misunderstand each other; native.py has it too
@@ -48,9 +48,14 @@ def library() -> Path:
     return FOLDER / "libdenpa_kernels.so"
 
 
-def sources() -> list[Path]:
-    """All that the library is made from."""
-    return sorted([*FOLDER.glob("*.cc"), *FOLDER.glob("*.h")])
+def wanted() -> bool:
+    """False where DENPA_NATIVE=0 leaves the kernels out, or there are none for this kind of machine."""
+    return os.environ.get("DENPA_NATIVE") != "0" and os.name == "posix" and _machine() in SETS
+
+
+def _machine() -> str:
+    name = platform.machine().lower()
+    return {"amd64": "x86_64", "arm64": "aarch64"}.get(name, name)
 
 
 def compiler() -> list[str] | None:
@@ -81,11 +86,8 @@ def build() -> Path:
     Raises:
         BuildError: no compiler, no headers, an unknown processor, or the compiler failed.
     """
-    if os.environ.get("DENPA_NATIVE") == "0":
-        raise BuildError("DENPA_NATIVE=0 leaves them out")
-    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
-    if os.name != "posix" or machine not in SETS:
-        raise BuildError(f"there are none for {platform.system()} on {platform.machine()}")
+    if not wanted():
+        raise BuildError(f"DENPA_NATIVE=0, or there are none for {platform.system()} on {platform.machine()}")
     if (command := compiler()) is None:
         raise BuildError("there is no C++ compiler (CXX names one)")
     if (include := headers()) is None:
@@ -100,7 +102,7 @@ def build() -> Path:
                 f"-DDENPA_KERNELS=denpa_kernels_{name}",
                 "kernels.cc",
             ]
-            for name, flags in SETS[machine].items()
+            for name, flags in SETS[_machine()].items()
         }
         jobs["instruction_set"] = [*OPTIONS, f"-DDENPA_INTERFACE={INTERFACE}", "instruction_set.cc"]
         jobs["ffi"] = [*OPTIONS, "-isystem", str(include), "ffi.cc"]
@@ -109,13 +111,19 @@ def build() -> Path:
             compiled = zip(jobs.values(), objects, strict=True)
             list(pool.map(lambda job: _run([*command, *job[0], "-c", "-o", job[1]]), compiled))
         linked = Path(folder, library().name)
-        # The C++ library is linked in where the compiler knows how: wheels must not ask for this machine's own.
-        static = (
-            ["-static-libstdc++", "-static-libgcc"] if sys.platform == "linux" else ["-undefined", "dynamic_lookup"]
-        )
-        _run([*command, "-shared", *static, "-pthread", "-o", str(linked), *objects])
+        _link([*command, "-shared", "-pthread", "-o", str(linked), *objects])
         linked.replace(library())
     return library()
+
+
+def _link(command: list[str]) -> None:
+    """The C++ library is linked in and hidden, if it is there to be: the result then runs beside any other one."""
+    if sys.platform == "darwin":
+        return _run([*command, "-undefined", "dynamic_lookup"])
+    try:
+        _run([*command, "-static-libstdc++", "-static-libgcc", "-Wl,--exclude-libs,ALL", "-s"])
+    except BuildError:
+        _run(command)
 
 
 def _run(command: list[str]) -> None:
@@ -128,12 +136,12 @@ def _run(command: list[str]) -> None:
 
 
 def main() -> int:
-    """Build, and say what came of it."""
+    """Build, and say what came of it. With --optional it is no failure that the kernels cannot be built here."""
     try:
-        print(build())
-    except BuildError as error:
-        print(f"No native kernels: {error}.", file=sys.stderr)
-        return 1
+        print(f"Native kernels: {build()}")
+    except (BuildError, OSError) as error:
+        print(f"No native kernels, XLA serves instead: {error}.", file=sys.stderr)
+        return 0 if "--optional" in sys.argv[1:] else 1
     return 0
 
 
