@@ -15,6 +15,7 @@ from denpa.core.layer import Layer
 from denpa.data import datasets
 from denpa.data.normalise import Normalizer
 from denpa.init import Initializer
+from denpa.kernels import choices
 from denpa.lab import presets
 from denpa.lab.experiment import Experiment
 from denpa.lab.sources import Prepared
@@ -42,6 +43,7 @@ KINDS: dict[str, Any] = {
     "penalties": Penalty,
     "initializers": Initializer,
     "normalizers": Normalizer,
+    "kernels": None,
 }
 
 
@@ -57,6 +59,8 @@ def list_of(kind: str) -> dict[str, str]:
         return {name: preset.summary for name, preset in presets.PRESETS.items()}
     if kind == "data":
         return datasets.names()
+    if kind == "kernels":
+        return choices.listed()
     listed = {}
     for name, cls in registered(KINDS[kind]).items():
         hidden = cls.__module__.startswith("denpa.testing") or (kind == "layers" and issubclass(cls, Network))

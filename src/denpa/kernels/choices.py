@@ -1,0 +1,29 @@
+"""Which kernels there are for convolutions, which of them serve here, and why."""
+
+from __future__ import annotations
+
+import jax
+
+from denpa.kernels import native, settings
+
+__all__ = ["listed"]
+
+_CHOICES = {
+    "auto": "the fastest: native kernels on a CPU, with Winograd's algorithm for 3x3 where it pays; XLA elsewhere",
+    "direct": "native kernels on a CPU, every sum taken directly: the smallest rounding error",
+    "winograd": "native kernels on a CPU, with Winograd's algorithm for 3x3",
+    "xla": "XLA's own convolutions everywhere",
+}
+
+
+def listed() -> dict[str, str]:
+    """Each choice with one line about it, and "now": what serves in this process, and why."""
+    chosen = settings.current()
+    platform = jax.default_backend()
+    if platform != "cpu":
+        active = f"XLA, since the arrays are on the platform {platform!r}"
+    elif chosen == "xla":
+        active = "XLA, since DENPA_KERNELS or the program asks for it"
+    else:
+        active = native.reason() if native.available() else f"XLA: {native.reason()}"
+    return {"now": f"{chosen}: {active}"} | _CHOICES
