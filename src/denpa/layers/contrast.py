@@ -71,7 +71,7 @@ class LocalResponseNorm(ShapePreserving):
 
 @dataclass(frozen=True)
 class LocalContrastNorm(ShapePreserving):
-    """ "subtractive": y = x − x̄        "divisive": y = (x − x̄) / max(s, c)
+    """y = x − x̄ ("subtractive"),  y = (x − x̄) / max(s, c) ("divisive")
 
     with the local mean and deviation of every place, in its image and channel alone,
 

@@ -31,8 +31,8 @@ class Pooling(Layer):
             size, sides = self.windows.size, paddings_of(self, self.padding, (1, 1), self.windows)
             if any(max(side) > n // 2 for side, n in zip(sides, size, strict=True)):
                 raise ConfigError(
-                    f"{type(self).__name__}.padding may be half of the window at most, not {self.padding!r} for windows "
-                    f"of {size}: a window must not lie outside the image."
+                    f"{type(self).__name__}.padding may be half of the window at most, not {self.padding!r} for "
+                    f"windows of {size}: a window must not lie outside the image."
                 )
 
     @property

@@ -19,7 +19,7 @@ from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State,
 from denpa.core.padded import Padded
 from denpa.core.shapes import as_shape
 
-__all__ = ["Delta", "Network", "Value", "entering", "walk_backward", "walk_forward"]
+__all__ = ["Delta", "Network", "Value", "entering", "step_forward", "walk_backward", "walk_forward"]
 
 
 class Value(NamedTuple):
@@ -80,7 +80,7 @@ class Network(Layer):
         return self.forward(params, *entering(x, Context(train=False, state=state)))[0]
 
     def cost(self, saved: Saved) -> Any:
-        return sum(layer.cost(saved[name]) for name, layer in self.inner())
+        return sum(layer.cost(saved[name]) for name, layer in self.inner() if name in saved)
 
     def check(self, variables: Variables, in_shape: Any) -> None:
         """Raise `ShapeError` unless `variables` belong to this network; list all that is wrong."""
@@ -125,14 +125,21 @@ def differences(got: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     return problems
 
 
+def step_forward(layer: Layer, name: str, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved]:
+    """One layer's forward pass; an error names the layer."""
+    try:
+        return layer.forward(params, x, ctx.at(name))
+    except ShapeError as error:
+        raise ShapeError(f"Layer {name!r}: {error}") from None
+
+
 def walk_forward(layer: Layer, name: str, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
     """One layer's step of the walk; a network inside reports its own layers below its name."""
-    met: dict[str, Value] = {}
+    if not isinstance(layer, Network):
+        y, saved = step_forward(layer, name, params, x, ctx)
+        return y, saved, {name: Value(x, y, saved)}
     try:
-        if isinstance(layer, Network):
-            y, saved, met = layer.walk_forward(params, x, ctx.at(name))
-        else:
-            y, saved = layer.forward(params, x, ctx.at(name))
+        y, saved, met = layer.walk_forward(params, x, ctx.at(name))
     except ShapeError as error:
         raise ShapeError(f"Layer {name!r}: {error}") from None
     return y, saved, {name: Value(x, y, saved), **{f"{name}/{path}": value for path, value in met.items()}}

@@ -9,7 +9,8 @@ from typing import Any
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State
-from denpa.networks.base import Delta, Network, Value, init_state_of, walk_backward, walk_forward
+from denpa.networks.base import Delta, Network, Value, init_state_of, step_forward, walk_backward, walk_forward
+from denpa.networks.fusion import block_ahead, block_of
 
 __all__ = ["Sequential"]
 
@@ -68,6 +69,32 @@ class Sequential(Network):
     def next_state(self, state: State, saved: Saved) -> State:
         layers = dict(self.inner())
         return {name: layers[name].next_state(state[name], saved[name]) for name in state}
+
+    def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
+        saved: dict[str, Any] = {}
+        layers = self.inner()
+        while layers:
+            name, layer = layers[0]
+            block = block_ahead(layers, params, x)
+            if block is None:
+                x, saved[name] = step_forward(layer, name, params[name], x, ctx)
+                layers = layers[1:]
+            else:
+                x, saved[name] = block.forward(params[name], x)
+                layers = layers[block.layers :]
+        return x, saved
+
+    def backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads]:
+        grads: Grads = {}
+        for name, layer in reversed(self.inner()):
+            block = block_of(saved.get(name))
+            if block is not None:
+                dy, grads[name] = block.backward(params[name], saved[name], dy)
+            elif name in saved:
+                dy, grads[name] = layer.backward(params[name], saved[name], dy)
+            else:  # inside a block: ReLU or pooling, without parameters
+                grads[name] = {}
+        return dy, grads
 
     def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         saved, met = {}, {}
