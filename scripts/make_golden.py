@@ -11,6 +11,8 @@ stored in float64. Arrays have denpa's layout, not PyTorch's: channels last, `W`
     layers/*                  x, dy, [params/NAME], [state/NAME], y, dx = dE/dx, [grads/NAME]
     layers/batch_norm*_train  xs (3, ...): three steps; y, dy, dx, grads belong to the last of them,
                               state_after/mean and state_after/var to the end (var is unbiased, N - 1)
+    recurrent/*               x, carry/h [carry/c], dy, dcarry/...: deltas of all steps and of the final carry;
+                              y, final/..., dx, dfirst/...: of the initial carry; params/NAME, grads/NAME
     optimizers/*              x, t, values (5,): E before each step of 0_dense, 1_tanh, 2_dense, softmax + CE;
                               params/LAYER/NAME (6, ...): initial and after each step; grads/LAYER/NAME (5, ...)
 
@@ -39,7 +41,10 @@ Case = dict[str, Any]
 
 def make_cases() -> dict[str, Case]:
     """Every case by name, its arrays by their names in the file."""
-    makers: dict[str, Callable[[np.random.Generator], Case]] = {**_losses(), **_layers(), **_optimizers()}
+    groups = (_losses(), _layers(), _recurrent(), _optimizers())
+    makers: dict[str, Callable[[np.random.Generator], Case]] = {}
+    for group in groups:
+        makers |= group
     # A seed of each case's own: adding a case changes no other.
     cases = {name: make(np.random.default_rng(zlib.crc32(name.encode()))) for name, make in makers.items()}
     versions = json.dumps({"torch": torch.__version__, "numpy": np.__version__})
@@ -289,6 +294,56 @@ def _batch_norm_eval(rng: np.random.Generator, shape: tuple[int, ...]) -> Case:
         "state/mean": mean,
         "state/var": var,
     }
+
+
+# ---------------------------------------------------------------------------------------- recurrent
+
+
+def _recurrent() -> dict[str, Callable[[np.random.Generator], Case]]:
+    return {
+        "recurrent/rnn_tanh": lambda rng: _sequence(rng, nn.RNN(3, 4, batch_first=True), 1),
+        "recurrent/rnn_relu": lambda rng: _sequence(rng, nn.RNN(3, 4, nonlinearity="relu", batch_first=True), 1),
+        "recurrent/lstm": lambda rng: _sequence(rng, nn.LSTM(3, 4, batch_first=True), 4),
+        "recurrent/gru": lambda rng: _sequence(rng, nn.GRU(3, 4, batch_first=True), 3),
+    }
+
+
+def _sequence(rng: np.random.Generator, module: nn.RNNBase, gates: int) -> Case:
+    module = module.double()
+    weights = [_set(p, 0.7 * _normal(rng, *p.shape)) for p in module.parameters()]  # W_ih, W_hh, b_ih, b_hh
+    names = ("h", "c") if module.mode == "LSTM" else ("h",)
+    x, first = _leaf(_normal(rng, 2, 6, 3)), [_leaf(_normal(rng, 1, 2, 4)) for _ in names]
+    y, final = module(x, tuple(first) if len(names) == 2 else first[0])
+    final = final if isinstance(final, tuple) else (final,)
+    dy, *dcarry = (_tensor(_normal(rng, *part.shape)) for part in (y, *final))
+    torch.autograd.backward([y, *final], [dy, *dcarry])
+    carries = {"carry": first, "final": final, "dcarry": dcarry, "dfirst": [part.grad for part in first]}
+    return {
+        "settings": {"module": module.mode, "input_size": 3, "hidden_size": 4},
+        "x": x,
+        "y": y,
+        "dy": dy,
+        "dx": x.grad,
+        **{
+            f"{what}/{name}": part[0]
+            for what, parts in carries.items()
+            for name, part in zip(names, parts, strict=True)
+        },
+        **_recurrent_arrays("params", weights, gates),
+        **_recurrent_arrays("grads", [p.grad for p in module.parameters()], gates),
+    }
+
+
+def _recurrent_arrays(group: str, arrays: list[torch.Tensor], gates: int) -> Case:
+    """In denpa's layout: a GRU's gates are z r n instead of r z n; one bias, and a second one where it differs."""
+    order = [1, 0, 2] if gates == 3 else list(range(gates))
+    Wx, Wh, b, bh = (a.reshape(gates, -1, *a.shape[1:])[order].flatten(0, 1) for a in arrays)
+    found = {"Wx": Wx.T, "Wh": Wh.T}
+    if gates == 3:
+        found["bh"] = bh[-4:]
+        bh = torch.cat([bh[:-4], torch.zeros(4)])
+    found["b"] = b + bh if group == "params" else b
+    return {f"{group}/{name}": array for name, array in found.items()}
 
 
 # --------------------------------------------------------------------------------------- optimizers

@@ -175,7 +175,7 @@ class Recurrent(Network):
             dy, *parts = dy
             dfinal = tuple(parts)
         if self.return_sequences:
-            dy = jnp.swapaxes(dy, 0, 1)
+            dy = time_major(dy, saved["lengths"])
         else:
             dfinal, dy = (dfinal[0] + dy, *dfinal[1:]), None
         if "starts" in saved:

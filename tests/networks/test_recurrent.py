@@ -1,0 +1,372 @@
+"""Recurrent layers: against PyTorch and ONNX, carries, lengths, both directions, segments, and what trace shows."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
+
+import denpa as dp
+from denpa.core import tree
+from tests.golden import load
+
+TIME, FEATURES, UNITS, BATCH = 6, 3, 4, 3
+LENGTHS = np.array([6, 1, 4])
+
+
+def drawn(rng, *shape, dtype=np.float64):
+    return jnp.asarray(rng.standard_normal(shape), dtype)
+
+
+def parameters(layer, rng, features=FEATURES):
+    shape = (TIME, features)
+    if layer.takes_carry:
+        shape = (shape, *((size,) for size in layer.cell.sizes()))
+    return jax.tree.map(lambda a: drawn(rng, *a.shape), layer.init_params(jax.random.key(0), shape))
+
+
+def close(one, two, tolerance=1e-12):
+    for (path, a), b in zip(tree.flatten(one).items(), jax.tree.leaves(two), strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance, err_msg=path)
+
+
+def same_bits(one, two):
+    for (path, a), b in zip(tree.flatten(one).items(), jax.tree.leaves(two), strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=path)
+
+
+# ------------------------------------------------------------------------------------ against others
+
+
+@pytest.mark.parametrize(
+    ("case", "layer"),
+    [
+        ("rnn_tanh", dp.RNN(UNITS)),
+        ("rnn_relu", dp.RNN(UNITS, "relu")),
+        ("lstm", dp.LSTM(UNITS)),
+        ("gru", dp.GRU(UNITS, reset_after=True)),
+    ],
+)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)])
+def test_agrees_with_pytorch(case, layer, dtype, tolerance):
+    with jax.enable_x64(dtype is np.float64):
+        golden = jax.tree.map(
+            lambda a: jnp.asarray(a) if isinstance(a, np.ndarray) else a, load(f"recurrent/{case}", dtype)
+        )
+        layer = layer.replace(return_sequences=True, return_carry=True, takes_carry=True)
+        parts = layer.cell.carries
+        y, saved = layer.forward(golden["params"], (golden["x"], *(golden["carry"][name] for name in parts)))
+        dy = (golden["dy"], *(golden["dcarry"][name] for name in parts))
+        dx, grads = layer.backward(golden["params"], saved, dy)
+    close(y, (golden["y"], *(golden["final"][name] for name in parts)), tolerance)
+    close(dx, (golden["dx"], *(golden["dfirst"][name] for name in parts)), tolerance)
+    close(grads, golden["grads"], 5 * tolerance)
+
+
+def onnx_recurrent(op, *inputs, outputs, **attributes):
+    """One operator of ONNX by its reference implementation; time in front, gates of ONNX's order."""
+    labels = [f"i{k}" if a is not None else "" for k, a in enumerate(inputs)]
+    given = {label: a for label, a in zip(labels, inputs, strict=True) if a is not None}
+    values = [helper.make_tensor_value_info(n, TensorProto.DOUBLE, a.shape) for n, a in given.items()]
+    results = [helper.make_tensor_value_info(n, TensorProto.DOUBLE, [None] * (4 if n == "y" else 3)) for n in outputs]
+    node = helper.make_node(op, labels, list(outputs), hidden_size=UNITS, **attributes)
+    model = helper.make_model(
+        helper.make_graph([node], op, values, results), opset_imports=[helper.make_opsetid("", 17)]
+    )
+    onnx.checker.check_model(model)
+    return ReferenceEvaluator(model).run(None, given)
+
+
+def rows_for_onnx(W, gates, order):
+    """(in, gates units) as ONNX has it: (1, gates units, in), its gates in `order`."""
+    blocks = np.split(np.asarray(W), gates, axis=-1)
+    return np.concatenate([blocks[k] for k in order], axis=-1).T[None]
+
+
+@pytest.mark.parametrize(
+    ("layer", "op", "order", "attributes"),
+    [
+        (dp.LSTM(UNITS, peepholes=True), "LSTM", (0, 3, 1, 2), {}),
+        (dp.GRU(UNITS), "GRU", (0, 1, 2), {"linear_before_reset": 0}),
+        (dp.GRU(UNITS, reset_after=True), "GRU", (0, 1, 2), {"linear_before_reset": 1}),
+        (dp.RNN(UNITS), "RNN", (0,), {}),
+    ],
+    ids=str,
+)
+def test_agrees_with_the_onnx_standard(layer, op, order, attributes):
+    rng = np.random.default_rng(7)
+    layer, gates = layer.replace(return_carry=True, takes_carry=True), len(order)
+    with jax.enable_x64(True):
+        params = parameters(layer, rng)
+        x, carry = drawn(rng, TIME, BATCH, FEATURES), [drawn(rng, BATCH, UNITS) for _ in layer.cell.sizes()]
+        y, *final = layer.forward(params, (x.swapaxes(0, 1), *carry))[0]
+    Wx, Wh, b = (rows_for_onnx(params[name], gates, order) for name in ("Wx", "Wh", "b"))
+    recurrent_bias = np.zeros_like(b)
+    if "bh" in params:
+        recurrent_bias[:, 2 * UNITS :] = params["bh"]
+    inputs = [np.asarray(x), Wx, Wh, np.concatenate([b, recurrent_bias], axis=-1), None]
+    inputs += [np.asarray(part)[None] for part in carry]
+    if "p" in params:
+        inputs.append(np.asarray(params["p"])[[0, 2, 1]].reshape(1, -1))  # ONNX: input, output, forget
+    expected = onnx_recurrent(op, *inputs, outputs=("y", "h", "c")[: 1 + len(carry)], **attributes)
+    close((y, *final), [expected[1][0], *(part[0] for part in expected[1:])])
+
+
+def test_the_output_feedback_form_is_the_textbook_s():
+    """u = W_in x + W z + W~ y, z = f(u), v = W_out z, y = f_out(v), by a loop over the time steps."""
+    rng = np.random.default_rng(2)
+    layer = dp.OutputFeedbackRNN(UNITS, 2, "tanh", "sigmoid")
+    with jax.enable_x64(True):
+        params, x = parameters(layer, rng), drawn(rng, BATCH, TIME, FEATURES)
+        ours, _ = layer.forward(params, x)
+        p = jax.tree.map(np.asarray, params)
+        z, y = np.zeros((BATCH, UNITS)), np.zeros((BATCH, 2))
+        for t in range(TIME):
+            z = np.tanh(np.asarray(x[:, t]) @ p["Wx"] + z @ p["Wh"] + y @ p["Wy"] + p["b"])
+            y = 1 / (1 + np.exp(-(z @ p["Wo"] + p["bo"])))
+            np.testing.assert_allclose(ours[:, t], y, rtol=1e-12)
+        # Without feedback it is Elman's layer with a Dense on it.
+        params["Wy"] = jnp.zeros((2, UNITS))
+        elman = dp.Sequential([dp.RNN(UNITS, return_sequences=True), dp.Dense(2), dp.Sigmoid()])
+        inner = {"0_rnn": {k: params[k] for k in ("Wx", "Wh", "b")}, "1_dense": {"W": params["Wo"], "b": params["bo"]}}
+        theirs = elman.apply(dp.Variables({**inner, "2_sigmoid": {}}, {}), x)
+        close(layer.forward(params, x)[0], theirs)
+
+
+def test_teacher_forcing_feeds_the_targets_in_training_alone():
+    rng = np.random.default_rng(4)
+    layer = dp.OutputFeedbackRNN(UNITS, 2, teacher_forcing=True)
+    free = layer.replace(teacher_forcing=False)
+    with jax.enable_x64(True):
+        params, x, t = parameters(free, rng), drawn(rng, BATCH, TIME, FEATURES), drawn(rng, BATCH, TIME, 2)
+        close(layer.forward(params, (x, t), dp.Context(train=False))[0], free.forward(params, x)[0])
+        forced, _ = layer.forward(params, (x, t), dp.Context(train=True))
+        h, fed = jnp.zeros((BATCH, UNITS)), jnp.zeros((BATCH, 2))
+        for step in range(TIME):
+            h = jnp.tanh(x[:, step] @ params["Wx"] + h @ params["Wh"] + fed @ params["Wy"] + params["b"])
+            np.testing.assert_allclose(forced[:, step], h @ params["Wo"] + params["bo"], rtol=1e-12)
+            fed = t[:, step]
+        own, _ = free.forward(params, x)
+        again, _ = layer.forward(
+            params, (x, own), dp.Context(train=True)
+        )  # its own outputs as targets: nothing changes
+        close(again, own)
+
+
+# ------------------------------------------------------------------------- lengths, carries, segments
+
+LAYERS = [
+    dp.RNN(UNITS, "sigmoid"),
+    dp.LSTM(UNITS, peepholes=True),
+    dp.GRU(UNITS),
+    dp.LSTM(UNITS, reverse=True, segment=4),
+    dp.OutputFeedbackRNN(UNITS, 2),
+]
+
+
+def both_ways(layer, params, x, dy, lengths=None, train=False):
+    y, saved = layer.forward(params, x, dp.Context(train=train, lengths=lengths))
+    return y, layer.backward(params, saved, dy)
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=str)
+def test_padding_leaves_no_trace_and_every_sequence_stands_alone(layer):
+    rng = np.random.default_rng(1)
+    layer = layer.replace(return_sequences=True, return_carry=True)
+    with jax.enable_x64(True):
+        params, x = parameters(layer, rng), drawn(rng, BATCH, TIME, FEATURES)
+        y, _ = layer.forward(params, x)
+        dy = jax.tree.map(lambda a: drawn(rng, *a.shape), y)
+        padding = (np.arange(TIME) >= LENGTHS[:, None])[..., None]
+
+        def filled(value):
+            given = (jnp.where(padding, value, x), (jnp.where(padding, value, dy[0]), *dy[1:]))
+            return both_ways(layer, params, *given, jnp.asarray(LENGTHS))
+
+        found = filled(7.0)
+        same_bits(found, filled(jnp.nan))
+        (y, *final), (dx, grads) = found
+        assert not np.any(np.where(padding, y, 0))
+        assert not np.any(np.where(padding, dx, 0))
+        total = tree.zeros_like(grads)
+        for n, length in enumerate(LENGTHS):
+            own = (dy[0][n : n + 1, :length], *(part[n : n + 1] for part in dy[1:]))
+            (y1, *final1), (dx1, grads1) = both_ways(layer, params, x[n : n + 1, :length], own)
+            close((y1[0], dx1[0]), (y[n, :length], dx[n, :length]))
+            close([part[0] for part in final1], [part[n] for part in final])
+            total = tree.add(total, grads1)
+        close(grads, total)
+
+
+@pytest.mark.parametrize("layer", LAYERS[:3], ids=str)
+def test_two_halves_with_the_carry_handed_on_are_the_whole(layer):
+    """Forward the carry goes from the first half to the second; home its delta goes the other way."""
+    rng = np.random.default_rng(8)
+    layer = layer.replace(return_sequences=True, return_carry=True, takes_carry=True)
+    with jax.enable_x64(True):
+        params, x = parameters(layer, rng), drawn(rng, BATCH, TIME, FEATURES)
+        first = tuple(drawn(rng, BATCH, size) for size in layer.cell.sizes())
+        (y, *final), saved = layer.forward(params, (x, *first))
+        dy = tuple(drawn(rng, *a.shape) for a in (y, *final))
+        (dx, *dfirst), grads = layer.backward(params, saved, dy)
+
+        (y1, *middle), saved1 = layer.forward(params, (x[:, :2], *first))
+        (y2, *end), saved2 = layer.forward(params, (x[:, 2:], *middle))
+        (dx2, *dmiddle), grads2 = layer.backward(params, saved2, (dy[0][:, 2:], *dy[1:]))
+        (dx1, *dstart), grads1 = layer.backward(params, saved1, (dy[0][:, :2], *dmiddle))
+    close((jnp.concatenate([y1, y2], 1), end), (y, final))
+    close((jnp.concatenate([dx1, dx2], 1), dstart), (dx, dfirst))
+    close(tree.add(grads1, grads2), grads)
+
+
+@pytest.mark.parametrize("segment", [1, 4, 9])
+def test_segments_change_nothing_but_memory(segment):
+    rng = np.random.default_rng(5)
+    layer = dp.GRU(UNITS, return_sequences=True, return_carry=True)
+    with jax.enable_x64(True):
+        params, x = parameters(layer, rng), drawn(rng, BATCH, TIME, FEATURES)
+        dy = (drawn(rng, BATCH, TIME, UNITS), drawn(rng, BATCH, UNITS))
+        whole = both_ways(layer, params, x, dy, jnp.asarray(LENGTHS))
+        close(both_ways(layer.replace(segment=segment), params, x, dy, jnp.asarray(LENGTHS)), whole)
+
+
+def test_segments_of_sqrt_t_need_memory_for_sqrt_t():
+    """Bytes that the compiled step allocates besides input and output, for 4 and 16 times the steps."""
+
+    def temporary(segment, time):
+        layer = dp.LSTM(32, segment=segment)
+        params = layer.init_params(jax.random.key(0), (time, 1))
+
+        def run(params, x):
+            y, saved = layer.forward(params, x)
+            return layer.backward(params, saved, y)[1]
+
+        return jax.jit(run).lower(params, jnp.zeros((8, time, 1))).compile().memory_analysis().temp_size_in_bytes
+
+    assert temporary(32, 1024) < temporary(0, 1024) / 8
+    assert temporary(32, 1024) < 5 * temporary(8, 64)
+
+
+def test_bidirectional_reads_every_sequence_from_both_of_its_ends():
+    rng = np.random.default_rng(6)
+    inner = dp.LSTM(UNITS, return_sequences=True)
+    layer = dp.Bidirectional(inner)
+    with jax.enable_x64(True):
+        params = {name: parameters(inner, rng) for name in ("forward", "backward")}
+        x = drawn(rng, BATCH, TIME, FEATURES)
+        y, _ = layer.forward(params, x, dp.Context(lengths=jnp.asarray(LENGTHS)))
+        last, _ = layer.replace(layer=inner.replace(return_sequences=False)).forward(
+            params, x, dp.Context(lengths=jnp.asarray(LENGTHS))
+        )
+        for n, length in enumerate(LENGTHS):
+            ahead, _ = inner.forward(params["forward"], x[n : n + 1, :length])
+            back, _ = inner.forward(params["backward"], x[n : n + 1, :length][:, ::-1])
+            close(y[n, :length], jnp.concatenate([ahead[0], back[0, ::-1]], -1))
+            close(last[n], jnp.concatenate([ahead[0, -1], back[0, -1]], -1))
+
+
+# ---------------------------------------------------------------------------------- inside a network
+
+
+def test_three_oracles_on_a_stack_of_padded_words():
+    net = dp.Sequential(
+        [
+            dp.Embedding(7, 3, padding=0),
+            dp.Bidirectional(dp.GRU(2, return_sequences=True)),
+            ("memory", dp.LSTM(3, peepholes=True, return_sequences=True)),
+            dp.Dense(4),
+        ]
+    )
+    rng = np.random.default_rng(0)
+    x, t = rng.integers(0, 7, (BATCH, TIME)), rng.integers(0, 4, (BATCH, TIME))
+    variables = net.init(jax.random.key(0), (TIME,))
+    report = dp.testing.check_gradients(net, dp.SoftmaxCrossEntropy(), variables, dp.Padded(x, LENGTHS), t, entries=20)
+    assert {"memory.grads[p]", "1_bidirectional.grads[backward/Wh]", "0_embedding.grads[W]"} <= set(report.autodiff)
+
+
+GATED = [
+    (dp.RNN(UNITS, "tanh"), {"h": lambda u, y: 1 - y * y}),
+    (dp.LSTM(UNITS, peepholes=True), dict.fromkeys("ifo", lambda u, y: y * (1 - y)) | {"g": lambda u, y: 1 - y * y}),
+    (dp.GRU(UNITS), dict.fromkeys("zr", lambda u, y: y * (1 - y)) | {"n": lambda u, y: 1 - y * y}),
+    (dp.GRU(UNITS, reset_after=True), dict.fromkeys("zr", lambda u, y: y * (1 - y)) | {"n": lambda u, y: 1 - y * y}),
+    (dp.OutputFeedbackRNN(UNITS, 2, "tanh", "sigmoid"), {"h": lambda u, y: 1 - y * y, "y": lambda u, y: y * (1 - y)}),
+]
+
+
+@pytest.mark.parametrize(("layer", "slopes"), GATED, ids=str)
+def test_the_trace_shows_every_gate_and_carry_with_its_deltas(layer, slopes):
+    rng = np.random.default_rng(9)
+    net = dp.Sequential([layer.replace(return_sequences=True)])
+    with jax.enable_x64(True):
+        params, x = {(name := net.inner()[0][0]): parameters(layer, rng)}, drawn(rng, BATCH, TIME, FEATURES)
+        t = drawn(rng, BATCH, TIME, layer.cell.sizes()[0])
+        data = (net, dp.MeanSquaredError(), dp.Variables(params, {}), dp.Padded(x, LENGTHS), t)
+        met, plain = dp.trace(*data), dp.backprop(*data)
+    close((met.loss, met.output, met.grads, met.dx), (plain.loss, plain.output, plain.grads, plain.dx))
+    assert {path for path in met if path != name} == {f"{name}/{part}" for part in {*slopes, *layer.cell.carries}}
+    true_steps = (np.arange(TIME) < LENGTHS[:, None])[..., None]
+    columns = []
+    for gate, slope in slopes.items():
+        record = met[f"{name}/{gate}"]
+        expected = np.asarray(record.dy) * slope(np.asarray(record.x), np.asarray(record.y))
+        np.testing.assert_allclose(record.dx, expected, rtol=1e-9, atol=1e-14)
+        columns.append(record.dx)
+    output = met[f"{name}/{layer.cell.carries[0]}"]
+    np.testing.assert_allclose(np.where(true_steps, output.y, 0), met[name].y, rtol=1e-12)
+    order = {"LSTM": "ifgo", "GRU": "zrn", "RNN": "h", "OutputFeedbackRNN": "h"}[type(layer).__name__]
+    delta = np.concatenate([met[f"{name}/{gate}"].dx for gate in order], -1)
+    gradient = np.einsum("bti,btj->ij", np.where(true_steps, x, 0), delta)  # ∂E/∂Wx = Σ_t xᵀ δ
+    np.testing.assert_allclose(gradient, met.grads[name]["Wx"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("layer", [dp.RNN(UNITS), dp.LSTM(UNITS, peepholes=True), dp.GRU(UNITS)], ids=str)
+def test_the_recorded_delta_of_a_carry_is_its_derivative(layer):
+    """∂E/∂(carry behind step 2), with all that it reaches, by running the rest from a carry that is moved."""
+    rng = np.random.default_rng(10)
+    with jax.enable_x64(True):
+        params, x, t = parameters(layer, rng), drawn(rng, BATCH, TIME, FEATURES), drawn(rng, BATCH, UNITS)
+        loss, net = dp.MeanSquaredError(), dp.Sequential([("cell", layer)])
+        met = dp.trace(net, loss, dp.Variables({"cell": params}, {}), x, t)
+        parts = layer.cell.carries
+        at = tuple(met[f"cell/{name}"].y[:, 2] for name in parts)
+        rest = layer.replace(takes_carry=True)
+        expected = jax.grad(lambda carry: loss.value(rest.forward(params, (x[:, 3:], *carry))[0], t))(at)
+    # what h hands to the memory of its own step is not part of the memory's own delta towards the next step
+    h = parts.index("h")
+    np.testing.assert_allclose(met["cell/h"].dy[:, 2], expected[h], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("run", "error", "message"),
+    [
+        (lambda: dp.LSTM(3).out_shape((5,)), dp.ShapeError, "time features"),
+        (lambda: dp.LSTM(3).forward(PARAMS, jnp.zeros((2, 5))), dp.ShapeError, "batch time features"),
+        (lambda: dp.LSTM(3).forward(PARAMS, jnp.zeros((2, 5, 4))), dp.ShapeError, "features=2"),
+        (lambda: dp.LSTM(3, takes_carry=True).out_shape((5, 2)), dp.ShapeError, "initial carry"),
+        (lambda: dp.LSTM(3, takes_carry=True).out_shape(((5, 2), (3,), (4,))), dp.ShapeError, "c=3"),
+        (lambda: dp.LSTM(3, segment=-1), dp.ConfigError, "segment"),
+        (lambda: dp.RNN(3, "thanh"), dp.ConfigError, "tanh"),
+        (lambda: dp.Bidirectional(dp.Dense(3)), dp.ConfigError, "recurrent layer"),
+        (lambda: dp.Bidirectional(dp.GRU(3, reverse=True)), dp.ConfigError, "reverse"),
+        (lambda: dp.Bidirectional(dp.GRU(3), merge="mean"), dp.ConfigError, "merge"),
+        (lambda: dp.OutputFeedbackRNN(3, 2, teacher_forcing=True, reverse=True), dp.ConfigError, "reverse"),
+        (lambda: dp.OutputFeedbackRNN(3, 2, teacher_forcing=True).out_shape((5, 3)), dp.ShapeError, "(x, t)"),
+    ],
+)
+def test_what_does_not_fit_is_refused(run, error, message):
+    with pytest.raises(error, match=message.replace("(", r"\(").replace(")", r"\)")):
+        run()
+
+
+PARAMS = {"Wx": jnp.zeros((2, 12)), "Wh": jnp.zeros((3, 12)), "b": jnp.zeros(12)}
+
+
+def test_summary_has_a_line_for_a_recurrent_layer():
+    net = dp.Sequential([dp.Embedding(7, 3), dp.Bidirectional(dp.GRU(2, return_sequences=True)), dp.LSTM(4)])
+    rows = {row.name: row for row in net.summary((TIME,)).rows}
+    assert rows["2_lstm"].parameters == 4 * 4 * (4 + 4 + 1)
+    assert rows["1_bidirectional/backward"].out_shape == (TIME, 2)
