@@ -114,3 +114,20 @@ def test_fit_trains_and_predicts_with_blocks():
     model = dp.Model(net, LOSS, dp.Adam(1e-2), [dp.Accuracy()], normalizer=dp.ScaleImages(16))
     model.fit((x, t), epochs=15, batch_size=50, verbose=False)
     assert model.evaluate((x, t))["accuracy"] > 0.95
+
+
+@needs_kernels
+def test_the_choice_of_kernels_is_part_of_a_compiled_program():
+    net = network()
+    variables, x, t = case(net)
+    model = dp.Model(net, LOSS)
+    model.build((9, 8, 3))
+    outputs = {}
+    for kernels in ("xla", "direct", "winograd", "xla"):
+        with dp.kernels.using(kernels):
+            found = dp.backprop(net, LOSS, variables, x, t).output, model.predict(x)
+        if kernels in outputs:
+            np.testing.assert_array_equal(outputs[kernels][0], found[0])
+        outputs[kernels] = found
+    for one in (0, 1):
+        assert not np.array_equal(outputs["xla"][one], outputs["direct"][one])

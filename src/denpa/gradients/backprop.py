@@ -16,6 +16,7 @@ import jax
 from denpa.core.errors import nearest
 from denpa.core.layer import Array, Context, Grads, State, Variables
 from denpa.core.padded import step_weights, values_of
+from denpa.kernels import settings
 from denpa.networks.base import entering
 
 __all__ = ["Record", "Step", "Trace", "backprop", "descend", "trace", "walk"]
@@ -152,14 +153,12 @@ def _measured(loss: Any, x: Any, y: Any, t: Any, sample_weight: Any) -> tuple[Ar
     return loss.value(y, values_of(t), weight), loss.delta(y, values_of(t), weight)
 
 
-@functools.partial(jax.jit, static_argnames=("net", "loss", "train"))
-def _step(net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, sample_weight: Any) -> Step:
-    return descend(net, loss, variables, x, t, key=key, train=train, sample_weight=sample_weight)
-
-
-@functools.partial(jax.jit, static_argnames=("net", "loss", "train"))
-def _trace(net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, sample_weight: Any) -> Trace:
-    return walk(net, loss, variables, x, t, key=key, train=train, sample_weight=sample_weight)
+@functools.partial(jax.jit, static_argnames=("way", "kernels", "net", "loss", "train"))
+def _compiled(
+    way: Any, kernels: str, net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, weight: Any
+) -> Any:
+    with settings.using(kernels):
+        return way(net, loss, variables, x, t, key=key, train=train, sample_weight=weight)
 
 
 def backprop(
@@ -188,7 +187,7 @@ def backprop(
         ShapeError: an array does not fit; the layer and the wanted shape are named.
         DenpaError: a layer needs random numbers and no key was given.
     """
-    return _step(net, loss, variables, x, t, key, train, sample_weight)
+    return _compiled(descend, settings.current(), net, loss, variables, x, t, key, train, sample_weight)
 
 
 def trace(
@@ -205,4 +204,4 @@ def trace(
 
     The arguments and errors are those of `backprop`.
     """
-    return _trace(net, loss, variables, x, t, key, train, sample_weight)
+    return _compiled(walk, settings.current(), net, loss, variables, x, t, key, train, sample_weight)

@@ -176,7 +176,7 @@ def _checked_lengths(lengths: Any, values: np.ndarray, where: str) -> np.ndarray
     if wrong.any():
         row = int(np.argmax(wrong))
         raise DataError(
-            f"Sequence {row} in {where} has length {lengths[row]}: it must be from 1 to {values.shape[1]}, the steps given."
+            f"Sequence {row} in {where} has length {lengths[row]}: it must be 1 to {values.shape[1]}, the steps given."
         )
     return lengths.astype(np.int32)
 

@@ -14,6 +14,7 @@ import numpy as np
 from denpa.core import tree
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Variables
+from denpa.kernels import settings
 from denpa.networks import Network, Sequential, Summary
 from denpa.networks.base import shape_of_inputs
 from denpa.optim import Adam
@@ -277,7 +278,7 @@ class Model:
     def programs(self) -> Programs:
         """The compiled programs; made anew only when a description changed."""
         parts = (self.net, self.loss, self.optimizer, self.metrics, self.penalty, self.normalizer)
-        return programs_for(Recipe(*parts, self.compute_dtype, self.target_normalizer))
+        return programs_for(Recipe(*parts, self.compute_dtype, self.target_normalizer, settings.current()))
 
     def advance(self, run: Run, count: int) -> None:
         """Take over the numbers after `count` more steps."""

@@ -19,6 +19,7 @@ from denpa.core import tree
 from denpa.core.layer import Array, Context, Params, State, Variables
 from denpa.core.padded import on_values, step_weights, values_of
 from denpa.gradients.backprop import Step, Trace, descend, walk
+from denpa.kernels import settings
 from denpa.networks.base import entering
 
 __all__ = ["Programs", "Recipe", "Run", "programs_for"]
@@ -58,6 +59,7 @@ class Recipe:
     normalizer: Any = None
     compute_dtype: str | None = None
     target_normalizer: Any = None
+    kernels: str = "auto"
 
     def cast(self, arrays: Any) -> Any:
         """Floating-point arrays in the precision to compute in."""
@@ -146,11 +148,21 @@ class Programs:
         self.recipe = recipe
         self.paces: dict[int, int] = {}  # steps in a chunk that last long enough, by batch size
         self.moments = jax.jit(recipe.optimizer.init)
-        self.train = jax.jit(self._train)
-        self.step = jax.jit(recipe.step)  # traced once, though `train` reads it twice
-        self.measure = jax.jit(self._measure)
-        self.predict = jax.jit(self._predict)
-        self.examine = jax.jit(recipe.examine)
+        self.train = self._compiled(self._train)
+        self.step = self._compiled(recipe.step)  # traced once, though `train` reads it twice
+        self.measure = self._compiled(self._measure)
+        self.predict = self._compiled(self._predict)
+        self.examine = self._compiled(recipe.examine)
+
+    def _compiled(self, function: Any) -> Any:
+        """A program in which convolutions are computed by the recipe's kernels."""
+
+        @functools.wraps(function)
+        def traced(*args: Any) -> Any:
+            with settings.using(self.recipe.kernels):
+                return function(*args)
+
+        return jax.jit(traced)
 
     def init(self, seed: Any, shape: Any) -> Run:
         """A run before its first step; `shape` is that of one example as the network sees it."""
