@@ -211,6 +211,23 @@ def _layers() -> dict[str, Callable[[np.random.Generator], Case]]:
         "layers/batch_norm2d_train": lambda rng: _batch_norm_train(rng, (3, 4, 5, 2)),
         "layers/batch_norm1d_eval": lambda rng: _batch_norm_eval(rng, (8, 3)),
         "layers/batch_norm2d_eval": lambda rng: _batch_norm_eval(rng, (3, 4, 5, 2)),
+        "layers/conv1d": lambda rng: _convolution(rng, nn.Conv1d, {"stride": 2, "padding": 1, "dilation": 2}),
+        "layers/conv2d": lambda rng: _convolution(rng, nn.Conv2d, {}),
+        "layers/conv2d_stride_padding": lambda rng: _convolution(rng, nn.Conv2d, {"stride": (2, 1), "padding": (1, 2)}),
+        "layers/conv2d_dilation_groups": lambda rng: _convolution(
+            rng, nn.Conv2d, {"padding": (2, 0), "dilation": (3, 1), "groups": 2}
+        ),
+        "layers/conv2d_depthwise": lambda rng: _convolution(rng, nn.Conv2d, {"stride": 3, "padding": 1, "groups": 4}),
+        "layers/conv2d_same": lambda rng: _convolution(
+            rng, nn.Conv2d, {"kernel_size": 3, "padding": "same", "bias": False}
+        ),
+        "layers/conv_transpose2d": lambda rng: _convolution(rng, nn.ConvTranspose2d, {}),
+        "layers/conv_transpose2d_stride_padding": lambda rng: _convolution(
+            rng, nn.ConvTranspose2d, {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2)}
+        ),
+        "layers/conv_transpose2d_dilation_groups": lambda rng: _convolution(
+            rng, nn.ConvTranspose2d, {"stride": 2, "padding": 1, "dilation": (1, 2), "groups": 2}
+        ),
     }
 
 
@@ -238,6 +255,24 @@ def _activation(rng: np.random.Generator, module: nn.Module, settings: dict[str,
     y = module(x)
     dy = _back(rng, y)
     return {"settings": settings, "x": x, "dy": dy, "y": y, "dx": x.grad}
+
+
+def _convolution(rng: np.random.Generator, kind: Any, options: dict[str, Any]) -> Case:
+    """4 channels, 4 filters. The kernel (out, in, ...), transposed (in, out, ...), becomes (..., in, out)."""
+    one_axis = kind is nn.Conv1d
+    settings = {"kernel_size": 3 if one_axis else (3, 2), **options}
+    module = kind(4, 4, **settings).double()
+    W = _set(module.weight, _normal(rng, *module.weight.shape))
+    x = _leaf(_normal(rng, 2, 7, 4) if one_axis else _normal(rng, 2, 5, 4, 4))
+    b = None if module.bias is None else _set(module.bias, _normal(rng, 4))
+    y = module(x.movedim(-1, 1)).movedim(1, -1)
+    dy = _back(rng, y)
+    axes = (*range(2, W.ndim), 0, 1) if kind is nn.ConvTranspose2d else (*range(2, W.ndim), 1, 0)
+    arrays = {"x": x, "dy": dy, "y": y, "dx": x.grad}
+    arrays |= {"params/W": W.permute(axes), "grads/W": module.weight.grad.permute(axes)}
+    if b is not None:
+        arrays |= {"params/b": b, "grads/b": module.bias.grad}
+    return {"settings": {"out_channels": 4, **settings}, **arrays}
 
 
 def _prelu(rng: np.random.Generator, parameters: int) -> Case:

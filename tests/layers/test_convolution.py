@@ -180,6 +180,15 @@ def test_same_padding_of_the_transposed_convolution_undoes_a_stride():
         np.testing.assert_allclose(back, down.backward(params, saved, y)[0], atol=1e-12)
 
 
+def test_the_oracle_differentiates_in_float32_too():
+    """The native kernels have no derivative that JAX knows, so it takes XLA's."""
+    net = dp.Sequential([dp.Conv2d(4, 3), dp.Flatten(), dp.Dense(2)])
+    variables = net.init(jax.random.key(0), (4, 4, 1))
+    x, t = jax.random.normal(jax.random.key(1), (2, 4, 4, 1)), jnp.array([0, 1])
+    ours, theirs = (run(net, dp.SoftmaxCrossEntropy(), variables, x, t) for run in (dp.trace, dp.testing.autodiff))
+    np.testing.assert_allclose(ours["0_conv2d"].grads["W"], theirs["0_conv2d"].grads["W"], atol=1e-6)
+
+
 # ------------------------------------------------------------------------------------- what it means
 
 
@@ -283,13 +292,14 @@ class _ToldFans(Initializer):
         (dp.Conv2d(64, 3, groups=32), (9, 9, 32), (3, 3, 1, 64), 9, 18),  # depthwise
         (dp.Conv1d(64, 5, groups=2), (9, 8), (5, 4, 64), 20, 160),
         (dp.ConvTranspose2d(32, (3, 2)), (9, 9, 16), (3, 2, 16, 32), 96, 192),
+        (dp.ConvTranspose2d(32, 3, groups=4), (9, 9, 16), (3, 3, 16, 8), 36, 72),
     ],
     ids=str,
 )
 def test_initialisers_are_told_how_many_values_a_unit_sums_up(layer, in_shape, W_shape, fan_in, fan_out):
     params = layer.replace(kernel_init=_ToldFans(), bias_init=_ToldFans()).init(jax.random.key(1), in_shape)
     assert params["W"].shape == W_shape
-    assert params["b"].shape == W_shape[-1:]
+    assert params["b"].shape == (layer.filters,)
     for array in params.values():
         np.testing.assert_allclose(array, fan_in + fan_out / 1000)
 
@@ -336,11 +346,15 @@ def test_options_that_cannot_be(kind, options, named):
         kind(**{"filters": 4, "kernel_size": 3, **options})
 
 
-def test_groups_that_do_not_divide():
+@pytest.mark.parametrize("kind", [dp.Conv2d, dp.ConvTranspose2d])
+def test_groups_that_do_not_divide(kind):
     with pytest.raises(ConfigError, match=r"4 filters .* 3 groups"):
-        dp.Conv2d(4, 3, groups=3)
+        kind(4, 3, groups=3)
     with pytest.raises(ShapeError, match=r"4 channels .* 3 groups"):
-        dp.Conv2d(6, 3, groups=3).init(jax.random.key(0), (8, 8, 4))
+        kind(6, 3, groups=3).init(jax.random.key(0), (8, 8, 4))
+
+
+def test_output_padding_that_another_size_would_explain():
     with pytest.raises(ConfigError, match="output_padding"):
         dp.ConvTranspose2d(4, 3, stride=2, output_padding=2)
 

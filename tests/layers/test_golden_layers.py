@@ -11,7 +11,21 @@ from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from denpa.core.layer import Context
-from denpa.layers import ELU, BatchNorm, Dense, Dropout, LeakyReLU, PReLU, ReLU, Sigmoid, Softmax, Tanh
+from denpa.layers import (
+    ELU,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    Dropout,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
 from tests.golden import load, names
 
 LAYERS = {
@@ -19,6 +33,15 @@ LAYERS = {
     "batch_norm1d_train": BatchNorm(momentum=0.9, epsilon=1e-5),
     "batch_norm2d_eval": BatchNorm(momentum=0.9, epsilon=1e-5),
     "batch_norm2d_train": BatchNorm(momentum=0.9, epsilon=1e-5),
+    "conv1d": Conv1d(4, 3, stride=2, padding=1, dilation=2),
+    "conv2d": Conv2d(4, (3, 2)),
+    "conv2d_depthwise": Conv2d(4, (3, 2), stride=3, padding=1, groups=4),
+    "conv2d_dilation_groups": Conv2d(4, (3, 2), padding=(2, 0), dilation=(3, 1), groups=2),
+    "conv2d_same": Conv2d(4, 3, padding="same", use_bias=False),
+    "conv2d_stride_padding": Conv2d(4, (3, 2), stride=(2, 1), padding=(1, 2)),
+    "conv_transpose2d": ConvTranspose2d(4, (3, 2)),
+    "conv_transpose2d_dilation_groups": ConvTranspose2d(4, (3, 2), stride=2, padding=1, dilation=(1, 2), groups=2),
+    "conv_transpose2d_stride_padding": ConvTranspose2d(4, (3, 2), stride=(2, 3), padding=(1, 0), output_padding=(1, 2)),
     "dense": Dense(3),
     "dense_sequence": Dense(3),
     "dropout_eval": Dropout(0.4),
@@ -116,3 +139,34 @@ def test_forward_agrees_with_the_onnx_standard(layer, params, reference):
         state = {"mean": jnp.asarray(MEAN), "var": jnp.asarray(VAR)} if isinstance(layer, BatchNorm) else {}
         y, _ = layer.forward(params, jnp.asarray(X), Context(state=state))
     np.testing.assert_allclose(y, reference(), rtol=1e-7)  # ONNX keeps attributes in float32
+
+
+IMAGES, KERNEL, CHANNELS_BIAS = RNG.normal(size=(2, 6, 5, 4)), RNG.normal(size=(3, 2, 2, 6)), RNG.normal(size=6)
+UP_KERNEL = RNG.normal(size=(3, 2, 4, 6))
+ASYMMETRIC = {"pads": [1, 0, 2, 1], "strides": [2, 1], "dilations": [1, 2]}  # top, left, bottom, right
+CONVOLUTIONS = [
+    (Conv2d(6, (3, 2), (2, 1), ((1, 2), (0, 1)), (1, 2), 2), KERNEL, "Conv", ASYMMETRIC | {"group": 2}),
+    (Conv2d(6, (3, 2), 2, "same", groups=2), KERNEL, "Conv", {"auto_pad": "SAME_UPPER", "strides": [2, 2], "group": 2}),
+    (
+        ConvTranspose2d(6, (3, 2), (2, 1), ((1, 2), (0, 1)), (1, 0)),
+        UP_KERNEL,
+        "ConvTranspose",
+        {"pads": [1, 0, 2, 1], "strides": [2, 1], "output_padding": [1, 0]},
+    ),
+    (
+        ConvTranspose2d(6, (3, 2), 2, dilation=(2, 1)),
+        UP_KERNEL,
+        "ConvTranspose",
+        {"strides": [2, 2], "dilations": [2, 1]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("layer", "kernel", "op", "attributes"), CONVOLUTIONS, ids=str)
+def test_convolution_agrees_with_the_onnx_standard(layer, kernel, op, attributes):
+    axes = (3, 2, 0, 1) if op == "Conv" else (2, 3, 0, 1)
+    expected = onnx_op(op, np.moveaxis(IMAGES, -1, 1), kernel.transpose(axes).copy(), CHANNELS_BIAS, **attributes)
+    with jax.enable_x64(True):
+        params = {"W": jnp.asarray(kernel), "b": jnp.asarray(CHANNELS_BIAS)}
+        y, _ = layer.forward(params, jnp.asarray(IMAGES))
+    np.testing.assert_allclose(y, np.moveaxis(expected, 1, -1), atol=1e-12)

@@ -25,7 +25,7 @@ class ConvTranspose2d(Layer):
         y[s h + d i − P, s w + d j − P, f] = Σ x[h, w, c] W[i, j, c, f] + b_f
 
     x (batch, height, width, channels) -> y (batch, out height, out width, filters); W (kernel height, kernel width,
-    channels, filters), b (filters,); out = s (size − 1) + d (kernel − 1) + 1 − 2P + output_padding; saves x.
+    channels, filters / groups), b (filters,); out = s (size − 1) + d (kernel − 1) + 1 − 2P + output_padding; saves x.
     It is the adjoint of the `Conv2d` that leads from y back to x with the same kernel, so that convolution computes
     its backward pass:
 
@@ -40,8 +40,9 @@ class ConvTranspose2d(Layer):
             for nothing, "same" for an output of s · size.
         output_padding: rows and columns more at the bottom and at the right, less than the stride or the dilation: a
             convolution with stride maps several sizes to one, and this says which of them is meant.
+        groups: channels and filters are split into so many groups that do not see each other.
         use_bias: whether b is there.
-        kernel_init, bias_init: initialisers.
+        kernel_init, bias_init: initialisers; fan-in is kernel height · kernel width · channels / groups.
 
     Raises:
         ConfigError: an option that cannot be.
@@ -56,13 +57,17 @@ class ConvTranspose2d(Layer):
     padding: Any = 0
     output_padding: Any = 0
     dilation: Any = 1
+    groups: int = 1
     use_bias: bool = True
     kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
     bias_init: Initializer = field(default_factory=Constant)
 
     def validate(self) -> None:
-        whole(self, "filters", self.filters)
+        for name in ("filters", "groups"):
+            whole(self, name, getattr(self, name))
         check_windows(self, self.windows)
+        if self.filters % self.groups:
+            raise ConfigError(f"{self!r} cannot share {self.filters} filters out among {self.groups} groups equally.")
         more, windows = pair_of(self.output_padding), self.windows
         for one, s, d in zip(more, windows.stride, windows.dilation, strict=True):
             whole(self, "output_padding", one, least=0)
@@ -81,11 +86,9 @@ class ConvTranspose2d(Layer):
 
     def init(self, key: Array, in_shape: Shape) -> Params:
         self.out_shape(in_shape)
-        (height, width), channels = self.windows.size, in_shape[-1]
-        shape, fans = (
-            (height, width, channels, self.filters),
-            (height * width * channels, height * width * self.filters),
-        )
+        (height, width), channels, filters = self.windows.size, in_shape[-1], self.filters // self.groups
+        shape = height, width, channels, filters
+        fans = height * width * channels // self.groups, height * width * filters
         params = {"W": self.kernel_init.sample(key_for(key, "W"), shape, fan_in=fans[0], fan_out=fans[1])}
         if self.use_bias:
             drawn = self.bias_init.sample(key_for(key, "b"), (self.filters,), fan_in=fans[0], fan_out=fans[1])
@@ -94,6 +97,8 @@ class ConvTranspose2d(Layer):
 
     def out_shape(self, in_shape: Shape) -> Shape:
         want(self, "height width channels", in_shape)
+        if in_shape[-1] % self.groups:
+            raise ShapeError(f"{self!r} cannot share {in_shape[-1]} channels out among {self.groups} groups equally.")
         windows, sizes = self.windows, in_shape[:2]
         if self.padding == "same":
             out = [s * n for s, n in zip(windows.stride, sizes, strict=True)]
@@ -122,9 +127,9 @@ class ConvTranspose2d(Layer):
         """The convolution that leads from y back to x."""
         windows = self.windows
         padding = paddings_of(self, self.padding, y_shape[1:3], windows)
-        return {"stride": windows.stride, "padding": padding, "dilation": windows.dilation}
+        return {"stride": windows.stride, "padding": padding, "dilation": windows.dilation, "groups": self.groups}
 
 
 def _adjoint(W: Array) -> Array:
-    """(height, width, channels, filters) as the kernel of the convolution from filters to channels, and back."""
+    """The kernel of the convolution that leads from filters back to channels; its own inverse."""
     return W.swapaxes(2, 3)

@@ -20,6 +20,7 @@ import numpy as np
 from denpa.core.layer import Array, Context, Layer, Variables
 from denpa.core.padded import step_weights, values_of
 from denpa.gradients.backprop import Record, Trace
+from denpa.kernels import settings
 from denpa.networks import Graph, Network, Sequential, Value
 from denpa.networks.base import entering
 
@@ -56,7 +57,8 @@ def autodiff(
     """
     x = jax.tree.map(jnp.asarray, x)
     energy, nudged, values = nudged_energy(net, loss, variables, x, t, key, train, sample_weight)
-    error, (slopes, dx) = jax.jit(jax.value_and_grad(energy, argnums=(0, 1), allow_int=True))(nudged, x)
+    with settings.using("xla"):  # JAX knows no derivative of the native kernels
+        error, (slopes, dx) = jax.jit(jax.value_and_grad(energy, argnums=(0, 1), allow_int=True))(nudged, x)
     return _trace(net, variables[1], values, error, slopes, dx, train)
 
 
@@ -87,7 +89,8 @@ def numerical(
 
 def pull_back(function: Callable[..., Any], *at: Any) -> tuple[Any, Callable[[Any], Any]]:
     """`jax.vjp`, for the laws: the value, and the map from an output's delta to the inputs' deltas."""
-    return jax.vjp(function, *at)
+    with settings.using("xla"):
+        return jax.vjp(function, *at)
 
 
 def in_float64(arrays: Any) -> Any:
