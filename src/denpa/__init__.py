@@ -30,7 +30,7 @@ from denpa.data.encoder import TableEncoder
 from denpa.data.images import read_images
 from denpa.data.normalise import MinMax, Normalizer, Pipeline, ScaleImages, Standardize
 from denpa.data.readers import read_table
-from denpa.gradients import backprop, trace
+from denpa.gradients import backprop, learn_online, rtrl, rtrl_start, rtrl_step, trace
 from denpa.kernels import settings as kernels
 from denpa.kernels.unfolding import col2im, im2col
 from denpa.layers import (
@@ -214,9 +214,13 @@ __all__ = [
     "im2col",
     "init",
     "kernels",
+    "learn_online",
     "load",
     "read_images",
     "read_table",
+    "rtrl",
+    "rtrl_start",
+    "rtrl_step",
     "schedules",
     "testing",
     "to_config",

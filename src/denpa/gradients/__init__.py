@@ -1,5 +1,20 @@
 """Floor 4: gradient algorithms."""
 
 from denpa.gradients.backprop import Record, Step, Trace, backprop, descend, trace, walk
+from denpa.gradients.rtrl import Online, Sensitivities, learn_online, rtrl, rtrl_start, rtrl_step
 
-__all__ = ["Record", "Step", "Trace", "backprop", "descend", "trace", "walk"]
+__all__ = [
+    "Online",
+    "Record",
+    "Sensitivities",
+    "Step",
+    "Trace",
+    "backprop",
+    "descend",
+    "learn_online",
+    "rtrl",
+    "rtrl_start",
+    "rtrl_step",
+    "trace",
+    "walk",
+]

@@ -1,0 +1,270 @@
+"""Real-time recurrent learning: the gradients of back-propagation through time, carried forward in time.
+
+    p_θ(t) = ∂zᵗ/∂θ                                         the sensitivities of the carry z, p_θ(0) = 0
+    p_θ(t) = ∂zᵗ/∂uᵗ · (∂uᵗ/∂θ + ∂uᵗ/∂zᵗ⁻¹ · p_θ(t−1)) + ∂zᵗ/∂zᵗ⁻¹ · p_θ(t−1)
+    ∂Eᵗ/∂θ = Σ_k ∂Eᵗ/∂z_kᵗ · p_θᵏ(t)
+
+For an RNN this is  p_rsʲ(t) = f'(u_jᵗ) (δ_rj x_sᵗ [w in Wx] + δ_rj h_sᵗ⁻¹ [w in Wh] + Σ_j' w_jj' p_rsʲ'(t−1)); an
+output that is fed back adds Σ_k w̃_jk p_rsᵏ(t−1). The local derivatives are those of the cell's step home, so LSTM and GRU
+follow the same rule. Nothing of the past is kept but p: memory O(units · parameters), whatever the length; each step
+costs O(units² · parameters), for a recurrent layer of n units O(n⁴).
+
+Source: Williams & Zipser (1989), A learning algorithm for continually running fully recurrent neural networks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from denpa.core import tree
+from denpa.core.errors import ConfigError, ShapeError
+from denpa.core.layer import Array, Context, Grads, Params, Variables
+from denpa.core.padded import step_mask, step_weights, values_of
+from denpa.gradients.backprop import Step
+from denpa.layers.recurrent import Carry
+from denpa.networks import Network, Recurrent, Sequential
+from denpa.networks.base import entering
+
+__all__ = ["Online", "Sensitivities", "learn_online", "rtrl", "rtrl_start", "rtrl_step"]
+
+
+class Sensitivities(NamedTuple):
+    """All that is kept from one time step to the next.
+
+    Attributes:
+        carry: the cell's carry, a tuple of (batch, size).
+        p: p_θ by parameter: for each part of the carry (batch, numbers in θ, size).
+    """
+
+    carry: Carry
+    p: dict[str, Carry]
+
+
+class Online(NamedTuple):
+    """What learning at every time step leaves behind.
+
+    Attributes:
+        variables: the parameters after the last step.
+        optimizer: the optimiser's state after it.
+        losses: Eᵗ before the update of step t, (time,).
+        output: yᵗ before the update of step t, (batch, time, ...).
+    """
+
+    variables: Variables
+    optimizer: Any
+    losses: Array
+    output: Array
+
+
+def rtrl(
+    net: Any, loss: Any, variables: Variables, x: Any, t: Any,
+    key: Array | None = None, train: bool = True, sample_weight: Any = None,
+) -> Step:  # fmt: skip
+    """E = Σ_t Eᵗ, output and gradients of a batch of sequences as `backprop` has them, by real-time recurrent learning.
+
+    Args:
+        net: a recurrent layer that returns sequences, or a `Sequential` that begins with one and goes on step by
+            step, as with `Dense`, without state.
+        loss, variables, key, train, sample_weight: as for `backprop`.
+        x: (batch, time, features), or `Padded`.
+        t: targets of every step, as the loss wants them.
+
+    Returns:
+        As `backprop`, but dx is None: the past is gone when its delta is known.
+
+    Raises:
+        ConfigError: a network of another form.
+        ShapeError: arrays that do not fit.
+    """
+    return _rtrl(net, loss, variables, x, t, key, train, sample_weight)
+
+
+def rtrl_start(net: Any, variables: Variables, batch: int, dtype: Any = None) -> Sensitivities:
+    """The sensitivities before the first step: a carry of 0 that depends on nothing."""
+    layer, params, _, _ = _parts(net, variables)
+    dtype = jax.tree.leaves(params)[0].dtype if dtype is None else dtype
+    carry = tuple(jnp.zeros((batch, size), dtype) for size in layer.cell.sizes())
+    p = {
+        name: tuple(jnp.zeros((batch, value.size, part.shape[-1]), dtype) for part in carry)
+        for name, value in params.items()
+    }
+    return Sensitivities(carry, p)
+
+
+def rtrl_step(
+    net: Any, loss: Any, variables: Variables, before: Sensitivities, x: Array, t: Array,
+    key: Array | None = None, train: bool = True, sample_weight: Any = None,
+) -> tuple[Sensitivities, Step]:  # fmt: skip
+    """One time step: the next sensitivities, and Eᵗ, yᵗ and ∂Eᵗ/∂params of this step alone.
+
+    With an update of the parameters behind every step this is learning in real time; p then mixes sensitivities at
+    the parameters of different steps, which is the method's approximation for small learning rates.
+
+    Args:
+        net, loss, variables, key, train: as for `rtrl`.
+        before: from `rtrl_start` or the last step.
+        x: (batch, features).
+        t: (batch, ...) targets of this step.
+        sample_weight: (batch,) weights of the samples.
+    """
+    return _rtrl_step(net, loss, variables, before, x, t, key, train, sample_weight)
+
+
+def learn_online(
+    net: Any, loss: Any, optimizer: Any, variables: Variables, x: Array, t: Array, key: Array | None = None
+) -> Online:
+    """Real-time recurrent learning: at every time step one update, by the gradient of that step's error.
+
+    The memory needed does not grow with the number of steps, but for the data given and the errors returned.
+
+    Args:
+        net, loss, variables: as for `rtrl`.
+        optimizer: makes updates of gradients, such as `SGD(0.01)`.
+        x, t: (batch, time, ...), all sequences of full length.
+        key: random key for dropout.
+    """
+    return _learn_online(net, loss, optimizer, variables, x, t, key)
+
+
+class _Met(NamedTuple):
+    """Sums of one step: Σ w l, Σ w and the gradients of the first; and the output."""
+
+    total: Array
+    weight: Array
+    grads: Grads
+    y: Array
+
+
+def _parts(net: Any, variables: Variables) -> tuple[Recurrent, Params, str, Sequential]:
+    """The recurrent layer, its parameters and name ("" if it is the network), and what comes behind it."""
+    params, state = variables
+    name, rest, layer = "", (), net
+    if isinstance(net, Sequential) and net.layers:
+        (name, layer), *rest = net.inner()
+    if not isinstance(layer, Recurrent) or any(isinstance(other, Network) for _, other in rest):
+        raise ConfigError(
+            f"RTRL wants a recurrent layer, or a Sequential of one and of layers that act on every step, not {net!r}."
+        )
+    plain = not (layer.reverse or layer.takes_carry or layer.return_carry or getattr(layer, "teacher_forcing", False))
+    if not (layer.return_sequences and plain):
+        raise ConfigError(f"RTRL runs forward from a carry of 0: it wants return_sequences=True alone, not {layer!r}.")
+    if state:
+        raise ConfigError(f"RTRL sees one time step at a time: layers with state, {', '.join(state)}, are not for it.")
+    return layer, params[name] if name else params, name, Sequential(tuple(rest))
+
+
+def _advance(
+    net: Any, loss: Any, variables: Variables, before: Sensitivities, at: Any, ctx: Context
+) -> tuple[Sensitivities, _Met]:
+    x, t, weight, true_step = at
+    layer, params, name, head = _parts(net, variables)
+    cell = layer.cell
+    carry, kept = cell.step(params, cell.drive(params, x), before.carry)
+    slopes = cell.slopes(params, kept, before.carry, carry)
+    after = Sensitivities(carry, _sensitivities(cell, params, x, kept, slopes, before, carry))
+    if true_step is not None:
+        after = jax.tree.map(lambda a, b: jnp.where(true_step.reshape(-1, *[1] * (a.ndim - 1)), a, b), after, before)
+    inside = {key: variables.params[key] for key, _ in head.inner()}
+    y, saved = head.forward(inside, after.carry[0][:, None], ctx)
+    if not isinstance(head.cost(saved), (int, float)):
+        raise ConfigError("RTRL knows the loss alone: layers that add to the objective are not for it.")
+    whole = dataclasses.replace(loss, reduction="sum")
+    total, count = loss.sums(y, t[:, None], weight)
+    dz, grads = head.backward(inside, saved, whole.delta(y, t[:, None], weight))
+    own = {
+        key: jnp.einsum("bk,bmk->m", dz[:, 0], p[0]).reshape(params[key].shape)  # Σ_k ∂E/∂z_k p^k
+        for key, p in after.p.items()
+    }
+    return after, _Met(total, count, {**grads, name: own} if name else own, y)
+
+
+def _sensitivities(
+    cell: Any, params: Params, x: Array, kept: Any, slopes: Any, before: Sensitivities, carry: Carry
+) -> dict[str, Carry]:
+    """p_θ(t) of every parameter: the cell's tangent along each of its numbers."""
+    direct, feeds = cell.direct(params, x, kept, before.carry, carry), cell.feeds(params)
+    width = 1 + max(int(columns.max()) for columns in feeds.values())
+    slopes = jax.tree.map(lambda a: a[:, None], slopes)  # the same for all numbers of a parameter
+    found = {}
+    for name, p in before.p.items():
+        value = jnp.broadcast_to(direct[name], (len(x), *params[name].shape)).reshape(len(x), -1, 1)
+        reached = jnp.asarray(feeds[name].reshape(-1, 1) == jnp.arange(width), x.dtype)
+        found[name] = cell.tangent(params, slopes, value * reached, p)
+    return found
+
+
+_compiled = functools.partial(jax.jit, static_argnames=("net", "loss", "train"))
+
+
+@_compiled
+def _rtrl(net: Any, loss: Any, variables: Variables, x: Any, t: Any, key: Any, train: bool, sample_weight: Any) -> Step:
+    _parts(net, variables)
+    values, ctx = entering(x, Context(train, key))
+    targets = values_of(t)
+    if values.ndim != 3 or targets.shape[:2] != values.shape[:2]:
+        raise ShapeError(f"RTRL wants x (batch, time, features) and targets of every step, not {targets.shape}.")
+    out_shape = net.out_shape(values.shape[1:])
+    y = jax.ShapeDtypeStruct((len(values), *out_shape), values.dtype)
+    weight = step_weights(loss, x, y, t, sample_weight)
+    if weight is not None:
+        weight = jnp.broadcast_to(weight.reshape(len(values), -1), values.shape[:2])[..., None]
+    mask = None if ctx.lengths is None else step_mask(ctx.lengths, values.shape[1])
+
+    def body(so_far: Any, at: Any) -> tuple[Any, Array]:
+        sensitivities, sums, step = so_far
+        keyed = dataclasses.replace(ctx, key=None if key is None else jax.random.fold_in(key, step), lengths=None)
+        sensitivities, met = _advance(net, loss, variables, sensitivities, at, keyed)
+        return (sensitivities, tree.add(sums, met[:3]), step + 1), met.y[:, 0]
+
+    steps = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), (values, targets, weight, mask))
+    total = jax.eval_shape(lambda: loss.value(jnp.zeros(y.shape, y.dtype), targets))
+    zero = (jnp.zeros((), total.dtype), jnp.zeros((), total.dtype), tree.zeros_like(variables.params))
+    first = (rtrl_start(net, variables, len(values), values.dtype), zero, jnp.zeros((), jnp.int32))
+    (_, (total, count, grads), _), output = lax.scan(body, first, steps)
+    scale = 1 / count if loss.reduction == "mean" else jnp.ones((), total.dtype)
+    grads = jax.tree.map(lambda g: g * scale.astype(g.dtype), grads)
+    return Step(total * scale, jnp.swapaxes(output, 0, 1), grads, None, {}, 0.0)
+
+
+@_compiled
+def _rtrl_step(
+    net: Any,
+    loss: Any,
+    variables: Variables,
+    before: Any,
+    x: Array,
+    t: Array,
+    key: Any,
+    train: bool,
+    sample_weight: Any,
+) -> tuple[Sensitivities, Step]:
+    weight = None if sample_weight is None else jnp.asarray(sample_weight)[:, None]
+    after, met = _advance(net, loss, variables, before, (x, t, weight, None), Context(train, key))
+    scale = 1 / met.weight if loss.reduction == "mean" else 1.0
+    grads = jax.tree.map(lambda g: (g * scale).astype(g.dtype), met.grads)
+    return after, Step(met.total * scale, met.y[:, 0], grads, None, {}, 0.0)
+
+
+@functools.partial(jax.jit, static_argnames=("net", "loss", "optimizer"))
+def _learn_online(
+    net: Any, loss: Any, optimizer: Any, variables: Variables, x: Array, t: Array, key: Array | None
+) -> Online:
+    def body(so_far: Any, at: Any) -> tuple[Any, Any]:
+        sensitivities, params, state, step = so_far
+        own = None if key is None else jax.random.fold_in(key, step)
+        sensitivities, met = rtrl_step(net, loss, Variables(params, {}), sensitivities, *at, key=own)
+        updates, state = optimizer.update(met.grads, state, params)
+        params = jax.tree.map(lambda p, u: p + u.astype(p.dtype), params, updates)
+        return (sensitivities, params, state, step + 1), (met.loss, met.output)
+
+    start = rtrl_start(net, variables, len(x), x.dtype)
+    first = (start, variables.params, optimizer.init(variables.params), jnp.zeros((), jnp.int32))
+    steps = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), (x, t))
+    (_, params, state, _), (losses, output) = lax.scan(body, first, steps)
+    return Online(Variables(params, variables.state), state, losses, jnp.swapaxes(output, 0, 1))

@@ -1,0 +1,150 @@
+"""Real-time recurrent learning: the gradients of back-propagation through time, and learning at every step."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import denpa as dp
+from denpa.core import tree
+
+BATCH, TIME, FEATURES = 3, 5, 2
+LENGTHS = np.array([5, 2, 4])
+
+
+def case(net, seed=0, classes=3):
+    """Random parameters, inputs and targets in float64."""
+    rng = np.random.default_rng(seed)
+    shapes = net.init(jax.random.key(0), (TIME, FEATURES)).params
+    params = jax.tree.map(lambda a: jnp.asarray(0.7 * rng.standard_normal(a.shape)), shapes)
+    x = jnp.asarray(rng.standard_normal((BATCH, TIME, FEATURES)))
+    return dp.Variables(params, {}), x, jnp.asarray(rng.integers(0, classes, (BATCH, TIME)))
+
+
+def with_head(layer):
+    return dp.Sequential([layer.replace(return_sequences=True), dp.Dense(4), dp.Tanh(), ("out", dp.Dense(3))])
+
+
+NETS = [
+    with_head(dp.RNN(3)),
+    with_head(dp.RNN(3, "relu")),
+    with_head(dp.LSTM(3)),
+    with_head(dp.LSTM(2, peepholes=True)),
+    with_head(dp.LSTM(2, peepholes=True, output_peephole="previous")),
+    with_head(dp.GRU(3)),
+    with_head(dp.GRU(3, reset_after=True)),
+    dp.OutputFeedbackRNN(4, 3),
+    dp.OutputFeedbackRNN(3, 3, "sigmoid", "softmax"),
+]
+
+
+@pytest.mark.parametrize("net", NETS, ids=str)
+def test_the_gradient_is_that_of_back_propagation_through_time(net):
+    with jax.enable_x64(True):
+        variables, x, t = case(net)
+        padded = dp.Padded(x, LENGTHS)
+        probabilities = isinstance(net, dp.OutputFeedbackRNN) and net.output_activation == "softmax"
+        loss = dp.CrossEntropy() if probabilities else dp.SoftmaxCrossEntropy()
+        forward = dp.rtrl(net, loss, variables, padded, t)
+        home = dp.backprop(net, loss, variables, padded, t)
+    assert forward.loss == pytest.approx(float(home.loss), rel=1e-12)
+    true_steps = (np.arange(TIME) < LENGTHS[:, None])[..., None]
+    np.testing.assert_allclose(
+        np.where(true_steps, forward.output, 0), np.where(true_steps, home.output, 0), rtol=1e-10
+    )
+    scale = max(float(np.abs(g).max()) for g in jax.tree.leaves(jax.tree.map(np.asarray, home.grads)))
+    theirs = tree.flatten(home.grads)
+    assert set(theirs) == set(tree.flatten(forward.grads))
+    for path, ours in tree.flatten(forward.grads).items():
+        assert float(np.abs(np.asarray(ours) - np.asarray(theirs[path])).max()) < 1e-10 * scale, path
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_weights_and_reductions_are_those_of_the_loss(reduction):
+    net = with_head(dp.RNN(3))
+    with jax.enable_x64(True):
+        variables, x, t = case(net)
+        loss, weight = dp.SoftmaxCrossEntropy(reduction=reduction), jnp.asarray([0.5, 2.0, 1.25])
+        forward = dp.rtrl(net, loss, variables, x, t, sample_weight=weight)
+        home = dp.backprop(net, loss, variables, x, t, sample_weight=weight)
+    for ours, theirs in zip(jax.tree.leaves(forward.grads), jax.tree.leaves(home.grads), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-13)
+
+
+def test_the_printed_recursion_element_by_element():
+    """p_rs^j(t) = f'(u_j) (δ_rj x_s [Wx] + δ_rj z_s' [Wh] + Σ_j' w_jj' p_rs^j'(t−1)), with loops over every index."""
+    net = dp.RNN(3, return_sequences=True)
+    with jax.enable_x64(True):
+        variables, x, _ = case(net)
+        t = jnp.asarray(np.random.default_rng(1).standard_normal((BATCH, TIME, 3)))
+        ours = dp.rtrl(net, dp.MeanSquaredError(reduction="sum"), variables, x, t).grads
+    p = jax.tree.map(np.asarray, variables.params)
+    grads = {name: np.zeros_like(value) for name, value in p.items()}
+    for n in range(BATCH):
+        z, sensitivity = np.zeros(3), {name: np.zeros((*p[name].shape, 3)) for name in ("Wx", "Wh")}
+        for step in range(TIME):
+            entering = {"Wx": np.asarray(x[n, step]), "Wh": z}
+            z = np.tanh(entering["Wx"] @ p["Wx"] + z @ p["Wh"] + p["b"])
+            for name, source in entering.items():
+                old, new = sensitivity[name], np.zeros_like(sensitivity[name])
+                for s, r, j in np.ndindex(*old.shape):
+                    recurrent = sum(p["Wh"][i, j] * old[s, r, i] for i in range(3))
+                    new[s, r, j] = (1 - z[j] ** 2) * ((r == j) * source[s] + recurrent)
+                sensitivity[name] = new
+                grads[name] += new @ (z - np.asarray(t[n, step]))
+    for name in ("Wx", "Wh"):
+        np.testing.assert_allclose(ours[name], grads[name], rtol=1e-10)
+
+
+def test_learning_online_is_a_step_of_gradient_descent_at_every_time_step():
+    net, loss, optimizer = with_head(dp.GRU(3)), dp.SoftmaxCrossEntropy(), dp.Momentum(0.1)
+    variables, x, t = case(net)
+    variables, x = jax.tree.map(lambda a: a.astype(jnp.float32), (variables, x))
+    found = dp.learn_online(net, loss, optimizer, variables, x, t)
+    params, state, memory = variables.params, optimizer.init(variables.params), dp.rtrl_start(net, variables, BATCH)
+    for step in range(TIME):
+        memory, met = dp.rtrl_step(net, loss, dp.Variables(params, {}), memory, x[:, step], t[:, step])
+        assert float(met.loss) == pytest.approx(float(found.losses[step]), rel=1e-5)
+        updates, state = optimizer.update(met.grads, state, params)
+        params = jax.tree.map(jnp.add, params, updates)
+    for ours, theirs in zip(jax.tree.leaves(found.variables.params), jax.tree.leaves(params), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+    assert found.output.shape == (BATCH, TIME, 3)
+
+
+def test_its_memory_does_not_grow_with_time():
+    net, loss = with_head(dp.RNN(8)), dp.SoftmaxCrossEntropy()
+
+    def temporary(time):
+        variables = net.init(jax.random.key(0), (time, 2))
+        x, t = jnp.zeros((1, time, 2)), jnp.zeros((1, time), jnp.int32)
+        learn = jax.jit(lambda v, x, t: dp.learn_online(net, loss, dp.SGD(0.01), v, x, t).variables)
+        return learn.lower(variables, x, t).compile().memory_analysis().temp_size_in_bytes
+
+    data = 4 * 1000 * (2 + 1 + 1 + 3)  # x, t, losses and outputs with time in front
+    assert temporary(1000) < temporary(10) + 2 * data
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (dp.Sequential([dp.Dense(3), dp.RNN(3, return_sequences=True)]), "recurrent layer"),
+        (dp.Sequential([dp.RNN(3, return_sequences=True), dp.RNN(3, return_sequences=True)]), "recurrent layer"),
+        (dp.RNN(3), "return_sequences"),
+        (dp.GRU(3, return_sequences=True, reverse=True), "return_sequences"),
+        (dp.Sequential([dp.RNN(3, return_sequences=True), dp.BatchNorm()]), "state"),
+    ],
+)
+def test_networks_of_another_form_are_refused(net, message):
+    variables = net.init(jax.random.key(0), (TIME, FEATURES))
+    with pytest.raises(dp.ConfigError, match=message):
+        dp.rtrl(net, dp.SoftmaxCrossEntropy(), variables, jnp.zeros((1, TIME, FEATURES)), jnp.zeros((1, TIME), int))
+
+
+def test_targets_of_every_step_are_wanted():
+    net = dp.RNN(3, return_sequences=True)
+    variables = net.init(jax.random.key(0), (TIME, FEATURES))
+    with pytest.raises(dp.ShapeError, match="every step"):
+        dp.rtrl(net, dp.SoftmaxCrossEntropy(), variables, jnp.zeros((1, TIME, FEATURES)), jnp.zeros(1, int))
