@@ -33,13 +33,18 @@ class Worker:
     Args:
         target: "module:class" of the contestant.
         threads: that it may use.
+        variables: environment variables of its process, beside those of all.
         arguments: of its constructor.
     """
 
-    def __init__(self, target: str, threads: int, /, **arguments: Any) -> None:
+    def __init__(self, target: str, threads: int, variables: Any = None, /, **arguments: Any) -> None:
         command = [sys.executable, "-m", "harness.worker", target, str(threads)]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(threads), bufsize=0
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment(threads) | (variables or {}),
+            bufsize=0,
         )
         self.call("construct", **arguments)
 
