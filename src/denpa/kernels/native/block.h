@@ -64,21 +64,22 @@ void block(const float* a, const int* rows, const int* columns, Int depth, const
     }
   }
   // Each question is asked once for the block, not once for each vector.
-  float* const c = out.c + row * out.stride + vector * kLanes;
+  const Int stride = out.stride;
+  float* const c = out.c + row * stride + vector * kLanes;
   const Int lanes = out.filters - vector * kLanes;
   if (out.add) {
-    DENPA_EACH_P DENPA_EACH_V sum[p][v] = sum[p][v] + load(c + p * out.stride + v * kLanes);
+    DENPA_EACH_P DENPA_EACH_V sum[p][v] = sum[p][v] + load(c + p * stride + v * kLanes);
   }
   if (out.relu) {
     DENPA_EACH_P DENPA_EACH_V sum[p][v] = relu(sum[p][v]);
   }
   if (lanes >= V * kLanes) {
-    DENPA_EACH_P DENPA_EACH_V store(c + p * out.stride + v * kLanes, sum[p][v]);
+    DENPA_EACH_P DENPA_EACH_V store(c + p * stride + v * kLanes, sum[p][v]);
   } else {
     float whole[P][V * kLanes];
     DENPA_EACH_P DENPA_EACH_V store(&whole[p][v * kLanes], sum[p][v]);
     for (int p = 0; p < P; ++p)
-      for (Int lane = 0; lane < lanes; ++lane) c[p * out.stride + lane] = whole[p][lane];
+      for (Int lane = 0; lane < lanes; ++lane) c[p * stride + lane] = whole[p][lane];
   }
 }
 

@@ -20,7 +20,7 @@ constexpr Int kGroup = 48;  // tiles that are transformed together, so that thei
 // The five transforms of one column or row.
 
 // B' d
-inline void to_points(const Vector d[6], Vector t[6]) {
+constexpr auto to_points = [](const Vector* d, Vector* t) {
   const Vector even = d[4] - 4.0f * d[2], odd = d[3] - 4.0f * d[1], near = d[4] - d[2], far = 2.0f * (d[3] - d[1]);
   t[0] = 4.0f * d[0] - 5.0f * d[2] + d[4];
   t[1] = even + odd;
@@ -28,10 +28,10 @@ inline void to_points(const Vector d[6], Vector t[6]) {
   t[3] = near + far;
   t[4] = near - far;
   t[5] = 4.0f * d[1] - 5.0f * d[3] + d[5];
-}
+};
 
 // G g
-inline void kernel_to_points(const Vector g[3], Vector t[6]) {
+constexpr auto kernel_to_points = [](const Vector* g, Vector* t) {
   const Vector ends = (g[0] + g[2]) * (-1 / 6.0f), middle = g[1] * (1 / 6.0f);
   const Vector even = g[0] * (1 / 24.0f) + g[2] * (1 / 6.0f), odd = g[1] * (1 / 12.0f);
   t[0] = g[0] * 0.25f;
@@ -40,19 +40,19 @@ inline void kernel_to_points(const Vector g[3], Vector t[6]) {
   t[3] = even + odd;
   t[4] = even - odd;
   t[5] = g[2];
-}
+};
 
 // A' m
-inline void from_points(const Vector m[6], Vector y[4]) {
+constexpr auto from_points = [](const Vector* m, Vector* y) {
   const Vector sum = m[1] + m[2], difference = m[1] - m[2], sum2 = m[3] + m[4], difference2 = m[3] - m[4];
   y[0] = m[0] + sum + sum2;
   y[1] = difference + 2.0f * difference2;
   y[2] = sum + 4.0f * sum2;
   y[3] = difference + 8.0f * difference2 + m[5];
-}
+};
 
 // A y, the adjoint of A' m
-inline void delta_to_points(const Vector y[4], Vector t[6]) {
+constexpr auto delta_to_points = [](const Vector* y, Vector* t) {
   const Vector even = y[0] + y[2], odd = y[1] + y[3];
   const Vector even2 = y[0] + 4.0f * y[2], odd2 = 2.0f * y[1] + 8.0f * y[3];
   t[0] = y[0];
@@ -61,21 +61,23 @@ inline void delta_to_points(const Vector y[4], Vector t[6]) {
   t[3] = even2 + odd2;
   t[4] = even2 - odd2;
   t[5] = y[3];
-}
+};
 
 // G' t, the adjoint of G g
-inline void kernel_from_points(const Vector t[6], Vector g[3]) {
+constexpr auto kernel_from_points = [](const Vector* t, Vector* g) {
   const Vector sum = t[1] + t[2], sum2 = t[3] + t[4];
   g[0] = t[0] * 0.25f - sum * (1 / 6.0f) + sum2 * (1 / 24.0f);
   g[1] = (t[2] - t[1]) * (1 / 6.0f) + (t[3] - t[4]) * (1 / 12.0f);
   g[2] = (sum2 - sum) * (1 / 6.0f) + t[5];
-}
+};
 
 // Applies a transform to the columns and then to the rows: `in` gives the values, `out` takes the results.
+// What the two capture, they capture by value: a reference might point to what `out` stores. The outer loops stay
+// loops, since 36 addresses at once would not fit into the registers.
 template <int From, int To, class Transform, class In, class Out>
-inline void both_ways(Transform transform, In in, Out out) {
+inline __attribute__((always_inline)) void both_ways(Transform transform, In in, Out out) {
   Vector between[To][From];
-#pragma GCC unroll 6
+#pragma GCC unroll 1
   for (int j = 0; j < From; ++j) {
     Vector column[From], transformed[To];
 #pragma GCC unroll 6
@@ -84,7 +86,7 @@ inline void both_ways(Transform transform, In in, Out out) {
 #pragma GCC unroll 6
     for (int i = 0; i < To; ++i) between[i][j] = transformed[i];
   }
-#pragma GCC unroll 6
+#pragma GCC unroll 1
   for (int i = 0; i < To; ++i) {
     Vector row[To];
     transform(between[i], row);
@@ -124,17 +126,18 @@ inline Int plane(Int tiles, Int channels) { return round_up(tiles * channels, kL
 // B' d B for all patches of a part: to[point][tile][channel]
 void patches_to_points(float* to, Int distance, float* image, const Frame& frame, const Images& x, Int across,
                        Groups::Part part) {
+  const Int channels = x.channels, stride = frame.stride;
   for (Int n = 0; n < part.images; ++n) {
     fill(image, frame, x, part.image + n, part.row * kTile, (part.row + part.rows) * kTile + 2);
     for (Int r = 0; r < part.rows; ++r)
-      for (Int c = 0; c < across; ++c, to += x.channels) {
-        const float* corner = image + r * kTile * frame.stride + c * kTile * x.channels;
-        for (Int channel = 0; channel < x.channels; channel += kLanes)
+      for (Int c = 0; c < across; ++c, to += channels)
+        for (Int channel = 0; channel < channels; channel += kLanes) {
+          const float* const corner = image + r * kTile * stride + c * kTile * channels + channel;
+          float* const point = to + channel;
           both_ways<6, 6>(
-              to_points,
-              [&](int i, int j) { return load(corner + i * frame.stride + j * x.channels + channel); },
-              [&](int i, int j, Vector value) { store(to + (i * kPatch + j) * distance + channel, value); });
-      }
+              to_points, [=](int i, int j) { return load(corner + i * stride + j * channels); },
+              [=](int i, int j, Vector value) { store(point + (i * kPatch + j) * distance, value); });
+        }
   }
 }
 
@@ -184,18 +187,22 @@ void winograd_open(const Correlation& p, Int threads, char* shared, Int item) {
   }
   Int vector = 0, width = panel_width(all);  // of the panel that holds this vector
   while (vector + width <= item) vector += width, width = panel_width(all - vector);
+  const Int filters = p.filters, distance = channels * filters;
   for (Int c = 0; c < channels; ++c) {
-    float* to = at.panels + (vector * channels + c * width + item - vector) * kLanes;
-    both_ways<3, 6>(
-        kernel_to_points,
-        [&](int i, int j) {
-          const int tap = i * 3 + j;
-          if (!p.flipped) return load(p.kernel + (tap * channels + c) * p.filters + item * kLanes);
-          Vector value;
-          for (int f = 0; f < kLanes; ++f) value[f] = p.kernel[((8 - tap) * p.filters + item * kLanes + f) * channels + c];
-          return value;
-        },
-        [&](int i, int j, Vector value) { store(to + (i * kPatch + j) * channels * p.filters, value); });
+    float* const to = at.panels + (vector * channels + c * width + item - vector) * kLanes;
+    const auto out = [=](int i, int j, Vector value) { store(to + (i * kPatch + j) * distance, value); };
+    if (p.flipped) {
+      const float* const from = p.kernel + item * kLanes * channels + c;
+      const auto turned = [=](int i, int j) {
+        Vector value;
+        for (int f = 0; f < kLanes; ++f) value[f] = from[((8 - i * 3 - j) * filters + f) * channels];
+        return value;
+      };
+      both_ways<3, 6>(kernel_to_points, turned, out);
+    } else {
+      const float* const from = p.kernel + c * filters + item * kLanes;
+      both_ways<3, 6>(kernel_to_points, [=](int i, int j) { return load(from + (i * 3 + j) * distance); }, out);
+    }
   }
 }
 
@@ -203,16 +210,19 @@ void winograd_open(const Correlation& p, Int threads, char* shared, Int item) {
 void finish_tile(const Correlation& p, const float* from, Int distance, Int image, Int top, Int left) {
   const Int rows = p.height - top, columns = p.width - left, filters = p.filters;
   for (Int f = 0; f < filters; f += kLanes) {
-    const auto product = [&](int i, int j) { return load(from + (i * kPatch + j) * distance + f); };
+    const auto product = [=](int i, int j) { return load(from + (i * kPatch + j) * distance + f); };
     if (!p.index) {
-      float* const y = p.y + ((image * p.height + top) * p.width + left) * filters + f;
-      both_ways<6, 4>(from_points, product, [&](int i, int j, Vector value) {
-        if (i < rows && j < columns) store(y + (i * p.width + j) * filters, p.relu ? relu(value) : value);
+      const Int width = p.width;
+      const bool open = !p.relu;
+      float* const y = p.y + ((image * p.height + top) * width + left) * filters + f;
+      both_ways<6, 4>(from_points, product, [=](int i, int j, Vector value) {
+        if (i < rows && j < columns) store(y + (i * width + j) * filters, open ? value : relu(value));
       });
       continue;
     }
     Vector tile[kTile][kTile];
-    both_ways<6, 4>(from_points, product, [&](int i, int j, Vector value) { tile[i][j] = value; });
+    Vector(*const kept)[kTile] = tile;
+    both_ways<6, 4>(from_points, product, [=](int i, int j, Vector value) { kept[i][j] = value; });
     const Int to = ((image * (p.height / 2) + top / 2) * (p.width / 2) + left / 2) * filters + f;
 #pragma GCC unroll 2
     for (int i = 0; i < kTile; i += 2)
@@ -293,20 +303,20 @@ void winograd_gradient_open(const KernelGradient& p, Int, char* shared, Int) {
 // A dY A' for all tiles of a part, as panels whose rows are tiles: to[point][panel][tile][filter]
 void deltas_to_points(float* to, Int distance, float* image, const Frame& frame, const Images& dy, Int across,
                       Int tiles, Groups::Part part) {
-  const Int filters = dy.channels, all = filters / kLanes;
+  const Int filters = dy.channels, all = filters / kLanes, stride = frame.stride;
   for (Int n = 0, tile = 0; n < part.images; ++n) {
     fill(image, frame, dy, part.image + n, part.row * kTile, (part.row + part.rows) * kTile);
     for (Int r = 0; r < part.rows; ++r)
       for (Int c = 0; c < across; ++c, ++tile) {
-        const float* corner = image + r * kTile * frame.stride + c * kTile * filters;
+        const float* corner = image + r * kTile * stride + c * kTile * filters;
         for (Int vector = 0, width; vector < all; vector += width) {
           width = panel_width(all - vector);
           for (Int v = 0; v < width; ++v) {
             const float* at = corner + (vector + v) * kLanes;
             float* panel = to + (vector * tiles + tile * width + v) * kLanes;
             both_ways<4, 6>(
-                delta_to_points, [&](int i, int j) { return load(at + i * frame.stride + j * filters); },
-                [&](int i, int j, Vector value) { store(panel + (i * kPatch + j) * distance, value); });
+                delta_to_points, [=](int i, int j) { return load(at + i * stride + j * filters); },
+                [=](int i, int j, Vector value) { store(panel + (i * kPatch + j) * distance, value); });
           }
         }
       }
