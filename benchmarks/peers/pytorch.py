@@ -1,7 +1,7 @@
 """PyTorch, with a loop written by hand for speed.
 
-The data are float32 tensors in memory, and batches are slices: a `DataLoader` collates example by
-example and is several times slower. Where two ways are open (Adam in one kernel or not, rows gathered by batch or by epoch),
+The data are float32 tensors in memory, and batches are slices: a `DataLoader` collates example by example and is
+several times slower. Where two ways are open (Adam in one kernel or not, rows gathered by batch or by epoch),
 the one that a short trial finds faster is taken. Gradients are set to None, and the loss is read once an epoch.
 """
 

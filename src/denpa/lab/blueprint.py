@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError, nearest
 from denpa.init import Glorot, He, LeCun
-from denpa.lab.experiment import TrainingConfig
+from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
 from denpa.lab.sources import Look
 from denpa.layers import ELU, BatchNorm, Dense, Dropout, Flatten, Identity, LeakyReLU, PReLU, ReLU, Sigmoid, Tanh
 from denpa.metrics import R2, MeanAbsoluteError
 from denpa.networks import Sequential
 from denpa.optim import schedules
 
-__all__ = ["Options", "cosine", "fitting", "layers_of", "regression_metrics"]
+__all__ = ["Options", "Preset", "cosine", "fitting", "layers_of", "regression_metrics"]
 
 # Variance-keeping starts: He et al. (2015) for units that are zero on one side, LeCun et al. (1998) and
 # Glorot & Bengio (2010) for the others.
@@ -63,6 +65,28 @@ class Options(Description):
         """A preset's training with what was asked for."""
         asked = {"epochs": self.epochs, "batch_size": self.batch_size}
         return default.replace(**{name: value for name, value in asked.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class Preset:
+    """An experiment to be: the data it is for, and what makes it of options and the look of the data.
+
+    Args:
+        make: the function; the first line of its docstring says what the preset is.
+        data: the preset's own data.
+        task: what it is for: "classification", "regression", or None for both.
+        wants_data: whether the user must say which data.
+    """
+
+    make: Callable[[str, Options, Look, DataConfig], Experiment]
+    data: DataConfig
+    task: str | None = "classification"
+    wants_data: bool = False
+
+    @property
+    def summary(self) -> str:
+        """What it is, in a line."""
+        return (inspect.getdoc(self.make) or "").splitlines()[0]
 
 
 def layers_of(

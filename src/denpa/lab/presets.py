@@ -7,13 +7,10 @@ What a preset leaves open (`None` in `Options`) it chooses itself.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from denpa.core.errors import ConfigError, nearest
 from denpa.data.normalise import ScaleImages, Standardize
-from denpa.lab.blueprint import Options, cosine, fitting, layers_of, regression_metrics
+from denpa.lab import presets_convolution
+from denpa.lab.blueprint import Options, Preset, cosine, fitting, layers_of, regression_metrics
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
 from denpa.lab.sources import Look, look_of
 from denpa.losses import MeanSquaredError, SoftmaxCrossEntropy
@@ -22,28 +19,6 @@ from denpa.optim import Adam, AdamW
 from denpa.training.early_stopping import EarlyStopping
 
 __all__ = ["PRESETS", "Options", "Preset", "build", "find"]
-
-
-@dataclass(frozen=True)
-class Preset:
-    """An experiment to be: the data it is for, and what makes it of options and the look of the data.
-
-    Args:
-        make: the function; the first line of its docstring says what the preset is.
-        data: the preset's own data.
-        task: what it is for: "classification", "regression", or None for both.
-        wants_data: whether the user must say which data.
-    """
-
-    make: Callable[[str, Options, Look, DataConfig], Experiment]
-    data: DataConfig
-    task: str | None = "classification"
-    wants_data: bool = False
-
-    @property
-    def summary(self) -> str:
-        """What it is, in a line."""
-        return (inspect.getdoc(self.make) or "").splitlines()[0]
 
 
 def find(name: str) -> Preset:
@@ -201,4 +176,5 @@ PRESETS: dict[str, Preset] = {
     "letters": Preset(letters, DataConfig("letters", options={"copies": 100, "noise": 0.2, "scaled": True})),
     "xor": Preset(xor, DataConfig("xor", test=0)),
     "sine": Preset(sine, DataConfig("sine", options={"n": 200, "noise": 0.1}), "regression"),
+    **presets_convolution.PRESETS,
 }
