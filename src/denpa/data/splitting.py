@@ -11,7 +11,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, DataError
 
-__all__ = ["permutation", "split_indices"]
+__all__ = ["k_fold_indices", "permutation", "split_indices"]
 
 
 def permutation(n: int, seed: int) -> np.ndarray:
@@ -70,6 +70,49 @@ def split_indices(
     held_out = np.zeros(n, bool)
     held_out[grouped[rank < np.repeat(_allocate(counts, fraction), counts)]] = True
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def k_fold_indices(
+    n: int,
+    folds: int,
+    seed: int = 0,
+    labels: np.ndarray | None = None,
+    class_names: Sequence[str] | None = None,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each of k folds the rows that stay and the rows that are held out, both ascending.
+
+    Every row is held out once. The folds have the same size, and hold the same number of each class, to
+    within one row.
+
+    Args:
+        n: number of rows.
+        folds: k, from 2 to n.
+        seed: draws the folds.
+        labels: (n,) classes to spread evenly.
+        class_names: names of the classes 0, 1, 2, ... for messages.
+
+    Raises:
+        ConfigError: fewer than two folds.
+        DataError: fewer rows than folds, or a class with a single row, which the fold that holds it out
+            would not know.
+    """
+    if isinstance(folds, bool) or not isinstance(folds, numbers.Integral) or folds < 2:
+        raise ConfigError(f"folds must be a whole number, 2 or more, not {folds!r}.")
+    if n < folds:
+        raise DataError(f"Cannot make {folds} folds of {n} example{'s' * (n != 1)}: each fold needs at least one.")
+    order = permutation(n, seed)
+    if labels is not None:
+        classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        if counts.min() < 2:
+            label = classes[int(counts.argmin())]
+            raise DataError(
+                f"Class {_named(label, class_names)} has one example only: the fold that holds it out would be "
+                "trained without the class. Add examples, leave the class out, or do without stratification."
+            )
+        order = order[np.argsort(codes[order], kind="stable")]
+    fold = np.empty(n, int)
+    fold[order] = np.arange(n) % folds  # dealt out like cards, one class after another
+    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(folds)]
 
 
 def _allocate(counts: np.ndarray, fraction: float) -> np.ndarray:

@@ -1,0 +1,136 @@
+"""What every algorithm here begins with: checked arrays in float64, weights that sum to 1."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from denpa.core.errors import ConfigError, DataError, ShapeError
+from denpa.data.checks import check_data, check_x, is_one_hot
+
+__all__ = [
+    "Centred",
+    "centred",
+    "decomposed",
+    "examples",
+    "integer",
+    "labels_of",
+    "numerical_rank",
+    "strength_of",
+    "targets",
+    "weights",
+]
+
+
+def examples(x: Any) -> np.ndarray:
+    """x (n, d) in float64.
+
+    Raises:
+        DataError: no examples, NaN, infinity, text.
+        ShapeError: not one row per example.
+    """
+    x = np.asarray(x)
+    check_x(x)
+    if x.ndim != 2:
+        hint = "x.reshape(len(x), -1)" if x.ndim > 2 else "x[:, None]"
+        raise ShapeError(f"x must have the shape (n, d), one row per example, not {x.shape}: {hint} makes it so.")
+    return x.astype(np.float64)
+
+
+def targets(x: np.ndarray, t: Any) -> np.ndarray:
+    """t (n,) or (n, k) in float64; errors as for `examples`."""
+    t = np.asarray(t)
+    check_data(x, t, task="regression")
+    if t.ndim > 2:
+        raise ShapeError(f"t must have the shape (n,) or (n, k), not {t.shape}.")
+    return t.astype(np.float64)
+
+
+def labels_of(x: np.ndarray, t: Any, classes: int | None = None) -> tuple[np.ndarray, int]:
+    """Class indices (n,) from indices or one-hot rows, and the number K of classes.
+
+    Raises:
+        DataError: labels that are no integers from 0, or one class only.
+    """
+    t = np.asarray(t)
+    check_data(x, t, task="classification", classes=classes)
+    if t.ndim == 1:
+        return t.astype(np.int64), classes or int(t.max()) + 1
+    if not is_one_hot(t):
+        raise DataError(f"t must hold class indices (n,) or one-hot rows (n, K), not {t.shape} of another kind.")
+    return t.argmax(axis=1), t.shape[1]
+
+
+def weights(x: np.ndarray, sample_weight: Any) -> np.ndarray:
+    """p_n = s_n / Σ_m s_m (n,); 1/N without weights.
+
+    Raises:
+        ShapeError: not one weight per example.
+        DataError: a weight below 0 or not finite, or all of them 0.
+    """
+    if sample_weight is None:
+        return np.full(len(x), 1 / len(x))
+    s = np.asarray(sample_weight, np.float64)
+    if s.shape != (len(x),):
+        raise ShapeError(f"sample_weight must have the shape {(len(x),)}, one weight per example, not {s.shape}.")
+    if not np.isfinite(s).all() or s.min() < 0 or s.sum() == 0:
+        raise DataError("sample_weight must hold finite numbers, 0 or more and not all of them 0.")
+    return s / s.sum()
+
+
+def strength_of(strength: Any, name: str = "strength") -> float:
+    """A penalty's strength: a finite number, 0 or more; else a `ConfigError`."""
+    real = isinstance(strength, numbers.Real) and not isinstance(strength, bool)
+    if not real or not 0 <= float(strength) < float("inf"):
+        raise ConfigError(f"{name} must be a finite number, 0 or more, not {strength!r}.")
+    return float(strength)
+
+
+def integer(value: Any, name: str, least: int) -> int:
+    """A whole number, `least` or more; else a `ConfigError`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise ConfigError(f"{name} must be a whole number, {least} or more, not {value!r}.")
+    return int(value)
+
+
+class Centred(NamedTuple):
+    """Examples with their means taken out, rows scaled so that plain squares are weighted means.
+
+    A: √p_n (x_n - x̄), (n, d).    B: √p_n (t_n - t̄), (n, k).    x_mean (d,), t_mean (k,).
+    """
+
+    A: np.ndarray
+    B: np.ndarray
+    x_mean: np.ndarray
+    t_mean: np.ndarray
+
+    def intercept(self, W: np.ndarray) -> np.ndarray:
+        """b = t̄ - x̄ W: whatever W is, the best intercept lets the line pass through the means."""
+        return self.t_mean - self.x_mean @ W
+
+
+def centred(x: np.ndarray, t: np.ndarray, p: np.ndarray, intercept: bool) -> Centred:
+    """The problem without its intercept: min_b Σ p_n ‖x_n W + b - t_n‖² = ‖A W - B‖²."""
+    t = t.reshape(len(t), -1)
+    x_mean, t_mean = (p @ x, p @ t) if intercept else (np.zeros(x.shape[1]), np.zeros(t.shape[1]))
+    # Rounding of the mean must not leave a tiny slope in a constant column.
+    constant = x.min(axis=0) == x.max(axis=0)
+    x_mean = np.where(constant & intercept, x[0], x_mean)
+    root = np.sqrt(p)[:, None]
+    return Centred(root * (x - x_mean), root * (t - t_mean), x_mean, t_mean)
+
+
+def numerical_rank(singular_values: np.ndarray, shape: tuple[int, int]) -> int:
+    """How many singular values exceed max(shape) ε s_1, the rounding error of the decomposition."""
+    if not len(singular_values):
+        return 0
+    return int(np.sum(singular_values > max(shape) * np.finfo(np.float64).eps * singular_values[0]))
+
+
+def decomposed(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """U (n, r), s (r,), V (d, r) with A = U diag(s) Vᵀ, r being the numerical rank."""
+    U, s, Vt = np.linalg.svd(A, full_matrices=False)
+    rank = numerical_rank(s, A.shape)
+    return U[:, :rank], s[:rank], Vt[:rank].T

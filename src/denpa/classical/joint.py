@@ -1,0 +1,100 @@
+"""Regression and classification from a table of the joint distribution, where nothing is unknown.
+
+A table P has one row for each value of x and one column for each value of y, and sums to 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from denpa.core.errors import DataError, ShapeError
+
+__all__ = ["conditional", "conditional_expectation", "expected_squared_error", "joint_table", "least_squared_error"]
+
+
+def joint_table(x: Any, y: Any, shape: tuple[int, int] | None = None) -> np.ndarray:
+    """P(x, y) = (1/N) Σ_n δ_{x,x_n} δ_{y,y_n}: the empirical distribution of pairs of indices from 0
+
+    Args:
+        x, y: (n,), whole numbers.
+        shape: how many values x and y have; as many as occur when None.
+
+    Raises:
+        DataError: not whole numbers from 0, or none at all, or beyond `shape`.
+        ShapeError: not equally many.
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    if x.shape != y.shape or x.ndim != 1:
+        raise ShapeError(f"x and y must have the same shape (n,), not {x.shape} and {y.shape}.")
+    if not len(x) or x.dtype.kind not in "iu" or y.dtype.kind not in "iu" or min(x.min(), y.min()) < 0:
+        raise DataError("x and y must hold whole numbers, 0 or more: indices into the table.")
+    shape = shape or (int(x.max()) + 1, int(y.max()) + 1)
+    if x.max() >= shape[0] or y.max() >= shape[1]:
+        raise DataError(f"A table of shape {shape} has no entry at ({x.max()}, {y.max()}).")
+    return np.bincount(x * shape[1] + y, minlength=shape[0] * shape[1]).reshape(shape) / len(x)
+
+
+def conditional(P: Any) -> np.ndarray:
+    """P(y|x) = P(x, y) / P(x),   P(x) = Σ_y P(x, y): the generative approach, a row for each x
+
+    Raises:
+        DataError: no distribution, or a value of x of probability 0, for which P(y|x) is not defined.
+    """
+    P = _table(P)
+    marginal = P.sum(axis=1, keepdims=True)
+    if (marginal == 0).any():
+        raise DataError(f"P(x) = 0 at row {int(marginal.argmin())}: P(y|x) is not defined there; leave the row out.")
+    return P / marginal
+
+
+def conditional_expectation(P: Any, y: Any) -> np.ndarray:
+    """ŷ*(x) = Σ_y y P(y|x) = E[y|x]: what minimises the expected squared error
+
+    For every x the derivative is 0 = 2 Σ_y (ŷ(x) - y) P(x, y), which has this one solution.
+
+    Args:
+        P: (rows of x, columns of y).
+        y: the values that the columns stand for.
+
+    Source: Bishop (2006), "Pattern Recognition and Machine Learning", equation 1.89.
+    """
+    P = _table(P)
+    return conditional(P) @ _values(P, y)
+
+
+def expected_squared_error(P: Any, y: Any, prediction: Any) -> float:
+    """E[(ŷ(x) - y)²] = Σ_x Σ_y (ŷ(x) - y)² P(x, y): twice the generalisation error of `MeanSquaredError`"""
+    P = _table(P)
+    prediction = np.asarray(prediction, np.float64)
+    if prediction.shape != P.shape[:1]:
+        raise ShapeError(f"prediction must have the shape {P.shape[:1]}, one for each x, not {prediction.shape}.")
+    return float(np.sum(P * (prediction[:, None] - _values(P, y)) ** 2))
+
+
+def least_squared_error(P: Any, y: Any) -> float:
+    """Σ_x P(x) Var[y|x]: the expected squared error of E[y|x], which no predictor goes below
+
+    Source: Bishop (2006), equation 1.90, second term.
+    """
+    P = _table(P)
+    given, y = conditional(P), _values(P, y)
+    variance = given @ y**2 - (given @ y) ** 2
+    return float(P.sum(axis=1) @ np.maximum(variance, 0))
+
+
+def _table(P: Any) -> np.ndarray:
+    P = np.asarray(P, np.float64)
+    if P.ndim != 2:
+        raise ShapeError(f"P must be a table with a row for each x and a column for each y, not {P.shape}.")
+    if not (P >= 0).all() or not np.isclose(P.sum(), 1):
+        raise DataError(f"P must hold probabilities, 0 or more, that sum to 1, not to {P.sum():g}.")
+    return P
+
+
+def _values(P: np.ndarray, y: Any) -> np.ndarray:
+    y = np.asarray(y, np.float64)
+    if y.shape != P.shape[1:]:
+        raise ShapeError(f"y must have the shape {P.shape[1:]}, one value for each column, not {y.shape}.")
+    return y

@@ -1,0 +1,182 @@
+"""Choosing a model: training against test error over the degree, hold-out, k folds, bias and variance."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from denpa.classical.arrays import integer, strength_of
+from denpa.classical.least_squares import linear_regression, polynomial_features, ridge
+from denpa.core.errors import ShapeError
+from denpa.data.splitting import k_fold_indices, split_indices
+
+__all__ = [
+    "BiasVariance",
+    "DegreeCurve",
+    "Scores",
+    "bias_variance",
+    "degree_curve",
+    "hold_out",
+    "k_fold",
+    "mean_squared_error",
+]
+
+
+def mean_squared_error(y: Any, t: Any) -> float:
+    """(1/N) Σ_n (y_n - t_n)², over all entries."""
+    y, t = np.asarray(y, np.float64), np.asarray(t, np.float64)
+    if y.shape != t.shape:
+        raise ShapeError(f"Predictions {y.shape} and targets {t.shape} must have the same shape.")
+    return float(np.mean((y - t) ** 2))
+
+
+@dataclass(frozen=True, eq=False)
+class DegreeCurve:
+    """Polynomials of several degrees, fitted to the training points.
+
+    Args:
+        degrees: M (m,).
+        train_errors, test_errors: mean squared errors (m,).
+        largest_weights: max_j |w_j| (m,), of x, x², ..., x^M.
+    """
+
+    degrees: np.ndarray
+    train_errors: np.ndarray
+    test_errors: np.ndarray
+    largest_weights: np.ndarray
+
+    @property
+    def best(self) -> int:
+        """The degree of the smallest test error."""
+        return int(self.degrees[self.test_errors.argmin()])
+
+
+def degree_curve(train: Any, test: Any, degrees: Iterable[int], strength: float = 0.0) -> DegreeCurve:
+    """y = Σ_{j=0}^{M} w_j x^j fitted by least squares for each degree M; errors on both sets
+
+    The training error falls with M and is 0 at M = N - 1; the test error stops falling where the polynomial
+    begins to follow the noise, while the weights grow. A strength λ > 0 (`ridge`) keeps them small.
+
+    Args:
+        train, test: (x, t) with x (n,) and t (n,).
+        degrees: M, 0 or more.
+        strength: λ.
+
+    Source: Bishop (2006), "Pattern Recognition and Machine Learning", section 1.1.
+    """
+    (x, t), (x_test, t_test) = ([np.asarray(a, np.float64).ravel() for a in part] for part in (train, test))
+    strength, degrees, rows = strength_of(strength), list(degrees), []
+    for degree in degrees:
+        if integer(degree, "degree", 0) == 0:
+            rows.append((mean_squared_error(np.full_like(t, t.mean()), t), np.mean((t.mean() - t_test) ** 2), 0.0))
+            continue
+        features = polynomial_features(x, degree)
+        with warnings.catch_warnings():  # a degree above N - 1 has many solutions: the smallest is what is wanted
+            warnings.simplefilter("ignore", UserWarning)
+            model = ridge(features, t, strength) if strength else linear_regression(features, t)
+        y, y_test = model.predict(features), model.predict(polynomial_features(x_test, degree))
+        rows.append((mean_squared_error(y, t), mean_squared_error(y_test, t_test), np.abs(model.W).max()))
+    return DegreeCurve(np.array(degrees), *np.array(rows).T)
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """The score of each fold.
+
+    Args:
+        values: (k,).
+    """
+
+    values: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        """(1/k) Σ_i s_i"""
+        return float(self.values.mean())
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation of the folds, with divisor k - 1."""
+        return float(self.values.std(ddof=1))
+
+
+def k_fold(
+    fit: Callable[[Any, Any], Callable[[Any], Any]],
+    x: Any,
+    t: Any,
+    folds: int = 5,
+    *,
+    error: Callable[[Any, Any], float] = mean_squared_error,
+    labels: Any = None,
+    seed: int = 0,
+) -> Scores:
+    """s_i = error(fit(all but fold i)(x of fold i), t of fold i),   i = 1..k
+
+    Args:
+        fit: (x, t) -> a function that predicts, such as lambda x, t: ridge(x, t, 0.1).predict.
+        x, t: examples and targets, equally many.
+        folds: k, from 2 to the number of examples.
+        error: (predicted, true) -> number.
+        labels: classes (n,) that every fold should have in equal parts.
+        seed: draws the folds.
+
+    Raises:
+        ConfigError, DataError: fewer than two folds, fewer examples than folds.
+
+    Source: Stone (1974), "Cross-validatory choice and assessment of statistical predictions".
+    """
+    x, t = np.asarray(x), np.asarray(t)
+    parts = k_fold_indices(len(x), folds, seed, labels)
+    return Scores(np.array([error(fit(x[rest], t[rest])(x[held]), t[held]) for rest, held in parts]))
+
+
+def hold_out(
+    fit: Callable[[Any, Any], Callable[[Any], Any]],
+    x: Any,
+    t: Any,
+    fraction: float = 0.2,
+    *,
+    error: Callable[[Any, Any], float] = mean_squared_error,
+    labels: Any = None,
+    seed: int = 0,
+) -> float:
+    """error(fit(the rest)(x held out), t held out); arguments as for `k_fold`, with a fraction to hold out."""
+    x, t = np.asarray(x), np.asarray(t)
+    rest, held = split_indices(len(x), fraction, seed, labels)
+    return error(fit(x[rest], t[rest])(x[held]), t[held])
+
+
+@dataclass(frozen=True, eq=False)
+class BiasVariance:
+    """E[(y - f)²] = bias² + variance, averaged over the points where it was measured.
+
+    Args:
+        squared_bias: mean over x of (ȳ(x) - f(x))².
+        variance: mean over x of (1/R) Σ_r (y_r(x) - ȳ(x))².
+    """
+
+    squared_bias: float
+    variance: float
+
+
+def bias_variance(predictions: Any, truth: Any) -> BiasVariance:
+    """ȳ(x) = (1/R) Σ_r y_r(x);   bias² = mean_x (ȳ - f)²,   variance = mean_x (1/R) Σ_r (y_r - ȳ)²
+
+    Their sum is exactly the mean of (y_r(x) - f(x))²; the noise of the targets comes on top of both.
+
+    Args:
+        predictions: (R, n), of R models fitted to R training sets.
+        truth: f(x) (n,), without noise.
+
+    Source: Geman, Bienenstock & Doursat (1992), "Neural networks and the bias/variance dilemma"; Bishop
+    (2006), equations 3.45 to 3.47.
+    """
+    y, f = np.asarray(predictions, np.float64), np.asarray(truth, np.float64)
+    if y.ndim != 2 or f.shape != y.shape[1:]:
+        raise ShapeError(f"predictions must have the shape (R, n) and truth (n,), not {y.shape} and {f.shape}.")
+    mean = y.mean(axis=0)
+    return BiasVariance(float(np.mean((mean - f) ** 2)), float(np.mean((y - mean) ** 2)))
