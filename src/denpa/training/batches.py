@@ -24,6 +24,7 @@ class BatchPlan:
         shuffle: a new order in each epoch; otherwise always that of the data.
         replacement: draw each batch independently with replacement, so that an epoch is just
             as many batches as would hold all examples once.
+        window: time steps of a window in which each batch is trained; 0 for whole sequences.
     """
 
     examples: int
@@ -31,6 +32,7 @@ class BatchPlan:
     seed: int = 0
     shuffle: bool = True
     replacement: bool = False
+    window: int = 0
 
     @property
     def full(self) -> int:

@@ -41,6 +41,7 @@ from denpa.training.loop import Training, summarize
 from denpa.training.model_file import save_model
 from denpa.training.program import Programs, Recipe, Run, programs_for
 from denpa.training.progress import Progress
+from denpa.training.windows import check_window
 
 __all__ = ["Model"]
 
@@ -167,6 +168,7 @@ class Model:
         callbacks: Any = (),
         verbose: Any = "auto",
         record_steps: bool = False,
+        window: int | None = None,
         resume: Any = None,
     ) -> History:
         """Train; can be called again to go on.
@@ -181,6 +183,9 @@ class Model:
             replacement: draw each batch independently, with replacement.
             callbacks: `EarlyStopping`, `Checkpoint`, or functions called with the training after each epoch.
             verbose: True or "auto" (a bar on a terminal or in a notebook, lines in a pipe), "bar", "lines", False.
+            window: cut sequences (batch, time, ...) into windows of so many steps, one update each: the carry of
+                recurrent layers is handed on from window to window, the gradients end at their borders
+                (truncated back-propagation through time). A step is then a batch with all its windows.
             record_steps: keep the numbers of every step in `history.steps` as well.
             resume: a run folder with a checkpoint of this very fit; go on from there to the same end.
 
@@ -200,7 +205,9 @@ class Model:
         try:
             train, held_out = self._prepared(data, validation)
             examples = len(jax.tree.leaves(train[0])[0])
-            plan = BatchPlan(examples, batch_size_of(batch_size, examples), self.seed, shuffle, replacement)
+            window = check_window(window, self.net, *train[:2])
+            plan = BatchPlan(examples, batch_size_of(batch_size, examples), self.seed, shuffle, replacement, window)
+            programs = programs_for(dataclasses.replace(self.programs.recipe, window=window))
             options = {
                 "validation": None if held_out is None else padded_batches(*held_out, _MEASURED_AT_ONCE),
                 "callbacks": (*rules, Progress(verbosity(verbose))),
@@ -208,7 +215,7 @@ class Model:
                 "resumed": resume is not None,
             }
             last = int(epochs) + (0 if resume is not None else self.epochs)
-            training = Training(self, self.programs, train, plan, last, **options)
+            training = Training(self, programs, train, plan, last, **options)
             if resume is not None:
                 checkpoint.restore(training, resume)
         except BaseException:

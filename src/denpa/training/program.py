@@ -21,6 +21,7 @@ from denpa.core.padded import on_values, step_weights, values_of
 from denpa.gradients.backprop import Step, Trace, descend, walk
 from denpa.kernels import settings
 from denpa.networks.base import entering
+from denpa.training.windows import in_windows
 
 __all__ = ["Programs", "Recipe", "Run", "programs_for"]
 
@@ -60,6 +61,7 @@ class Recipe:
     compute_dtype: str | None = None
     target_normalizer: Any = None
     kernels: str = "auto"
+    window: int = 0
 
     def cast(self, arrays: Any) -> Any:
         """Floating-point arrays in the precision to compute in."""
@@ -116,7 +118,12 @@ class Recipe:
         return met, grads
 
     def step(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Run, dict[str, Any]]:
-        """One update, and what is to be noted of it."""
+        """One update, or one for each window, and what is to be noted of it."""
+        if self.window:
+            return in_windows(self._update, self, run, statistics, x, t, weight)
+        return self._update(run, statistics, x, t, weight)
+
+    def _update(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Run, dict[str, Any]]:
         met, grads = self.gradients(run, statistics, x, t, weight)
         log = self.measure(statistics, x, met.output, t, weight)
         updates, optimizer = self.optimizer.update(grads, run.optimizer, run.params)

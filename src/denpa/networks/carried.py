@@ -1,0 +1,47 @@
+"""Networks that go on where the last window of a sequence ended: the carry as state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from denpa.core.errors import ConfigError
+from denpa.core.layer import Layer, State
+from denpa.networks.graph import Graph
+from denpa.networks.recurrent import Recurrent
+
+__all__ = ["with_carry", "without_carry"]
+
+
+def with_carry(net: Layer, state: State, batch: int, dtype: Any) -> State:
+    """The state with a carry of 0 for every recurrent layer inside, for `batch` sequences.
+
+    With this state `forward` starts from the carry that it holds, and `next_state` puts the final carry in its place:
+    the next window goes on where this one ended, and no delta goes back into it.
+
+    Raises:
+        ConfigError: a layer that reads sequences backwards, or one used twice under one name.
+    """
+    if isinstance(net, Recurrent):
+        if net.reverse:
+            raise ConfigError(f"{net!r} reads sequences from their end, which a window has not seen yet.")
+        return state if net.takes_carry else state | net.carry_state(batch, dtype)
+    found = dict(state)
+    slots = {vertex.name: vertex.slot for vertex in net.vertices} if isinstance(net, Graph) else {}
+    for name, layer in net.inner():
+        slot = slots.get(name, name)
+        inside = with_carry(layer, state.get(slot, {}), batch, dtype)
+        if inside and slot in found and slot != name:
+            raise ConfigError(
+                f"{name!r} shares the layer {slot!r}, but each needs a carry of its own: name them apart."
+            )
+        if inside:
+            found[slot] = inside
+    return found
+
+
+def without_carry(state: State, before: State) -> State:
+    """The state without the carries that `with_carry` put into `before`."""
+    return {
+        name: without_carry(state[name], value) if isinstance(value, dict) else state[name]
+        for name, value in before.items()
+    }

@@ -1,0 +1,141 @@
+"""Truncated back-propagation through time: fit(..., window=...)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import denpa as dp
+from denpa.networks.carried import with_carry
+
+BATCH, TIME, CLASSES = 3, 7, 4
+LENGTHS = np.array([7, 2, 5])
+RNG = np.random.default_rng(0)
+X, T = RNG.integers(0, CLASSES, (BATCH, TIME)), RNG.integers(0, CLASSES, (BATCH, TIME))
+
+
+def network():
+    return dp.Sequential(
+        [dp.Embedding(CLASSES, 2), ("cell", dp.GRU(3, return_sequences=True)), ("out", dp.Dense(CLASSES))]
+    )
+
+
+def fitted(window, x=X, t=T, **options):
+    model = dp.Model(network(), loss=dp.SoftmaxCrossEntropy(), optimizer=dp.SGD(0.5), seed=1)
+    model.fit((x, t), epochs=2, batch_size=BATCH, shuffle=False, verbose=False, window=window, **options)
+    return model
+
+
+def by_hand(window, lengths=None):
+    """The same with the carry passed as an array, one update for each window."""
+    net, loss = network(), dp.SoftmaxCrossEntropy()
+    layers = dict(net.inner())
+    params = dp.Model(net, loss=loss, seed=1, in_shape=(TIME,)).variables.params
+    carried = layers["cell"].replace(return_carry=True, takes_carry=True)
+    losses = []
+    for _ in range(2):
+        carry, total, count = jnp.zeros((BATCH, 3)), 0.0, 0.0
+        for start in range(0, TIME, window):
+            x, t = jnp.asarray(X[:, start : start + window]), T[:, start : start + window]
+            left = None if lengths is None else jnp.clip(jnp.asarray(lengths) - start, 0, x.shape[1])
+            weight = np.ones(t.shape) if lengths is None else 1.0 * (np.arange(t.shape[1]) < np.asarray(left)[:, None])
+            words, saved0 = layers["0_embedding"].forward(params["0_embedding"], x)
+            (y, after), saved1 = carried.forward(params["cell"], (words, carry), dp.Context(lengths=left))
+            logits, saved2 = layers["out"].forward(params["out"], y)
+            dy, out = layers["out"].backward(params["out"], saved2, loss.delta(logits, t, weight))
+            (dx, _), cell = carried.backward(params["cell"], saved1, (dy, jnp.zeros_like(after)))  # cut here
+            _, words = layers["0_embedding"].backward(params["0_embedding"], saved0, dx)
+            sums = loss.sums(logits, t, weight)
+            total, count, carry = total + float(sums[0]), count + float(sums[1]), after
+            grads = {"0_embedding": words, "cell": cell, "out": out}
+            params = jax.tree.map(lambda p, g: p - 0.5 * g, params, grads)
+        losses.append(total / count)
+    return params, losses
+
+
+def close(one, two):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_each_window_makes_an_update_and_hands_its_carry_on(lengths):
+    """Seven steps in windows of three: the last is of one step. Sequences that have ended wait."""
+    x = X if lengths is None else dp.Padded(X, lengths)
+    model = fitted(3, x)
+    params, losses = by_hand(3, lengths)
+    close(model.variables.params, params)
+    assert model.history["loss"] == pytest.approx(losses, rel=1e-5)
+    assert model.variables.state == {}
+    assert model.steps == 2
+
+
+def test_one_window_is_the_whole_sequence():
+    close(fitted(TIME).variables.params, fitted(None).variables.params)
+
+
+def test_a_window_behind_the_end_of_all_sequences_changes_nothing():
+    """Not even by an optimiser that goes on by itself."""
+    short = np.array([3, 1, 2])
+    models = []
+    for time in (3, TIME):
+        model = dp.Model(network(), loss=dp.SoftmaxCrossEntropy(), optimizer=dp.Momentum(0.1), seed=1)
+        data = dp.Padded(X[:, :time], short), T[:, :time]
+        models.append(model)
+        model.fit(data, epochs=2, batch_size=BATCH, shuffle=False, verbose=False, window=3)
+    close(models[0].variables.params, models[1].variables.params)
+
+
+def test_a_network_goes_on_from_the_carry_in_its_state():
+    net = network()
+    variables = net.init(jax.random.key(0), (TIME,))
+    whole = net.apply(variables, X)
+    state, parts = with_carry(net, variables.state, BATCH, jnp.float32), []
+    for start in (0, 4):
+        ctx = dp.Context(state=state)
+        y, saved = net.forward(variables.params, jnp.asarray(X[:, start : start + 4]), ctx)
+        state = net.next_state(state, saved)
+        parts.append(y)
+    np.testing.assert_allclose(jnp.concatenate(parts, axis=1), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_a_run_in_windows_is_resumed_to_the_same_bits(tmp_path):
+    straight = dp.Model(network(), loss=dp.SoftmaxCrossEntropy(), seed=1)
+    options = {"batch_size": 2, "verbose": False}
+    straight.fit((X, T), epochs=4, window=3, **options)
+    stopped = dp.Model(network(), loss=dp.SoftmaxCrossEntropy(), seed=1)
+    stopped.fit((X, T), epochs=2, window=3, callbacks=[dp.Checkpoint(str(tmp_path))], **options)
+    again = dp.Model(network(), loss=dp.SoftmaxCrossEntropy(), seed=1)
+    with pytest.raises(dp.ConfigError, match="window"):
+        again.fit((X, T), epochs=4, window=4, resume=str(tmp_path), **options)
+    again.fit((X, T), epochs=4, window=3, resume=str(tmp_path), **options)
+    for a, b in zip(*(jax.tree.leaves(m.variables) for m in (straight, again)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def refused(net=None, t=T, window=3):
+    model = dp.Model(net or network(), loss=dp.SoftmaxCrossEntropy())
+    model.fit((X, t), epochs=1, verbose=False, window=window)
+
+
+BOTH = dp.Sequential([dp.Embedding(4, 2), dp.Bidirectional(dp.GRU(3, return_sequences=True)), dp.Dense(CLASSES)])
+LAST = dp.Sequential([dp.Embedding(4, 2), dp.GRU(3), dp.Dense(CLASSES)])
+PLAIN = dp.Sequential([dp.Embedding(4, 2), dp.Dense(CLASSES)])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"window": 0}, dp.ConfigError, "number of time steps"),
+        ({"window": 2.5}, dp.ConfigError, "number of time steps"),
+        ({"window": 8}, dp.DataError, "longer than the sequences, which have 7"),
+        ({"net": PLAIN}, dp.ConfigError, "there is none"),
+        ({"net": BOTH}, dp.ConfigError, "from their end"),
+        ({"net": LAST, "t": T[:, 0]}, dp.DataError, "same steps"),
+    ],
+)
+def test_what_cannot_be_cut_is_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        refused(**options)
