@@ -10,7 +10,7 @@
 This module is the only face of the library: whatever is not listed here may change without notice.
 """
 
-from denpa import init, testing
+from denpa import classical, init, testing
 from denpa.core.description import Description, from_config, to_config
 from denpa.core.errors import (
     ConfigError,
@@ -73,6 +73,7 @@ from denpa.losses import (
     CrossEntropy,
     Loss,
     MeanSquaredError,
+    PerceptronLoss,
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
 )
@@ -181,6 +182,7 @@ __all__ = [
     "PReLU",
     "Padded",
     "Penalty",
+    "PerceptronLoss",
     "Perplexity",
     "Pipeline",
     "RMSprop",
@@ -208,6 +210,7 @@ __all__ = [
     "__version__",
     "backprop",
     "chain",
+    "classical",
     "col2im",
     "datasets",
     "from_config",

@@ -11,6 +11,7 @@ from denpa.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
     MeanSquaredError,
+    PerceptronLoss,
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
 )
@@ -55,6 +56,7 @@ CASES = [
     for losses, kinds in [
         ((MeanSquaredError(), MeanSquaredError(half=False)), ("values",)),
         ((BinaryCrossEntropy(), SigmoidCrossEntropy()), ("bits", "probabilities")),
+        ((PerceptronLoss(),), ("bits",)),
         ((CrossEntropy(), SoftmaxCrossEntropy()), ("index", "distribution", "unnormalised")),
         (
             (

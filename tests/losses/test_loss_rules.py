@@ -18,6 +18,7 @@ from denpa.losses import (
     CrossEntropy,
     Loss,
     MeanSquaredError,
+    PerceptronLoss,
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
 )
@@ -28,7 +29,8 @@ CATEGORICAL = [
     SoftmaxCrossEntropy((1.0, 0.5, 2.0, 3.0), 0.2, "sum"),
     CrossEntropy((1.0, 0.5, 2.0, 3.0), 0.2),
 ]
-ALL = [MeanSquaredError(), MeanSquaredError(half=False), BinaryCrossEntropy(), SigmoidCrossEntropy(), *CATEGORICAL]
+ALL = [MeanSquaredError(), MeanSquaredError(half=False), BinaryCrossEntropy(), SigmoidCrossEntropy()]
+ALL += [PerceptronLoss(), *CATEGORICAL]
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -316,7 +318,9 @@ def test_decisions_take_the_largest_and_the_first_of_equals():
 
 
 @pytest.mark.parametrize(
-    ("loss", "at"), [(SigmoidCrossEntropy(), 0.0), (BinaryCrossEntropy(), 0.5), (MeanSquaredError(), 0.5)], ids=str
+    ("loss", "at"),
+    [(SigmoidCrossEntropy(), 0.0), (PerceptronLoss(), 0.0), (BinaryCrossEntropy(), 0.5), (MeanSquaredError(), 0.5)],
+    ids=str,
 )
 def test_a_single_output_decides_at_the_threshold_and_a_tie_is_class_0(loss, at):
     assert loss.threshold == at

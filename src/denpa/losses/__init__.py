@@ -2,6 +2,7 @@
 
 from denpa.losses.base import Loss
 from denpa.losses.cross_entropy import BinaryCrossEntropy, CrossEntropy, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from denpa.losses.perceptron import PerceptronLoss
 from denpa.losses.squared_error import MeanSquaredError
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "CrossEntropy",
     "Loss",
     "MeanSquaredError",
+    "PerceptronLoss",
     "SigmoidCrossEntropy",
     "SoftmaxCrossEntropy",
 ]
