@@ -8,8 +8,9 @@ x (batch, height, width, channels), W (kernel height, kernel width, channels / g
 d the dilations, each a pair; padding ((top, bottom), (left, right)). With groups, filter f sees the channels of
 its own group alone. Beyond the border x is 0.
 
-On a CPU the native kernels serve float32 with stride, dilation and groups of 1. What is left goes to XLA, whose
-kernel gradient is slow on a CPU: there it is a matrix product with the unfolded image.
+On a CPU the native kernels serve float32 with stride and dilation of 1. What is left goes to XLA, but for two cases in
+which it is slow there: groups, which are convolved one by one, or place by place where each has a single channel; and
+the kernel gradient of images with one channel, a matrix product with the unfolded image.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from denpa.kernels import native, settings
-from denpa.kernels.unfolding import Pair, Padding, out_sizes, unfold
+from denpa.kernels import depthwise, native, settings
+from denpa.kernels.unfolding import Padding, Pair, out_sizes, unfold
 
 __all__ = ["Padding", "convolve", "convolve_input_gradient", "convolve_kernel_gradient", "out_sizes"]
 
@@ -34,15 +35,23 @@ def convolve(
     x: Array, W: Array, stride: Pair, padding: Padding, dilation: Pair = (1, 1), groups: int = 1, b: Array | None = None
 ) -> Array:
     """y = x ⋆ W, and b (filters,) added where it is given."""
-    if _native(x.dtype, stride, dilation, groups):
+    how = stride, padding, dilation
+    if groups > 1:
+
+        def by_groups(x: Array, W: Array) -> Array:
+            if W.shape[2] == 1:
+                return depthwise.convolve(x, W, *how)
+            return _apart(lambda x, W: convolve(x, W, *how), groups, x, W)
+
+        y = _by_platform(by_groups, lambda x, W: _lax(x, W, *how, groups), x, W)
+        return y if b is None else y + b
+    if _native(x.dtype, stride, dilation):
 
         def on_cpu(x: Array, W: Array, *b: Array) -> Array:
             return native.conv(x, W, b[0] if b else None, padding, **_algorithm())
 
-        return _by_platform(
-            on_cpu, lambda *args: _lax(*args[:2], stride, padding, dilation, groups, *args[2:]), x, W, b
-        )
-    return _lax(x, W, stride, padding, dilation, groups, b)
+        return _by_platform(on_cpu, lambda x, W, *b: _lax(x, W, *how, 1, *b), x, W, b)
+    return _lax(x, W, *how, 1, b)
 
 
 def convolve_input_gradient(
@@ -55,24 +64,21 @@ def convolve_input_gradient(
     groups: int = 1,
 ) -> Array:
     """dx, of shape `x_shape`: the adjoint of `convolve` in x, and so the transposed convolution."""
+    how = stride, padding, dilation
 
     def everywhere(dy: Array, W: Array) -> Array:
-        reach = [d * (k - 1) for d, k in zip(dilation, W.shape[:2], strict=True)]
-        low = [r - p for r, (p, _) in zip(reach, padding, strict=True)]
-        spread = [s * (n - 1) + 1 for s, n in zip(stride, dy.shape[1:3], strict=True)]
-        high = [n + r - w - p for n, r, w, p in zip(x_shape[1:3], reach, spread, low, strict=True)]
-        return lax.conv_general_dilated(
-            dy,
-            _turned(W, groups),
-            (1, 1),
-            tuple(zip(low, high, strict=True)),
-            lhs_dilation=stride,
-            rhs_dilation=dilation,
-            dimension_numbers=(_IMAGES, _KERNEL, _IMAGES),
-            feature_group_count=groups,
-        )
+        return _lax_input_gradient(dy, W, x_shape, *how, groups)
 
-    if _native(dy.dtype, stride, dilation, groups):
+    if groups > 1:
+
+        def by_groups(dy: Array, W: Array) -> Array:
+            if W.shape[2] == 1:
+                return depthwise.input_gradient(dy, W, x_shape, *how)
+            shape = *x_shape[:3], x_shape[3] // groups
+            return _apart(lambda dy, W: convolve_input_gradient(dy, W, shape, *how), groups, dy, W)
+
+        return _by_platform(by_groups, everywhere, dy, W)
+    if _native(dy.dtype, stride, dilation):
 
         def on_cpu(dy: Array, W: Array) -> Array:
             return native.conv_input_gradient(dy, W, x_shape, padding, **_algorithm())
@@ -91,36 +97,32 @@ def convolve_kernel_gradient(
     groups: int = 1,
 ) -> Array:
     """dW, of shape `W_shape`: the adjoint of `convolve` in W."""
+    how = stride, padding, dilation
 
     def by_xla(x: Array, dy: Array) -> Array:
-        low = [p for p, _ in padding]
-        spread = [s * (n - 1) + 1 for s, n in zip(stride, dy.shape[1:3], strict=True)]
-        reach = [d * (k - 1) for d, k in zip(dilation, W_shape[:2], strict=True)]
-        high = [r + w - n - p for r, w, n, p in zip(reach, spread, x.shape[1:3], low, strict=True)]
-        return lax.conv_general_dilated(
-            x,
-            dy,
-            dilation,
-            tuple(zip(low, high, strict=True)),
-            rhs_dilation=stride,
-            dimension_numbers=("CHWN", "IHWO", "HWNC"),  # channels are the batch, and samples are summed over
-            batch_group_count=groups,
-        )
+        return _lax_kernel_gradient(x, dy, W_shape, *how, groups)
 
     def by_product(x: Array, dy: Array) -> Array:
-        columns = unfold(x, W_shape[:2], stride, padding, dilation)
+        columns = unfold(x, W_shape[:2], *how)
         rows = columns.reshape(-1, columns.shape[-1])
         return (rows.T @ dy.reshape(-1, dy.shape[-1])).reshape(W_shape)
 
     if groups > 1:
-        return by_xla(x, dy)
-    if _native(x.dtype, stride, dilation, groups):
+
+        def by_groups(x: Array, dy: Array) -> Array:
+            if W_shape[2] == 1:
+                return depthwise.kernel_gradient(x, dy, W_shape, *how)
+            shape = *W_shape[:3], W_shape[3] // groups
+            return _apart(lambda x, dy: convolve_kernel_gradient(x, dy, shape, *how), groups, x, dy)
+
+        return _by_platform(by_groups, by_xla, x, dy)
+    if _native(x.dtype, stride, dilation):
 
         def on_cpu(x: Array, dy: Array) -> Array:
             return native.conv_kernel_gradient(x, dy, W_shape, padding, **_algorithm())[0]
 
         return _by_platform(on_cpu, by_xla, x, dy)
-    return _by_platform(by_product, by_xla, x, dy)
+    return _by_platform(by_product, by_xla, x, dy) if W_shape[2] == 1 else by_xla(x, dy)
 
 
 def _lax(
@@ -138,6 +140,43 @@ def _lax(
     return y if b is None else y + b
 
 
+def _lax_input_gradient(
+    dy: Array, W: Array, x_shape: tuple[int, ...], stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> Array:
+    reach = [d * (k - 1) for d, k in zip(dilation, W.shape[:2], strict=True)]
+    low = [r - p for r, (p, _) in zip(reach, padding, strict=True)]
+    spread = [s * (n - 1) + 1 for s, n in zip(stride, dy.shape[1:3], strict=True)]
+    high = [n + r - w - p for n, r, w, p in zip(x_shape[1:3], reach, spread, low, strict=True)]
+    return lax.conv_general_dilated(
+        dy,
+        _turned(W, groups),
+        (1, 1),
+        tuple(zip(low, high, strict=True)),
+        lhs_dilation=stride,
+        rhs_dilation=dilation,
+        dimension_numbers=(_IMAGES, _KERNEL, _IMAGES),
+        feature_group_count=groups,
+    )
+
+
+def _lax_kernel_gradient(
+    x: Array, dy: Array, W_shape: tuple[int, ...], stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> Array:
+    low = [p for p, _ in padding]
+    spread = [s * (n - 1) + 1 for s, n in zip(stride, dy.shape[1:3], strict=True)]
+    reach = [d * (k - 1) for d, k in zip(dilation, W_shape[:2], strict=True)]
+    high = [r + w - n - p for r, w, n, p in zip(reach, spread, x.shape[1:3], low, strict=True)]
+    return lax.conv_general_dilated(
+        x,
+        dy,
+        dilation,
+        tuple(zip(low, high, strict=True)),
+        rhs_dilation=stride,
+        dimension_numbers=("CHWN", "IHWO", "HWNC"),  # channels are the batch, and samples are summed over
+        batch_group_count=groups,
+    )
+
+
 def _turned(W: Array, groups: int) -> Array:
     """W turned by half a turn, inputs and outputs exchanged within each group."""
     height, width, channels, filters = W.shape
@@ -145,8 +184,14 @@ def _turned(W: Array, groups: int) -> Array:
     return W.transpose(0, 1, 4, 3, 2).reshape(height, width, filters // groups, groups * channels)
 
 
-def _native(dtype: Any, stride: Pair, dilation: Pair, groups: int) -> bool:
-    plain = stride == (1, 1) and dilation == (1, 1) and groups == 1 and dtype == jnp.float32
+def _apart(function: Any, groups: int, *arrays: Array) -> Array:
+    """The function of each group's share of the arrays, side by side: groups are neighbours along the last axis."""
+    shares = zip(*(jnp.split(array, groups, axis=-1) for array in arrays), strict=True)
+    return jnp.concatenate([function(*share) for share in shares], axis=-1)
+
+
+def _native(dtype: Any, stride: Pair, dilation: Pair) -> bool:
+    plain = stride == (1, 1) and dilation == (1, 1) and dtype == jnp.float32
     return plain and settings.current() != "xla" and native.available()
 
 

@@ -6,13 +6,13 @@ above all their scatter on the way back, take several times as long on a CPU.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
-from denpa.kernels.unfolding import Padding, Pair, out_sizes
+from denpa.kernels.unfolding import Padding, Pair, gathered, views
 
 __all__ = ["max_pool", "pool_with", "spread", "spread_with", "sum_pool", "take_from"]
 
@@ -20,6 +20,7 @@ Array = jax.Array
 Shape = tuple[int, ...]
 
 
+@functools.partial(jax.jit, static_argnums=(1, 2, 3), inline=True)
 def max_pool(x: Array, size: Pair, stride: Pair, padding: Padding) -> tuple[Array, Array]:
     """The maximum of each window, and the place of its first occurrence in reading order; NaN counts as largest.
 
@@ -28,10 +29,10 @@ def max_pool(x: Array, size: Pair, stride: Pair, padding: Padding) -> tuple[Arra
     """
     places = jnp.uint8 if size[0] * size[1] <= 256 else jnp.int32
     padded = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf) if padding != ((0, 0), (0, 0)) else x
-    views = _views(padded, size, stride)
-    best = next(views)
+    seen = views(padded, size, stride)
+    best = next(seen)
     place = jnp.zeros(best.shape, places)
-    for number, view in enumerate(views, 1):
+    for number, view in enumerate(seen, 1):
         better = (view > best) | ((view != view) & (best == best))
         place = jnp.where(better, jnp.asarray(number, places), place)
         best = jnp.where(better, view, best)
@@ -45,52 +46,31 @@ def sum_pool(x: Array, size: Pair, stride: Pair, padding: Padding) -> Array:
 
 def pool_with(function: Callable[[Array], Array], x: Array, size: Pair, stride: Pair, padding: Padding) -> Array:
     """The sum over each window of a function of its entries; zeros around the image."""
-    views = _views(jnp.pad(x, ((0, 0), *padding, (0, 0))), size, stride)
-    return sum((function(view) for view in views), jnp.zeros((), x.dtype))
+    seen = views(jnp.pad(x, ((0, 0), *padding, (0, 0))), size, stride)
+    return sum((function(view) for view in seen), jnp.zeros((), x.dtype))
 
 
 def spread_with(function: Callable[[Array], Array], x: Array, size: Pair, stride: Pair, padding: Padding) -> Array:
     """To each pixel of x, the sum over its windows of a function of what stands there."""
-    pieces = [function(view) for view in _views(jnp.pad(x, ((0, 0), *padding, (0, 0))), size, stride)]
-    return _gathered(pieces, x.shape, size, stride, padding)
+    pieces = [function(view) for view in views(jnp.pad(x, ((0, 0), *padding, (0, 0))), size, stride)]
+    return gathered(pieces, x.shape, size, stride, padding)
 
 
+@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4), inline=True)
 def spread(dy: Array, x_shape: Shape, size: Pair, stride: Pair, padding: Padding, place: Array | None = None) -> Array:
     """The adjoint of the pooling: each dy to all places of its window, or to the one that `place` names; summed up."""
     count = size[0] * size[1]
     if stride == size and padding == ((0, 0), (0, 0)):
         return _spread_apart(dy, x_shape, size, place)
     pieces = [dy if place is None else jnp.where(place == number, dy, 0) for number in range(count)]
-    return _gathered(pieces, x_shape, size, stride, padding)
+    return gathered(pieces, x_shape, size, stride, padding)
 
 
+@functools.partial(jax.jit, static_argnums=(2, 3, 4), inline=True)
 def take_from(x: Array, place: Array, size: Pair, stride: Pair, padding: Padding) -> Array:
     """From each window the entry that `place` names: the adjoint of `spread` with places."""
-    views = _views(jnp.pad(x, ((0, 0), *padding, (0, 0))), size, stride)
-    return sum((jnp.where(place == n, view, 0) for n, view in enumerate(views)), jnp.zeros((), x.dtype))
-
-
-def _views(padded: Array, size: Pair, stride: Pair) -> Iterator[Array]:
-    """For each place of the window, in reading order, what stands there: (batch, out height, out width, channels)."""
-    out = out_sizes(padded.shape[1:3], size, stride, ((0, 0), (0, 0)))
-    ends = [s * (n - 1) + 1 for s, n in zip(stride, out, strict=True)]
-    for i in range(size[0]):
-        for j in range(size[1]):
-            yield padded[:, i : i + ends[0] : stride[0], j : j + ends[1] : stride[1]]
-
-
-def _gathered(pieces: list[Array], x_shape: Shape, size: Pair, stride: Pair, padding: Padding) -> Array:
-    """The image to whose pixels the pieces, one for each place of the window, are added."""
-    (top, bottom), (left, right) = padding
-    sizes, zero = (x_shape[1] + top + bottom, x_shape[2] + left + right), jnp.zeros((), pieces[0].dtype)
-    image = jnp.zeros((x_shape[0], *sizes, x_shape[3]), zero.dtype)
-    for number, piece in enumerate(pieces):
-        edges = [
-            (start, n - start - (s * (o - 1) + 1), s - 1)
-            for start, n, s, o in zip(divmod(number, size[1]), sizes, stride, piece.shape[1:3], strict=True)
-        ]
-        image = image + lax.pad(piece, zero, ((0, 0, 0), *edges, (0, 0, 0)))
-    return image[:, top : top + x_shape[1], left : left + x_shape[2]]
+    seen = views(jnp.pad(x, ((0, 0), *padding, (0, 0))), size, stride)
+    return sum((jnp.where(place == n, view, 0) for n, view in enumerate(seen)), jnp.zeros((), x.dtype))
 
 
 def _spread_apart(dy: Array, x_shape: Shape, size: Pair, place: Array | None) -> Array:

@@ -11,6 +11,8 @@ Source: Chellapilla, Puri & Simard (2006), section 3.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -19,7 +21,7 @@ from jax import lax
 
 from denpa.core.errors import ShapeError
 
-__all__ = ["Padding", "Pair", "col2im", "im2col", "out_sizes", "unfold"]
+__all__ = ["Padding", "Pair", "col2im", "gathered", "im2col", "out_sizes", "unfold", "views"]
 
 Array = jax.Array
 Pair = tuple[int, int]
@@ -70,32 +72,44 @@ def col2im(
     if columns.shape != wanted:
         raise ShapeError(f"col2im wants a matrix of shape {wanted} for images {x_shape}, but got {columns.shape}.")
     windows = columns.reshape(batch, *out, channels, height, width)
-    padded = [n + sum(p) for n, p in zip((rows, across), pads, strict=True)]
-    image = jnp.zeros((batch, *padded, channels), columns.dtype)
-    for i in range(height):
-        for j in range(width):
-            starts = i * dilations[0], j * dilations[1]
-            spread = [
-                (start, n - start - (s * (o - 1) + 1), s - 1)
-                for start, n, s, o in zip(starts, padded, strides, out, strict=True)
-            ]
-            piece = windows[..., i, j]
-            image = image + lax.pad(piece, jnp.zeros((), piece.dtype), ((0, 0, 0), *spread, (0, 0, 0)))
-    (top, _), (left, _) = pads
-    return image[:, top : top + rows, left : left + across]
+    pieces = [windows[..., i, j] for i in range(height) for j in range(width)]
+    return gathered(pieces, x_shape, (height, width), strides, pads, dilations)
 
 
 def unfold(x: Array, kernel: Any, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Array:
     """What each place of the kernel sees: (batch, out height, out width, kernel height · kernel width · channels)."""
-    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-    sizes = out_sizes(x.shape[1:3], kernel, stride, ((0, 0), (0, 0)), dilation)
+    return jnp.concatenate([*views(jnp.pad(x, ((0, 0), *padding, (0, 0))), kernel, stride, dilation)], axis=-1)
+
+
+def views(padded: Array, kernel: Any, stride: Pair, dilation: Pair = (1, 1)) -> Iterator[Array]:
+    """For each place of the kernel, in reading order, what it sees: (batch, out height, out width, channels)."""
+    sizes = out_sizes(padded.shape[1:3], kernel, stride, ((0, 0), (0, 0)), dilation)
     ends = [s * (n - 1) + 1 for s, n in zip(stride, sizes, strict=True)]
-    views = [
-        x[:, top : top + ends[0] : stride[0], left : left + ends[1] : stride[1]]
-        for top in range(0, kernel[0] * dilation[0], dilation[0])
-        for left in range(0, kernel[1] * dilation[1], dilation[1])
-    ]
-    return jnp.concatenate(views, axis=-1)
+    for top in range(0, kernel[0] * dilation[0], dilation[0]):
+        for left in range(0, kernel[1] * dilation[1], dilation[1]):
+            yield padded[:, top : top + ends[0] : stride[0], left : left + ends[1] : stride[1]]
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4, 5), inline=True)  # outside a program, one at least
+def gathered(
+    pieces: list[Array],
+    x_shape: tuple[int, ...],
+    kernel: Any,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair = (1, 1),
+) -> Array:
+    """The adjoint of `views` and padding: an image of `x_shape` to whose pixels the pieces are added."""
+    (top, bottom), (left, right) = padding
+    sizes, spread = (x_shape[1] + top + bottom, x_shape[2] + left + right), []
+    for number, piece in enumerate(pieces):
+        starts = (d * at for d, at in zip(dilation, divmod(number, kernel[1]), strict=True))
+        edges = [
+            (start, n - start - (s * (o - 1) + 1), s - 1)
+            for start, n, s, o in zip(starts, sizes, stride, piece.shape[1:3], strict=True)
+        ]
+        spread.append(lax.pad(piece, jnp.zeros((), piece.dtype), ((0, 0, 0), *edges, (0, 0, 0))))
+    return functools.reduce(jnp.add, spread)[:, top : top + x_shape[1], left : left + x_shape[2]]
 
 
 def out_sizes(sizes: Any, kernel: Any, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Pair:
