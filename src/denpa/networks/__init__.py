@@ -2,6 +2,7 @@
 
 from denpa.networks.base import Delta, Network, Value
 from denpa.networks.bidirectional import Bidirectional
+from denpa.networks.carried import with_carry, without_carry
 from denpa.networks.graph import Graph, Vertex
 from denpa.networks.recurrent import GRU, LSTM, RNN, Recurrent
 from denpa.networks.recurrent_feedback import OutputFeedbackRNN
@@ -22,4 +23,6 @@ __all__ = [
     "Summary",
     "Value",
     "Vertex",
+    "with_carry",
+    "without_carry",
 ]
