@@ -177,7 +177,7 @@ def _regular(covariance: np.ndarray, x: np.ndarray, shrinkage: float, where: str
         raise DataError(f"The covariance within {where} has no unbiased estimate from {len(x)} examples. {mend}")
     variances = np.diag(covariance)
     # What is left of a constant is the rounding of its mean.
-    constant = variances <= (np.finfo(np.float64).eps * np.abs(x).max(axis=0)) ** 2
+    constant = variances <= (len(x) * np.finfo(np.float64).eps * np.abs(x).max(axis=0)) ** 2
     if constant.any():
         raise DataError(f"Feature {int(constant.argmax())} is constant within {where}: no covariance inverse. {mend}")
     scale = np.sqrt(variances)

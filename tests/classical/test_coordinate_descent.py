@@ -1,0 +1,115 @@
+"""LASSO and elastic net: optimality, the path, and scikit-learn's answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import datasets, linear_model
+
+import denpa as dp
+from denpa import classical
+
+
+def problem(n=40, d=8, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, d)) * rng.uniform(0.3, 3, d) + rng.normal(size=d)
+    x[:, 1] += 0.9 * x[:, 0]
+    return x, x[:, :3] @ [1.0, -2.0, 0.5] + 0.3 * rng.normal(size=n) + 4, rng.uniform(0, 2, n)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(1e-3, 2), st.sampled_from([0.0, 0.3]), st.sampled_from([40, 5]))
+def test_the_conditions_of_a_minimum(seed, part, l2, n):
+    """g_j = λ₁ sign(w_j) where w_j ≠ 0, |g_j| <= λ₁ where w_j = 0, with g the steepest descent of the rest of E."""
+    x, t, s = problem(n, seed=seed)
+    l1 = part * classical.largest_strength(x, t, s)
+    model = classical.elastic_net(x, t, l1, l2, s)
+    p = s / s.sum()
+    residual = p * (t - model.predict(x))
+    g = x.T @ residual - l2 * model.W
+    scale = np.abs(x.T @ (p * (t - p @ t))).max()
+    np.testing.assert_allclose(residual.sum(), 0, atol=1e-10)
+    np.testing.assert_allclose(g[model.chosen], l1 * np.sign(model.W[model.chosen]), atol=1e-5 * scale)
+    assert (np.abs(g) <= l1 + 1e-5 * scale).all()
+    assert part < 1 or not model.chosen.size
+
+
+def test_the_gap_bounds_the_distance_from_the_minimum():
+    x, t, _ = problem()
+
+    def objective(model):
+        return np.mean((model.predict(x) - t) ** 2) / 2 + 0.05 * np.abs(model.W).sum()
+
+    best, rough = (classical.lasso(x, t, 0.05, tolerance=tolerance) for tolerance in (1e-14, 1e-2))
+    assert 0 <= objective(rough) - objective(best) <= rough.gap
+    assert best.gap <= 1e-14 * np.var(t) / 2 + 1e-15
+
+
+def test_orthonormal_columns_give_soft_thresholded_least_squares():
+    rng = np.random.default_rng(3)
+    Q, _ = np.linalg.qr(rng.normal(size=(20, 5)) - 0.0)
+    Q = (Q - Q.mean(axis=0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(Q.T, bias=True))).T  # means 0, XᵀX/N = I
+    t = rng.normal(size=20)
+    least = classical.linear_regression(Q, t).W
+    strength = np.sort(np.abs(least))[2] * 1.01
+    lasso = classical.lasso(Q, t, strength).W
+    np.testing.assert_allclose(lasso, classical.soft_threshold(least, strength), atol=1e-12)
+    assert (lasso == 0).sum() == 3
+
+
+def test_nothing_is_chosen_from_the_largest_strength_on():
+    x, t, _ = problem()
+    largest = classical.largest_strength(x, t)
+    assert not classical.lasso(x, t, largest).chosen.size
+    assert classical.lasso(x, t, 0.999 * largest).chosen.size == 1
+    np.testing.assert_allclose(classical.lasso(x, t, 2 * largest).b, t.mean())
+
+
+def test_the_path_begins_empty_and_every_point_on_it_is_a_minimum():
+    x, t, _ = problem()
+    path = classical.lasso_path(x, t, steps=12, smallest=1e-4)
+    strengths = [model.strength for model in path]
+    assert strengths[0] == classical.largest_strength(x, t)
+    np.testing.assert_allclose(np.diff(np.log(strengths)), np.log(1e-4) / 11)
+    assert not path[0].chosen.size
+    assert len(path[-1].chosen) == 8
+    for model in path[1::4]:
+        np.testing.assert_allclose(model.W, classical.lasso(x, t, model.strength).W, atol=1e-8)
+    chosen = classical.lasso_path(x, t, [0.01, 0.1, 0])
+    assert [model.strength for model in chosen] == [0.1, 0.01, 0]
+    np.testing.assert_allclose(chosen[-1].W, classical.linear_regression(x, t).W, atol=1e-9)
+
+
+@pytest.mark.parametrize("strength", [1e-3, 0.1, 1.0])
+def test_scikit_learn_agrees(strength):
+    x, t = datasets.load_diabetes(return_X_y=True)
+    ours = classical.lasso(x, t, strength)
+    theirs = linear_model.Lasso(alpha=strength, tol=1e-12, max_iter=100_000).fit(x, t)
+    np.testing.assert_allclose(ours.W, theirs.coef_, atol=1e-6 * np.abs(theirs.coef_).max())
+    np.testing.assert_allclose(ours.b, theirs.intercept_, rtol=1e-6)
+    both = linear_model.ElasticNet(alpha=strength * 1.5, l1_ratio=2 / 3, tol=1e-12, max_iter=100_000).fit(x, t)
+    ours = classical.elastic_net(x, t, strength, strength / 2)
+    np.testing.assert_allclose(ours.W, both.coef_, atol=1e-6 * np.abs(both.coef_).max())
+
+
+def test_twin_columns_do_not_stop_it():
+    x, t, _ = problem()
+    x[:, 4], x[:, 5] = x[:, 0], 2.5  # a twin, and a constant
+    model = classical.lasso(x, t, 0.05)
+    assert model.W[5] == 0
+    np.testing.assert_allclose(x[:, 0] @ (t - model.predict(x)) / len(t), 0.05, rtol=1e-6)
+
+
+def test_what_makes_no_sense_is_refused():
+    x, t, _ = problem()
+    with pytest.raises(dp.ShapeError, match="each of its 2 columns"):
+        classical.lasso(x, np.stack([t, t], axis=1), 0.1)
+    with pytest.raises(dp.ConfigError, match="l1 must be"):
+        classical.lasso(x, t, -0.1)
+    with pytest.raises(dp.ConfigError, match="l2 must be"):
+        classical.elastic_net(x, t, 0.1, -0.1)
+    with pytest.raises(dp.ConfigError, match="tolerance"):
+        classical.lasso(x, t, 0.1, tolerance=0)
+    with pytest.raises(dp.ConfigError, match="smallest"):
+        classical.lasso_path(x, t, smallest=1)

@@ -1,0 +1,130 @@
+"""Generative classifiers: densities against SciPy, Bayes' rule, scikit-learn, and beside the discriminative ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+from sklearn import datasets, discriminant_analysis
+
+import denpa as dp
+from denpa import classical
+
+
+def problem(n=90, classes=3, seed=0):
+    rng = np.random.default_rng(seed)
+    t = rng.integers(0, classes, n)
+    x = rng.normal(size=(n, 2)) @ np.array([[1.0, 0.4], [0, 300]]) + np.array([[0, 0], [2, 100], [-1, 500]])[t]
+    return x, t, rng.uniform(0.1, 2, n)
+
+
+@pytest.mark.parametrize("fit", [classical.linear_discriminant, classical.quadratic_discriminant])
+def test_densities_and_bayes_rule(fit):
+    x, t, s = problem()
+    model = fit(x, t, s)
+    covariances = [model.covariances] * 3 if model.shared else model.covariances
+    joint = np.stack(
+        [
+            prior * multivariate_normal(mean, covariance).pdf(x)
+            for prior, mean, covariance in zip(model.priors, model.means, covariances, strict=True)
+        ],
+        axis=1,
+    )
+    np.testing.assert_allclose(np.exp(model.log_joint(x)), joint, rtol=1e-9)
+    np.testing.assert_allclose(model.probabilities(x), joint / joint.sum(axis=1, keepdims=True), rtol=1e-9)
+    np.testing.assert_array_equal(model.predict(x), joint.argmax(axis=1))
+
+
+def test_estimates_are_weighted_means():
+    x, t, s = problem()
+    linear, quadratic = classical.linear_discriminant(x, t, s), classical.quadratic_discriminant(x, t, s)
+    scatter = np.zeros((2, 2))
+    for k in range(3):
+        part, weight = x[t == k], s[t == k]
+        np.testing.assert_allclose(linear.means[k], np.average(part, axis=0, weights=weight))
+        covariance = np.cov(part.T, aweights=weight, ddof=0)
+        np.testing.assert_allclose(quadratic.covariances[k], covariance)
+        scatter += weight.sum() / s.sum() * covariance
+        np.testing.assert_allclose(linear.priors[k], weight.sum() / s.sum())
+    np.testing.assert_allclose(linear.covariances, scatter)
+
+
+def test_a_shared_covariance_gives_a_softmax_of_a_linear_u():
+    x, t, _ = problem()
+    model = classical.linear_discriminant(x, t)
+    W, b = model.linear()
+    u = x @ W + b
+    e = np.exp(u - u.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(model.probabilities(x), e / e.sum(axis=1, keepdims=True), rtol=1e-9)
+    with pytest.raises(dp.ConfigError, match="quadratic"):
+        classical.quadratic_discriminant(x, t).linear()
+
+
+def test_generative_and_discriminative_boundaries_meet_on_gaussian_classes():
+    """Two Gaussians with one covariance: both estimate W = Σ⁻¹(μ₁ - μ₀), the generative one from fewer examples."""
+    rng = np.random.default_rng(0)
+    covariance, means = np.array([[1.0, 0.5], [0.5, 2.0]]), np.array([[0.0, 0.0], [1.5, -1.0]])
+    truth = np.linalg.solve(covariance, means[1] - means[0])
+    errors = []
+    for n in (400, 40_000):
+        t = np.arange(n) % 2
+        x = rng.multivariate_normal(np.zeros(2), covariance, n) + means[t]
+        W, _ = classical.linear_discriminant(x, t).linear()
+        found = W[:, 1] - W[:, 0], classical.logistic_regression(x, t).W
+        errors.append([np.linalg.norm(w - truth) / np.linalg.norm(truth) for w in found])
+    assert max(errors[1]) < 0.03
+    assert max(errors[1]) < min(errors[0])
+
+
+@pytest.mark.parametrize("load", [datasets.load_iris, datasets.load_wine])
+def test_scikit_learn_agrees(load):
+    x, t = load(return_X_y=True)
+    theirs = discriminant_analysis.LinearDiscriminantAnalysis(solver="lsqr").fit(x, t).predict_proba(x)
+    np.testing.assert_allclose(classical.linear_discriminant(x, t).probabilities(x), theirs, atol=1e-6)
+    theirs = discriminant_analysis.QuadraticDiscriminantAnalysis().fit(x, t).predict_proba(x)
+    # Its versions differ in the divisor, N_k or N_k - 1.
+    ours = [classical.quadratic_discriminant(x, t, unbiased=unbiased).probabilities(x) for unbiased in (False, True)]
+    assert min(np.abs(p - theirs).max() for p in ours) < 1e-6
+    assert np.abs(ours[0] - ours[1]).max() > 1e-4
+
+
+def test_unbiased_divisors():
+    x, t, _ = problem()
+    plain, unbiased = (classical.linear_discriminant(x, t, unbiased=choice) for choice in (False, True))
+    np.testing.assert_allclose(unbiased.covariances, plain.covariances * 90 / 87)
+    quadratic = classical.quadratic_discriminant(x, t, unbiased=True)
+    np.testing.assert_allclose(quadratic.covariances[1], np.cov(x[t == 1].T))
+
+
+def test_priors_move_the_boundary():
+    x, t, _ = problem()
+    model = classical.linear_discriminant(x, t, priors=[0, 0.5, 0.5])
+    assert (model.probabilities(x)[:, 0] == 0).all()
+    for priors, error in (([0.5, 0.5], dp.ShapeError), ([0.5, 0.5, 0.5], dp.ConfigError)):
+        with pytest.raises(error, match="priors"):
+            classical.linear_discriminant(x, t, priors=priors)
+
+
+@pytest.mark.parametrize("fit", [classical.linear_discriminant, classical.quadratic_discriminant])
+def test_singular_covariances_are_refused_unless_shrunk(fit):
+    x, t, _ = problem()
+    with pytest.raises(dp.DataError, match="Feature 2 is constant"):
+        fit(np.column_stack([x, np.full(len(x), 1 / 3)]), t)
+    twins = np.column_stack([x, x[:, 0] + x[:, 1]])
+    with pytest.raises(dp.DataError, match="singular: 3 features"):
+        fit(twins, t)
+    assert np.isfinite(fit(twins, t, shrinkage=0.1).log_joint(twins)).all()
+    plain, shrunk = fit(x, t).covariances, fit(x, t, shrinkage=0.25).covariances
+    average = np.trace(plain, axis1=-2, axis2=-1)[..., None, None] / 2 * np.eye(2)
+    np.testing.assert_allclose(shrunk, 0.75 * plain + 0.25 * average)
+    with pytest.raises(dp.ConfigError, match="shrinkage"):
+        fit(x, t, shrinkage=1.5)
+    with pytest.raises(dp.DataError, match="Class 3 has no examples"):
+        fit(x, t, classes=4)
+
+
+def test_units_of_features_do_not_make_a_covariance_singular():
+    x, t, _ = problem()
+    scale = np.array([1e-9, 1e9])
+    plain, scaled = classical.quadratic_discriminant(x, t), classical.quadratic_discriminant(x * scale, t)
+    np.testing.assert_allclose(scaled.probabilities(x * scale), plain.probabilities(x), rtol=1e-6)

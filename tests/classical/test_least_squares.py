@@ -1,0 +1,158 @@
+"""Linear and ridge regression: the equations they promise to solve, and scikit-learn's answers."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn import datasets, linear_model
+
+import denpa as dp
+from denpa import classical
+
+
+def problem(n=30, d=4, k=2, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, d)) * [1, 10, 0.1, 3][:d] + 5
+    return x, rng.normal(size=(n, k)) + x[:, :1], rng.uniform(0, 2, n)
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_residuals_are_orthogonal_to_what_explains_them(intercept):
+    """The normal equations, with weights: Xᵀ S (X W + b - T) = 0."""
+    x, t, s = problem()
+    model = classical.linear_regression(x, t, s, intercept=intercept)
+    residual = s[:, None] * (model.predict(x) - t)
+    np.testing.assert_allclose(x.T @ residual, 0, atol=1e-9)
+    if intercept:
+        np.testing.assert_allclose(residual.sum(axis=0), 0, atol=1e-11)
+    else:
+        np.testing.assert_array_equal(model.b, 0)
+    np.testing.assert_allclose(model.noise_variance, (residual * (model.predict(x) - t)).sum(axis=0) / s.sum())
+    assert model.rank == 4
+
+
+def test_weights_count_examples():
+    x, t, _ = problem(k=1)
+    counts = np.arange(len(x)) % 3
+    weighted = classical.linear_regression(x, t, counts)
+    repeated = classical.linear_regression(np.repeat(x, counts, axis=0), np.repeat(t, counts, axis=0))
+    np.testing.assert_allclose(weighted.W, repeated.W, rtol=1e-10)
+    np.testing.assert_allclose(weighted.b, repeated.b, rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["constant", "sum", "few"])
+def test_dependent_columns_give_the_smallest_solution_and_a_warning(kind):
+    x, t, _ = problem(3 if kind == "few" else 30)
+    if kind != "few":
+        x[:, 3] = 7.3 if kind == "constant" else x[:, 0] - 2 * x[:, 1]
+    with pytest.warns(UserWarning, match=f"rank {2 if kind == 'few' else 3}"):
+        model = classical.linear_regression(x, t)
+    centred = x - x.mean(axis=0)
+    np.testing.assert_allclose(model.W, np.linalg.pinv(centred, rcond=1e-12) @ (t - t.mean(axis=0)), atol=1e-10)
+    np.testing.assert_allclose(model.W, classical.ridge(x, t, 0).W, atol=1e-10)
+    if kind == "constant":
+        np.testing.assert_allclose(model.W[3], 0, atol=1e-12)
+
+
+def test_least_squares_is_maximum_likelihood_for_gaussian_noise():
+    """-log L = Σ r²/(2σ²) + (N/2) log 2πσ² has the same W, b, and σ² = (1/N) Σ r² at its minimum."""
+    x, t, _ = problem(k=1)
+    model = classical.linear_regression(x, t[:, 0])
+
+    def negative_log_likelihood(W, b, variance):
+        r = x @ W + b - t[:, 0]
+        return np.sum(r**2) / (2 * variance) + len(r) / 2 * np.log(2 * np.pi * variance)
+
+    best = negative_log_likelihood(model.W, model.b, model.noise_variance)
+    rng = np.random.default_rng(1)
+    for _ in range(50):
+        W, b = model.W + 1e-3 * rng.normal(size=4), model.b + 1e-3 * rng.normal()
+        assert negative_log_likelihood(W, b, model.noise_variance * np.exp(1e-2 * rng.normal())) > best
+
+
+def test_the_gradient_of_ridge_is_zero():
+    x, t, s = problem()
+    model = classical.ridge(x, t, 0.3, s)
+    residual = (s / s.sum())[:, None] * (model.predict(x) - t)
+    np.testing.assert_allclose(x.T @ residual + 0.3 * model.W, 0, atol=1e-10)
+    np.testing.assert_allclose(residual.sum(axis=0), 0, atol=1e-12)
+
+
+def test_ridge_shrinks_and_never_to_zero():
+    x, t, _ = problem()
+    path = classical.ridge_path(x, t, [0, 1e-3, 1, 1e3, 1e6])
+    sizes = [np.linalg.norm(model.W) for model in path]
+    assert (np.diff(sizes) < 0).all()
+    assert (path[-1].W != 0).all()
+    np.testing.assert_allclose(path[0].W, classical.linear_regression(x, t).W, rtol=1e-9)
+
+
+def test_ridge_is_decay_of_the_least_squares_solution():
+    """W = Q diag(h / (h + λ)) Qᵀ W_ls with H = XᵀX/N; the trace of the hat matrix is the effective number."""
+    x, t, _ = problem(k=1)
+    centred = x - x.mean(axis=0)
+    H = centred.T @ centred / len(x)
+    least = classical.linear_regression(x, t[:, 0]).W
+    np.testing.assert_allclose(classical.decayed(H, least, 0.2), classical.ridge(x, t[:, 0], 0.2).W, rtol=1e-9)
+    hat = centred @ np.linalg.solve(centred.T @ centred + 0.2 * len(x) * np.eye(4), centred.T)
+    np.testing.assert_allclose(classical.effective_parameters(H, 0.2), np.trace(hat), rtol=1e-10)
+
+
+@pytest.mark.parametrize("strength", [1e-4, 1e-2, 1.0])
+def test_scikit_learn_agrees(strength):
+    x, t = datasets.load_diabetes(return_X_y=True)
+    ours, theirs = classical.ridge(x, t, strength), linear_model.Ridge(alpha=strength * len(x)).fit(x, t)
+    np.testing.assert_allclose(ours.W, theirs.coef_, rtol=1e-6)
+    np.testing.assert_allclose(ours.b, theirs.intercept_, rtol=1e-6)
+    plain = linear_model.LinearRegression().fit(x, t)
+    np.testing.assert_allclose(classical.linear_regression(x, t).W, plain.coef_, rtol=1e-6)
+
+
+def test_shapes_follow_the_targets():
+    x, t, _ = problem()
+    one, column = classical.ridge(x, t[:, 0], 0.1), classical.ridge(x, t[:, :1], 0.1)
+    assert (one.W.shape, one.b.shape, one.predict(x).shape) == ((4,), (), (30,))
+    assert (column.W.shape, column.b.shape, column.predict(x).shape) == ((4, 1), (1,), (30, 1))
+    np.testing.assert_array_equal(one.W, column.W[:, 0])
+
+
+def test_a_polynomial_through_all_its_points():
+    x = np.array([0.0, 0.2, 0.5, 0.7, 1.0])
+    features = classical.polynomial_features(x, 4)
+    np.testing.assert_allclose(features[2], [0.5, 0.25, 0.125, 0.0625])
+    t = 1 - 2 * x + 3 * x**4
+    model = classical.linear_regression(features, t)
+    np.testing.assert_allclose([model.b, *model.W], [1, -2, 0, 0, 3], atol=1e-9)
+    two = classical.polynomial_features(np.array([[2.0, 3.0]]), 3)
+    np.testing.assert_array_equal(two, [[2, 4, 8, 3, 9, 27]])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((np.zeros(3), np.zeros(3)), dp.ShapeError, r"x\[:, None\]"),
+        ((np.zeros((3, 2, 2)), np.zeros(3)), dp.ShapeError, r"x.reshape\(len\(x\), -1\)"),
+        ((np.zeros((3, 2)), np.zeros(4)), dp.DataError, "equally many"),
+        ((np.array([[1.0, np.nan]]), np.zeros(1)), dp.DataError, "row 0, column 1"),
+        ((np.zeros((3, 2)), np.zeros(3), [1, 1]), dp.ShapeError, "one weight per example"),
+        ((np.zeros((3, 2)), np.zeros(3), [1, -1, 1]), dp.DataError, "0 or more"),
+        ((np.zeros((3, 2)), np.zeros(3), [0, 0, 0]), dp.DataError, "not all of them 0"),
+    ],
+)
+def test_bad_data_are_refused(arguments, error, message):
+    with warnings.catch_warnings(), pytest.raises(error, match=message):
+        classical.linear_regression(*arguments)
+
+
+@pytest.mark.parametrize("strength", [-1, np.nan, np.inf, "1", True])
+def test_bad_strengths_are_refused(strength):
+    with pytest.raises(dp.ConfigError, match="strength must be"):
+        classical.ridge(np.eye(2), np.ones(2), strength)
+
+
+@pytest.mark.parametrize("degree", [0, 1.5, True])
+def test_bad_degrees_are_refused(degree):
+    with pytest.raises(dp.ConfigError, match="degree must be"):
+        classical.polynomial_features(np.ones(2), degree)

@@ -1,0 +1,106 @@
+"""Logistic and softmax regression by Newton's method: stationary points, separable data, scikit-learn's answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn import datasets, linear_model
+
+import denpa as dp
+from denpa import classical
+
+
+def problem(n=60, d=3, classes=2, seed=0):
+    """Classes that overlap."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, d)) * [1, 100, 0.01][:d] + 3
+    u = (x - x.mean(axis=0)) / x.std(axis=0) @ rng.normal(size=(d, classes)) + rng.gumbel(size=(n, classes))
+    return x, u.argmax(axis=1), rng.uniform(0, 2, n)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.1])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_the_gradient_is_zero(strength, intercept):
+    x, t, s = problem()
+    x = x if intercept else x - x.mean(axis=0)
+    model = classical.logistic_regression(x, t, strength, s, intercept=intercept)
+    delta = s / s.sum() * (model.probabilities(x)[:, 1] - t)
+    np.testing.assert_allclose(x.T @ delta + strength * model.W, 0, atol=1e-9)
+    np.testing.assert_allclose(delta.sum() if intercept else model.b, 0, atol=1e-12)
+    np.testing.assert_array_equal(model.predict(x), model.logits(x) > 0)
+    assert model.iterations < 12
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.1])
+def test_the_gradient_of_softmax_regression_is_zero(strength):
+    x, t, s = problem(classes=4, n=90)
+    model = classical.softmax_regression(x, np.eye(4)[t], strength, s)
+    delta = (s / s.sum())[:, None] * (model.probabilities(x) - np.eye(4)[t])
+    np.testing.assert_allclose(x.T @ delta + strength * model.W, 0, atol=1e-9)
+    np.testing.assert_allclose(delta.sum(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose([*model.W.sum(axis=1), model.b.sum()], 0, atol=1e-10)
+    np.testing.assert_allclose(model.probabilities(x).sum(axis=1), 1)
+    np.testing.assert_array_equal(model.predict(x), model.probabilities(x).argmax(axis=1))
+
+
+def test_two_classes_of_softmax_are_logistic():
+    """softmax₁(u, 0) = σ(u); ‖w₀‖² + ‖w₁‖² = ‖w₁ - w₀‖²/2 where they sum to 0."""
+    x, t, _ = problem()
+    soft, logistic = classical.softmax_regression(x, t, 0.2), classical.logistic_regression(x, t, 0.1)
+    np.testing.assert_allclose(soft.W[:, 1] - soft.W[:, 0], logistic.W, rtol=1e-9)
+    np.testing.assert_allclose(soft.probabilities(x), logistic.probabilities(x), rtol=1e-9)
+
+
+@pytest.mark.parametrize("fit", [classical.logistic_regression, classical.softmax_regression])
+def test_classes_that_a_hyperplane_separates_have_no_best_solution(fit):
+    x = np.array([[-2.0], [-1.0], [0.5], [1.0], [3.0]])
+    t = np.array([0, 0, 1, 1, 1])
+    with pytest.raises(dp.DataError, match=r"separates the classes without an error.*strength"):
+        fit(x, t)
+    assert (fit(x, t, 1e-3).predict(x) == t).all()
+    on_the_plane = np.array([[-2.0], [-1.0], [0.0], [0.0], [1.0], [2.0]])
+    with pytest.raises(dp.DataError, match="examples that lie on it"):
+        fit(on_the_plane, np.array([0, 0, 0, 1, 1, 1]))
+
+
+def test_dependent_columns_give_the_smallest_solution():
+    x, t, _ = problem(d=2)
+    plain, twin = classical.logistic_regression(x, t), classical.logistic_regression(np.column_stack([x, x[:, 0]]), t)
+    np.testing.assert_allclose(twin.W, [plain.W[0] / 2, plain.W[1], plain.W[0] / 2], rtol=1e-7)
+    constant = classical.logistic_regression(np.column_stack([x, np.full(len(x), 3.3)]), t)
+    np.testing.assert_allclose(constant.W, [*plain.W, 0], rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize("strength", [1e-3, 1.0])
+def test_scikit_learn_agrees_on_two_classes(strength):
+    x, t = datasets.load_breast_cancer(return_X_y=True)
+    ours = classical.logistic_regression(x, t, strength)
+    theirs = linear_model.LogisticRegression(
+        C=1 / (strength * len(x)), solver="newton-cholesky", tol=1e-12, max_iter=1000
+    ).fit(x, t)
+    np.testing.assert_allclose(ours.W, theirs.coef_[0], rtol=1e-6, atol=1e-6 * np.abs(theirs.coef_).max())
+    np.testing.assert_allclose(ours.b, theirs.intercept_[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("load", [datasets.load_iris, datasets.load_wine])
+def test_scikit_learn_agrees_on_three_classes(load):
+    x, t = load(return_X_y=True)
+    ours = classical.softmax_regression(x, t, 0.01)
+    theirs = linear_model.LogisticRegression(C=1 / (0.01 * len(x)), solver="newton-cg", tol=1e-11, max_iter=10_000)
+    theirs.fit(x, t)
+    np.testing.assert_allclose(ours.W, theirs.coef_.T, atol=1e-6 * np.abs(theirs.coef_).max())
+    np.testing.assert_allclose(ours.b, theirs.intercept_, atol=1e-6 * np.abs(theirs.intercept_).max())
+
+
+def test_what_cannot_be_learned_is_refused():
+    x, t, _ = problem()
+    with pytest.raises(dp.DataError, match="Class 2 has no examples"):
+        classical.softmax_regression(x, t, classes=3)
+    with pytest.raises(dp.DataError, match="Class 1 has no examples"):
+        classical.logistic_regression(x, t, 0.1, 1 - t)
+    with pytest.raises(dp.DataError, match="2"):
+        classical.logistic_regression(x, t + 1)
+    with pytest.raises(dp.ConfigError, match="by gradient"):
+        classical.softmax_regression(np.random.default_rng(0).normal(size=(210, 200)), np.arange(210) % 20, 0.1)
+    with pytest.raises(dp.DataError, match="one-hot"):
+        classical.softmax_regression(x, np.full((len(x), 2), 0.5))
