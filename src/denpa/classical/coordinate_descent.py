@@ -131,8 +131,8 @@ def lasso_path(
     if strengths is None:
         if not 0 < smallest < 1:
             raise ConfigError(f"smallest must lie between 0 and 1, not be {smallest!r}.")
-        strengths = np.geomspace(1, smallest, integer(steps, "steps", 2)) * _largest(problem)
-    lambdas = sorted((strength_of(float(strength)) for strength in strengths), reverse=True)
+        strengths = (np.geomspace(1, smallest, integer(steps, "steps", 2)) * _largest(problem)).tolist()
+    lambdas = sorted((strength_of(float(strength)) for strength in strengths or ()), reverse=True)
     return _path(problem, lambdas, 0.0, _positive(tolerance))
 
 
@@ -220,7 +220,7 @@ def _sweep(
         if after != before:
             r -= (after - before) * column
             w[j] = after
-            largest = max(largest, abs(after - before) * squares[j] ** 0.5)
+            largest = max(largest, float(abs(after - before) * squares[j] ** 0.5))
     return largest
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, DataError
 from denpa.data.checks import is_one_hot
-from denpa.data.splitting import permutation, split_indices
+from denpa.data.splitting import k_fold_indices, permutation, split_indices
 
 __all__ = ["Dataset", "Splits"]
 
@@ -104,11 +104,18 @@ class Dataset:
             DataError: too few examples, or a class with a single one.
             ConfigError: a fraction outside 0..1, or `stratify=True` without class labels.
         """
-        labels = self._labels() if stratify or (stratify is None and self.task == "classification") else None
-        if stratify and labels is None:
-            raise ConfigError("stratify=True wants class labels: t of shape (n,) or one-hot (n, K).")
-        rest, held_out = split_indices(len(self), fraction, seed, labels, self.class_names)
+        rest, held_out = split_indices(len(self), fraction, seed, self._strata(stratify), self.class_names)
         return self[rest], self[held_out]
+
+    def folds(self, folds: int, seed: int = 0, stratify: bool | None = None) -> list[tuple[Dataset, Dataset]]:
+        """For each of k folds `rest, held_out`; every row is held out once. Options as for `split`.
+
+        Raises:
+            DataError: fewer examples than folds, or a class with a single one.
+            ConfigError: fewer than two folds, or `stratify=True` without class labels.
+        """
+        parts = k_fold_indices(len(self), folds, seed, self._strata(stratify), self.class_names)
+        return [(self[rest], self[held_out]) for rest, held_out in parts]
 
     def take(self, n: int, seed: int = 0) -> Dataset:
         """n examples chosen at random without repetition, in the order of the rows."""
@@ -129,6 +136,12 @@ class Dataset:
             digest.update(f"{plain.dtype.name}{array.shape};".encode())
             digest.update(plain.view(np.uint8).data if plain.size else b"")
         return digest.hexdigest()
+
+    def _strata(self, stratify: bool | None) -> np.ndarray | None:
+        labels = self._labels() if stratify or (stratify is None and self.task == "classification") else None
+        if stratify and labels is None:
+            raise ConfigError("stratify=True wants class labels: t of shape (n,) or one-hot (n, K).")
+        return labels
 
     def _labels(self) -> np.ndarray | None:
         if self.t is None:

@@ -13,7 +13,7 @@ import numpy as np
 from denpa.core.errors import ConfigError, DataError, nearest
 from denpa.data.delimited import NUMBER
 from denpa.data.labels import encode_labels
-from denpa.data.splitting import split_indices
+from denpa.data.splitting import k_fold_indices, split_indices
 
 __all__ = ["Column", "Table", "objects", "parse_numbers", "sorted_categories"]
 
@@ -112,13 +112,21 @@ class Table:
 
     def split(self, fraction: float, seed: int = 0, stratify: bool | None = None) -> tuple[Table, Table]:
         """`rest, held_out`, as `Dataset.split`: seeded, stratified by the target's classes for classification."""
+        rest, held_out = split_indices(len(self), fraction, seed, *self._strata(stratify))
+        return self[rest], self[held_out]
+
+    def folds(self, folds: int, seed: int = 0, stratify: bool | None = None) -> list[tuple[Table, Table]]:
+        """For each of k folds `rest, held_out`, as `Dataset.folds`."""
+        parts = k_fold_indices(len(self), folds, seed, *self._strata(stratify))
+        return [(self[rest], self[held_out]) for rest, held_out in parts]
+
+    def _strata(self, stratify: bool | None) -> tuple[Any, Any]:
+        """Classes by row and their names; None and None without stratification."""
         if stratify and self.task != "classification":
             raise ConfigError("stratify=True wants a table whose target is a class.")
-        labels, names = None, None
         if self.target is not None and (stratify or (stratify is None and self.task == "classification")):
-            labels, names = encode_labels(self.target.as_text())
-        rest, held_out = split_indices(len(self), fraction, seed, labels, names)
-        return self[rest], self[held_out]
+            return encode_labels(self.target.as_text())
+        return None, None
 
     def report(self) -> str:
         """What was found: one line per column with its kind, range or categories, and missing values."""

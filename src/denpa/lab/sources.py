@@ -23,7 +23,7 @@ from denpa.data.table import Table
 from denpa.lab.arrays import read_npz
 from denpa.lab.experiment import DataConfig
 
-__all__ = ["Look", "Prepared", "is_table", "load_data", "look_of", "unknown_categories"]
+__all__ = ["Look", "Prepared", "is_table", "load_data", "load_folds", "look_of", "unknown_categories"]
 
 _TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 _OF_TABLES = ("target", "missing", "categorical", "ignore")
@@ -102,22 +102,62 @@ def load_data(config: DataConfig) -> Prepared:
         ConfigError: an unknown data set (the nearest is named), an option that the source does not have.
         DataError, FileFormatError: data that cannot be read or learned from; row and column are named.
     """
+    if is_table(config.source):
+        table = _table(config)
+        train, test = _held_back(table, _TEST_PART if config.test is None else config.test, config.seed)
+        train, validation = _held_back(train, config.validation, config.seed)
+        return _encoded(table, train, validation, test)
+    train, test, whole = _divided(_found(config), config)
+    train, validation = _held_back(train, config.validation, config.seed)
+    return Prepared(train, validation, test, whole)
+
+
+def load_folds(config: DataConfig, folds: int) -> list[Prepared]:
+    """The training examples k times over: each time another fold of them is the test part, the rest trains.
+
+    What `load_data` sets aside for the test is in no fold: it stays out of every choice. Each fold's rest is
+    encoded by itself, and gives its validation part where there is one.
+
+    Raises:
+        ConfigError, DataError, FileFormatError: as for `load_data`; fewer examples than folds, a class with a
+            single one.
+    """
+    if is_table(config.source):
+        table = _table(config)
+        rest, _ = _held_back(table, _TEST_PART if config.test is None else config.test, config.seed)
+        parts = rest.folds(folds, config.seed)
+        return [_encoded(table, *_held_back(train, config.validation, config.seed), held) for train, held in parts]
+    rest, _, _ = _divided(_found(config), config)
+    made = []
+    for train, held in rest.folds(folds, config.seed):
+        train, validation = _held_back(train, config.validation, config.seed)
+        made.append(Prepared(train, validation, held, (rest,)))
+    return made
+
+
+def look_of(config: DataConfig) -> Look:
+    """What the data look like. MNIST need not be there for that; other data are read."""
+    if config.source == "mnist":
+        return Look("classification", (28, 28, 1), 10, round(60_000 * (1 - config.validation)))
+    return load_data(config).look
+
+
+def _found(config: DataConfig) -> Dataset | Splits:
+    """What a source other than a table holds."""
     source = config.source
-    if is_table(source):
-        return _from_table(config)
     for name in _OF_TABLES:
         if getattr(config, name) != getattr(DataConfig("digits"), name):
             raise ConfigError(f"data.{name} is for tables, but {source} is none.")
     options = dict(config.options)
     if source in datasets.names():
-        return _divided(datasets.load(source, **options), config)
+        return datasets.load(source, **options)
     path = Path(source)
     if path.suffix.lower() == ".npz":
         _check_options(source, options, ())
-        return _divided(read_npz(path, config.task), config)
+        return read_npz(path, config.task)
     if path.is_dir():
         _check_options(source, options, [name for name in _parameters(read_images) if name != "folder"])
-        return _divided(read_images(path, **options), config)
+        return read_images(path, **options)
     if path.exists():
         raise ConfigError(f"{source}: data come from {', '.join(_TABLES)}, .npz, or a folder of images by class.")
     if path.suffix or len(path.parts) > 1:
@@ -128,14 +168,8 @@ def load_data(config: DataConfig) -> Prepared:
     )
 
 
-def look_of(config: DataConfig) -> Look:
-    """What the data look like. MNIST need not be there for that; other data are read."""
-    if config.source == "mnist":
-        return Look("classification", (28, 28, 1), 10, round(60_000 * (1 - config.validation)))
-    return load_data(config).look
-
-
-def _divided(found: Dataset | Splits, config: DataConfig) -> Prepared:
+def _divided(found: Dataset | Splits, config: DataConfig) -> tuple[Dataset, Dataset | None, tuple[Dataset, ...]]:
+    """The part to train with, the test part, and all that was read; checked."""
     if isinstance(found, Splits):
         if config.test is not None:
             raise ConfigError(f"{config.source} brings its own test part: leave data.test out.")
@@ -150,15 +184,14 @@ def _divided(found: Dataset | Splits, config: DataConfig) -> Prepared:
         train, test = found
     else:
         train, test = _held_back(found, _TEST_PART if config.test is None else config.test, config.seed)
-    train, validation = _held_back(train, config.validation, config.seed)
-    return Prepared(train, validation, test, whole)
+    return train, test, whole
 
 
 def _held_back(whole: Any, part: float, seed: int) -> tuple[Any, Any]:
     return whole.split(part, seed) if part else (whole, None)
 
 
-def _from_table(config: DataConfig) -> Prepared:
+def _table(config: DataConfig) -> Table:
     reading = _check_options(config.source, dict(config.options), [*_parameters(raw_table)[1:]])
     if config.target is None:
         columns = ", ".join(column.name for column in raw_table(config.source, **reading).columns[:20])
@@ -169,8 +202,10 @@ def _from_table(config: DataConfig) -> Prepared:
         table = settle_missing(table, {column.name: _fitting(column.kind, several) for column in table.every})
     for column in table.columns:
         warn_of(table, column)
-    train, test = _held_back(table, _TEST_PART if config.test is None else config.test, config.seed)
-    train, validation = _held_back(train, config.validation, config.seed)
+    return table
+
+
+def _encoded(table: Table, train: Table, validation: Table | None, test: Table | None) -> Prepared:
     # A category so rare that training has none of it must not stop the run; `unknown_categories` tells of it.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # it sees a part only, where identifiers have gaps
