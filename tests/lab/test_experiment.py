@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import denpa as dp
-from denpa.lab import DataConfig, Experiment, TrainingConfig, presets
+from denpa.lab import DataConfig, Experiment, TrainingConfig, presets, presets_convolution
 from denpa.lab.sources import Look
 from denpa.training import EarlyStopping
 
 CLASSES = Look("classification", (5, 3, 1), 4, 200)
 VALUES = Look("regression", (7,), 2, 50, encoded=True, center=12.5)
+IMAGES = Look("classification", (227, 227, 3), 4, 200)
 
 
 def experiment(**changes):
@@ -74,7 +75,7 @@ def made(name, look, tmp_path, **options):
     [
         (name, look)
         for name in presets.PRESETS
-        for look in (CLASSES, VALUES)
+        for look in ((IMAGES,) if name in presets_convolution.PRESETS else (CLASSES, VALUES))
         if presets.find(name).task in (None, look.task)
     ],
     ids=lambda value: value if isinstance(value, str) else value.task,

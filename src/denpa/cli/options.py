@@ -31,6 +31,9 @@ PLACES = {
     "batch_size": "training.batch_size",
     "early_stopping": "training.early_stopping.patience",
     "seed": "training.seed",
+    "initial_weights": "training.initial_weights",
+    "initial_only": "training.initial_only",
+    "frozen": "training.frozen",
 }
 
 
@@ -58,6 +61,11 @@ class OfExperiment:
     batch_size: Annotated[str, _option("N|full", "Examples in a mini-batch.")] = ""
     early_stopping: Annotated[str, _option("PATIENCE", "Stop after so many epochs without improvement.")] = ""
     seed: Annotated[str, _option("N", "Decides initial parameters, order of examples, dropout.")] = ""
+    initial_weights: Annotated[str, _option("RUN", "Start from the weights of a run folder or model file.")] = ""
+    initial_only: Annotated[
+        tuple[str, ...], _option("PATTERN ...", "Take these arrays from there alone, such as '0_conv2d/*'.")
+    ] = ()
+    frozen: Annotated[tuple[str, ...], _option("PATTERN ...", "Arrays that training leaves as they are.")] = ()
 
 
 @dataclass(frozen=True)

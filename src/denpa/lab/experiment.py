@@ -103,6 +103,9 @@ class TrainingConfig(Description):
         compute_dtype: "bfloat16" to compute in that precision (GPU, TPU), or None.
         record_steps: keep the numbers of every step as well, in steps.csv.
         checkpoint_seconds: write a checkpoint after so many seconds; how often does not touch the outcome.
+        initial_weights: a run folder or model file whose learned arrays are where training starts, or None.
+        initial_only: patterns of the arrays to take from there, such as "0_conv2d/*"; none: all of them.
+        frozen: patterns of the arrays that training leaves as they are.
 
     Raises:
         ConfigError: a value of the wrong kind or out of range.
@@ -117,6 +120,9 @@ class TrainingConfig(Description):
     compute_dtype: str | None = None
     record_steps: bool = False
     checkpoint_seconds: float = 10.0
+    initial_weights: str | None = None
+    initial_only: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
 
     def validate(self) -> None:
         _want_whole("training.epochs", self.epochs, 1)
@@ -130,6 +136,8 @@ class TrainingConfig(Description):
             raise ConfigError(f"training.early_stopping must be EarlyStopping(...), not {self.early_stopping!r}.")
         if not isinstance(self.checkpoint_seconds, float) or self.checkpoint_seconds <= 0:
             raise ConfigError(f"training.checkpoint_seconds must be positive, not {self.checkpoint_seconds!r}.")
+        if self.initial_only and self.initial_weights is None:
+            raise ConfigError("training.initial_only says what to take from training.initial_weights: give these too.")
 
 
 _KINDS = {

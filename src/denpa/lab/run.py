@@ -104,6 +104,10 @@ class Run:
         plan, rule = self.experiment.training, self.experiment.training.early_stopping
         self._check_whole_data()
         keeper = Keeper(self._begin_folder, plan.checkpoint_seconds)
+        checkpoint = self._checkpoint()
+        if checkpoint is None and plan.initial_weights is not None:
+            self.model.build(self.data.train.x.shape[1:])
+            self.model.load_weights(plan.initial_weights, plan.initial_only or None)
         self.history = self.model.fit(
             self.data.train,
             validation=self.data.validation,
@@ -114,7 +118,7 @@ class Run:
             callbacks=[keeper] if rule is None else [keeper, rule],
             verbose=verbose,
             record_steps=plan.record_steps,
-            resume=self._checkpoint(),
+            resume=checkpoint,
         )
         return self._finish()
 
@@ -189,15 +193,18 @@ def model_of(experiment: Experiment) -> Model:
         target_normalizer=experiment.target_normalizer,
         seed=training.seed,
         compute_dtype=training.compute_dtype,
+        frozen=training.frozen,
     )
 
 
 def _anywhere(experiment: Experiment) -> Experiment:
-    """The experiment with the whole path of its data, so that the run can be taken up from any folder."""
-    source = experiment.data.source
-    if source in datasets.names():
-        return experiment
-    return experiment.replace(data=experiment.data.replace(source=str(Path(source).resolve())))
+    """The experiment with the whole paths of its files, so that the run can be taken up from any folder."""
+    data, training = experiment.data, experiment.training
+    if data.source not in datasets.names():
+        data = data.replace(source=str(Path(data.source).resolve()))
+    if training.initial_weights is not None:
+        training = training.replace(initial_weights=str(Path(training.initial_weights).resolve()))
+    return experiment.replace(data=data, training=training)
 
 
 def check_same_data(folder: RunFolder, data: Prepared) -> None:

@@ -7,6 +7,7 @@ from denpa.optim.base import Optimizer, Transform
 from denpa.optim.chain import Chain, chain
 from denpa.optim.clip import ClipByNorm, ClipByValue
 from denpa.optim.descent import SGD, Momentum, Nesterov
+from denpa.optim.groups import ParameterGroups
 from denpa.optim.schedules import Schedule
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Momentum",
     "Nesterov",
     "Optimizer",
+    "ParameterGroups",
     "RMSprop",
     "Schedule",
     "Transform",

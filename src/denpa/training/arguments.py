@@ -7,12 +7,13 @@ from typing import Any
 
 import jax
 
+from denpa.core import tree
 from denpa.core.description import Description, to_config
 from denpa.core.errors import ConfigError
 from denpa.data.checks import check_batch_size
 from denpa.training.foreign import ForeignOptimizer
 
-__all__ = ["batch_size_of", "check_model", "described", "suited", "verbosity", "want_part"]
+__all__ = ["batch_size_of", "check_frozen", "check_model", "described", "suited", "verbosity", "want_part"]
 
 
 def check_model(model: Any) -> None:
@@ -34,6 +35,16 @@ def check_model(model: Any) -> None:
     if not whole or not 0 <= int(model.seed) < 2**32:
         raise ConfigError(f"seed must be an integer from 0 to 2**32 - 1, not {model.seed!r}.")
     model.seed = int(model.seed)
+
+
+def check_frozen(model: Any) -> None:
+    """Refuse a pattern in `frozen` that fits no array, and patterns that leave nothing to learn, by `ConfigError`."""
+    params, state = (tree.flatten(part) for part in (model.run.params, model.run.state))
+    for pattern in model.frozen:
+        if not any(tree.matches(path, pattern) for path in (*params, *state)):
+            raise ConfigError(f"frozen: {pattern!r} fits no array of the network; there are {', '.join(params)}.")
+    if model.frozen and all(any(tree.matches(path, pattern) for pattern in model.frozen) for path in params):
+        raise ConfigError("frozen fits every parameter: nothing is left to learn.")
 
 
 def want_part(name: str, part: Any, method: str) -> None:

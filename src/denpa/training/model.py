@@ -19,7 +19,7 @@ from denpa.networks import Network, Sequential, Summary
 from denpa.networks.base import shape_of_inputs
 from denpa.optim import Adam
 from denpa.training import checkpoint
-from denpa.training.arguments import batch_size_of, check_model, described, suited, verbosity, want_part
+from denpa.training.arguments import batch_size_of, check_frozen, check_model, described, suited, verbosity, want_part
 from denpa.training.batches import BatchPlan
 from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
@@ -41,6 +41,7 @@ from denpa.training.loop import Training, summarize
 from denpa.training.model_file import save_model
 from denpa.training.program import Programs, Recipe, Run, programs_for
 from denpa.training.progress import Progress
+from denpa.training.transfer import from_pytorch, transferred, weights_of
 from denpa.training.windows import check_window
 
 __all__ = ["Model"]
@@ -72,6 +73,8 @@ class Model:
         in_shape: the shape of ONE example; taken from the data of the first `fit` when None.
         compute_dtype: "bfloat16" to compute in that precision with float32 parameters (GPU, TPU).
         class_names: names of the classes, for reports; a data set brings its own.
+        frozen: patterns of paths, such as "0_conv2d/*": parameters that training leaves as they are, and running
+            statistics likewise. Can be assigned anew between calls of `fit`.
 
     Attributes:
         history: what happened in all calls of `fit`.
@@ -98,6 +101,7 @@ class Model:
         in_shape: Any = None,
         compute_dtype: str | None = None,
         class_names: Any = None,
+        frozen: Any = (),
     ) -> None:
         self.net = net if isinstance(net, Network) else Sequential(tuple(net))
         self.loss, self.penalty = loss, penalty
@@ -114,6 +118,7 @@ class Model:
         self.encoder: Any = None
         self.encoder_arrays: dict[str, Any] = {}
         self.in_shape: Any = None
+        self.frozen = frozen
         check_model(self)
         if in_shape is not None:
             self.build(in_shape)
@@ -132,6 +137,17 @@ class Model:
         self._optimizer = optimizer
         if self.run is not None:
             self.run = dataclasses.replace(self.run, optimizer=None)
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Patterns of the paths of arrays that training leaves as they are."""
+        return self._frozen
+
+    @frozen.setter
+    def frozen(self, patterns: Any) -> None:
+        self._frozen = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+        if self.run is not None:
+            check_frozen(self)
 
     @property
     def variables(self) -> Variables:
@@ -154,6 +170,7 @@ class Model:
         """Make fresh variables for raw examples of this shape; what was learned before is forgotten."""
         self.in_shape = shape_of_inputs(in_shape)
         self.run = self.programs.init(np.uint32(self.seed), self._net_shape())
+        check_frozen(self)
         self.history, self.epochs, self.steps = History(), 0, 0
 
     def fit(
@@ -267,6 +284,29 @@ class Model:
         """The output as probabilities of the classes."""
         return np.asarray(self.loss.probabilities(self.predict(x)))
 
+    def load_weights(self, source: Any, only: Any = None, *, pytorch: bool = False, names: Any = None) -> None:
+        """Take over arrays that were learned elsewhere; the optimiser's moments start anew.
+
+        Args:
+            source: a run folder, a model file, another model or variables; with `pytorch` a safetensors file with
+                PyTorch's names and layouts, or a dict of arrays like a module's `state_dict()`.
+            only: patterns of the arrays to take, such as "0_conv2d/*"; the others stay as they are. None: all.
+            pytorch: names and layouts are PyTorch's; `denpa.training.transfer` says what becomes of them.
+            names: with `pytorch`, from layers to modules: {"0_conv2d": "features.0"}; None pairs them in order.
+
+        Raises:
+            ConfigError: the model has no parameters yet (`build` makes them), or the source is of another kind.
+            FileFormatError: the file cannot be read.
+            ShapeError: arrays are missing or misshapen: all of them are listed, and nothing is changed.
+        """
+        self._need_run()
+        if pytorch:
+            arrays, where = from_pytorch(self.net, self._net_shape(), source, names), "PyTorch"
+        else:
+            arrays, where = weights_of(source)
+        self.variables = transferred(self.variables, arrays, only, where)
+        self.run = dataclasses.replace(self.run, optimizer=None)
+
     def summary(self) -> Summary:
         """A table of the layers; prints by `print(model.summary())`."""
         return self.net.summary(None if self.in_shape is None else self._net_shape())
@@ -285,7 +325,9 @@ class Model:
     def programs(self) -> Programs:
         """The compiled programs; made anew only when a description changed."""
         parts = (self.net, self.loss, self.optimizer, self.metrics, self.penalty, self.normalizer)
-        return programs_for(Recipe(*parts, self.compute_dtype, self.target_normalizer, settings.current()))
+        return programs_for(
+            Recipe(*parts, self.compute_dtype, self.target_normalizer, settings.current(), frozen=self.frozen)
+        )
 
     def advance(self, run: Run, count: int) -> None:
         """Take over the numbers after `count` more steps."""
@@ -310,6 +352,7 @@ class Model:
             "in_shape": tree.listed(self.in_shape),
             "compute_dtype": self.compute_dtype,
             "class_names": tree.listed(self.class_names),
+            "frozen": list(self.frozen),
             "feature_names": tree.listed(self.feature_names),
             "steps": self.steps,
             "epochs": self.epochs,

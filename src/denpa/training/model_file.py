@@ -82,6 +82,7 @@ def _described(config: dict[str, Any], path: Any) -> Any:
             seed=config["seed"],
             compute_dtype=config["compute_dtype"],
             class_names=config["class_names"],
+            frozen=config.get("frozen", ()),
         )
         model.encoder = from_config(config.get("encoder"), where="encoder")
     except ConfigError as error:

@@ -62,6 +62,17 @@ class Recipe:
     target_normalizer: Any = None
     kernels: str = "auto"
     window: int = 0
+    frozen: tuple[str, ...] = ()
+
+    def thawed(self, before: Any, after: Any) -> Any:
+        """`after`, but the arrays whose path fits a pattern of `frozen` as they were before."""
+        if not self.frozen:
+            return after
+
+        def chosen(path: Any, old: Any, new: Any) -> Any:
+            return old if any(tree.matches(tree.path_name(path), pattern) for pattern in self.frozen) else new
+
+        return jax.tree_util.tree_map_with_path(chosen, before, after)
 
     def cast(self, arrays: Any) -> Any:
         """Floating-point arrays in the precision to compute in."""
@@ -115,7 +126,7 @@ class Recipe:
         grads = jax.tree.map(lambda g, p: g.astype(p.dtype), met.grads, run.params)
         if self.penalty is not None:
             grads = self.penalty.add_gradient(point, grads)
-        return met, grads
+        return met, self.thawed(tree.zeros_like(grads), grads)
 
     def step(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Run, dict[str, Any]]:
         """One update, or one for each window, and what is to be noted of it."""
@@ -134,7 +145,8 @@ class Recipe:
                 params = self.penalty.shrink(params, self.optimizer.rate(run.optimizer))
         elif isinstance(met.cost, jax.Array):
             log["penalty"] = met.cost
-        return Run(params, met.state, optimizer, run.key, run.step + 1), log
+        params, state = self.thawed(run.params, params), self.thawed(run.state, met.state)
+        return Run(params, state, optimizer, run.key, run.step + 1), log
 
     def measure(self, statistics: Any, x: Any, y: Any, t: Any, weight: Any) -> dict[str, Any]:
         """Sums over a batch that add up over batches: of the loss, its weight, and every metric.

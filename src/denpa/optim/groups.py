@@ -1,0 +1,74 @@
+"""Different learning rates for different parts of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from denpa.core import tree
+from denpa.core.errors import ConfigError
+from denpa.optim.base import Optimizer
+
+__all__ = ["ParameterGroups"]
+
+
+@dataclass(frozen=True)
+class ParameterGroups(Optimizer):
+    """The optimiser's updates, times a factor for each part: η of a part is factor · η.
+
+        ParameterGroups(Adam(1e-3), {"0_conv2d/*": 0.1, "2_conv2d/*": 0.3})
+
+    In fine-tuning, early layers that were learned elsewhere may move less than a new head (Howard & Ruder 2018,
+    section 3.2, "discriminative fine-tuning"). Every update of the optimiser is proportional to its rate, so the
+    factor may be applied to the update; the state is the optimiser's own.
+
+    Args:
+        optimizer: what makes updates of gradients.
+        factors: from patterns of parameter paths, such as "0_conv2d/*" or "b", to factors not below 0. The first
+            pattern that fits counts; what fits none has factor 1.
+
+    Raises:
+        ConfigError: not an optimiser, a factor below 0, or a pattern that fits no parameter.
+    """
+
+    optimizer: Optimizer
+    factors: Any
+
+    def __post_init__(self) -> None:
+        if isinstance(self.factors, Mapping):
+            object.__setattr__(self, "factors", tuple(self.factors.items()))
+        super().__post_init__()
+
+    def validate(self) -> None:
+        if not isinstance(self.optimizer, Optimizer):
+            raise ConfigError(f"ParameterGroups wants an optimiser such as Adam(0.001), not {self.optimizer!r}.")
+        object.__setattr__(self, "factors", tuple((str(pattern), float(factor)) for pattern, factor in self.factors))
+        for pattern, factor in self.factors:
+            if not 0 <= factor < float("inf"):
+                raise ConfigError(f"ParameterGroups: the factor of {pattern!r} must not be below 0, not {factor!r}.")
+
+    def init(self, params: Any) -> Any:
+        paths = tree.flatten(params)
+        for pattern, _ in self.factors:
+            if not any(tree.matches(path, pattern) for path in paths):
+                raise ConfigError(f"ParameterGroups: {pattern!r} fits no parameter; there are {', '.join(paths)}.")
+        return self.optimizer.init(params)
+
+    def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        updates, state = self.optimizer.update(grads, state, params)
+        return jax.tree_util.tree_map_with_path(
+            lambda path, update: update * self.factor(tree.path_name(path)), updates
+        ), state
+
+    def factor(self, path: str) -> float:
+        """What the rate of the parameter at this path is multiplied by."""
+        return next((factor for pattern, factor in self.factors if tree.matches(path, pattern)), 1.0)
+
+    def rate(self, state: Any) -> Any:
+        return self.optimizer.rate(state)
+
+    def gradient_point(self, params: Any, state: Any) -> Any:
+        return self.optimizer.gradient_point(params, state)

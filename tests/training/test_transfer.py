@@ -1,0 +1,197 @@
+"""Weights from elsewhere, frozen parts, parts with a learning rate of their own."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+
+import denpa as dp
+from denpa.core import tree
+
+LOSS = dp.SoftmaxCrossEntropy()
+BODY = [("conv", dp.Conv2d(3, 3)), ("norm", dp.BatchNorm()), dp.ReLU(), dp.MaxPool2d(2), dp.Flatten()]
+
+
+def model(outputs: int = 4, seed: int = 0, **options) -> dp.Model:
+    return dp.Model([*BODY, ("head", dp.Dense(outputs))], LOSS, seed=seed, in_shape=(6, 7, 2), **options)
+
+
+def data(outputs: int = 4):
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((24, 6, 7, 2)).astype(np.float32), rng.integers(0, outputs, 24)
+
+
+def flat(model):
+    return {path: np.asarray(a) for path, a in tree.flatten(model.variables._asdict()).items()}
+
+
+def fit(model, **options):
+    model.fit(data(), epochs=2, batch_size=8, verbose=False, **options)
+
+
+def test_weights_of_a_file_a_run_folder_and_a_model_are_taken(tmp_path):
+    first = model()
+    fit(first)
+    first.save(tmp_path / "model.safetensors")
+    for source in (first, first.variables, tmp_path / "model.safetensors", tmp_path):
+        second = model(seed=1)
+        second.load_weights(source)
+        np.testing.assert_array_equal(second.predict(data()[0]), first.predict(data()[0]))
+        fit(second)  # the optimiser starts anew
+
+
+def test_a_head_of_another_size_is_replaced_by_taking_the_body_alone():
+    first, second = model(4), model(3, seed=1)
+    before = flat(second)
+    second.load_weights(first, only=("conv/*", "norm/*"))
+    after, source = flat(second), flat(first)
+    for path in after:
+        expected = before if "/head/" in path else source
+        np.testing.assert_array_equal(after[path], expected[path])
+
+
+def test_all_arrays_that_do_not_fit_are_listed_and_nothing_changes():
+    second = model(3, seed=1)
+    before = flat(second)
+    with pytest.raises(dp.ShapeError, match=r"head/W has shape \(12, 4\) instead of \(12, 3\); head/b has shape"):
+        second.load_weights(model(4))
+    other = dp.Model([dp.Flatten(), ("head", dp.Dense(3))], LOSS, in_shape=(6, 7, 2))
+    with pytest.raises(dp.ShapeError, match=r"conv/W is missing; conv/b is missing; .* norm/gamma is missing"):
+        second.load_weights(other)
+    with pytest.raises(dp.ShapeError, match=r"'tail/\*' fits none"):
+        second.load_weights(model(3), only="tail/*")
+    for path, array in flat(second).items():
+        np.testing.assert_array_equal(array, before[path])
+
+
+def test_what_holds_no_weights_is_refused(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"nothing")
+    for source, error in ((tmp_path, dp.FileFormatError), (tmp_path / "none", dp.FileFormatError), (3, dp.ConfigError)):
+        with pytest.raises(error):
+            model().load_weights(source)
+    with pytest.raises(dp.ConfigError, match="no parameters yet"):
+        dp.Model([dp.Dense(3)], LOSS).load_weights(model())
+
+
+@pytest.mark.parametrize("optimizer", [dp.AdamW(0.01, weight_decay=0.1), dp.Nesterov(0.01), dp.SGD(0.1)], ids=repr)
+@pytest.mark.parametrize("penalty", [None, dp.L2(0.1), dp.L1(0.1)], ids=repr)
+def test_frozen_arrays_stay_and_the_others_learn(optimizer, penalty):
+    trained = model(optimizer=optimizer, penalty=penalty, frozen=("conv/*", "norm/*"))
+    before = flat(trained)
+    fit(trained)
+    for path, array in flat(trained).items():
+        assert np.array_equal(array, before[path]) == ("/head/" not in path), path
+    trained.frozen = ()
+    fit(trained)
+    assert not any(np.array_equal(array, before[path]) for path, array in flat(trained).items())
+
+
+def test_frozen_is_saved_with_the_model(tmp_path):
+    model(frozen="conv/*").save(tmp_path / "m.safetensors")
+    assert dp.load(tmp_path / "m.safetensors").frozen == ("conv/*",)
+
+
+def test_patterns_that_fit_nothing_or_everything_are_refused():
+    with pytest.raises(dp.ConfigError, match="fits no array"):
+        model(frozen="dense/*")
+    with pytest.raises(dp.ConfigError, match="nothing is left to learn"):
+        model(frozen=("*",))
+
+
+def test_parts_learn_at_rates_of_their_own():
+    moved = {}
+    for name, optimizer in {
+        "one": dp.SGD(0.1),
+        "parts": dp.ParameterGroups(dp.SGD(0.1), {"conv/*": 0.25, "b": 0.0}),
+    }.items():
+        trained = model(optimizer=optimizer)
+        before = flat(trained)
+        trained.fit(data(), epochs=1, batch_size=24, shuffle=False, verbose=False)
+        moved[name] = {path: array - before[path] for path, array in flat(trained).items()}
+    for path, move in moved["parts"].items():
+        factor = 0.25 if "/conv/" in path else 0.0 if path.endswith("/b") else 1.0
+        np.testing.assert_allclose(move, factor * moved["one"][path], atol=1e-7)
+
+
+def test_groups_of_parameters_are_checked_and_survive_a_file():
+    groups = dp.ParameterGroups(dp.Adam(1e-3), {"conv/*": 0.1})
+    assert dp.from_config(dp.to_config(groups)) == groups
+    assert groups.rate({}) == 1e-3
+    for wrong in ({"conv/*": -1.0}, {"conv/*": float("nan")}):
+        with pytest.raises(dp.ConfigError, match="factor"):
+            dp.ParameterGroups(dp.Adam(), wrong)
+    with pytest.raises(dp.ConfigError, match="fits no parameter"):
+        model(optimizer=dp.ParameterGroups(dp.Adam(), {"tail/*": 0.1}))
+    with pytest.raises(dp.ConfigError, match="wants an optimiser"):
+        dp.ParameterGroups(dp.ClipByNorm(1.0), {})
+
+
+def torch_arrays(rng):
+    """What PyTorch's modules of such a network hold, and their output for an image, by loops over the formulas."""
+    own = {
+        "0.weight": rng.standard_normal((3, 2, 3, 3)),
+        "0.bias": rng.standard_normal(3),
+        "1.weight": rng.standard_normal(3),
+        "1.bias": rng.standard_normal(3),
+        "1.running_mean": rng.standard_normal(3),
+        "1.running_var": rng.random(3) + 0.5,
+        "1.num_batches_tracked": np.array(7),
+        "10.weight": rng.standard_normal((4, 12)),
+        "10.bias": rng.standard_normal(4),
+    }
+    return {name: np.asarray(a, np.float32 if a.dtype.kind == "f" else np.int64) for name, a in own.items()}
+
+
+def torch_output(own, x):
+    """The network's formulas with channels in front, as PyTorch has them."""
+    x = x.transpose(0, 3, 1, 2)
+    u = np.zeros((len(x), 3, 4, 5))
+    for h in range(4):
+        for w in range(5):
+            u[:, :, h, w] = np.einsum("ncij,fcij->nf", x[:, :, h : h + 3, w : w + 3], own["0.weight"]) + own["0.bias"]
+    column = (slice(None), None, None)
+    u = (u - own["1.running_mean"][column]) / np.sqrt(own["1.running_var"][column] + 1e-5)
+    z = np.maximum(u * own["1.weight"][column] + own["1.bias"][column], 0)
+    pooled = z[:, :, :4, :4].reshape(len(x), 3, 2, 2, 2, 2).max(axis=(3, 5))
+    return pooled.reshape(len(x), -1) @ own["10.weight"].T + own["10.bias"]
+
+
+@pytest.mark.parametrize("names", [None, {"conv": "0", "norm": "1", "head": "10"}])
+def test_pytorchs_arrays_give_pytorchs_output(names, tmp_path):
+    from safetensors.numpy import save_file
+
+    own = torch_arrays(np.random.default_rng(0))
+    x = data()[0]
+    save_file(own, tmp_path / "torch.safetensors")
+    for source in (own, tmp_path / "torch.safetensors"):
+        net = dp.Model([*BODY, dp.Dropout(0.5), ("head", dp.Dense(4))], LOSS, in_shape=(6, 7, 2))
+        net.load_weights(source, pytorch=True, names=names)
+        np.testing.assert_allclose(net.predict(x), torch_output(own, x), rtol=1e-4, atol=1e-4)
+
+
+def test_layers_and_modules_that_do_not_pair_are_listed():
+    own = torch_arrays(np.random.default_rng(0))
+    del own["1.weight"], own["1.bias"], own["1.running_mean"], own["1.running_var"]
+    with pytest.raises(dp.ShapeError, match=r"2 modules of PyTorch \(0, 10\) for 3 layers .*conv, norm, head"):
+        model().load_weights(own, pytorch=True)
+    with pytest.raises(dp.ShapeError, match="no module 'body'"):
+        model().load_weights(own, pytorch=True, names={"conv": "body"})
+    with pytest.raises(dp.ShapeError, match="no layer 'cnov'"):
+        model().load_weights(own, pytorch=True, names={"cnov": "0"})
+
+
+def test_transposed_convolutions_and_embeddings_come_from_pytorch_too():
+    rng = np.random.default_rng(1)
+    net = dp.Model([dp.ConvTranspose2d(2, 3, stride=2), dp.PReLU()], dp.MeanSquaredError(), in_shape=(3, 4, 5))
+    own = {"0.weight": rng.standard_normal((5, 2, 3, 3)), "0.bias": rng.standard_normal(2), "1.weight": np.ones(1)}
+    net.load_weights(own, only="0_convtranspose2d/*", pytorch=True, names={"0_convtranspose2d": "0"})
+    x = rng.standard_normal((2, 3, 4, 5)).astype(np.float32)
+    expected = np.zeros((2, 7, 9, 2)) + own["0.bias"]
+    for h in range(3):
+        for w in range(4):
+            patch = np.einsum("nc,cfij->nijf", x[:, h, w], own["0.weight"])
+            expected[:, 2 * h : 2 * h + 3, 2 * w : 2 * w + 3] += patch
+    params = net.variables.params
+    y = net.net.inner()[0][1].forward(params["0_convtranspose2d"], jax.numpy.asarray(x))[0]
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4)
