@@ -189,6 +189,29 @@ def test_the_oracle_differentiates_in_float32_too():
     np.testing.assert_allclose(ours["0_conv2d"].grads["W"], theirs["0_conv2d"].grads["W"], atol=1e-6)
 
 
+@dataclass(frozen=True)
+class ConvTanhOfMyOwn(dp.Layer):
+    def init(self, key, in_shape):
+        return dp.Conv2d(3, 3).init(key, in_shape)
+
+    def forward(self, params, x, ctx=dp.Context()):
+        return jnp.tanh(dp.Conv2d(3, 3).forward(params, x)[0]), {}
+
+
+def test_a_layer_of_ones_own_may_hold_a_convolution():
+    """Its backward pass comes from JAX, in float32 too."""
+    both = dp.Sequential([("conv", dp.Conv2d(3, 3)), dp.Tanh()])
+    variables, x = both.init(jax.random.key(0), (4, 4, 2)), jax.random.normal(jax.random.key(1), (2, 4, 4, 2))
+    y, saved = ConvTanhOfMyOwn().forward(variables.params["conv"], x, dp.Context())
+    dx, grads = ConvTanhOfMyOwn().backward(variables.params["conv"], saved, y)
+    expected, saved = both.forward(variables.params, x)
+    np.testing.assert_allclose(y, expected, atol=1e-6)
+    expected, gradients = both.backward(variables.params, saved, y)
+    np.testing.assert_allclose(dx, expected, atol=1e-5)
+    np.testing.assert_allclose(grads["W"], gradients["conv"]["W"], atol=1e-5)
+    assert dp.kernels.current() == "auto"
+
+
 # ------------------------------------------------------------------------------------- what it means
 
 

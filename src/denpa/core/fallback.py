@@ -6,13 +6,23 @@ that comes with denpa writes its backward pass out; a test proves it by looking 
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-__all__ = ["uses_fallback", "with_fallback"]
+__all__ = ["is_differentiated", "uses_fallback", "with_fallback"]
+
+_differentiated: contextvars.ContextVar[bool] = contextvars.ContextVar("differentiated", default=False)
+
+
+def is_differentiated() -> bool:
+    """Whether JAX is differentiating what is traced now, so that kernels it cannot see through must step aside."""
+    return _differentiated.get()
 
 
 def with_fallback(cls: Any) -> None:
@@ -29,7 +39,8 @@ def with_fallback(cls: Any) -> None:
             y, own_saved = own_forward(self, p, x, saved["ctx"])
             return y, jnp.asarray(own_cost(self, own_saved), float)
 
-        (_, cost), pull_back = jax.vjp(run, params, saved["x"])
+        with _differentiating():
+            (_, cost), pull_back = jax.vjp(run, params, saved["x"])
         grads, dx = pull_back((dy, jnp.ones_like(cost)))
         return dx, grads
 
@@ -43,6 +54,15 @@ def with_fallback(cls: Any) -> None:
 
     cls.forward, cls.backward, cls.next_state, cls.cost = forward, backward, next_state, cost
     cls._backward_by_fallback = True
+
+
+@contextlib.contextmanager
+def _differentiating() -> Iterator[None]:
+    token = _differentiated.set(True)
+    try:
+        yield
+    finally:
+        _differentiated.reset(token)
 
 
 def uses_fallback(layer: Any) -> bool:
