@@ -11,6 +11,7 @@ from denpa.cli.errors import RunFailed
 from denpa.cli.parse import changes_of
 from denpa.core.errors import ConfigError, DivergenceError, StorageError, nearest
 from denpa.lab.assemble import assemble
+from denpa.lab.closed_form import closed_form
 from denpa.lab.describe import KINDS, check_experiment, heading, list_of
 from denpa.lab.measure import Measured, confusion_text, measure
 from denpa.lab.overrides import read_value
@@ -86,6 +87,8 @@ def _report(run: Run, measured: Measured) -> None:
     if held:
         print(_numbers("validation", held))
     _print_measured(measured)
+    if (exact := closed_form(run.experiment, run.model, run.data)) is not None:
+        print(f"\n{exact}")
     if run.folder is not None:
         print(f"\nkept in {run.folder.path}")
 

@@ -53,6 +53,7 @@ _LOADERS: dict[str, tuple[Any, str]] = {
     "xor": (toys.xor, "exclusive or: four corners, two classes"),
     "moons": (toys.moons, "two interlocking half circles, two classes"),
     "spirals": (toys.spirals, "spiral arms around the origin, two classes or more"),
+    "linear": (toys.linear, "a linear rule among features of no account: regression"),
     "sine": (toys.sine, "one period of a noisy sine: regression"),
 }
 
@@ -65,7 +66,7 @@ def names() -> dict[str, str]:
 @overload
 def load(name: Literal["digits", "mnist"], **options: Any) -> Splits: ...
 @overload
-def load(name: Literal["letters", "xor", "moons", "spirals", "sine"], **options: Any) -> Dataset: ...
+def load(name: Literal["letters", "xor", "moons", "spirals", "linear", "sine"], **options: Any) -> Dataset: ...
 @overload
 def load(name: str, **options: Any) -> Dataset | Splits: ...
 def load(name: str, **options: Any) -> Dataset | Splits:

@@ -10,7 +10,7 @@ import numpy as np
 from denpa.core.errors import ConfigError
 from denpa.data.dataset import Dataset
 
-__all__ = ["letters", "moons", "sine", "spirals", "xor"]
+__all__ = ["letters", "linear", "moons", "sine", "spirals", "xor"]
 
 _C = ((0, 1, 1), (1, 0, 0), (1, 0, 0), (0, 1, 1))
 _T = ((1, 1, 1), (0, 1, 0), (0, 1, 0), (0, 1, 0))
@@ -91,6 +91,36 @@ def spirals(n: int = 200, noise: float = 0.02, classes: int = 2, turns: float = 
     angle = 2 * np.pi * (turns * radius + t / classes)
     points = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     return _points("spirals", points, t, noise, rng, f"{classes} spiral arms of {turns:g} turns.", classes)
+
+
+def linear(n: int = 100, features: int = 10, informative: int = 3, noise: float = 0.5, seed: int = 0) -> Dataset:
+    """A linear rule among features of no account: t = Σ_j w_j x_j + noise.     x (n, features), t (n, 1)
+
+    x is drawn from N(0, 1); the first `informative` weights are 1, -1, 1, -1, ..., the others 0.
+
+    Args:
+        n: how many examples.
+        features: columns of x.
+        informative: how many of them t depends on.
+        noise: standard deviation of the Gaussian noise on t.
+        seed: of x and noise.
+    """
+    _want_count("n", n, 1)
+    _want_count("features", features, 1)
+    _want_count("informative", informative, 0)
+    if informative > features:
+        raise ConfigError(f"informative must be at most the {features} features, not {informative}.")
+    rng = _generator(seed, noise)
+    x = rng.standard_normal((n, features))
+    t = x[:, :informative] @ (-1.0) ** np.arange(informative) + noise * rng.standard_normal(n)
+    return Dataset(
+        x.astype(np.float32),
+        t[:, None].astype(np.float32),
+        "regression",
+        feature_names=tuple(f"x{j}" for j in range(1, features + 1)),
+        name="linear",
+        description="A linear rule with Gaussian noise, among features of no account.",
+    )
 
 
 def sine(n: int = 100, noise: float = 0.1, seed: int = 0) -> Dataset:

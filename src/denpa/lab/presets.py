@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from denpa.core.errors import ConfigError, nearest
 from denpa.data.normalise import ScaleImages, Standardize
-from denpa.lab import presets_convolution
+from denpa.lab import presets_convolution, presets_linear
 from denpa.lab.blueprint import Options, Preset, cosine, fitting, layers_of, regression_metrics
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
 from denpa.lab.sources import Look, look_of
@@ -176,5 +176,6 @@ PRESETS: dict[str, Preset] = {
     "letters": Preset(letters, DataConfig("letters", options={"copies": 100, "noise": 0.2, "scaled": True})),
     "xor": Preset(xor, DataConfig("xor", test=0)),
     "sine": Preset(sine, DataConfig("sine", options={"n": 200, "noise": 0.1}), "regression"),
+    **presets_linear.PRESETS,
     **presets_convolution.PRESETS,
 }

@@ -1,0 +1,156 @@
+"""A trained network of one layer beside the solution of its closed form or classical algorithm."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from denpa import classical
+from denpa.core.errors import ConfigError, DataError
+from denpa.lab.experiment import Experiment
+from denpa.lab.sources import Prepared
+from denpa.layers import Dense, Flatten
+from denpa.losses import MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from denpa.networks import Sequential
+from denpa.penalties import L1, L2, ElasticNet
+from denpa.training import Model
+
+__all__ = ["ClosedForm", "closed_form"]
+
+_MOST_WORK = 1e11  # operations: a few seconds
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedForm:
+    """The best parameters of a one-layer network for its training examples, and how far training came.
+
+    Args:
+        method: how they were found.
+        W, b: as `Dense` holds them, for normalised examples and targets.
+        loss: the objective there, penalty included.
+        trained_loss: the objective of the trained network, over the same examples.
+        distance: max |W - W_trained| / max |W|.
+    """
+
+    method: str
+    W: np.ndarray
+    b: np.ndarray
+    loss: float
+    trained_loss: float
+    distance: float
+
+    def __str__(self) -> str:
+        excess = (self.trained_loss - self.loss) / abs(self.loss) if self.loss else self.trained_loss - self.loss
+        return (
+            f"{self.method}: loss {self.loss:.6g}; training ended {max(excess, 0.0):.1e} of it above, "
+            f"its weights within {self.distance:.1e} of the largest"
+        )
+
+
+def closed_form(experiment: Experiment, model: Model, data: Prepared) -> ClosedForm | None:
+    """The closed form beside the trained model, or None where there is none for such an experiment.
+
+    There is one for a single `Dense` behind at most `Flatten`, with `MeanSquaredError`, `SigmoidCrossEntropy` of
+    one unit, or `SoftmaxCrossEntropy`, and no penalty, `L2` or (of one squared error) `L1` and `ElasticNet`.
+    None also where the problem has no single solution, or one that would take long to find.
+    """
+    name, strengths = _place(experiment), _strengths(experiment)
+    if name is None or strengths is None or model.run is None or data.train.t is None:
+        return None
+    x, t = _as_the_network_sees(experiment, model, data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            found = _solved(experiment, x, t, *strengths)
+        except (ConfigError, DataError):
+            return None
+    if found is None:
+        return None
+    method, W, b = found
+    params = {key: np.asarray(array, np.float64) for key, array in model.run.params[name].items()}
+
+    def objective(W: np.ndarray, b: np.ndarray) -> float:
+        l1, l2 = strengths
+        return _error(experiment, x @ W + b, t) + l1 * float(np.abs(W).sum()) + l2 / 2 * float(np.sum(W**2))
+
+    largest = float(np.abs(W).max()) or 1.0
+    return ClosedForm(
+        method, W, b, objective(W, b), objective(**params), float(np.abs(params["W"] - W).max()) / largest
+    )
+
+
+def _place(experiment: Experiment) -> str | None:
+    """The name of the only layer with parameters, where the network is such."""
+    network = experiment.network
+    if not isinstance(network, Sequential):
+        return None
+    layers = network.inner()
+    if not layers or not isinstance(layers[-1][1], Dense) or not layers[-1][1].use_bias:
+        return None
+    return layers[-1][0] if all(isinstance(layer, Flatten) for _, layer in layers[:-1]) else None
+
+
+def _strengths(experiment: Experiment) -> tuple[float, float] | None:
+    """λ₁ and λ₂ of the penalty on W; None for other penalties."""
+    penalty = experiment.penalty
+    if penalty is None:
+        return 0.0, 0.0
+    if getattr(penalty, "on", None) != "W*":
+        return None
+    if type(penalty) is L2:
+        return 0.0, penalty.strength if penalty.half else 2 * penalty.strength
+    if type(penalty) is L1:
+        return penalty.strength, 0.0
+    return (penalty.l1, penalty.l2) if type(penalty) is ElasticNet else None
+
+
+def _as_the_network_sees(experiment: Experiment, model: Model, data: Prepared) -> tuple[np.ndarray, np.ndarray]:
+    statistics = model.statistics or {}
+    x, t = np.asarray(data.train.x, np.float64), np.asarray(data.train.t)
+    if experiment.normalizer is not None:
+        x = np.asarray(experiment.normalizer.apply(_plain(statistics), data.train.x), np.float64)
+    if experiment.target_normalizer is not None:
+        t = experiment.target_normalizer.apply(_plain(statistics["targets"]), t.astype(np.float64))
+    return x.reshape(len(x), -1), t
+
+
+def _plain(statistics: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _plain(array) if isinstance(array, dict) else np.asarray(array)
+        for name, array in statistics.items()
+        if name != "targets"
+    }
+
+
+def _solved(experiment: Experiment, x: np.ndarray, t: np.ndarray, l1: float, l2: float) -> Any:
+    loss, (n, d) = experiment.loss, x.shape
+    if loss == MeanSquaredError() and n * d * d < _MOST_WORK:
+        t = t.reshape(n, -1)
+        if l1 == 0:
+            fit = classical.ridge(x, t, l2) if l2 else classical.linear_regression(x, t)
+            return "closed form", fit.W, fit.b
+        if t.shape[1] == 1:
+            sparse = classical.elastic_net(x, t, l1, l2)
+            return "coordinate descent", sparse.W[:, None], sparse.b[None]
+    if l1 > 0 or t.ndim > 1:
+        return None
+    if loss == SigmoidCrossEntropy() and 10 * n * d * d < _MOST_WORK:
+        logistic = classical.logistic_regression(x, t, l2)
+        return "Newton's method", logistic.W[:, None], logistic.b[None]
+    if loss == SoftmaxCrossEntropy() and 5 * n * (d * (classes := int(t.max()) + 1)) ** 2 < _MOST_WORK:
+        soft = classical.softmax_regression(x, t, l2, classes=classes)
+        return "Newton's method", soft.W, soft.b
+    return None
+
+
+def _error(experiment: Experiment, y: np.ndarray, t: np.ndarray) -> float:
+    """E in float64, for the losses that `_solved` knows."""
+    if isinstance(experiment.loss, MeanSquaredError):
+        return float(np.mean(np.sum((y - t.reshape(y.shape)) ** 2, axis=1))) / 2
+    if isinstance(experiment.loss, SigmoidCrossEntropy):
+        return float(np.mean(np.logaddexp(0, y[:, 0]) - t * y[:, 0]))
+    m = y.max(axis=1)
+    return float(np.mean(m + np.log(np.exp(y - m[:, None]).sum(axis=1)) - y[np.arange(len(t)), t]))

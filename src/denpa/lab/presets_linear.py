@@ -1,0 +1,159 @@
+"""Presets of one layer: what statistics knows by other names, trained by gradient.
+
+Each minimises the objective of a closed form or a classical algorithm of `denpa.classical`; `closed_form` sets
+the two side by side.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from denpa.core.errors import ConfigError
+from denpa.data.normalise import MinMax, Pipeline, Standardize
+from denpa.data.polynomial import PolynomialFeatures
+from denpa.init import Constant
+from denpa.lab.blueprint import Options, Preset, regression_metrics
+from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
+from denpa.lab.sources import Look
+from denpa.layers import Dense, Flatten
+from denpa.losses import Loss, MeanSquaredError, PerceptronLoss, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from denpa.metrics import Accuracy
+from denpa.networks import Sequential
+from denpa.optim import SGD, Nesterov
+from denpa.penalties import L1, L2, Penalty
+
+__all__ = ["PRESETS"]
+
+# Above so many numbers a step on all examples takes longer than many steps on a few.
+_FULL_BATCH = 2_000_000
+
+
+def linear_regression(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
+    """Linear regression: one layer, squared error."""
+    return _regression(name, options, look, data, None)
+
+
+def ridge(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
+    """Ridge regression: one layer, squared error, L2 penalty; --penalty.strength."""
+    return _regression(name, options, look, data, L2(0.01))
+
+
+def lasso(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
+    """LASSO: one layer, squared error, L1 penalty by proximal steps, so that weights end at 0; --penalty.strength."""
+    return _regression(name, options, look, data, L1(0.05, proximal=True))
+
+
+def polynomial_regression(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
+    """Polynomial regression: powers of each feature, then linear regression; --normalizer.steps.1.degree."""
+    if len(look.in_shape) != 1:
+        raise ConfigError(f"The preset {name!r} is for tables and points, not for examples of shape {look.in_shape}.")
+    powers = Pipeline((MinMax(-1, 1), PolynomialFeatures(3), Standardize()))
+    return _regression(name, options, look, data, None, powers)
+
+
+def logistic_regression(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
+    """Logistic regression: one sigmoid unit, cross-entropy, a small L2 penalty; two classes."""
+    _two_classes(name, look)
+    # The second derivatives of the cross-entropy are at most a quarter of those of the squared error.
+    return _classes(name, options, look, data, SigmoidCrossEntropy(), 1, 4.0)
+
+
+def softmax_regression(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
+    """Softmax regression: one layer, softmax, cross-entropy, a small L2 penalty; any number of classes."""
+    return _classes(name, options, look, data, SoftmaxCrossEntropy(), look.outputs, 2.0)
+
+
+def perceptron(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
+    """Rosenblatt's perceptron: one step unit, learning from one example after another; two classes."""
+    _two_classes(name, look)
+    return Experiment(
+        network=_layer(name, options, look, 1),
+        loss=PerceptronLoss(),
+        data=data,
+        optimizer=SGD(options.learning_rate or 1.0),
+        metrics=(Accuracy(),),
+        normalizer=_normalizer(look),
+        training=options.training(TrainingConfig(epochs=50, batch_size=1)),
+        name=name,
+    )
+
+
+def _regression(
+    name: str, options: Options, look: Look, data: DataConfig, penalty: Penalty | None, normalizer: Any = None
+) -> Experiment:
+    rate = options.learning_rate or 1 / (_features(look) * (3 if normalizer else 1))
+    return Experiment(
+        network=_layer(name, options, look, look.outputs),
+        loss=MeanSquaredError(),
+        data=data,
+        # Proximal steps fit plain gradient descent alone.
+        optimizer=SGD(rate) if isinstance(penalty, L1) else Nesterov(rate),
+        metrics=regression_metrics(look),
+        penalty=penalty,
+        normalizer=normalizer or _normalizer(look),
+        target_normalizer=Standardize(),
+        training=_training(options, look),
+        name=name,
+    )
+
+
+def _classes(
+    name: str, options: Options, look: Look, data: DataConfig, loss: Loss, units: int, flatness: float
+) -> Experiment:
+    return Experiment(
+        network=_layer(name, options, look, units),
+        loss=loss,
+        data=data,
+        optimizer=Nesterov(options.learning_rate or flatness / _features(look)),
+        metrics=(Accuracy(),),
+        penalty=L2(0.001),
+        normalizer=_normalizer(look),
+        training=_training(options, look),
+        name=name,
+    )
+
+
+def _layer(name: str, options: Options, look: Look, units: int) -> Sequential:
+    if options.hidden or options.activation:
+        raise ConfigError(f"The preset {name!r} has one layer and no hidden units: try 'mlp'.")
+    start = Dense(units, kernel_init=Constant())  # a convex error: any start leads to the same end
+    return Sequential((Flatten(), start) if len(look.in_shape) > 1 else (start,))
+
+
+def _training(options: Options, look: Look) -> TrainingConfig:
+    """Gradient descent on all examples at once; many small steps where they are very many."""
+    if look.examples * _features(look) <= _FULL_BATCH:
+        return options.training(TrainingConfig(epochs=2000, batch_size="full"))
+    return options.training(TrainingConfig(epochs=30, batch_size=256))
+
+
+def _features(look: Look) -> int:
+    """d: the largest second derivative of the squared error is at most d, for features of variance 1."""
+    return math.prod(look.in_shape)
+
+
+def _normalizer(look: Look) -> Any:
+    return None if look.encoded else Standardize()
+
+
+def _two_classes(name: str, look: Look) -> None:
+    if look.outputs != 2:
+        raise ConfigError(f"The preset {name!r} tells two classes apart, not {look.outputs}: try 'softmax-regression'.")
+
+
+_LINEAR = DataConfig("linear", options={"n": 100, "features": 20, "informative": 5, "noise": 1.0})
+
+PRESETS: dict[str, Preset] = {
+    "linear-regression": Preset(linear_regression, _LINEAR, "regression"),
+    "polynomial-regression": Preset(
+        polynomial_regression, DataConfig("sine", options={"n": 30, "noise": 0.2}), "regression"
+    ),
+    "ridge": Preset(ridge, _LINEAR, "regression"),
+    "lasso": Preset(lasso, _LINEAR, "regression"),
+    "logistic-regression": Preset(logistic_regression, DataConfig("moons", options={"n": 400, "noise": 0.2})),
+    "softmax-regression": Preset(softmax_regression, DataConfig("digits")),
+    "perceptron": Preset(
+        perceptron, DataConfig("letters", options={"copies": 50, "noise": 0.2, "scaled": True, "flat": True})
+    ),
+}
