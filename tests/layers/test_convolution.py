@@ -351,6 +351,8 @@ def test_dx_that_nobody_asks_for_is_not_computed():
     [
         ({"stride": 0}, "stride"),
         ({"stride": 1.5}, "stride"),
+        ({"stride": None}, "stride"),
+        ({"dilation": [1, 2, 3]}, "dilation"),
         ({"dilation": 0}, "dilation"),
         ({"kernel_size": 0}, "kernel_size"),
         ({"kernel_size": (3, 3, 3)}, "kernel_size"),

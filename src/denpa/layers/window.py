@@ -48,16 +48,13 @@ def whole(owner: Any, name: str, value: Any, least: int = 1) -> None:
 def check_windows(owner: Any, windows: Windows) -> None:
     """Refuse sizes, strides or dilations below 1, and a padding that is none."""
     rank = getattr(owner, "rank", 2)
-    for name in ("kernel_size", "pool_size", "stride", "dilation"):
-        value = getattr(owner, name, 1)
-        value = 1 if value is None else value
-        several = isinstance(value, (tuple, list))
-        if several and len(value) != rank:
-            raise ConfigError(f"{type(owner).__name__}.{name} wants an integer or {rank} of them, not {value!r}.")
-        for one in value if several else (value,):
+    size = "kernel_size" if hasattr(owner, "kernel_size") else "pool_size"
+    for name, pair in zip((size, "stride", "dilation"), windows, strict=True):
+        given: Any = getattr(owner, name, None)
+        if isinstance(given, tuple) and len(given) != rank:
+            raise ConfigError(f"{type(owner).__name__}.{name} wants an integer or {rank} of them, not {given!r}.")
+        for one in pair:
             whole(owner, name, one)
-        if several:
-            object.__setattr__(owner, name, tuple(value))
     object.__setattr__(owner, "padding", _checked_padding(owner, owner.padding, rank))
 
 
