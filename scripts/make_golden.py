@@ -228,6 +228,18 @@ def _layers() -> dict[str, Callable[[np.random.Generator], Case]]:
         "layers/conv_transpose2d_dilation_groups": lambda rng: _convolution(
             rng, nn.ConvTranspose2d, {"stride": 2, "padding": 1, "dilation": (1, 2), "groups": 2}
         ),
+        "layers/max_pool": lambda rng: _of_images(rng, nn.MaxPool2d, {"kernel_size": 2}),
+        "layers/max_pool_overlapping": lambda rng: _of_images(
+            rng, nn.MaxPool2d, {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 0)}
+        ),
+        "layers/average_pool": lambda rng: _of_images(rng, nn.AvgPool2d, {"kernel_size": 3, "stride": 2, "padding": 1}),
+        "layers/average_pool_uncounted": lambda rng: _of_images(
+            rng, nn.AvgPool2d, {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False}
+        ),
+        "layers/unpool_nearest": lambda rng: _of_images(rng, nn.Upsample, {"scale_factor": (2, 3)}),
+        "layers/local_response_norm": lambda rng: _of_images(
+            rng, nn.LocalResponseNorm, {"size": 3, "alpha": 0.9, "beta": 0.6, "k": 1.5}
+        ),
     }
 
 
@@ -273,6 +285,13 @@ def _convolution(rng: np.random.Generator, kind: Any, options: dict[str, Any]) -
     if b is not None:
         arrays |= {"params/b": b, "grads/b": module.bias.grad}
     return {"settings": {"out_channels": 4, **settings}, **arrays}
+
+
+def _of_images(rng: np.random.Generator, kind: Any, settings: dict[str, Any]) -> Case:
+    x = _leaf(_normal(rng, 2, 5, 6, 4))
+    y = kind(**settings)(x.movedim(-1, 1)).movedim(1, -1)
+    dy = _back(rng, y)
+    return {"settings": settings, "x": x, "dy": dy, "y": y, "dx": x.grad}
 
 
 def _prelu(rng: np.random.Generator, parameters: int) -> Case:

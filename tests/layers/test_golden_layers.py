@@ -13,6 +13,7 @@ from onnx.reference import ReferenceEvaluator
 from denpa.core.layer import Context
 from denpa.layers import (
     ELU,
+    AveragePool2d,
     BatchNorm,
     Conv1d,
     Conv2d,
@@ -20,11 +21,14 @@ from denpa.layers import (
     Dense,
     Dropout,
     LeakyReLU,
+    LocalResponseNorm,
+    MaxPool2d,
     PReLU,
     ReLU,
     Sigmoid,
     Softmax,
     Tanh,
+    Unpool2d,
 )
 from tests.golden import load, names
 
@@ -47,6 +51,12 @@ LAYERS = {
     "dropout_eval": Dropout(0.4),
     "elu": ELU(1.5),
     "leaky_relu": LeakyReLU(0.2),
+    "average_pool": AveragePool2d(3, 2, 1),
+    "average_pool_uncounted": AveragePool2d(3, 2, 1, count_padding=False),
+    "local_response_norm": LocalResponseNorm(3, alpha=0.3, beta=0.6, k=1.5),  # PyTorch divides alpha by the size
+    "max_pool": MaxPool2d(2),
+    "max_pool_overlapping": MaxPool2d((3, 2), (2, 1), (1, 0)),
+    "unpool_nearest": Unpool2d((2, 3)),
     "prelu_per_channel": PReLU(shared=False),
     "prelu_shared": PReLU(),
     "relu": ReLU(),
