@@ -35,6 +35,7 @@ from denpa.kernels import settings as kernels
 from denpa.kernels.unfolding import col2im, im2col
 from denpa.layers import (
     ELU,
+    ActivityL1,
     Add,
     AdditiveAttention,
     AveragePool2d,
@@ -51,6 +52,7 @@ from denpa.layers import (
     GaussianNoise,
     GlobalAveragePool2d,
     Identity,
+    KLSparsity,
     LeakyReLU,
     LocalContrastNorm,
     LocalResponseNorm,
@@ -119,6 +121,7 @@ __all__ = [
     "RNN",
     "SGD",
     "Accuracy",
+    "ActivityL1",
     "AdaGrad",
     "Adadelta",
     "Adam",
@@ -160,6 +163,7 @@ __all__ = [
     "History",
     "Identity",
     "Input",
+    "KLSparsity",
     "Layer",
     "LeakyReLU",
     "LocalContrastNorm",

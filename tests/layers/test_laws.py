@@ -13,6 +13,7 @@ from denpa.core.fallback import uses_fallback
 from denpa.core.layer import Layer
 from denpa.layers import (
     ELU,
+    ActivityL1,
     Add,
     AdditiveAttention,
     AveragePool2d,
@@ -29,6 +30,7 @@ from denpa.layers import (
     GaussianNoise,
     GlobalAveragePool2d,
     Identity,
+    KLSparsity,
     LeakyReLU,
     LocalContrastNorm,
     LocalResponseNorm,
@@ -51,6 +53,7 @@ from denpa.testing import check_layer
 
 # (layer, shape of one example). Almost always the same shape: compilation is what takes time.
 CASES = [
+    (ActivityL1(0.7), (2, 6)),
     (Add(), ((2, 6), (2, 6), (2, 6))),
     (AdditiveAttention(5), ((2, 6), (3, 4))),
     (BatchNorm(), (2, 6)),
@@ -100,6 +103,7 @@ CASES = [
     (Unpool2d(), (3, 4, 2)),
     (Unpool2d((2, 3), "top_left"), (3, 4, 2)),
     (Identity(), (2, 6)),
+    (KLSparsity(0.2, 0.3), (2, 6)),
     (LeakyReLU(), (2, 6)),
     (LeakyReLU(-2.5), (2, 6)),
     (Maxout(3), (2, 6)),
@@ -130,7 +134,10 @@ CASES = [
     (Bidirectional(RNN(4), merge="sum"), (5, 3)),
 ]
 # What standard normal inputs will not do for.
-INPUTS = {Embedding: lambda rng, shape: rng.integers(0, 5, shape)}
+INPUTS = {
+    Embedding: lambda rng, shape: rng.integers(0, 5, shape),
+    KLSparsity: lambda rng, shape: rng.uniform(0.05, 0.95, shape),
+}
 
 
 @pytest.mark.parametrize(("layer", "in_shape"), CASES, ids=str)

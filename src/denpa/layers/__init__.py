@@ -14,12 +14,14 @@ from denpa.layers.pooling import AveragePool2d, GlobalAveragePool2d, LpPool2d, M
 from denpa.layers.prelu import PReLU
 from denpa.layers.reshape import Flatten, Reshape
 from denpa.layers.softmax import Softmax
+from denpa.layers.sparsity import ActivityL1, KLSparsity
 from denpa.layers.threshold import ThresholdDense
 from denpa.layers.transposed import ConvTranspose2d
 from denpa.layers.unpooling import MaxUnpool2d, Unpool2d
 
 __all__ = [
     "ELU",
+    "ActivityL1",
     "Add",
     "AdditiveAttention",
     "AveragePool2d",
@@ -36,6 +38,7 @@ __all__ = [
     "GaussianNoise",
     "GlobalAveragePool2d",
     "Identity",
+    "KLSparsity",
     "LeakyReLU",
     "LocalContrastNorm",
     "LocalResponseNorm",

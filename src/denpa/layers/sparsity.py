@@ -1,0 +1,130 @@
+"""Layers that let x pass and add a price on it to the objective: ActivityL1, KLSparsity, for sparse codes.
+
+    E = loss + Ω(h)        ∂E/∂h = dy + ∂Ω/∂h
+
+Ω is `cost`, and `backward` adds its slope to the delta that arrives. Both are taken in at least float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+
+from denpa.core.errors import ConfigError
+from denpa.core.layer import Array, Context, Grads, Params
+from denpa.core.padded import step_mask
+from denpa.core.shapes import want
+from denpa.layers.base import ShapePreserving
+
+__all__ = ["ActivityL1", "KLSparsity"]
+
+_EDGE = 1e-6  # means nearer to 0 or 1 are met by the tangent there
+
+
+@dataclass(frozen=True)
+class ActivityL1(ShapePreserving):
+    """y = x,  Ω = λ (1/N) Σ_n ‖x_n‖₁      x (batch, ...) -> y (batch, ...)      saves sign(x) and Ω
+
+    ∂Ω/∂x_n = (λ/N) sign(x_n),  sign(0) = 0. λ is `strength`, N the number of samples, as in a loss with
+    reduction="mean"; the norm runs over all entries of a sample, of a padded sequence over its true steps.
+    The price is on what a layer gives, such as the code of an autoencoder, not on weights: see `L1` for these.
+
+    Args:
+        strength: λ, 0 or more.
+
+    Raises:
+        ConfigError: `strength` is negative or no number.
+
+    Source: Olshausen & Field (1996), "Emergence of simple-cell receptive field properties by learning a sparse
+    code for natural images", equation 2 with S(x) = |x|.
+    """
+
+    strength: float
+
+    def validate(self) -> None:
+        _check_strength(self)
+
+    def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
+        want(self, "batch ...", x)
+        counted = x if ctx.lengths is None else jnp.where(_true_steps(self, x, ctx), x, 0)
+        cost = self.strength / x.shape[0] * jnp.sum(jnp.abs(_wide(counted)))
+        return x, {"sign": jnp.sign(counted), "cost": cost}
+
+    def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
+        scale = self.strength / dy.shape[0]
+        return dy + scale * saved["sign"], {}  # ∂E/∂x = ∂E/∂y + (λ/N) sign(x)
+
+    def cost(self, saved: Any) -> Array:
+        return saved["cost"]
+
+
+@dataclass(frozen=True)
+class KLSparsity(ShapePreserving):
+    """y = x,  Ω = β Σ_j KL(ρ ‖ h̄_j)      x (batch, ..., units) -> y of this shape      saves ∂Ω/∂x and Ω
+
+        KL(ρ ‖ h̄) = ρ log(ρ / h̄) + (1 − ρ) log((1 − ρ) / (1 − h̄))        h̄_j = (1/m) Σ_i x_ij
+        ∂Ω/∂x_ij = (β/m) (−ρ / h̄_j + (1 − ρ) / (1 − h̄_j))                 the same for every i
+
+    h̄_j is the mean activation of unit j over the mini-batch: over all m entries in front of the last axis, thus
+    over the places of a map too, and over the true steps of padded sequences alone. Ω = 0 where h̄_j = ρ for
+    all units, and grows without bound towards h̄ = 0 and h̄ = 1, so the units must give values between 0 and 1,
+    such as those of `Sigmoid`. A mean closer to 0 or 1 than 10⁻⁶, or beyond, as other units may have it, is met by
+    the tangent at that point: a steep straight slope back into the interval, never NaN.
+
+    Mini-batches estimate h̄ well only if they hold many more samples than 1/ρ.
+
+    Args:
+        rho: ρ, the mean activation aimed at, between 0 and 1.
+        strength: β, 0 or more.
+
+    Raises:
+        ConfigError: `rho` is not between 0 and 1, or `strength` is negative.
+
+    Source: Ng (2011), "Sparse autoencoder", lecture notes for CS294A, section 3.
+    """
+
+    rho: float = 0.05
+    strength: float = 1.0
+
+    def validate(self) -> None:
+        if not isinstance(self.rho, float) or not 0 < self.rho < 1:
+            raise ConfigError(
+                f"KLSparsity.rho is the mean activation aimed at, greater than 0 and below 1, not {self.rho!r}."
+            )
+        _check_strength(self)
+
+    def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
+        want(self, "batch ... units", x)
+        counted = jnp.ones(x.shape[:-1], bool) if ctx.lengths is None else _true_steps(self, x, ctx)[..., 0]
+        counted = jnp.broadcast_to(counted, x.shape[:-1])
+        m = jnp.maximum(jnp.sum(counted), 1).astype(_wide(x).dtype)
+        mean = jnp.sum(_wide(x), axis=tuple(range(x.ndim - 1)), where=counted[..., None]) / m
+        inside = jnp.clip(mean, _EDGE, 1 - _EDGE)
+        rho = self.rho
+        slope = self.strength * (-rho / inside + (1 - rho) / (1 - inside))  # ∂Ω/∂h̄
+        kl = rho * jnp.log(rho / inside) + (1 - rho) * jnp.log((1 - rho) / (1 - inside))
+        cost = jnp.sum(self.strength * kl + slope * (mean - inside))  # the tangent beyond the edge
+        return x, {"slope": (slope / m).astype(x.dtype), "counted": counted, "cost": cost}
+
+    def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
+        return dy + jnp.where(saved["counted"][..., None], saved["slope"], 0), {}  # ∂h̄_j/∂x_ij = 1/m
+
+    def cost(self, saved: Any) -> Array:
+        return saved["cost"]
+
+
+def _wide(x: Array) -> Array:
+    return x.astype(jnp.float32) if jnp.finfo(x.dtype).bits < 32 else x
+
+
+def _true_steps(layer: Any, x: Array, ctx: Context) -> Array:
+    """Which entries of padded sequences (batch, time, ...) count, to be broadcast against x."""
+    want(layer, "batch time features ...", x)
+    return step_mask(ctx.lengths, x.shape[1]).reshape(*x.shape[:2], *(1,) * (x.ndim - 2))
+
+
+def _check_strength(layer: Any) -> None:
+    if isinstance(layer.strength, bool) or not isinstance(layer.strength, float) or layer.strength < 0:
+        raise ConfigError(f"{type(layer).__name__}.strength must be a number, 0 or more, not {layer.strength!r}.")
