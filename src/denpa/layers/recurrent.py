@@ -25,6 +25,7 @@ from denpa.core.keys import key_for
 from denpa.core.layer import Array, Grads, Layer, Params
 from denpa.core.static import Static
 from denpa.init import Initializer
+from denpa.kernels.product import sum_of_outer_products
 from denpa.layers.activation import ELU, Identity, LeakyReLU, ReLU, Sigmoid, Tanh
 from denpa.layers.softmax import Softmax
 
@@ -153,7 +154,7 @@ def rows(a: Array) -> Array:
 def gathered(x: Array, h: Array, delta: Array) -> Grads:
     """[∂E/∂Wx; ∂E/∂Wh] = [x, h]ᵀ δ in one product,  ∂E/∂b = Σ δ."""
     delta = rows(delta)
-    both = jnp.concatenate([rows(x), rows(h)], axis=-1).T @ delta
+    both = sum_of_outer_products(jnp.concatenate([rows(x), rows(h)], axis=-1), delta)
     size = x.shape[-1]
     return {"Wx": both[:size], "Wh": both[size:], "b": jnp.sum(delta, axis=0)}
 

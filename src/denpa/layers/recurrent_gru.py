@@ -10,6 +10,7 @@ import numpy as np
 
 from denpa.core.layer import Array, Grads, Params
 from denpa.init import Glorot, Initializer, Orthogonal
+from denpa.kernels.product import sum_of_outer_products
 from denpa.kernels.recurrent import gates, split
 from denpa.layers.recurrent import Carry, Cell, check_units, fresh, rows
 
@@ -99,14 +100,16 @@ class GRUCell(Cell):
         n, h = self.units, before[0]
         r, delta_n = kept["zr"][..., n:], delta[..., 2 * n :]
         flat = rows(delta)
-        found = {"Wx": rows(x).T @ flat, "b": jnp.sum(flat, axis=0)}
+        found = {"Wx": sum_of_outer_products(rows(x), flat), "b": jnp.sum(flat, axis=0)}
         if self.reset_after:
             inner = delta_n * r  # ∂E/∂m
-            found["Wh"] = rows(h).T @ rows(jnp.concatenate([delta[..., : 2 * n], inner], axis=-1))
+            inside = jnp.concatenate([delta[..., : 2 * n], inner], axis=-1)
+            found["Wh"] = sum_of_outer_products(rows(h), rows(inside))
             found["bh"] = jnp.sum(rows(inner), axis=0)
         else:
-            products = rows(h).T @ flat[:, : 2 * n], rows(r * h).T @ flat[:, 2 * n :]
-            found["Wh"] = jnp.concatenate(products, axis=-1)
+            plain = sum_of_outer_products(rows(h), flat[:, : 2 * n])
+            reset = sum_of_outer_products(rows(r * h), flat[:, 2 * n :])
+            found["Wh"] = jnp.concatenate([plain, reset], axis=-1)
         return found
 
     def tangent(self, params: Params, slopes: Any, du: Array, dcarry: Carry) -> Carry:

@@ -11,6 +11,7 @@ import numpy as np
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Grads, Params
 from denpa.init import Glorot, Initializer, Orthogonal
+from denpa.kernels.product import sum_of_outer_products
 from denpa.layers.recurrent import (
     Carry,
     Cell,
@@ -164,7 +165,7 @@ class OutputFeedbackCell(Cell):
         return found | {
             "Wx": found["Wx"][:size],
             "Wy": found["Wx"][size:],
-            "Wo": rows(after[1]).T @ outer,
+            "Wo": sum_of_outer_products(rows(after[1]), outer),
             "bo": jnp.sum(outer, axis=0),
         }
 
