@@ -1,6 +1,7 @@
 """Floor 6: experiments, presets, and runs that are kept in folders."""
 
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
+from denpa.lab.receptive_field import ReceptiveField, receptive_field
 from denpa.lab.run import Run
 
-__all__ = ["DataConfig", "Experiment", "Run", "TrainingConfig"]
+__all__ = ["DataConfig", "Experiment", "ReceptiveField", "Run", "TrainingConfig", "receptive_field"]

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from denpa.core import tree
 from denpa.data import datasets
+from denpa.lab import figures_images
 from denpa.training.figures import confusion_matrix
 from denpa.training.storage import write_figure
 
@@ -32,7 +34,19 @@ def write_all(folder: Path, run: Any, measured: Any) -> None:
     if test.x.ndim == 4 and test.x.shape[-1] in (1, 3):
         true = test.t if test.t.ndim == 1 else test.t.argmax(axis=-1)
         ink = run.experiment.data.source in datasets.names()
-        mistakes(test.x, true, measured.predicted, measured.class_names, folder / "mistakes.png", ink=ink)
+        worst = figures_images.most_wrong(run.model, test.x, true)
+        shown = test.x[worst], true[worst], measured.predicted[worst]
+        mistakes(*shown, measured.class_names, folder / "mistakes.png", ink=ink)
+        of_convolutions(folder, run.model, test.x[0])
+
+
+def of_convolutions(folder: Path, model: Any, image: Any) -> None:
+    """Filters and feature maps, where there is a convolution."""
+    layer = figures_images.first_convolution(model.net)
+    if layer is not None:
+        after = tree.flatten(model.variables.params)[f"{layer}/W"]
+        figures_images.filters(figures_images.initial_filters(model, layer), after, folder / "filters.png")
+        figures_images.feature_maps(model, image, folder / "feature_maps.png")
 
 
 def predictions(true: Any, predicted: Any, path: Any) -> Any:
@@ -56,7 +70,7 @@ def predictions(true: Any, predicted: Any, path: Any) -> Any:
 
 
 def mistakes(images: Any, true: Any, predicted: Any, names: Any, path: Any, ink: bool = True) -> Any:
-    """The first images that were taken for another class; no picture where there are none.
+    """The first of the images that were taken for another class; no picture where there are none.
 
     Large values are ink, as in denpa's data sets, or light, as in photographs.
     """
