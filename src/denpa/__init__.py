@@ -29,6 +29,7 @@ from denpa.data.dataset import Dataset, Splits
 from denpa.data.encoder import TableEncoder
 from denpa.data.images import read_images
 from denpa.data.normalise import MinMax, Normalizer, Pipeline, ScaleImages, Standardize
+from denpa.data.polynomial import PolynomialFeatures
 from denpa.data.readers import read_table
 from denpa.gradients import backprop, learn_online, rtrl, rtrl_start, rtrl_step, trace
 from denpa.kernels import settings as kernels
@@ -89,7 +90,19 @@ from denpa.metrics import (
     RootMeanSquaredError,
     TopK,
 )
-from denpa.networks import GRU, LSTM, RNN, Bidirectional, Graph, Network, OutputFeedbackRNN, Recurrent, Sequential
+from denpa.networks import (
+    GRU,
+    LSTM,
+    RNN,
+    Bidirectional,
+    Graph,
+    Network,
+    OutputFeedbackRNN,
+    Recurrent,
+    Sequential,
+    Tie,
+    Tied,
+)
 from denpa.optim import (
     SGD,
     Adadelta,
@@ -191,6 +204,7 @@ __all__ = [
     "PerceptronLoss",
     "Perplexity",
     "Pipeline",
+    "PolynomialFeatures",
     "RMSprop",
     "ReLU",
     "Recurrent",
@@ -210,6 +224,8 @@ __all__ = [
     "TableEncoder",
     "Tanh",
     "ThresholdDense",
+    "Tie",
+    "Tied",
     "TopK",
     "Unpool2d",
     "Variables",

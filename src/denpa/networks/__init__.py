@@ -8,6 +8,7 @@ from denpa.networks.recurrent import GRU, LSTM, RNN, Recurrent
 from denpa.networks.recurrent_feedback import OutputFeedbackRNN
 from denpa.networks.sequential import Sequential
 from denpa.networks.summary import Summary
+from denpa.networks.tied import Tie, Tied
 
 __all__ = [
     "GRU",
@@ -21,6 +22,8 @@ __all__ = [
     "Recurrent",
     "Sequential",
     "Summary",
+    "Tie",
+    "Tied",
     "Value",
     "Vertex",
     "with_carry",

@@ -12,7 +12,7 @@ import numpy as np
 from denpa.core import tree
 from denpa.core.layer import Array, Variables
 from denpa.gradients.backprop import Trace, trace
-from denpa.networks import Network
+from denpa.networks import Network, Tied
 from denpa.testing import oracle
 
 __all__ = ["GradientError", "GradientReport", "check_gradients"]
@@ -85,6 +85,8 @@ def check_gradients(
     Raises:
         GradientError: names the first wrong layer on the way back from the loss, array and index.
     """
+    if isinstance(net, Tied):  # the gradients of all places, each by itself
+        net, variables = net.untied(variables)
     with jax.enable_x64(True):
         variables, x, t, sample_weight = oracle.in_float64((variables, x, t, sample_weight))
         case = (net, loss, variables, x, t, key, train, sample_weight)

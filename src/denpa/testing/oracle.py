@@ -21,7 +21,7 @@ from denpa.core.layer import Array, Context, Layer, Variables
 from denpa.core.padded import step_weights, values_of
 from denpa.gradients.backprop import Record, Trace
 from denpa.kernels import settings
-from denpa.networks import Graph, Network, Sequential, Value
+from denpa.networks import Graph, Network, Sequential, Tied, Value
 from denpa.networks.base import entering
 
 __all__ = ["autodiff", "central_differences", "in_float64", "numerical", "pull_back"]
@@ -55,6 +55,9 @@ def autodiff(
 
     Arguments and result are those of `denpa.trace`; the precision is that of the variables.
     """
+    if isinstance(net, Tied):
+        inside, unfolded = net.untied(variables)
+        return _tied(net, variables[0], autodiff(inside, loss, unfolded, x, t, key, train, sample_weight))
     x = jax.tree.map(jnp.asarray, x)
     energy, nudged, values = nudged_energy(net, loss, variables, x, t, key, train, sample_weight)
     with settings.using("xla"):  # JAX knows no derivative of the native kernels
@@ -80,11 +83,21 @@ def numerical(
     in float64. Two evaluations of the network for every number in parameters, inputs and layer
     outputs: for small networks. Arguments and result are those of `denpa.trace`.
     """
+    if isinstance(net, Tied):
+        inside, unfolded = net.untied(variables)
+        met = numerical(inside, loss, unfolded, x, t, epsilon, key, train, sample_weight)
+        with jax.enable_x64(True):
+            return _tied(net, in_float64(variables[0]), in_float64(met))
     with jax.enable_x64(True):
         variables, x, t, sample_weight = in_float64((variables, x, t, sample_weight))
         energy, nudged, values = nudged_energy(net, loss, variables, x, t, key, train, sample_weight)
         slopes, dx = central_differences(lambda at: energy(*at), (nudged, x), epsilon)[0]
         return _trace(net, variables[1], values, jax.jit(energy)(nudged, x), slopes, dx, train)
+
+
+def _tied(net: Tied, params: Any, met: Trace) -> Trace:
+    """The record of the network without ties, with the gradients of the tied parameters by the chain rule."""
+    return dataclasses.replace(met, grads=pull_back(net.expanded, params)[1](met.grads)[0])
 
 
 def pull_back(function: Callable[..., Any], *at: Any) -> tuple[Any, Callable[[Any], Any]]:

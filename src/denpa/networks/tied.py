@@ -1,0 +1,210 @@
+"""Weight sharing by constraint: arrays of a network, or single entries of them, that are one and the same number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+
+from denpa.core import tree
+from denpa.core.description import Description
+from denpa.core.errors import ConfigError, ShapeError, nearest
+from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State, Variables
+from denpa.networks.base import Delta, Network, Value
+
+__all__ = ["Tie", "Tied"]
+
+
+@dataclass(frozen=True)
+class Tie(Description):
+    """target = source, or target = sourceᵀ, or for single entries target[at] = source[source_at].
+
+        dp.Tie("2_dense/W", "0_dense/W", transpose=True)               # the decoder's weights are the encoder's
+        dp.Tie("2_dense/W", "0_dense/W", at=(0, 3), source_at=(1, 2))  # one weight is another
+
+    Args:
+        target: the path of the array that is tied.
+        source: the path of the array that it is tied to, which stays a parameter.
+        transpose: the last two axes are exchanged: (in, out) of `Dense`, and channels in and out of convolutions.
+        at, source_at: indices of one entry each; () for the whole arrays.
+
+    Raises:
+        ConfigError: an index for one side only, a transposed entry, an array tied to itself.
+    """
+
+    target: str
+    source: str
+    transpose: bool = False
+    at: tuple[int, ...] = ()
+    source_at: tuple[int, ...] = ()
+
+    def validate(self) -> None:
+        if bool(self.at) != bool(self.source_at) or (self.at and self.transpose):
+            raise ConfigError(f"{self!r}: entries want both at and source_at, and no transpose.")
+        if (self.target, self.at) == (self.source, self.source_at):
+            raise ConfigError(f"{self!r} ties {self.target} to itself.")
+
+    def turned(self, w: Array) -> Array:
+        """The source as the target has it, and a gradient of the target as the source has it."""
+        return jnp.swapaxes(w, -1, -2) if self.transpose else w
+
+
+@dataclass(frozen=True)
+class Tied(Network):
+    """A network in which some weights are the same numbers: w_target = w_source.
+
+        net = dp.Tied(dp.Sequential([dp.Dense(32), dp.Sigmoid(), dp.Dense(784)]),
+                      [dp.Tie("2_dense/W", "0_dense/W", transpose=True)])
+
+    A weight that stands in several places has the sum of the gradients of all of them, the total differential:
+
+        ∂E/∂w = ∂E/∂w_source + Σ ∂E/∂w_target
+
+    A whole array that is tied is no parameter any more. A single entry that is tied stays in its array, where it is 0
+    and of no account. Layers, names, state and records are those of the network inside; the records of `trace` show
+    the gradients of all places apart.
+
+    Args:
+        net: the network.
+        ties: which arrays are which.
+
+    Raises:
+        ConfigError: an unknown array (the nearest is named), one that is tied twice, or to one that is itself tied.
+        ShapeError: arrays of unlike shapes.
+
+    Source: Rumelhart, Hinton & Williams (1986), "Learning internal representations by error propagation", on equal
+    weights in several places; transposed weights: Vincent et al. (2010), section 2.2.
+    """
+
+    net: Network
+    ties: tuple[Tie, ...]
+
+    def validate(self) -> None:
+        if not isinstance(self.net, Network):
+            raise ConfigError(f"Tied wants a network such as Sequential([...]), not {self.net!r}.")
+        if isinstance(self.ties, Tie):
+            object.__setattr__(self, "ties", (self.ties,))
+        targets: set[Any] = set()
+        for tie in self.ties:
+            if not isinstance(tie, Tie):
+                raise ConfigError(f'Tied wants ties such as Tie("2_dense/W", "0_dense/W"), not {tie!r}.')
+            if {(tie.target, tie.at), (tie.target, ())} & targets or (not tie.at and tie.target in _names(targets)):
+                raise ConfigError(f"{_place(tie.target, tie.at)} is tied twice.")
+            targets.add((tie.target, tie.at))
+        for tie in self.ties:
+            whole = not tie.source_at and tie.source in _names(targets)
+            if whole or {(tie.source, tie.source_at), (tie.source, ())} & targets:
+                raise ConfigError(f"{_place(tie.source, tie.source_at)} is itself tied: tie both to a third, free one.")
+
+    def inner(self) -> tuple[tuple[str, Layer], ...]:
+        return self.net.inner()
+
+    @property
+    def takes_integers(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What the network inside takes."""
+        return self.net.takes_integers
+
+    def out_shape(self, in_shape: Any) -> Any:
+        return self.net.out_shape(in_shape)
+
+    def init_params(self, key: Array, in_shape: Any) -> Params:
+        params = self.net.init_params(key, in_shape)
+        self._check(tree.flatten(params))
+        for tie in self.ties:
+            params = _replaced(params, tie.target, lambda w, at=tie.at: w.at[at].set(0) if at else None)
+        return params
+
+    def init_state(self, in_shape: Any) -> State:
+        return self.net.init_state(in_shape)
+
+    def next_state(self, state: State, saved: Saved) -> State:
+        return self.net.next_state(state, saved)
+
+    def cost(self, saved: Saved) -> Any:
+        return self.net.cost(saved)
+
+    def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
+        return self.net.forward(self.expanded(params), x, ctx)
+
+    def backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads]:
+        dx, grads = self.net.backward(self.expanded(params), saved, dy)
+        return dx, self.summed(grads)
+
+    def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+        return self.net.walk_forward(self.expanded(params), x, ctx)
+
+    def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+        dx, grads, met = self.net.walk_backward(self.expanded(params), saved, dy)
+        return dx, self.summed(grads), met
+
+    def expanded(self, params: Params) -> Params:
+        """The parameters of the network inside: every tied weight in its place."""
+        known = tree.flatten(params)
+        for tie in self.ties:
+            source = known[tie.source]
+            if tie.at:
+                params = _replaced(params, tie.target, lambda w, t=tie, s=source: w.at[t.at].set(s[t.source_at]))
+            else:
+                params = _replaced(params, tie.target, lambda _, t=tie, s=source: t.turned(s))
+        return params
+
+    def summed(self, grads: Grads) -> Grads:
+        """From the gradients of all places to those of the parameters: tied places add up."""
+        for tie in self.ties:
+            part = tree.flatten(grads)[tie.target]
+            if tie.at:
+                grads = _replaced(grads, tie.source, lambda g, t=tie, p=part: g.at[t.source_at].add(p[t.at]))
+                grads = _replaced(grads, tie.target, lambda g, t=tie: g.at[t.at].set(0))
+            else:
+                grads = _replaced(grads, tie.source, lambda g, t=tie, p=part: g + t.turned(p))
+                grads = _replaced(grads, tie.target, lambda _: None)
+        return grads
+
+    def untied(self, variables: Variables) -> tuple[Network, Variables]:
+        """The network inside, and variables with which it computes the same."""
+        params, state = variables
+        return self.net, Variables(self.expanded(params), state)
+
+    def _check(self, arrays: dict[str, Array]) -> None:
+        """Raise unless the ties are between arrays of this network that can be the same."""
+        for tie in self.ties:
+            for name, at in ((tie.target, tie.at), (tie.source, tie.source_at)):
+                if name not in arrays:
+                    raise ConfigError(f"{tie!r}: no array {name!r}: {nearest(name, arrays, plural='arrays')}")
+                shape = arrays[name].shape
+                if at and not (len(at) == len(shape) and all(0 <= i < n for i, n in zip(at, shape, strict=True))):
+                    raise ConfigError(f"{tie!r}: {name} of shape {shape} has no entry {at}.")
+            if tie.transpose and arrays[tie.source].ndim < 2:
+                raise ShapeError(f"{tie!r}: {tie.source} of shape {arrays[tie.source].shape} cannot be transposed.")
+            wanted = tie.turned(arrays[tie.source]).shape
+            if not tie.at and arrays[tie.target].shape != wanted:
+                hint = (
+                    "" if tie.transpose else " With transpose=True?" if wanted[::-1] == arrays[tie.target].shape else ""
+                )
+                raise ShapeError(
+                    f"{tie!r}: {tie.target} has shape {arrays[tie.target].shape}, and would have to be {wanted}.{hint}"
+                )
+
+
+def _names(targets: set[Any]) -> set[str]:
+    return {name for name, _ in targets}
+
+
+def _place(name: str, at: tuple[int, ...]) -> str:
+    return f"{name}{list(at)}" if at else name
+
+
+def _replaced(params: Params, path: str, change: Any) -> Params:
+    """A copy of nested dicts with one array changed, put in or, where `change` gives None, left out."""
+    first, _, rest = path.partition("/")
+    inside = dict(params)
+    if rest:
+        inside[first] = _replaced(params[first], rest, change)
+        return inside
+    changed = change(params.get(first))
+    if changed is None:
+        inside.pop(first)
+    else:
+        inside[first] = changed
+    return inside
