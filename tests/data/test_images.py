@@ -122,3 +122,14 @@ def test_without_pillow_the_extra_is_named(pictures, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     with pytest.raises(ConfigError, match=r'Reading images needs PIL: pip install "denpa\[images\]"'):
         read_images(pictures[0])
+
+
+def test_files_that_are_no_images_can_be_left_out(pictures):
+    folder, _ = pictures
+    whole = read_images(folder, size=2)
+    (folder / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    (folder / "dog" / "notes.txt").write_text("no image")
+    with pytest.warns(UserWarning, match=r"broken\.png cannot be read .* left out\. So are 1 more: .*notes\.txt"):
+        found = read_images(folder, size=2, skip_bad=True)
+    np.testing.assert_array_equal(found.x, whole.x)
+    np.testing.assert_array_equal(found.t, whole.t)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ __all__ = ["read_image_files", "read_images"]
 _DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 
-def read_images(folder: str | Path, size: tuple[int, int] | int | None = None, grayscale: bool = False) -> Dataset:
+def read_images(
+    folder: str | Path, size: tuple[int, int] | int | None = None, grayscale: bool = False, skip_bad: bool = False
+) -> Dataset:
     """The images below `folder`, one subfolder per class: uint8 (n, height, width, 3), or 1 if `grayscale`.
 
         folder/cat/001.png   folder/cat/002.jpg   folder/dog/a.png  ->  classes cat 0, dog 1
@@ -30,11 +33,12 @@ def read_images(folder: str | Path, size: tuple[int, int] | int | None = None, g
         size: (height, width), or one number for a square, to which every image is scaled (bilinear). None
             wants all images to have one size already.
         grayscale: one channel in place of three (luma of ITU-R BT.601).
+        skip_bad: leave files out that are no readable image, with a warning that names them, in place of an error.
 
     Raises:
         DataError: no such folder, no subfolders, an empty one, images of different sizes while `size` is
             None, more than 8 bits per channel.
-        FileFormatError: a file that is no readable image; it is named.
+        FileFormatError: a file that is no readable image; it is named, and `skip_bad` leaves it out.
         ConfigError: Pillow is not installed, or `size` makes no sense.
     """
     folder = Path(folder)
@@ -55,8 +59,29 @@ def read_images(folder: str | Path, size: tuple[int, int] | int | None = None, g
         paths += found
         labels += [label] * len(found)
     names = tuple(subfolder.name for subfolder in classes)
+    if skip_bad:
+        bad = _unreadable(paths)
+        kept = [place for place, path in enumerate(paths) if path not in bad]
+        paths, labels = [paths[place] for place in kept], [labels[place] for place in kept]
+        if empty := sorted(set(range(len(classes))) - set(labels)):
+            raise DataError(f"The class folder {classes[empty[0]]} holds no readable image.")
     images = read_image_files(paths, size, grayscale)
     return Dataset(images, np.array(labels, np.int32), "classification", names, name=str(folder))
+
+
+def _unreadable(paths: Sequence[Path]) -> set[Path]:
+    """The files that are no readable images; a warning names them."""
+    pillow, bad = optional("PIL.Image", "images", "Reading images"), {}
+    for path in paths:
+        try:
+            _pixels(pillow, path, (1, 1), True)
+        except FileFormatError as error:
+            bad[path] = str(error)
+    if bad:
+        first, *others = bad.values()
+        more = f" So are {len(others)} more: {', '.join(map(str, [*bad][1:6]))}." if others else ""
+        warnings.warn(f"{first} It is left out.{more}", UserWarning, stacklevel=3)
+    return set(bad)
 
 
 def read_image_files(
