@@ -167,3 +167,16 @@ def test_splits_unpack_into_training_and_test():
     assert splits.validation is None
     hashes = {splits.content_hash(), Splits(test, train).content_hash(), Splits(train, test, test).content_hash()}
     assert len(hashes) == 3
+
+
+def test_folds_hold_every_row_out_once_and_each_class_evenly():
+    t = np.array([0] * 6 + [1] * 9)
+    whole = Dataset(np.arange(15.0)[:, None], t, "classification")
+    folds = whole.folds(3, seed=1)
+    assert sorted(np.concatenate([held.x[:, 0] for _, held in folds])) == list(range(15))
+    for rest, held in folds:
+        assert (len(rest), len(held), (held.t == 0).sum()) == (10, 5, 2)
+        assert not set(rest.x[:, 0]) & set(held.x[:, 0])
+    assert [len(held) for _, held in whole.folds(4, stratify=False)] == [4, 4, 4, 3]
+    with pytest.raises(ConfigError, match="stratify=True wants class labels"):
+        Dataset(np.zeros((4, 1)), np.zeros((4, 2)), "regression").folds(2, stratify=True)

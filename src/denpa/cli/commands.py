@@ -13,6 +13,7 @@ from denpa.core.errors import ConfigError, DivergenceError, StorageError, neares
 from denpa.lab.assemble import assemble
 from denpa.lab.closed_form import closed_form
 from denpa.lab.describe import KINDS, check_experiment, heading, list_of
+from denpa.lab.experiment import Experiment
 from denpa.lab.measure import Measured, confusion_text, measure
 from denpa.lab.overrides import read_value
 from denpa.lab.run import Run
@@ -20,7 +21,7 @@ from denpa.lab.run_folder import RunFolder, refuse_existing
 from denpa.lab.trained import Trained, predictions_csv
 from denpa.training.storage import write_text
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "Places", "assembled", "short", "wanted"]
 
 Places = list[tuple[str, Any]]
 
@@ -50,7 +51,7 @@ def train(options: Any, places: Places, words: list[str]) -> int:
 def _begun(options: Any, places: Places, command: str) -> Run:
     if options.run:
         refuse_existing(Path(options.run), options.overwrite)
-    experiment, data = _assembled(options, places)
+    experiment, data = assembled(options, places)
     if data.report:
         print(f"{data.report}\n")
     return Run(experiment, options.run or None, prepared=data, overwrite=options.overwrite, command=command)
@@ -95,7 +96,7 @@ def _report(run: Run, measured: Measured) -> None:
 
 def evaluate(options: Any, places: Places, words: list[str]) -> int:
     """Measure a trained model."""
-    trained = Trained.of(_wanted(options.run, "RUN", "evaluate"))
+    trained = Trained.of(wanted(options.run, "RUN", "evaluate"))
     data = trained.labelled(options.data) if options.data else trained.test_part()
     _print_measured(measure(trained.model, data), "data" if options.data else "test")
     return 0
@@ -103,8 +104,8 @@ def evaluate(options: Any, places: Places, words: list[str]) -> int:
 
 def predict(options: Any, places: Places, words: list[str]) -> int:
     """Predict from new examples, as CSV."""
-    trained = Trained.of(_wanted(options.run, "RUN", "predict"))
-    source = _wanted(options.input, "--input FILE", "predict")
+    trained = Trained.of(wanted(options.run, "RUN", "predict"))
+    source = wanted(options.input, "--input FILE", "predict")
     output = Path(options.output) if options.output else None
     if output is not None and output.exists() and not options.overwrite:
         raise StorageError(f"{output} exists already: choose another place, or replace it with --overwrite.")
@@ -121,7 +122,7 @@ def predict(options: Any, places: Places, words: list[str]) -> int:
 
 def summary(options: Any, places: Places, words: list[str]) -> int:
     """Show an experiment or a trained model."""
-    what = _wanted(options.experiment, "PRESET or CONFIG.toml", "summary")
+    what = wanted(options.experiment, "PRESET or CONFIG.toml", "summary")
     if Path(what).is_dir() or what.endswith(".safetensors"):
         trained = Trained.of(what)
         if trained.experiment is not None:
@@ -129,14 +130,14 @@ def summary(options: Any, places: Places, words: list[str]) -> int:
         print(trained.model.summary())
         print(f"trained for {trained.model.epochs:,} epochs, {trained.model.steps:,} steps")
         return 0
-    experiment, look = _assembled(options, places, read=False)
+    experiment, look = assembled(options, places, read=False)
     print(f"{heading(experiment, None)}\n\n{experiment.network.summary(look.in_shape)}")
     return 0
 
 
 def check(options: Any, places: Places, words: list[str]) -> int:
     """Compare gradients with both oracles."""
-    experiment, data = _assembled(options, places)
+    experiment, data = assembled(options, places)
     report = check_experiment(experiment, data)
     print(report)
     return 0
@@ -165,15 +166,27 @@ COMMANDS = {
 }
 
 
-def _assembled(options: Any, places: Places, read: bool = True) -> tuple[Any, Any]:
-    what = _wanted(options.experiment, "PRESET or CONFIG.toml", type(options).__name__.lower())
+def assembled(
+    options: Any, places: Places, read: bool = True, changes: Places | None = None, data: Any = None
+) -> tuple[Experiment, Any]:
+    """The experiment that the options ask for, and its data, or what these look like.
+
+    Args:
+        options: of the command.
+        places: changes by place.
+        read: False for what the data look like.
+        changes: all changes, in place of those that options and places name.
+        data: the data, where they have been read already.
+    """
+    what = wanted(options.experiment, "PRESET or CONFIG.toml", type(options).__name__.lower())
     hidden = read_value(list(options.hidden)) if options.hidden else None
     hidden = [hidden] if hidden is not None and not isinstance(hidden, list) else hidden
-    activation = options.activation or None
-    return assemble(what, changes_of(options, places), hidden=hidden, activation=activation, read=read)
+    changes = changes_of(options, places) if changes is None else changes
+    return assemble(what, changes, hidden=hidden, activation=options.activation or None, read=read, data=data)
 
 
-def _wanted(given: str, what: str, command: str) -> str:
+def wanted(given: str, what: str, command: str) -> str:
+    """The word that a command cannot do without."""
     if not given:
         raise ConfigError(f"denpa {command} wants {what}. See denpa {command} --help.")
     return given
@@ -197,8 +210,9 @@ def _print_measured(measured: Measured, name: str = "test") -> None:
 
 def _numbers(name: str, row: dict[str, Any]) -> str:
     numbers = {key: value for key, value in row.items() if isinstance(value, float)}
-    return f"{name:<10}  " + "  ".join(f"{key} {_short(value)}" for key, value in numbers.items())
+    return f"{name:<10}  " + "  ".join(f"{key} {short(value)}" for key, value in numbers.items())
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """A number in a few characters."""
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"

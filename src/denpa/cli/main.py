@@ -25,6 +25,8 @@ _COMMANDS = {
     "evaluate": "measure a trained model",
     "predict": "predict from new examples",
     "summary": "show an experiment or a trained model",
+    "cv": "cross-validate an experiment: a score for each fold, mean and spread",
+    "sweep": "train with each of several values of an option: a table and a picture",
     "check": "compare gradients with automatic and numerical differentiation",
     "list": "list presets, data sets, layers, losses, optimizers, ...",
 }
@@ -85,9 +87,10 @@ def _dispatch(words: list[str]) -> int:
         raise ConfigError(f"Unknown command {command!r}: {nearest(command, _COMMANDS, plural='commands')}")
     from denpa.cli.commands import COMMANDS
     from denpa.cli.parse import parsed
+    from denpa.cli.selecting import COMMANDS as COMPARING
 
     options, places = parsed(command, rest)
-    return COMMANDS[command](options, places, ["denpa", *words])
+    return (COMMANDS | COMPARING)[command](options, places, ["denpa", *words])
 
 
 def _explained(error: Exception) -> tuple[str, int]:

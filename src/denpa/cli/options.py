@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-__all__ = ["Check", "Evaluate", "List", "Predict", "Summary", "Train"]
+__all__ = ["Check", "Cv", "Evaluate", "List", "Predict", "Summary", "Sweep", "Train"]
 
 
 def _option(metavar: str, text: str) -> Any:
@@ -31,6 +31,7 @@ PLACES = {
     "batch_size": "training.batch_size",
     "early_stopping": "training.early_stopping.patience",
     "seed": "training.seed",
+    "strength": "penalty.strength",
     "initial_weights": "training.initial_weights",
     "initial_only": "training.initial_only",
     "frozen": "training.frozen",
@@ -61,6 +62,7 @@ class OfExperiment:
     batch_size: Annotated[str, _option("N|full", "Examples in a mini-batch.")] = ""
     early_stopping: Annotated[str, _option("PATIENCE", "Stop after so many epochs without improvement.")] = ""
     seed: Annotated[str, _option("N", "Decides initial parameters, order of examples, dropout.")] = ""
+    strength: Annotated[str, _option("NUMBER", "Of the penalty: --penalty l2 --strength 1e-4.")] = ""
     initial_weights: Annotated[str, _option("RUN", "Start from the weights of a run folder or model file.")] = ""
     initial_only: Annotated[
         tuple[str, ...], _option("PATTERN ...", "Take these arrays from there alone, such as '0_conv2d/*'.")
@@ -85,6 +87,32 @@ class Train(OfExperiment):
 @dataclass(frozen=True)
 class Summary(OfExperiment):
     """Show an experiment and the table of its layers, without training; a run folder or model file will do as well."""
+
+
+@dataclass(frozen=True)
+class Cv(OfExperiment):
+    """Cross-validate: train k times, each time without another fold of the training examples, and measure that fold.
+
+    The test part that the experiment sets aside is in no fold; --data.test 0 takes all examples.
+    """
+
+    folds: Annotated[str, _option("K", "How many folds.")] = "5"
+    output: Annotated[str, _option("FILE", "Where to write the scores as CSV as well.")] = ""
+    overwrite: Annotated[bool, _option("", "Replace the output file.")] = False
+
+
+@dataclass(frozen=True)
+class Sweep(OfExperiment):
+    """Train with each of several values of one option, and compare on examples held out.
+
+    The option has a range or a list in the place of its value: --strength 1e-5..1e-1, --learning-rate 0.1,0.01,
+    --normalizer.steps.1.degree 1..9. Without --validation or --folds a fifth of the training examples is held out.
+    """
+
+    steps: Annotated[str, _option("N", "How many values of a range; whole numbers give at most all of them.")] = "9"
+    folds: Annotated[str, _option("K", "Compare by cross-validation with so many folds.")] = ""
+    run: Annotated[str, _option("FOLDER", "Where to keep table, picture and best; runs/sweep-NAME otherwise.")] = ""
+    overwrite: Annotated[bool, _option("", "Write into a folder that exists.")] = False
 
 
 @dataclass(frozen=True)

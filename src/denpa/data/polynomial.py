@@ -50,5 +50,5 @@ class PolynomialFeatures(Normalizer):
         x = x if hasattr(x, "astype") else np.asarray(x)
         want(self, "n d", x)
         x = x.astype(np.float32) if x.dtype.kind in "biu" else x
-        powers = x[:, :, None] ** np.arange(1, self.degree + 1, dtype=np.int32)
-        return powers.reshape(len(x), -1).astype(x.dtype)
+        powers = x[:, :, None] ** np.arange(1, self.degree + 1).astype(x.dtype)
+        return powers.reshape(len(x), -1)

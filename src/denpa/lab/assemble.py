@@ -21,7 +21,13 @@ _TAKEN = {"training.epochs": "epochs", "training.batch_size": "batch_size", "opt
 
 
 def assemble(
-    what: str, changes: list[Change], *, hidden: Any = None, activation: str | None = None, read: bool = True
+    what: str,
+    changes: list[Change],
+    *,
+    hidden: Any = None,
+    activation: str | None = None,
+    read: bool = True,
+    data: Prepared | None = None,
 ) -> tuple[Experiment, Prepared | Look]:
     """The experiment and its data.
 
@@ -30,6 +36,7 @@ def assemble(
         changes: places and values, such as ("training.epochs", 5); the later ones win.
         hidden, activation: for presets: units of the hidden layers, and what follows each.
         read: False for what the data look like, in place of the data.
+        data: the data, where they have been read already for the same changes of `data`.
 
     Raises:
         ConfigError: an unknown preset, no such file, an unknown place or value (the nearest is named).
@@ -39,17 +46,17 @@ def assemble(
         if hidden is not None or activation is not None:
             raise ConfigError("--hidden and --activation are for presets; a config file lists its own network.layers.")
         experiment = _changed(Experiment.from_toml(what), changes)
-        return experiment, load_data(experiment.data) if read else look_of(experiment.data)
+        return experiment, data or (load_data(experiment.data) if read else look_of(experiment.data))
     if what not in presets.PRESETS:
         hint = nearest(what, presets.PRESETS, plural="presets")
         raise ConfigError(f"{what!r} is neither a preset nor a file: {hint}")
     ours = [change for change in changes if change[0].partition(".")[0] == "data"]
     rest = [change for change in changes if change not in ours]
-    data = _data(what, ours)
+    config = _data(what, ours)
     options, rest = _options(rest, hidden, activation)
-    found = load_data(data) if read else look_of(data)
+    found = data or (load_data(config) if read else look_of(config))
     look = found.look if isinstance(found, Prepared) else found
-    return _changed(presets.build(what, options, data, look), rest), found
+    return _changed(presets.build(what, options, config, look), rest), found
 
 
 def _data(name: str, changes: list[Change]) -> DataConfig:

@@ -82,13 +82,16 @@ def perceptron(name: str, options: Options, look: Look, data: DataConfig) -> Exp
 def _regression(
     name: str, options: Options, look: Look, data: DataConfig, penalty: Penalty | None, normalizer: Any = None
 ) -> Experiment:
-    rate = options.learning_rate or 1 / (_features(look) * (3 if normalizer else 1))
+    # Proximal steps fit plain gradient descent alone. Of a polynomial every power is a feature: the rate suits
+    # degrees up to 10; that of the others strengths up to 10.
+    largest = 10 * _features(look) if normalizer else _features(look) + 10
+    proximal = isinstance(penalty, L1)
+    rate = options.learning_rate or 1 / (_features(look) if proximal else largest)
     return Experiment(
         network=_layer(name, options, look, look.outputs),
         loss=MeanSquaredError(),
         data=data,
-        # Proximal steps fit plain gradient descent alone.
-        optimizer=SGD(rate) if isinstance(penalty, L1) else Nesterov(rate),
+        optimizer=SGD(rate) if proximal else Nesterov(rate),
         metrics=regression_metrics(look),
         penalty=penalty,
         normalizer=normalizer or _normalizer(look),

@@ -1,0 +1,167 @@
+"""The commands that compare: `denpa cv` and `denpa sweep`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from denpa.cli.commands import Places, assembled, short
+from denpa.cli.parse import changes_of
+from denpa.core.errors import ConfigError, StorageError
+from denpa.lab.describe import heading
+from denpa.lab.experiment import Experiment
+from denpa.lab.figures_selection import sweep_picture
+from denpa.lab.overrides import read_value
+from denpa.lab.run_folder import free_name
+from denpa.lab.selection import CrossValidation, SweepRow, best_of, cross_validate, sweep, values_of
+from denpa.lab.sources import Prepared, load_folds
+from denpa.training.storage import write_text
+
+__all__ = ["COMMANDS"]
+
+_HELD_BACK = 0.2
+
+
+def cv(options: Any, places: Places, words: list[str]) -> int:
+    """Cross-validate an experiment."""
+    output = _free(options.output, options.overwrite)
+    experiment, data = assembled(options, places)
+    folds = load_folds(experiment.data, _number(options.folds, "folds"))
+    print(f"{heading(experiment, data)}\n\n{len(folds)} folds of the training examples, loss without penalty\n")
+    found = cross_validate(experiment, folds, lambda index, fold: _line(f"fold {index + 1}", fold.held_out))
+    print()
+    _line("mean", {name: found.mean(name) for name in found.names})
+    _line("spread", {name: found.spread(name) for name in found.names})
+    _line("training", {name: found.mean(name, held_out=False) for name in found.names})
+    if output is not None:
+        rows = [[index + 1, *fold.held_out.values()] for index, fold in enumerate(found.folds)]
+        write_text(output, _csv([["fold", *found.names], *rows]))
+        print(f"\nkept in {output}")
+    return 0
+
+
+def sweep_(options: Any, places: Places, words: list[str]) -> int:
+    """Train with each of several values of one option."""
+    place, values, changes = _swept(changes_of(options, places), _number(options.steps, "steps"))
+    experiment, data = assembled(options, places, changes=[*changes, (place, values[0])])
+    folder = _folder(options, experiment.name)
+    ours = not options.folds and data.validation is None
+    if ours:
+        changes = [("data.validation", _HELD_BACK), *changes]
+        experiment, data = assembled(options, places, changes=[*changes, (place, values[0])])
+    experiments = [(v, assembled(options, places, changes=[*changes, (place, v)], data=data)[0]) for v in values]
+    folds = load_folds(experiment.data, _number(options.folds, "folds")) if options.folds else [_hold_out(data)]
+    split = f"{len(folds)} folds" if options.folds else f"{len(data.validation):,} examples held out"
+    print(f"{heading(experiment, data)}\n\n{place} over {len(values)} values, {split}, loss without penalty\n")
+    width = max(len(place), *(len(_text(value)) for value in values))
+    print(_head(place, ["loss", *(metric.name for metric in experiment.metrics)], width, len(folds)), flush=True)
+    rows = sweep(experiments, folds, lambda row: _row(row, width, len(folds)))
+    best = best_of(rows)
+    chosen = best.experiment
+    if ours:  # what was held out here need not be held out when the choice is made
+        chosen = chosen.replace(data=chosen.data.replace(validation=0.0))
+    print(f"\nleast loss on what was held out: {place} = {_text(best.value)}")
+    _keep(folder, place, rows, chosen)
+    print(f"kept in {folder}: sweep.csv, sweep.png, best.toml (denpa train {folder / 'best.toml'})")
+    return 0
+
+
+COMMANDS = {"cv": cv, "sweep": sweep_}
+
+
+def _swept(changes: Places, steps: int) -> tuple[str, list[Any], Places]:
+    """The option with several values, these values, and the other changes."""
+    several = [(place, values) for place, value in changes if (values := _values(place, value, steps)) is not None]
+    if len(several) != 1:
+        found = ", ".join(place for place, _ in several) or "none"
+        raise ConfigError(
+            "A sweep wants one option with a range or a list, such as --strength 1e-5..1e-1, --learning-rate "
+            f"0.01,0.1,1 or --normalizer.steps.1.degree 1..9; found: {found}."
+        )
+    place, values = several[0]
+    return place, values, [change for change in changes if change[0] != place]
+
+
+def _values(place: str, value: Any, steps: int) -> list[Any] | None:
+    return None if place.startswith("data.") else values_of(value, steps)
+
+
+def _hold_out(data: Prepared) -> Prepared:
+    """One fold, whose test part is the validation part: the test part itself stays out of the choice."""
+    return Prepared(data.train, data.validation, None, data.whole)
+
+
+def _folder(options: Any, name: str) -> Path:
+    if not options.run:
+        return free_name("runs", f"sweep-{name}")
+    path = Path(options.run)
+    if path.exists() and any(path.iterdir() if path.is_dir() else [path]) and not options.overwrite:
+        raise StorageError(
+            f"{path} exists already: choose another folder with --run, or write into it with --overwrite."
+        )
+    return path
+
+
+def _free(given: str, overwrite: bool) -> Path | None:
+    path = Path(given) if given else None
+    if path is not None and path.exists() and not overwrite:
+        raise StorageError(f"{path} exists already: choose another place, or replace it with --overwrite.")
+    return path
+
+
+def _keep(folder: Path, place: str, rows: list[SweepRow], best: Experiment) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"Cannot make the folder {folder}: {error.strerror}.") from None
+    names = rows[0].scores.names
+    head = [place, *(f"{name}{kind}" for name in names for kind in ("_training", "", "_spread"))]
+    table = [[_text(row.value), *(n for name in names for n in _three(row.scores, name))] for row in rows]
+    write_text(folder / "sweep.csv", _csv([head, *table]))
+    write_text(folder / "best.toml", best.to_toml())
+    sweep_picture(rows, place, folder / "sweep.png")
+
+
+def _three(scores: CrossValidation, name: str) -> tuple[float, float, float]:
+    return scores.mean(name, held_out=False), scores.mean(name), scores.spread(name)
+
+
+def _line(name: str, numbers: dict[str, float]) -> None:
+    print(f"{name:<10}" + "".join(f"  {key} {short(value):>8}" for key, value in numbers.items()), flush=True)
+
+
+def _head(place: str, names: list[str], width: int, folds: int) -> str:
+    cells = "".join(f"  {name:>{_cell(name, folds)}}  {'training':>8}" for name in names)
+    return f"{place:<{width}}{cells}"
+
+
+def _row(row: SweepRow, width: int, folds: int) -> None:
+    if math.isnan(row.scores.mean("loss")):
+        print(f"{_text(row.value):<{width}}  diverged", flush=True)
+        return
+    cells = []
+    for name in row.scores.names:
+        training, mean, spread = _three(row.scores, name)
+        held_out = f"{short(mean)} ± {short(spread)}" if folds > 1 else short(mean)
+        cells.append(f"  {held_out:>{_cell(name, folds)}}  {short(training):>8}")
+    print(f"{_text(row.value):<{width}}" + "".join(cells), flush=True)
+
+
+def _cell(name: str, folds: int) -> int:
+    return max(len(name), 17 if folds > 1 else 8)
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _csv(rows: list[list[Any]]) -> str:
+    return "".join(",".join(map(str, row)) + "\n" for row in rows)
+
+
+def _number(text: str, name: str) -> int:
+    value = read_value([text])
+    if isinstance(value, bool) or not isinstance(value, int) or value < 2:
+        raise ConfigError(f"--{name} wants a whole number, 2 or more, not {text!r}.")
+    return value

@@ -1,0 +1,116 @@
+"""Presets of one layer end where their closed forms and classical algorithms do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import denpa as dp
+from denpa import classical
+from denpa.lab import DataConfig, presets
+from denpa.lab.closed_form import closed_form
+from denpa.lab.run import model_of
+from denpa.lab.selection import train_once
+from denpa.lab.sources import Look, Prepared, load_data
+from denpa.penalties import ElasticNet
+
+SMALL = DataConfig("linear", options={"n": 60, "features": 4, "noise": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "within"),
+    [
+        ("polynomial-regression", "closed form", 1e-3),
+        ("ridge", "closed form", 1e-5),
+        ("lasso", "coordinate descent", 1e-4),
+        ("logistic-regression", "Newton's method", 1e-5),
+    ],
+)
+def test_training_ends_at_the_closed_form(name, method, within):
+    experiment = presets.build(name)
+    data = load_data(experiment.data)
+    model = train_once(experiment, data)
+    found = closed_form(experiment, model, data)
+    assert found.method == method
+    assert found.distance < within
+    assert found.loss == pytest.approx(found.trained_loss, rel=1e-6)
+    # The numbers are those that the model itself reports over its training examples.
+    assert model.evaluate(data.train)["loss"] == pytest.approx(found.trained_loss, rel=1e-5)
+    if name == "lasso":
+        W = np.asarray(model.run.params["0_dense"]["W"])
+        np.testing.assert_array_equal(W == 0, found.W == 0)
+        assert 0 < (W == 0).sum() < W.size
+
+
+def test_softmax_regression_comes_near_the_minimum():
+    experiment = presets.build("softmax-regression", presets.Options(epochs=500))
+    whole = load_data(experiment.data)
+    data = Prepared(whole.train[np.arange(150)], None, None)
+    found = closed_form(experiment, train_once(experiment, data), data)
+    assert found.method == "Newton's method"
+    assert found.loss < found.trained_loss < 1.2 * found.loss
+    assert "training ended" in str(found)
+
+
+def test_the_perceptron_separates_the_letters_as_by_rosenblatts_rule():
+    experiment = presets.build("perceptron")
+    data = load_data(experiment.data)
+    plain = experiment.replace(normalizer=None, training=experiment.training.replace(shuffle=False))
+    model = train_once(plain, data)
+    hand = classical.perceptron(data.train.x, data.train.t, epochs=50)
+    np.testing.assert_allclose(np.asarray(model.run.params["0_dense"]["W"])[:, 0], hand.W, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(np.asarray(model.run.params["0_dense"]["b"])[0], hand.b, rtol=1e-4)
+    assert hand.converged
+    assert model.evaluate(data.train)["accuracy"] == 1
+    assert closed_form(plain, model, data) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"network": dp.Sequential([dp.Dense(3), dp.ReLU(), dp.Dense(1)])},
+        {"network": dp.Sequential([dp.Dense(1, use_bias=False)])},
+        {"loss": dp.MeanSquaredError(half=False)},
+        {"penalty": dp.L2(0.1, on="*")},
+    ],
+    ids=str,
+)
+def test_other_experiments_have_no_closed_form(change):
+    experiment = presets.build("ridge", presets.Options(epochs=1), SMALL)
+    experiment = experiment.replace(**change, normalizer=None, target_normalizer=None)
+    model = model_of(experiment)
+    model.build((4,))
+    assert closed_form(experiment, model, load_data(SMALL)) is None
+
+
+def test_both_forms_of_a_penalty():
+    data, experiment = load_data(SMALL), presets.build("ridge", presets.Options(epochs=600), SMALL)
+    doubled = experiment.replace(penalty=dp.L2(0.1, half=False))
+    model = train_once(doubled, data)
+    for penalty in (dp.L2(0.1, half=False), dp.L2(0.2), ElasticNet(0.0, 0.2)):
+        assert closed_form(experiment.replace(penalty=penalty), model, data).distance < 1e-5
+
+
+def test_classes_that_a_hyperplane_separates_have_no_closed_form_without_a_penalty():
+    experiment = presets.build("logistic-regression", presets.Options(epochs=1), DataConfig("letters", test=0.0))
+    data = load_data(experiment.data)
+    assert closed_form(experiment, train_once(experiment, data), data) is not None
+    free = experiment.replace(penalty=None)
+    assert closed_form(free, train_once(free, data), data) is None
+
+
+def test_what_does_not_fit_is_refused():
+    three, images = Look("classification", (4,), 3, 50), Look("regression", (8, 8, 1), 1, 50)
+    for name in ("logistic-regression", "perceptron"):
+        with pytest.raises(dp.ConfigError, match="softmax-regression"):
+            presets.build(name, data=DataConfig("my.csv"), look=three)
+    with pytest.raises(dp.ConfigError, match="try 'mlp'"):
+        presets.build("ridge", presets.Options(hidden=[3]), SMALL)
+    with pytest.raises(dp.ConfigError, match="tables and points"):
+        presets.build("polynomial-regression", data=DataConfig("a.npz"), look=images)
+    assert presets.build("ridge", data=DataConfig("a.npz"), look=images).network.out_shape((8, 8, 1)) == (1,)
+
+
+def test_many_examples_are_taken_in_batches():
+    many = Look("classification", (784,), 10, 60_000)
+    assert presets.build("softmax-regression", data=DataConfig("mnist"), look=many).training.batch_size == 256
