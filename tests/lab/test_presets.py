@@ -9,7 +9,7 @@ import pytest
 
 import denpa as dp
 from denpa.core import tree
-from denpa.lab import DataConfig, Run, presets
+from denpa.lab import DataConfig, Run, presets, presets_convolution
 from denpa.lab.sources import Look
 from denpa.training import EarlyStopping
 
@@ -41,9 +41,10 @@ def test_the_networks_for_mnist():
     assert next(layer for layer in deep.network.layers if isinstance(layer, dp.Dense)).kernel_init == dp.init.He()
 
 
-@pytest.mark.parametrize("name", [name for name in presets.PRESETS if name != "mlp"])
+@pytest.mark.parametrize("name", [name for name, preset in presets.PRESETS.items() if not preset.wants_data])
 def test_a_falling_rate_falls_over_the_epochs_asked_for(name):
-    look = Look(presets.find(name).task, (5,), 3, 1000)
+    shape = (32, 32, 1) if name in presets_convolution.PRESETS else (5,)
+    look = Look(presets.find(name).task, shape, 2, 1000)
     experiment = presets.build(name, presets.Options(epochs=7, batch_size=100, learning_rate=0.25), look=look)
     assert (experiment.training.epochs, experiment.training.batch_size) == (7, 100)
     rate = experiment.optimizer.learning_rate
