@@ -40,7 +40,7 @@ BLOCKED = 4  # the index of a window that the ReLU closes
 
 
 def serves(x: Array, W: Array, stride: Pair = (1, 1), dilation: Pair = (1, 1), groups: int = 1) -> bool:
-    """Whether the fused forms are worth while: native kernels, a CPU, float32, stride 1, neither dilation nor groups."""
+    """Whether the fused forms are worth while: native kernels, a CPU, float32, stride 1, no dilation, no groups."""
     plain = stride == (1, 1) and dilation == (1, 1) and groups == 1 and x.ndim == W.ndim == 4
     floats = x.dtype == jnp.float32 and W.dtype == jnp.float32
     on_cpu = jax.default_backend() == "cpu"
