@@ -43,7 +43,8 @@ def filters(before: Any, after: Any, path: Any) -> Any:
     count = min(halves["after training"].shape[-1], _MOST_FILTERS)
     rows = -(-count // _ACROSS)
     figure = Figure(figsize=(0.55 * _ACROSS, 2 * (0.6 * rows + 0.35)), layout="constrained")
-    for part, (title, W) in zip(figure.subfigures(2, 1), halves.items(), strict=True):
+    parts: Any = figure.subfigures(2, 1)
+    for part, (title, W) in zip(parts, halves.items(), strict=True):
         part.suptitle(title, fontsize=9)
         largest = float(np.abs(W).max()) or 1.0
         for place in range(count):

@@ -70,7 +70,7 @@ def alexnet(name: str, options: Options, look: Look, data: DataConfig) -> Experi
     """AlexNet of 2012 for images of 227x227x3, such as --data FOLDER --data.options.size 227."""
     _at_least("alexnet", look, 67)
     optimizer = Momentum(options.learning_rate or 0.01, momentum=0.9)
-    network = Sequential(alexnet_layers(look.outputs))
+    network = Sequential(tuple(alexnet_layers(look.outputs)))
     parts = {"optimizer": optimizer, "penalty": L2(5e-4)}
     return _experiment(name, options, look, data, network, epochs=90, batch=128, **parts)
 

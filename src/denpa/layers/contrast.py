@@ -160,7 +160,8 @@ class LocalContrastNorm(ShapePreserving):
         """Σ_pq w_pq x_{i+p, j+q} with zeros around the image: first along columns, then along rows."""
         weights, reach = self._weights(), self.size // 2
         for axis in (1, 2):
-            padded = lax.pad(x, jnp.zeros((), x.dtype), [(reach * (a == axis),) * 2 + (0,) for a in range(4)])
+            sides = [(reach, reach, 0) if a == axis else (0, 0, 0) for a in range(4)]
+            padded = lax.pad(x, jnp.zeros((), x.dtype), sides)
             views = (lax.slice_in_dim(padded, i, i + x.shape[axis], axis=axis) for i in range(self.size))
             x = sum(
                 (jnp.asarray(w, x.dtype) * view for w, view in zip(weights, views, strict=True)), jnp.zeros((), x.dtype)

@@ -60,14 +60,14 @@ class ConvolutionBlock:
 
 def block_ahead(layers: Sequence[tuple[str, Layer]], params: Params, x: Any) -> ConvolutionBlock | None:
     """The block with which this row of layers begins, if there is a kernel for it here and now."""
-    if len(layers) < 2 or not (isinstance(layers[0][1], Conv2d) and isinstance(layers[1][1], ReLU)):
+    (name, convolution), following = layers[0], [layer for _, layer in layers[1:3]]
+    if not (isinstance(convolution, Conv2d) and following and isinstance(following[0], ReLU)):
         return None
-    name, convolution = layers[0]
     windows, W = convolution.windows, params[name]["W"]
     plain = convolution.use_bias and not convolution.true_convolution and jnp.shape(x)[3:] == W.shape[2:3]
     if not plain or not fused.serves(x, W, windows.stride, windows.dilation, convolution.groups):
         return None
-    pool = layers[2][1] if len(layers) > 2 else None
+    pool = following[1] if len(following) > 1 else None
     pooled = isinstance(pool, MaxPool2d) and pool.windows == _WINDOWS and pool.padding in (0, "valid")
     count = 3 if pooled else 2
     try:

@@ -42,7 +42,7 @@ from denpa.layers import (
     PReLU,
     ReLU,
 )
-from denpa.networks import Graph, Network
+from denpa.networks import Graph, Network, Sequential
 from denpa.training.storage import read_arrays
 
 __all__ = ["from_pytorch", "transferred", "weights_of"]
@@ -186,6 +186,8 @@ def _layers(net: Network, prefix: str = "") -> list[tuple[str, Layer]]:
 def _flattened(net: Network, in_shape: Any, path: str) -> Any:
     """The shape of the image that a Flatten in front of this layer made flat, looking past layers without arrays."""
     first, _, rest = path.partition("/")
+    if not isinstance(net, (Sequential, Graph)):
+        return None
     shapes = net.shapes(in_shape)
     layers = dict(net.inner())
     if isinstance(net, Graph):
@@ -194,12 +196,13 @@ def _flattened(net: Network, in_shape: Any, path: str) -> Any:
     else:
         before = dict(zip([*layers][1:], layers, strict=False))
         entrance = shapes
-    if rest:
-        return _flattened(layers[first], entrance[first], rest)
-    at = before.get(first)
+    inside = layers[first]
+    if isinstance(inside, Network):
+        return _flattened(inside, entrance[first], rest)
+    at = before.get(first, "")
     while isinstance(layers.get(at), _PASSING):
-        at = before.get(at)
-    shape = entrance[at] if at in layers and isinstance(layers[at], Flatten) else None
+        at = before.get(at, "")
+    shape = entrance[at] if isinstance(layers.get(at), Flatten) else None
     return shape if shape is not None and len(shape) == 3 else None
 
 
