@@ -52,7 +52,8 @@ def sweep_(options: Any, places: Places, words: list[str]) -> int:
         experiment, data = assembled(options, places, changes=[*changes, (place, values[0])])
     experiments = [(v, assembled(options, places, changes=[*changes, (place, v)], data=data)[0]) for v in values]
     folds = load_folds(experiment.data, _number(options.folds, "folds")) if options.folds else [_hold_out(data)]
-    split = f"{len(folds)} folds" if options.folds else f"{len(data.validation):,} examples held out"
+    held_out = 0 if data.validation is None else len(data.validation)
+    split = f"{len(folds)} folds" if options.folds else f"{held_out:,} examples held out"
     print(f"{heading(experiment, data)}\n\n{place} over {len(values)} values, {split}, loss without penalty\n")
     width = max(len(place), *(len(_text(value)) for value in values))
     print(_head(place, ["loss", *(metric.name for metric in experiment.metrics)], width, len(folds)), flush=True)
