@@ -160,11 +160,9 @@ def test_teacher_forcing_feeds_the_targets_in_training_alone():
 # ------------------------------------------------------------------------- lengths, carries, segments
 
 LAYERS = [
-    dp.RNN(UNITS, "sigmoid"),
     dp.LSTM(UNITS, peepholes=True),
-    dp.GRU(UNITS),
-    dp.LSTM(UNITS, reverse=True, segment=4),
     dp.OutputFeedbackRNN(UNITS, 2),
+    dp.GRU(UNITS, reverse=True, segment=4),
 ]
 
 
@@ -202,7 +200,7 @@ def test_padding_leaves_no_trace_and_every_sequence_stands_alone(layer):
         close(grads, total)
 
 
-@pytest.mark.parametrize("layer", LAYERS[:3], ids=str)
+@pytest.mark.parametrize("layer", LAYERS[:2], ids=str)
 def test_two_halves_with_the_carry_handed_on_are_the_whole(layer):
     """Forward the carry goes from the first half to the second; home its delta goes the other way."""
     rng = np.random.default_rng(8)
@@ -297,7 +295,7 @@ GATED = [
 ]
 
 
-@pytest.mark.parametrize(("layer", "slopes"), GATED, ids=str)
+@pytest.mark.parametrize(("layer", "slopes"), GATED, ids=lambda value: "" if isinstance(value, dict) else str(value))
 def test_the_trace_shows_every_gate_and_carry_with_its_deltas(layer, slopes):
     rng = np.random.default_rng(9)
     net = dp.Sequential([layer.replace(return_sequences=True)])
