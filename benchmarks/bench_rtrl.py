@@ -2,9 +2,9 @@
 
     python benchmarks/bench_rtrl.py
 
-The time of a step of RTRL is taken for fully recurrent layers of n units on one input; the exponent is the slope of log
-time against log n over the upper half. Memory is what the compiled program allocates besides its inputs and outputs,
-as XLA states it, for the gradient of an LSTM of 64 units on T steps.
+A step of RTRL is taken for fully recurrent layers of n units on one input, its operations as XLA counts them; an
+exponent is the slope against n over the upper half, both in logarithms. Memory is what the compiled program allocates
+besides its inputs and outputs, as XLA states it, for the gradient of an LSTM of 64 units on T steps.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harness.machine import describe, pin
 from harness.options import parser, settle
 from harness.timing import Times, alternate, seconds_of
 
-UNITS = (8, 16, 32, 64, 96, 128)
+UNITS = (16, 32, 64, 128, 192, 256, 384)
 TIMES = (64, 256, 1024, 4096)
 
 
@@ -35,41 +35,57 @@ def main() -> None:
 
 
 def cost(options: argparse.Namespace) -> dict[str, Any]:
-    """Milliseconds for a step of RTRL and of BPTT, by units."""
+    """Milliseconds and operations of a step of RTRL, and of BPTT over eight steps, by units."""
     import jax
     import jax.numpy as jnp
 
     import denpa as dp
 
-    units, steps = (UNITS[:2], 2) if options.quick else (UNITS, 8)
-    turns = {}
+    units, steps, loss = UNITS[:2] if options.quick else UNITS, 8, dp.MeanSquaredError()
+    turns, operations = {}, {}
     for n in units:
-        net, loss = dp.RNN(n, return_sequences=True), dp.MeanSquaredError()
+        net = dp.RNN(n, return_sequences=True)
         variables = net.init(jax.random.key(0), (steps, 1))
-        data = jnp.ones((1, steps, 1)), jnp.zeros((1, steps, n))
-        for name, way in (("RTRL", dp.rtrl), ("BPTT", dp.backprop)):
-            run = (
-                jax.jit(lambda v, x, t, way=way, net=net, loss=loss: way(net, loss, v, x, t).grads)
-                .lower(variables, *data)
-                .compile()
-            )
-            repeats = 1 if name == "RTRL" else 50
-            call = functools.partial(_finish, run, variables, *data)
-            call()
-            turns[f"{name} {n}"] = lambda call=call, r=repeats: (
-                seconds_of(lambda: [call() for _ in range(r)]) / r / steps
-            )
+        x, t = jnp.ones((1, steps, 1)), jnp.zeros((1, steps, n))
+        start = dp.rtrl_start(net, variables, 1)
+        one = _compiled(
+            lambda v, s, x, t, net=net: dp.rtrl_step(net, loss, v, s, x, t), variables, start, x[:, 0], t[:, 0]
+        )
+        all_ = _compiled(lambda v, x, t, net=net: dp.backprop(net, loss, v, x, t).grads, variables, x, t)
+        operations[n] = one.cost_analysis()["flops"]
+        turns[f"RTRL {n}"] = functools.partial(_seconds, one, (variables, start, x[:, 0], t[:, 0]), 1)
+        turns[f"BPTT {n}"] = functools.partial(_seconds, all_, (variables, x, t), steps)
     times = {name: Times(taken.values * 1e3) for name, taken in alternate(turns, options.rounds).items()}
-    half = len(units) // 2
-    medians = [times[f"RTRL {n}"].median for n in units]
-    exponent = (
-        float(np.polyfit(np.log(units[half:]), np.log(medians[half:]), 1)[0]) if len(units[half:]) > 1 else math.nan
-    )
     return {
         "units": list(units),
         "ms_per_step": {name: taken.to_json() for name, taken in times.items()},
-        "exponent": None if math.isnan(exponent) else exponent,
+        "operations": list(operations.values()),
+        "exponents": {
+            "time": _exponent(units, [times[f"RTRL {n}"].median for n in units]),
+            "operations": _exponent(units, list(operations.values())),
+        },
     }
+
+
+def _compiled(function: Any, *given: Any) -> Any:
+    import jax
+
+    program = jax.jit(function).lower(*given).compile()
+    _finish(program, *given)
+    return program
+
+
+def _seconds(program: Any, given: Any, steps: int) -> float:
+    """Seconds for one of the steps; short programs run for a while."""
+    once = seconds_of(lambda: _finish(program, *given))
+    count = max(1, int(0.02 / once))
+    return seconds_of(lambda: [_finish(program, *given) for _ in range(count)]) / count / steps
+
+
+def _exponent(sizes: Any, values: Any) -> float:
+    """The exponent p of value ~ size^p over the upper half of the sizes, by least squares in the logarithms."""
+    half = len(sizes) // 2
+    return float(np.polyfit(np.log(sizes[half - 1 :]), np.log(values[half - 1 :]), 1)[0])
 
 
 def _finish(run: Any, *given: Any) -> None:
@@ -119,14 +135,16 @@ def text(results: dict[str, Any]) -> str:
     """Two tables."""
     cost = results["cost"]
     rows = [
-        [name, *(report.show(cost["ms_per_step"][f"{name} {n}"]["median"]) for n in cost["units"])]
+        [f"{name}, ms", *(report.show(cost["ms_per_step"][f"{name} {n}"]["median"]) for n in cost["units"])]
         for name in ("RTRL", "BPTT")
     ]
-    said = f"Exponent of RTRL over the upper half: {report.show(cost['exponent'])}; 4 in the count of operations."
+    rows.append(["RTRL, million operations", *(report.show(count / 1e6) for count in cost["operations"])])
+    found = {name: report.show(value) for name, value in cost["exponents"].items()}
+    said = f"Exponent of RTRL over the upper half: {found['operations']} in operations, {found['time']} in time."
     ways = [name for name in results["memory"][0] if name != "time"]
     kept = [[name, *(report.show(row[name]) for row in results["memory"])] for name in ways]
     return (
-        "**A step of an RNN, ms**, by units:\n\n"
+        "**A step of an RNN**, by units:\n\n"
         + report.table(["", *map(str, cost["units"])], rows)
         + f"\n\n{said}\n\n**Memory for the gradient of an LSTM of 64 units, MiB**, by steps T:\n\n"
         + report.table(["", *(str(row["time"]) for row in results["memory"])], kept)

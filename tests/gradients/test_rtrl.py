@@ -29,13 +29,8 @@ def with_head(layer):
 
 NETS = [
     with_head(dp.RNN(3)),
-    with_head(dp.RNN(3, "relu")),
-    with_head(dp.LSTM(3)),
     with_head(dp.LSTM(2, peepholes=True)),
-    with_head(dp.LSTM(2, peepholes=True, output_peephole="previous")),
-    with_head(dp.GRU(3)),
     with_head(dp.GRU(3, reset_after=True)),
-    dp.OutputFeedbackRNN(4, 3),
     dp.OutputFeedbackRNN(3, 3, "sigmoid", "softmax"),
 ]
 

@@ -29,7 +29,13 @@ CELLS = [
 BATCH, FEATURES = 2, 5
 
 
-@pytest.fixture(params=CELLS, ids=str)
+@pytest.fixture(autouse=True)
+def in_float64():
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(scope="module", params=CELLS, ids=str)
 def case(request):
     """A cell, random parameters, inputs and carry in float64, and the step that follows."""
     cell, rng = request.param, np.random.default_rng(3)
@@ -39,7 +45,7 @@ def case(request):
         x = jnp.asarray(rng.standard_normal((BATCH, FEATURES)))
         before = tuple(jnp.asarray(rng.standard_normal((BATCH, n))) for n in cell.sizes())
         after, kept = cell.step(params, cell.drive(params, x), before)
-        yield rng, cell, params, x, before, after, kept, cell.slopes(params, kept, before, after)
+        return rng, cell, params, x, before, after, kept, cell.slopes(params, kept, before, after)
 
 
 def like(rng, arrays):
@@ -96,7 +102,8 @@ def test_steps_may_be_taken_together(case):
 
 
 def test_what_starts_from_what():
-    params = LSTMCell(3, peepholes=True, forget_bias=2.5).init(jax.random.key(1), 5)
+    with jax.enable_x64(False):
+        params = LSTMCell(3, peepholes=True, forget_bias=2.5).init(jax.random.key(1), 5)
     np.testing.assert_array_equal(params["b"].reshape(4, 3), [[0] * 3, [2.5] * 3, [0] * 3, [0] * 3])
     np.testing.assert_array_equal(params["p"], np.zeros((3, 3)))
     gates = params["Wh"].reshape(3, 4, 3)
