@@ -93,3 +93,9 @@ def test_training_prints_the_closed_form(said):
     assert status == 0
     assert "L2(0.2)" in out
     assert "closed form: loss" in out
+
+
+def test_the_summary_counts_the_powers(said):
+    status, out, _ = said("summary", "polynomial-regression", "--normalizer.steps.1.degree", "5")
+    assert status == 0
+    assert "6 parameters" in out

@@ -12,7 +12,7 @@ from denpa.cli.parse import changes_of
 from denpa.core.errors import ConfigError, DivergenceError, StorageError, nearest
 from denpa.lab.assemble import assemble
 from denpa.lab.closed_form import closed_form
-from denpa.lab.describe import KINDS, check_experiment, heading, list_of
+from denpa.lab.describe import KINDS, check_experiment, heading, list_of, seen_shape
 from denpa.lab.experiment import Experiment
 from denpa.lab.measure import Measured, confusion_text, measure
 from denpa.lab.overrides import read_value
@@ -42,7 +42,7 @@ def train(options: Any, places: Places, words: list[str]) -> int:
         run = Run.resume(options.resume, command)
     else:
         run = _begun(options, places, command)
-    shape = run.data.train.x.shape[1:]
+    shape = seen_shape(run.experiment, run.data.train.x.shape[1:])
     print(f"{heading(run.experiment, run.data)}\n\n{run.experiment.network.summary(shape)}\n", flush=True)
     _report(run, _gone(run, options.progress))
     return 0
@@ -131,7 +131,7 @@ def summary(options: Any, places: Places, words: list[str]) -> int:
         print(f"trained for {trained.model.epochs:,} epochs, {trained.model.steps:,} steps")
         return 0
     experiment, look = assembled(options, places, read=False)
-    print(f"{heading(experiment, None)}\n\n{experiment.network.summary(look.in_shape)}")
+    print(f"{heading(experiment, None)}\n\n{experiment.network.summary(seen_shape(experiment, look.in_shape))}")
     return 0
 
 

@@ -27,7 +27,7 @@ from denpa.penalties import Penalty
 from denpa.testing import GradientReport, check_gradients
 from denpa.training.inputs import checked_targets
 
-__all__ = ["KINDS", "check_experiment", "heading", "list_of", "shape_text"]
+__all__ = ["KINDS", "check_experiment", "heading", "list_of", "seen_shape", "shape_text"]
 
 _CHECKED_EXAMPLES = 8
 
@@ -97,6 +97,14 @@ def check_experiment(experiment: Experiment, data: Prepared) -> GradientReport:
         t = experiment.target_normalizer.apply(experiment.target_normalizer.fit(data.train.t), t)
     variables = net.init(key, x.shape[1:])
     return check_gradients(net, experiment.loss, variables, x, t, key=key)
+
+
+def seen_shape(experiment: Experiment, in_shape: Any) -> tuple[int, ...]:
+    """The shape of one example as the network sees it, behind a normaliser that may widen it."""
+    if experiment.normalizer is None:
+        return tuple(in_shape)
+    blank = np.zeros((2, *in_shape), np.float32)
+    return tuple(experiment.normalizer.apply(experiment.normalizer.fit(blank), blank).shape[1:])
 
 
 def shape_text(shape: Any) -> str:
