@@ -54,6 +54,8 @@ def test_stopping_after_so_many_steps_is_decay_of_the_equivalent_strength(h, ste
 
 def test_along_flat_directions_the_strength_is_one_over_rate_times_steps():
     assert classical.equivalent_strength(0.1, 50) == pytest.approx(0.2)
+    assert classical.equivalent_strength(0.1, 1, 5e-324) == pytest.approx(10)
+    assert classical.equivalent_strength(0.1, 10_000, 9.0) == 0
     np.testing.assert_allclose(classical.equivalent_strength(0.1, 50, np.array([0.0, 1e-6, 1e-3])), 0.2, rtol=0.03)
 
 

@@ -78,8 +78,10 @@ def equivalent_strength(learning_rate: float, steps: int, curvature: Any = 0.0) 
     h = np.asarray(curvature, np.float64)
     if (h < 0).any() or (rate * h >= 1).any():
         raise ConfigError(f"The curvature must lie from 0 to below 1/η = {1 / rate:g}.")
-    with np.errstate(invalid="ignore", over="ignore"):
-        alpha = np.where(h > 0, h / np.expm1(-steps * np.log1p(-rate * h)), 1 / (steps * rate))
+    exponent = -steps * np.log1p(-rate * h)
+    flat = exponent < 1e-12  # where α = 1/(τ η) to all digits, and the quotient would be of vanishing numbers
+    with np.errstate(over="ignore"):  # a steep direction that has arrived: α = 0
+        alpha = np.where(flat, 1 / (steps * rate), h / np.expm1(np.where(flat, 1.0, exponent)))
     return alpha if alpha.ndim else float(alpha)
 
 
