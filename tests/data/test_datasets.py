@@ -13,7 +13,7 @@ DRAWN = ["letters", "xor", "moons", "spirals", "sine"]
 
 
 def test_every_set_is_listed_with_a_line():
-    assert sorted(datasets.names()) == sorted([*DRAWN, "digits", "mnist"])
+    assert sorted(datasets.names()) == sorted([*DRAWN, "digits", "linear", "mnist"])
     assert all(line and "\n" not in line for line in datasets.names().values())
 
 

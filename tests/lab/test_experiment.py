@@ -18,6 +18,8 @@ from denpa.training import EarlyStopping
 CLASSES = Look("classification", (5, 3, 1), 4, 200)
 VALUES = Look("regression", (7,), 2, 50, encoded=True, center=12.5)
 IMAGES = Look("classification", (227, 227, 3), 4, 200)
+TWO = Look("classification", (5,), 2, 200)
+LOOKS = {name: (IMAGES,) for name in presets_convolution.PRESETS} | {"logistic-regression": (TWO,), "perceptron": (TWO,)}
 
 
 def experiment(**changes):
@@ -75,7 +77,7 @@ def made(name, look, tmp_path, **options):
     [
         (name, look)
         for name in presets.PRESETS
-        for look in ((IMAGES,) if name in presets_convolution.PRESETS else (CLASSES, VALUES))
+        for look in LOOKS.get(name, (CLASSES, VALUES))
         if presets.find(name).task in (None, look.task)
     ],
     ids=lambda value: value if isinstance(value, str) else value.task,
