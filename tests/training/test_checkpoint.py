@@ -219,9 +219,20 @@ def test_what_a_killed_run_left_half_written_is_swept_up(tmp_path):
 
 def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path):
     trained = random_model()
-    with pytest.raises(dp.FileFormatError, match="no checkpoint to resume from"):
+    with pytest.raises(dp.FileFormatError, match=r"no checkpoint to resume from .* call fit without resume"):
         train(trained, resume=tmp_path)
     assert trained.run is None
+    with pytest.raises(dp.FileFormatError, match="There is no folder"):
+        train(trained, resume=tmp_path / "none")
+
+
+def test_killed_before_its_first_checkpoint_a_run_begins_again_in_its_folder(tmp_path):
+    broken, again = model(), model()
+    with pytest.raises(Crash):
+        broken.fit(RAGGED, epochs=1, callbacks=[CrashAt(1, inside=True), dp.Checkpoint(tmp_path)], **QUIET)
+    assert files(tmp_path) == []
+    again.fit(RAGGED, epochs=1, callbacks=[dp.Checkpoint(tmp_path)], **QUIET)
+    assert files(tmp_path) == ["step_0000000005.safetensors"]
 
 
 @pytest.fixture(scope="module")
@@ -239,6 +250,7 @@ OTHERS = {
     "penalty": (lambda: model(penalty=dp.L2(0.1)), {}),
     "normalizer": (lambda: model(normalizer=dp.Standardize()), {}),
     "compute_dtype": (lambda: model(compute_dtype="bfloat16"), {}),
+    "frozen": (lambda: model(frozen="0_dense/W"), {}),
     "seed": (lambda: model(seed=1), {}),
     "other data or batches": (model, {"batch_size": 4}),
     "have other values": (model, {"data": (RAGGED[0] + 1e-6, RAGGED[1])}),
@@ -311,6 +323,7 @@ def test_a_folder_that_cannot_be_made_is_refused_before_training(tmp_path):
 
 # ------------------------------------------------------------------------------------- real processes, really killed
 SCRIPT = """
+import os
 import sys
 import time
 import numpy as np
@@ -325,7 +338,9 @@ model = dp.Model(net, dp.SoftmaxCrossEntropy(), dp.Adam(0.01))
 
 def tell(training):
     print(training.at.epoch, flush=True)
-    time.sleep(0.003)  # so that no machine is through before it is killed
+    time.sleep(0.003)
+    while training.at.epoch == epochs - 1 and "held" in sys.argv and not os.path.exists(folder + "/signalled"):
+        time.sleep(0.01)  # no machine, however busy the other side is, is through before the signal was sent
 
 
 resume = folder if "resume" in sys.argv else None
@@ -352,25 +367,26 @@ def finish(process):
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_killed_at_random_moments_a_run_ends_with_the_same_bits(tmp_path):
     """kill -9 whenever, in the middle of writing too, and Ctrl-C; then resume."""
-    epochs = 300
+    epochs = 200
     straight = start(tmp_path / "straight", epochs)
-    folder, options = tmp_path / "killed", ()
+    folder, resume = tmp_path / "killed", ()
     random = np.random.default_rng(int.from_bytes(os.urandom(4), "little"))
     for kill in (signal.SIGKILL, signal.SIGINT):
-        process = start(folder, epochs, *options)
+        process = start(folder, epochs, "held", *resume)
         assert process.stdout.readline()  # training has begun
         time.sleep(random.uniform(0, 0.3))
         process.send_signal(kill)
+        (folder / "signalled").touch()
         code, told = finish(process)
-        if code == 0:
-            break  # it was faster
+        (folder / "signalled").unlink()
         assert code == (-signal.SIGKILL if kill == signal.SIGKILL else 130)
         if kill == signal.SIGINT:
             steps = int(told.split("interrupted after ")[1].split()[0])
             assert f"step_{steps:010d}.safetensors" in files(folder)
         assert not [name for name in files(folder) if name.startswith(".")] or kill == signal.SIGKILL
-        options = ("resume",) if list(folder.rglob("step_*.safetensors")) else ()  # killed before the first one?
-    code, told = finish(start(folder, epochs, *options))
+        # Killed before the first checkpoint? Then there is nothing to resume, and the same command begins again.
+        resume = ("resume",) if list(folder.rglob("step_*.safetensors")) else ()
+    code, told = finish(start(folder, epochs, *resume))
     assert code == 0, told
     assert finish(straight)[0] == 0
     ours, theirs = (read_arrays(tmp_path / name / "model.safetensors") for name in ("killed", "straight"))

@@ -29,7 +29,7 @@ __all__ = ["Checkpoint", "latest", "restore"]
 _FORMAT = 1
 # What must be as it was for a run to end with the same bits.
 _DECISIVE = ("network", "loss", "optimizer", "metrics", "penalty", "normalizer", "target_normalizer")
-_DECISIVE += ("compute_dtype", "seed", "in_shape")
+_DECISIVE += ("compute_dtype", "seed", "in_shape", "frozen")
 _PARTS = {"format", "model", "position", "began", "stopped", "plan", "data", "history", "sessions"}
 
 
@@ -190,9 +190,14 @@ def latest(folder: Any) -> Path:
     Raises:
         FileFormatError: there is none.
     """
+    if not Path(folder).is_dir():
+        raise FileFormatError(f"There is no folder {folder} to resume from.")
     path = _newest(Path(folder) / "checkpoint")
     if path is None:
-        raise FileFormatError(f"There is no checkpoint to resume from in {folder}.")
+        raise FileFormatError(
+            f"There is no checkpoint to resume from in {folder}. A run that ended before it wrote one begins again in "
+            "this folder: call fit without resume."
+        )
     return path
 
 
