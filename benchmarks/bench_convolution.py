@@ -50,6 +50,7 @@ def main() -> None:
     made = parser(__doc__ or "", rounds=5)
     made.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS), help="networks (all)")
     made.add_argument("--cores", nargs="+", type=int, help="numbers of cores (1 and all)")
+    made.add_argument("--without", nargs="+", default=[], metavar="WORDS", help="leave out whoever's title has these")
     options = settle(made.parse_args())
     cores = options.cores or sorted({1, options.threads})
     about, results = describe(options.threads), []
@@ -62,6 +63,9 @@ def main() -> None:
 def measure(network: str, threads: int, options: argparse.Namespace) -> dict[str, Any]:
     """All contestants on one network; with fewer cores than all, denpa and PyTorch's plain ways alone."""
     entries, left_out = contestants(), {}
+    for title in [title for title in entries if any(words in title for words in options.without)]:
+        del entries[title]
+        left_out[title] = "not asked for"
     if threads < options.threads:
         entries = {title: entry for title, entry in entries.items() if title == "denpa" or "eager" in title}
     count = 500 if options.quick else 5000
