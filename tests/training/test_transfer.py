@@ -195,3 +195,12 @@ def test_transposed_convolutions_and_embeddings_come_from_pytorch_too():
     params = net.variables.params
     y = net.net.inner()[0][1].forward(params["0_convtranspose2d"], jax.numpy.asarray(x))[0]
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_frozen_batch_norm_normalises_by_its_statistics_in_training_too():
+    """One full batch: the loss that training reports is the one that inference finds with the same arrays."""
+    for frozen, same in (("norm/*", True), ("conv/*", False)):
+        trained = model(frozen=frozen, optimizer=dp.SGD(1e-3))
+        expected = trained.evaluate(data())["loss"]
+        trained.fit(data(), epochs=1, batch_size=24, verbose=False)
+        assert np.isclose(trained.history.epochs[0]["loss"], expected, rtol=1e-5) == same

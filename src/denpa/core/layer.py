@@ -39,7 +39,7 @@ class Variables(NamedTuple):
 
 
 @functools.partial(
-    jax.tree_util.register_dataclass, data_fields=["key", "state", "lengths"], meta_fields=["train", "name"]
+    jax.tree_util.register_dataclass, data_fields=["key", "state", "lengths"], meta_fields=["train", "name", "still"]
 )
 @dataclass(frozen=True)
 class Context:
@@ -51,6 +51,7 @@ class Context:
         state: this layer's state: read here, written only by `next_state`.
         name: the path of this layer in the network, for messages.
         lengths: (batch,) true time steps of each padded sequence (batch, time, ...), or None.
+        still: paths of layers that are in inference while the others train.
     """
 
     train: bool = False
@@ -58,11 +59,13 @@ class Context:
     state: State = field(default_factory=dict)
     name: str = ""
     lengths: Array | None = None
+    still: frozenset[str] = frozenset()
 
     def at(self, name: str) -> Context:
         """The context of the layer `name` inside this one."""
         path = f"{self.name}/{name}" if self.name else name
-        return Context(self.train, key_for(self.key, name), self.state.get(name, {}), path, self.lengths)
+        train = self.train and path not in self.still
+        return Context(train, key_for(self.key, name), self.state.get(name, {}), path, self.lengths, self.still)
 
     def random_key(self, owner: Any) -> Array:
         """This layer's random key, or an error that says how to provide one."""

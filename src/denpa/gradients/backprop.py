@@ -112,10 +112,11 @@ def descend(
     key: Array | None = None,
     train: bool = True,
     sample_weight: Any = None,
+    still: frozenset[str] = frozenset(),
 ) -> Step:
     """Forward and backward by the network's fastest path. Pure: fit for `jax.jit`."""
     params, state = variables
-    inside, ctx = entering(x, Context(train, key, state))
+    inside, ctx = entering(x, Context(train, key, state, still=still))
     y, saved = net.forward(params, inside, ctx)
     error, dy = _measured(loss, x, y, t, sample_weight)
     dx, grads = net.backward(params, saved, dy)
@@ -133,10 +134,11 @@ def walk(
     key: Array | None = None,
     train: bool = True,
     sample_weight: Any = None,
+    still: frozenset[str] = frozenset(),
 ) -> Trace:
     """Forward and backward layer by layer, everything met on the way. Pure: fit for `jax.jit`."""
     params, state = variables
-    inside, ctx = entering(x, Context(train, key, state))
+    inside, ctx = entering(x, Context(train, key, state, still=still))
     y, saved, values = net.walk_forward(params, inside, ctx)
     error, dy = _measured(loss, x, y, t, sample_weight)
     dx, grads, deltas = net.walk_backward(params, saved, dy)

@@ -74,6 +74,14 @@ class Recipe:
 
         return jax.tree_util.tree_map_with_path(chosen, before, after)
 
+    def still(self, state: State) -> frozenset[str]:
+        """Paths of the layers whose whole state is frozen: they normalise by it, as they will in inference."""
+        frozen: dict[str, bool] = {}
+        for path in tree.flatten(state):
+            layer = path.rpartition("/")[0]
+            frozen[layer] = frozen.get(layer, True) and any(tree.matches(path, pattern) for pattern in self.frozen)
+        return frozenset(layer for layer, whole in frozen.items() if whole)
+
     def cast(self, arrays: Any) -> Any:
         """Floating-point arrays in the precision to compute in."""
         return arrays if self.compute_dtype is None else tree.cast(arrays, jnp.dtype(self.compute_dtype))
@@ -122,7 +130,8 @@ class Recipe:
         variables = Variables(self.cast(point), run.state)
         key = jax.random.fold_in(run.key, run.step)
         x, t = self.prepare(statistics, x), self.aim(statistics, t)
-        met = way(self.net, self.loss, variables, x, t, key=key, sample_weight=weight)
+        still = self.still(run.state)
+        met = way(self.net, self.loss, variables, x, t, key=key, sample_weight=weight, still=still)
         grads = jax.tree.map(lambda g, p: g.astype(p.dtype), met.grads, run.params)
         if self.penalty is not None:
             grads = self.penalty.add_gradient(point, grads)
