@@ -65,7 +65,8 @@ def minimise(optimizer, error, start, steps):
 
 def test_the_table_holds_every_optimizer():
     held = {type(pair[0]).__name__ for pair in TABLE.values()}
-    assert held == set(registered(optim.Optimizer)) & set(optim.__all__)
+    wrappers = {"ParameterGroups"}  # another optimiser's updates, tested with the models that use it
+    assert held | wrappers == set(registered(optim.Optimizer)) & set(optim.__all__)
 
 
 @pytest.mark.parametrize("name", TABLE)
