@@ -26,8 +26,8 @@ AUTODIFF = {
     "remat", "value_and_grad", "vjp",
 }  # fmt: skip
 LONGEST_LAYER_FILE, LONGEST_FUNCTION = 250, 40
-# The first design said 6,000. Convolution, recurrence with RTRL, attention and ties took 6,300, docstrings included; the
-# rest is for the encoder and decoder. What comes after that must make room for itself.
+# The first design said 6,000. Convolution, recurrence with RTRL, attention and ties took 6,300, docstrings included;
+# the rest is for the encoder and decoder. What comes after that must make room for itself.
 CORE_BUDGET = 6900
 
 

@@ -19,7 +19,8 @@ CLASSES = Look("classification", (5, 3, 1), 4, 200)
 VALUES = Look("regression", (7,), 2, 50, encoded=True, center=12.5)
 IMAGES = Look("classification", (227, 227, 3), 4, 200)
 TWO = Look("classification", (5,), 2, 200)
-LOOKS = {name: (IMAGES,) for name in presets_convolution.PRESETS} | {"logistic-regression": (TWO,), "perceptron": (TWO,)}
+LOOKS = dict.fromkeys(presets_convolution.PRESETS, (IMAGES,))
+LOOKS |= dict.fromkeys(("logistic-regression", "perceptron"), (TWO,))
 
 
 def experiment(**changes):
