@@ -65,6 +65,44 @@ def test_all_arrays_that_do_not_fit_are_listed_and_nothing_changes():
         np.testing.assert_array_equal(array, before[path])
 
 
+def test_parts_are_taken_from_parts_of_another_name():
+    body = dp.Sequential(BODY)
+    whole = dp.Model([("encoder", body), ("tail", dp.Dense(5))], LOSS, in_shape=(6, 7, 2))
+    first = model(4)
+    whole.load_weights(first, names={"encoder/conv": "conv", "encoder/norm": "norm"})
+    fresh, after, source = model(4, seed=1), flat(whole), flat(first)
+    for path in after:
+        if "/tail/" not in path:
+            np.testing.assert_array_equal(after[path], source[path.replace("encoder/", "")])
+    alone = dp.Model(body, LOSS, in_shape=(6, 7, 2), seed=2)
+    alone.load_weights(whole, names={"": "encoder"})
+    for path, array in flat(alone).items():
+        np.testing.assert_array_equal(array, source[path])
+    whole.load_weights(fresh, names={"encoder": ""}, only="encoder/*")
+    np.testing.assert_array_equal(flat(whole)["params/encoder/conv/W"], flat(fresh)["params/conv/W"])
+    with pytest.raises(dp.ShapeError, match=r"no layer 'cnov' with arrays in the model; did you mean 'conv'"):
+        whole.load_weights(first, names={"encoder/conv": "cnov"})
+    with pytest.raises(dp.ShapeError, match=r"no layer 'cnov' with arrays here; did you mean 'conv'"):
+        model().load_weights(first, names={"cnov": "conv"})
+
+
+def test_what_only_one_side_has_is_an_error_unless_told():
+    first, smaller = model(4), dp.Model(BODY, LOSS, in_shape=(6, 7, 2), seed=1)
+    with pytest.raises(dp.ShapeError, match=r"do not fit: head/W is extra; head/b is extra\."):
+        smaller.load_weights(first)
+    smaller.load_weights(first, strict=False)
+    np.testing.assert_array_equal(flat(smaller)["params/conv/W"], flat(first)["params/conv/W"])
+    again = model(4, seed=2)
+    head = flat(again)["params/head/W"]
+    again.load_weights(smaller, strict=False)
+    np.testing.assert_array_equal(flat(again)["params/head/W"], head)
+    np.testing.assert_array_equal(flat(again)["params/conv/W"], flat(first)["params/conv/W"])
+    with pytest.raises(dp.ShapeError, match="head/W has shape"):
+        model(3).load_weights(first, strict=False)
+    with pytest.raises(dp.ShapeError, match="hold none of dense/W"):
+        dp.Model([dp.Flatten(), ("dense", dp.Dense(3))], LOSS, in_shape=(6, 7, 2)).load_weights(first, strict=False)
+
+
 def test_what_holds_no_weights_is_refused(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"nothing")
     for source, error in ((tmp_path, dp.FileFormatError), (tmp_path / "none", dp.FileFormatError), (3, dp.ConfigError)):
@@ -179,6 +217,45 @@ def test_layers_and_modules_that_do_not_pair_are_listed():
         model().load_weights(own, pytorch=True, names={"conv": "body"})
     with pytest.raises(dp.ShapeError, match="no layer 'cnov'"):
         model().load_weights(own, pytorch=True, names={"cnov": "0"})
+
+
+def test_all_of_pytorchs_arrays_that_do_not_fit_are_listed():
+    own = torch_arrays(np.random.default_rng(0))
+    own |= {"0.weight": own["0.weight"][0], "10.weight": own["10.weight"][:, :-1], "10.scale": np.ones(4)}
+    del own["1.running_var"]
+    there = model()
+    before = flat(there)
+    with pytest.raises(dp.ShapeError) as caught:
+        there.load_weights(own, pytorch=True)
+    for part in (
+        "0.weight has shape (2, 3, 3), but conv is a Conv2d",
+        "10.scale has no counterpart in head, which is a Dense",
+        "norm/var is missing",
+        "head/W has shape (11, 4) instead of (12, 4)",
+    ):
+        assert part in str(caught.value)
+    for path, array in flat(there).items():
+        np.testing.assert_array_equal(array, before[path])
+
+
+def test_what_stands_between_flatten_and_dense_is_put_in_order_too():
+    """An average over channels in front, pixels behind: the order shows in every number."""
+    rng = np.random.default_rng(3)
+    mean, slope, W = rng.standard_normal(12), rng.standard_normal(12), rng.standard_normal((4, 12))
+    own = {
+        "1.running_mean": mean,
+        "1.running_var": np.ones(12),
+        "1.weight": slope,
+        "1.bias": np.zeros(12),
+        "3.weight": W,
+    }
+    net = [dp.Flatten(), dp.Sequential([dp.BatchNorm(), dp.Tanh(), dp.Dense(4, use_bias=False)])]
+    there = dp.Model(net, LOSS, in_shape=(2, 3, 2))
+    there.load_weights(own, pytorch=True)
+    x = rng.standard_normal((5, 2, 3, 2)).astype(np.float32)
+    rows = x.transpose(0, 3, 1, 2).reshape(5, 12)
+    expected = np.tanh((rows - mean) / np.sqrt(1 + 1e-5) * slope) @ W.T
+    np.testing.assert_allclose(there.predict(x), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_transposed_convolutions_and_embeddings_come_from_pytorch_too():

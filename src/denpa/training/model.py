@@ -41,7 +41,8 @@ from denpa.training.loop import Training, summarize
 from denpa.training.model_file import save_model
 from denpa.training.program import Programs, Recipe, Run, programs_for
 from denpa.training.progress import Progress
-from denpa.training.transfer import from_pytorch, transferred, weights_of
+from denpa.training.pytorch import from_pytorch
+from denpa.training.transfer import renamed, transferred, weights_of
 from denpa.training.windows import check_window
 
 __all__ = ["Model"]
@@ -284,27 +285,36 @@ class Model:
         """The output as probabilities of the classes."""
         return np.asarray(self.loss.probabilities(self.predict(x)))
 
-    def load_weights(self, source: Any, only: Any = None, *, pytorch: bool = False, names: Any = None) -> None:
+    def load_weights(
+        self, source: Any, only: Any = None, *, names: Any = None, strict: bool = True, pytorch: bool = False
+    ) -> None:
         """Take over arrays that were learned elsewhere; the optimiser's moments start anew.
 
         Args:
             source: a run folder, a model file, another model or variables; with `pytorch` a safetensors file with
                 PyTorch's names and layouts, or a dict of arrays like a module's `state_dict()`.
             only: patterns of the arrays to take, such as "0_conv2d/*"; the others stay as they are. None: all.
-            pytorch: names and layouts are PyTorch's; `denpa.training.transfer` says what becomes of them.
-            names: with `pytorch`, from layers to modules: {"0_conv2d": "features.0"}; None pairs them in order.
+            names: from layers here, or networks inside, to those of the source: {"encoder": "0_sequential"}, where ""
+                is the whole network; with `pytorch` to its modules: {"0_conv2d": "features.0"}. Only these receive.
+                None: names are the same; with `pytorch` layers and modules are paired in order.
+            strict: arrays that are missing, or that nothing here is for (where `only` is None), are errors; otherwise
+                what both have is taken.
+            pytorch: names and layouts are PyTorch's; `denpa.training.pytorch` says what becomes of them.
 
         Raises:
             ConfigError: the model has no parameters yet (`build` makes them), or the source is of another kind.
             FileFormatError: the file cannot be read.
-            ShapeError: arrays are missing or misshapen: all of them are listed, and nothing is changed.
+            ShapeError: arrays are missing, extra or misshapen: all of them are listed, and nothing is changed.
         """
         self._need_run()
+        problems: list[str] = []
         if pytorch:
-            arrays, where = from_pytorch(self.net, self._net_shape(), source, names), "PyTorch"
+            (arrays, problems), where = from_pytorch(self.net, self._net_shape(), source, names), "PyTorch"
         else:
             arrays, where = weights_of(source)
-        self.variables = transferred(self.variables, arrays, only, where)
+            arrays = arrays if names is None else renamed(arrays, names, where)
+        choice = {"only": only, "names": names, "strict": strict}
+        self.variables = transferred(self.variables, arrays, where, **choice, problems=problems)
         self.run = dataclasses.replace(self.run, optimizer=None)
 
     def summary(self) -> Summary:
