@@ -120,7 +120,7 @@ from denpa.optim import (
     schedules,
 )
 from denpa.penalties import L1, L2, ElasticNet, Penalty
-from denpa.training import Callback, Checkpoint, EarlyStopping, History, Model, load
+from denpa.training import Bagging, Callback, Checkpoint, EarlyStopping, History, Model, Sweep, load, sweep
 
 __version__ = "0.1.0"
 
@@ -142,6 +142,7 @@ __all__ = [
     "Add",
     "AdditiveAttention",
     "AveragePool2d",
+    "Bagging",
     "BatchNorm",
     "Bidirectional",
     "BinaryCrossEntropy",
@@ -221,6 +222,7 @@ __all__ = [
     "Standardize",
     "Step",
     "StorageError",
+    "Sweep",
     "TableEncoder",
     "Tanh",
     "ThresholdDense",
@@ -247,6 +249,7 @@ __all__ = [
     "rtrl_start",
     "rtrl_step",
     "schedules",
+    "sweep",
     "testing",
     "to_config",
     "trace",

@@ -79,7 +79,7 @@ BAD_OPTIONS = {
     "a class as callback": ({"callbacks": [dp.EarlyStopping]}, "A callback is"),
     "no monitor": ({"callbacks": [dp.EarlyStopping()]}, "needs validation data"),
     "unknown verbosity": ({"verbose": "loud"}, "verbose must be"),
-    "nothing to resume": ({"resume": "/nowhere"}, "no checkpoint to resume from in /nowhere"),
+    "nothing to resume": ({"resume": "/nowhere"}, "There is no folder /nowhere to resume from"),
 }
 
 

@@ -281,3 +281,15 @@ def test_a_frozen_batch_norm_normalises_by_its_statistics_in_training_too():
         expected = trained.evaluate(data())["loss"]
         trained.fit(data(), epochs=1, batch_size=24, verbose=False)
         assert np.isclose(trained.history.epochs[0]["loss"], expected, rtol=1e-5) == same
+
+
+def test_the_gradients_of_frozen_layers_are_not_computed():
+    net = [dp.Conv2d(8, 3), dp.ReLU(), dp.Conv2d(8, 3), dp.ReLU(), dp.Flatten(), dp.Dense(3)]
+    work = []
+    with dp.kernels.using("xla"):
+        for frozen in ((), ("0_conv2d/*",), ("0_conv2d/*", "2_conv2d/*")):
+            trained = dp.Model(net, LOSS, dp.AdamW(1e-3), in_shape=(9, 9, 2), frozen=frozen)
+            batch = np.zeros((16, 9, 9, 2), np.float32), np.zeros(16, np.int32), np.ones(16, np.float32)
+            work.append(trained.programs.step.lower(trained.run, None, *batch).compile().cost_analysis()["flops"])
+    assert work[1] < 0.8 * work[0]  # without ∂E/∂W of the first, and ∂E/∂x of the second convolution
+    assert work[2] < 0.5 * work[0]

@@ -1,10 +1,23 @@
 """Floor 5: compiled training, models and their files, callbacks."""
 
+from denpa.training.bagging import Bagging
 from denpa.training.callbacks import Callback, Session
 from denpa.training.checkpoint import Checkpoint
 from denpa.training.early_stopping import EarlyStopping
 from denpa.training.history import History
 from denpa.training.model import Model
 from denpa.training.model_file import load
+from denpa.training.sweep import Sweep, sweep
 
-__all__ = ["Callback", "Checkpoint", "EarlyStopping", "History", "Model", "Session", "load"]
+__all__ = [
+    "Bagging",
+    "Callback",
+    "Checkpoint",
+    "EarlyStopping",
+    "History",
+    "Model",
+    "Session",
+    "Sweep",
+    "load",
+    "sweep",
+]

@@ -28,7 +28,7 @@ def save_model(model: Any, path: Any) -> None:
 
 
 def load(path: Any) -> Any:
-    """The model that `Model.save` wrote, ready to predict, to evaluate and to be trained further.
+    """The model, or `Bagging`, that `save` wrote, ready to predict, to evaluate and to be trained further.
 
     Loading runs no code from the file: descriptions name classes of denpa or classes that you have
     defined before. It is strict: every missing, extra or misshapen array is listed.
@@ -46,7 +46,7 @@ def load(path: Any) -> Any:
     path = Path(path)
     path = path / "model.safetensors" if path.is_dir() else path
     arrays, description = read_arrays(path)
-    if description.get("kind") != "model":
+    if description.get("kind") not in ("model", "bagging"):
         raise FileFormatError(f"{path} holds no model but a checkpoint: give the run folder's model.safetensors.")
     if description.get("format", 0) > _FORMAT:
         raise FileFormatError(f"{path} has format {description['format']}, which needs a newer denpa.")
@@ -58,10 +58,18 @@ def load(path: Any) -> Any:
     model.encoder_arrays = _nested(arrays, "encoder")
     shape = model._net_shape()
     wanted = jax.eval_shape(lambda: model.net.init(jax.random.key(0), shape))._asdict()
+    bagging = description.get("bagging")
+    if bagging:  # the members' arrays are stacked
+        front = (bagging["members"],)
+        wanted = jax.tree.map(lambda a: jax.ShapeDtypeStruct(front + a.shape, a.dtype), wanted)
     learned = {name: a for name, a in arrays.items() if not name.startswith(("statistics/", "encoder/"))}
     if problems := differences(learned, tree.flatten(wanted)):
         raise FileFormatError(f"{path} does not fit its own description: " + "; ".join(problems) + ".")
     variables = Variables(**tree.unflatten({name: jnp.asarray(a) for name, a in learned.items()}, wanted))
+    if bagging:
+        from denpa.training.bagging import Bagging
+
+        return Bagging.restored(model, bagging, variables)
     key = jax.random.fold_in(jax.random.key(model.seed), 0)
     model.run = Run(variables.params, variables.state, None, key, jnp.asarray(model.steps, jnp.int32))
     return model

@@ -1,0 +1,186 @@
+"""Many models in one program: each comes out as if alone; what bagging decides, scores and keeps."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import denpa as dp
+from denpa.training.members import combined, sampled_rows
+
+RNG = np.random.default_rng(7)
+MEMBERS = 4
+_labels = RNG.integers(0, 3, 90)
+X = (RNG.standard_normal((90, 5)) + 1.2 * np.eye(3, 5)[_labels]).astype(np.float32)
+T = _labels.astype(np.int32)
+NET = dp.Sequential([dp.Dense(8), dp.Tanh(), dp.Dense(3)])
+
+
+def described(seed=3, **options):
+    metrics = [dp.Accuracy()]
+    return dp.Model(NET, dp.SoftmaxCrossEntropy(), dp.Adam(0.02), metrics=metrics, seed=seed, **options)
+
+
+@pytest.fixture(scope="module")
+def bagging():
+    ours = dp.Bagging(described(normalizer=dp.Standardize()), members=MEMBERS)
+    ours.fit((X, T), validation=(X[:20], T[:20]), epochs=4, batch_size=20, verbose=False)
+    return ours
+
+
+def close(a, b):
+    for one, two in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(one, two, rtol=2e-4, atol=2e-6)
+
+
+def test_a_member_of_a_sweep_is_the_model_trained_alone():
+    found = dp.sweep(
+        described(penalty=dp.L2(0.1)),
+        (X, T),
+        {"optimizer.learning_rate": [0.01, 0.05], "penalty.strength": [0.0, 0.3]},
+        seeds=[1, 6],
+        validation=(X[:20], T[:20]),
+        epochs=3,
+        batch_size=25,  # 90 = 3 · 25 + 15: a smaller last batch too
+        verbose=False,
+    )
+    assert len(found.rows) == 8
+    row, model = found.rows[7], found.models[7]
+    assert (row["optimizer.learning_rate"], row["penalty.strength"], row["seed"]) == (0.05, 0.3, 6)
+    alone = dp.Model(NET, dp.SoftmaxCrossEntropy(), dp.Adam(0.05), [dp.Accuracy()], dp.L2(0.3), seed=6)
+    history = alone.fit((X, T), validation=(X[:20], T[:20]), epochs=3, batch_size=25, verbose=False)
+    close(model.variables, alone.variables)
+    for column in ("loss", "penalty", "accuracy", "validation_loss"):
+        np.testing.assert_allclose(found.histories[7][column], history[column], rtol=1e-4)
+    np.testing.assert_allclose(model.predict(X), alone.predict(X), rtol=1e-3, atol=1e-5)
+    losses = [row["validation_loss"] for row in found.rows]
+    assert found.best() == int(np.argmin(losses))
+    assert str(found).count("\n") == 8
+
+
+def test_a_member_that_diverges_leaves_the_others_alone():
+    found = dp.sweep(
+        dp.Model(dp.Sequential([dp.Dense(1)]), dp.MeanSquaredError(), dp.SGD(0.1)),
+        (X, X[:, :1]),
+        {"optimizer.learning_rate": [1e30, 0.1]},
+        epochs=3,
+        verbose=False,
+    )
+    assert [row["finite"] for row in found.rows] == [False, True]
+    assert found.best("loss") == 1
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        ({"optimizer.learning_rat": [1.0]}, "learning_rate"),
+        ({"optimizer.learning_rate": [-1.0]}, "positive"),
+        ({"net.layers.0.units": [3]}, "units"),
+        ({"net.layers.9.units": [3]}, "none of the 3"),
+        ({"loss.reduction": [3]}, "no number"),
+        ({"optimizer.learning_rate": []}, "a value or more"),
+    ],
+)
+def test_a_sweep_over_what_is_no_number_is_refused_by_name(over, message):
+    with pytest.raises(dp.ConfigError, match=message):
+        dp.sweep(described(), (X, T), over, verbose=False)
+
+
+def test_bootstrap_samples_hold_as_many_examples_as_there_are_and_63_percent_of_them():
+    counts = sampled_rows(2000, 20, 1)
+    assert (counts.sum(axis=1) == 2000).all()
+    distinct = (counts > 0).mean()
+    assert abs(distinct - (1 - np.exp(-1))) < 5 * np.sqrt(0.0972 / 40_000)
+    assert len({tuple(row) for row in counts}) == 20
+
+
+def test_members_learn_from_their_samples_alone(bagging):
+    """The examples that a member never drew may be anything."""
+    spoilt = X.copy()
+    never = bagging.counts[2] == 0
+    spoilt[never] = RNG.standard_normal(X[never].shape) * 5
+    one = dp.Bagging(described(), members=MEMBERS)
+    two = dp.Bagging(described(), members=MEMBERS)
+    one.fit((X, T), epochs=2, batch_size=20, verbose=False)
+    two.fit((spoilt, T), epochs=2, batch_size=20, verbose=False)
+    close(one.member(2).variables, two.member(2).variables)
+    assert not np.allclose(one.member(1).predict(X), two.member(1).predict(X), atol=1e-3)
+
+
+def test_the_common_output_is_the_mean_of_the_probabilities(bagging):
+    each = np.stack([bagging.member(m).predict_probabilities(X) for m in range(MEMBERS)])
+    np.testing.assert_allclose(bagging.predict_probabilities(X), each.mean(axis=0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(bagging.predict_classes(X), each.mean(axis=0).argmax(axis=-1))
+    votes = each.argmax(axis=-1)
+    majority = [np.bincount(column, minlength=3).argmax() for column in votes.T]
+    np.testing.assert_array_equal(bagging.predict_classes(X, vote="majority"), majority)
+    found = bagging.evaluate((X, T))
+    assert found["accuracy"] == pytest.approx((each.mean(axis=0).argmax(axis=-1) == T).mean())
+    assert found["loss"] == pytest.approx(-np.log(each.mean(axis=0)[np.arange(90), T]).mean(), rel=1e-4)
+    alone = [bagging.member(m).evaluate((X, T)) for m in range(MEMBERS)]
+    assert [row["loss"] for row in bagging.evaluate_members((X, T))] == pytest.approx([r["loss"] for r in alone])
+    assert found["loss"] <= np.mean([row["loss"] for row in alone])  # Jensen: −ln is convex
+
+
+def test_out_of_bag_asks_those_who_never_saw_the_example(bagging):
+    each = np.stack([bagging.member(m).predict_probabilities(X) for m in range(MEMBERS)])
+    heard = bagging.counts == 0
+    judged = heard.any(axis=0)
+    assert 0 < judged.sum() < 90
+    mean = (each * heard[..., None]).sum(axis=0)[judged] / heard.sum(axis=0)[judged][:, None]
+    assert bagging.out_of_bag["accuracy"] == pytest.approx((mean.argmax(axis=-1) == T[judged]).mean())
+    assert bagging.out_of_bag["loss"] == pytest.approx(-np.log(mean[np.arange(len(mean)), T[judged]]).mean(), rel=1e-4)
+
+
+def test_history_is_the_mean_of_the_members_and_validation_that_of_all(bagging):
+    assert bagging.history["accuracy"] == pytest.approx(np.mean([h["accuracy"] for h in bagging.histories], axis=0))
+    assert bagging.history["validation_loss"][-1] == pytest.approx(bagging.evaluate((X[:20], T[:20]))["loss"], rel=1e-5)
+    assert bagging.epochs == len(bagging.history) == 4
+
+
+def test_saved_members_come_back_and_go_on(bagging, tmp_path):
+    bagging.save(tmp_path / "members.safetensors")
+    again = dp.load(tmp_path / "members.safetensors")
+    assert isinstance(again, dp.Bagging)
+    np.testing.assert_array_equal(again.predict(X), bagging.predict(X))
+    np.testing.assert_array_equal(again.counts, bagging.counts)
+    assert again.out_of_bag == bagging.out_of_bag
+    assert again.evaluate((X, T)) == bagging.evaluate((X, T))
+    again.fit((X, T), epochs=1, batch_size=20, verbose=False)
+    assert (again.epochs, again.steps) == (5, bagging.steps // 4 * 5)
+    with pytest.raises(dp.DataError, match="90 examples"):
+        again.fit((X[:50], T[:50]), verbose=False)
+
+
+@pytest.mark.parametrize("loss", [dp.SigmoidCrossEntropy(), dp.BinaryCrossEntropy(), dp.CrossEntropy()], ids=str)
+def test_outputs_are_combined_as_probabilities_whatever_the_loss_reads(loss):
+    outputs = jnp.asarray(RNG.uniform(0.1, 0.9, (3, 6, 2)), jnp.float32)
+    mean = np.asarray(loss.probabilities(outputs)).mean(axis=0)
+    np.testing.assert_allclose(loss.probabilities(combined(loss, outputs)), mean, rtol=1e-5)
+
+
+def test_the_error_of_the_mean_has_the_variance_of_breimans_formula():
+    """s²/M + (2/M²) Σ_{l<m} s_lm, for errors of any covariance."""
+    members, draws = 5, 200_000
+    mix = RNG.standard_normal((members, members))
+    covariance = mix @ mix.T
+    errors = RNG.multivariate_normal(np.zeros(members), covariance, draws)
+    upper = np.triu_indices(members, 1)
+    formula = np.trace(covariance) / members**2 + 2 / members**2 * covariance[upper].sum()
+    squares = errors.mean(axis=1) ** 2
+    assert abs(squares.mean() - formula) < 5 * squares.std() / np.sqrt(draws)
+    assert formula == pytest.approx(covariance.sum() / members**2)
+
+
+def test_what_cannot_be_an_ensemble_is_refused():
+    with pytest.raises(dp.ConfigError, match="Model"):
+        dp.Bagging(NET)
+    with pytest.raises(dp.ConfigError, match="members"):
+        dp.Bagging(described(), members=0)
+    with pytest.raises(dp.ConfigError, match="fit them"):
+        dp.Bagging(described()).predict(X)
+    diverging = dp.Model(dp.Sequential([dp.Dense(1)]), dp.MeanSquaredError(), dp.SGD(1e30))
+    with pytest.raises(dp.DivergenceError, match="Member"):
+        dp.Bagging(diverging, members=2).fit((X, X[:, :1]), epochs=2, verbose=False)
