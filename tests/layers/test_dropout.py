@@ -37,6 +37,25 @@ def test_training_and_inference_agree_in_expectation(rate, scaling, key):
 
 
 @pytest.mark.parametrize("scaling", ["inverted", "classical"])
+def test_the_whole_network_is_the_mean_of_the_thinned_ones(scaling, key):
+    """Over all 2^3 masks: linear outputs have the mean, those behind a softmax the geometric mean."""
+    rng = np.random.default_rng(8)
+    x = jnp.asarray(np.tile(rng.standard_normal(3), (500, 1)), jnp.float32)
+    params = {"W": jnp.asarray(rng.standard_normal((3, 4)), jnp.float32), "b": jnp.asarray(rng.standard_normal(4))}
+    dropout, output = Dropout(0.5, scaling=scaling), Dense(4)
+    thinned, saved = dropout.forward({}, x, training(key))
+    _, first = np.unique(np.asarray(saved["mask"]), axis=0, return_index=True)
+    assert len(first) == 8
+    u = np.asarray(output.forward(params, thinned[first])[0], np.float64)
+    whole = np.asarray(output.forward(params, dropout.forward({}, x[:1])[0])[0], np.float64)[0]
+    np.testing.assert_allclose(u.mean(axis=0), whole, rtol=1e-5)
+    probabilities = np.exp(u) / np.exp(u).sum(axis=1, keepdims=True)
+    geometric = np.exp(np.log(probabilities).mean(axis=0))
+    np.testing.assert_allclose(geometric / geometric.sum(), np.exp(whole) / np.exp(whole).sum(), rtol=1e-5)
+    assert np.abs(probabilities.mean(axis=0) - geometric / geometric.sum()).max() > 1e-3
+
+
+@pytest.mark.parametrize("scaling", ["inverted", "classical"])
 def test_the_delta_passes_where_the_unit_was_kept_with_the_same_factor(scaling, key):
     """y and dx come from x and dy in the same way, since y is linear in x."""
     layer, dy = Dropout(0.3, scaling=scaling), -X

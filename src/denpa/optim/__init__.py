@@ -8,6 +8,7 @@ from denpa.optim.chain import Chain, chain
 from denpa.optim.clip import ClipByNorm, ClipByValue
 from denpa.optim.descent import SGD, Momentum, Nesterov
 from denpa.optim.groups import ParameterGroups
+from denpa.optim.max_norm import MaxNorm
 from denpa.optim.schedules import Schedule
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Chain",
     "ClipByNorm",
     "ClipByValue",
+    "MaxNorm",
     "Momentum",
     "Nesterov",
     "Optimizer",

@@ -26,6 +26,8 @@ __all__ = ["Optimizer", "Transform", "each", "like", "moments", "over_root", "wa
 class Transform(Description):
     """A map of gradients, such as clipping: what may stand in a chain beside an optimiser."""
 
+    follows_optimizer = False  # True for a map of updates, which has no sense before there are any
+
     def init(self, params: Any) -> Any:
         """The state before the first step, made for parameters of this structure."""
         return {}

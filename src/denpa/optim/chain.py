@@ -35,6 +35,13 @@ class Chain(Optimizer):
             raise ConfigError(
                 f"A chain needs exactly one optimiser and has {count}: write chain(ClipByNorm(1.0), Adam(0.001))."
             )
+        behind = False
+        for part in self.parts:
+            behind = behind or isinstance(part, Optimizer)
+            if part.follows_optimizer and not behind:
+                raise ConfigError(
+                    f"{part!r} acts on updates: write it behind the optimiser, chain(SGD(0.1), {part!r})."
+                )
 
     def __repr__(self) -> str:
         return f"chain({', '.join(map(repr, self.parts))})"
