@@ -3,6 +3,7 @@
 from denpa.networks.base import Delta, Network, Value
 from denpa.networks.bidirectional import Bidirectional
 from denpa.networks.carried import with_carry, without_carry
+from denpa.networks.encoder_decoder import Encoded, EncoderDecoder
 from denpa.networks.graph import Graph, Vertex
 from denpa.networks.recurrent import GRU, LSTM, RNN, Recurrent
 from denpa.networks.recurrent_feedback import OutputFeedbackRNN
@@ -16,6 +17,8 @@ __all__ = [
     "RNN",
     "Bidirectional",
     "Delta",
+    "Encoded",
+    "EncoderDecoder",
     "Graph",
     "Network",
     "OutputFeedbackRNN",

@@ -21,7 +21,7 @@ from denpa.core.layer import Array, Context, Layer, Variables
 from denpa.core.padded import step_weights, values_of
 from denpa.gradients.backprop import Record, Trace
 from denpa.kernels import settings
-from denpa.networks import Graph, Network, Sequential, Tied, Value
+from denpa.networks import EncoderDecoder, Graph, Network, Sequential, Tied, Value
 from denpa.networks.base import entering
 
 __all__ = ["autodiff", "central_differences", "in_float64", "numerical", "pull_back"]
@@ -39,6 +39,14 @@ class Nudged(Layer):
 
     def cost(self, saved: Any) -> Any:
         return self.layer.cost(saved)
+
+
+@dataclass(frozen=True)
+class NudgedParts(EncoderDecoder):
+    """An `EncoderDecoder` each part of which is nudged."""
+
+    def inner(self) -> tuple[tuple[str, Layer], ...]:
+        return tuple((name, Nudged(_prepared(layer))) for name, layer in EncoderDecoder.inner(self))
 
 
 def autodiff(
@@ -212,6 +220,8 @@ def _prepared(net: Any) -> Any:
     if isinstance(net, Graph):
         vertices = tuple(dataclasses.replace(v, layer=Nudged(_prepared(v.layer)), shares="") for v in net.vertices)
         return Graph(net.inputs, net.outputs, vertices)
+    if isinstance(net, EncoderDecoder):
+        return NudgedParts(net.encoder, net.decoder, net.attention, net.peeky)
     return net
 
 
@@ -224,7 +234,7 @@ def _slots(net: Network) -> dict[str, str]:
 
 def opened(layer: Any) -> bool:
     """Whether the oracles look inside: into the networks of denpa, not into a user's own."""
-    return isinstance(layer, (Sequential, Graph))
+    return isinstance(layer, (Sequential, Graph, EncoderDecoder))
 
 
 def _split(net: Any, state: Any) -> Any:
