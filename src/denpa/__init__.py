@@ -29,8 +29,12 @@ from denpa.data.dataset import Dataset, Splits
 from denpa.data.encoder import TableEncoder
 from denpa.data.images import read_images
 from denpa.data.normalise import MinMax, Normalizer, Pipeline, ScaleImages, Standardize
+from denpa.data.pairs import Pairs, PairSplits
+from denpa.data.parallel import read_parallel
 from denpa.data.polynomial import PolynomialFeatures
 from denpa.data.readers import read_table
+from denpa.data.text import next_token_rows, read_text
+from denpa.data.vocabulary import Vocabulary
 from denpa.gradients import backprop, learn_online, rtrl, rtrl_start, rtrl_step, trace
 from denpa.kernels import settings as kernels
 from denpa.kernels.unfolding import col2im, im2col
@@ -204,6 +208,8 @@ __all__ = [
     "OutputFeedbackRNN",
     "PReLU",
     "Padded",
+    "PairSplits",
+    "Pairs",
     "ParameterGroups",
     "Penalty",
     "PerceptronLoss",
@@ -235,6 +241,7 @@ __all__ = [
     "TopK",
     "Unpool2d",
     "Variables",
+    "Vocabulary",
     "__version__",
     "backprop",
     "chain",
@@ -247,8 +254,11 @@ __all__ = [
     "kernels",
     "learn_online",
     "load",
+    "next_token_rows",
     "read_images",
+    "read_parallel",
     "read_table",
+    "read_text",
     "rtrl",
     "rtrl_start",
     "rtrl_step",

@@ -10,10 +10,11 @@ from denpa.data.dataset import Dataset
 from denpa.data.labels import one_hot
 
 DRAWN = ["letters", "xor", "moons", "spirals", "sine"]
+TEXTS = ["shakespeare", "scene", "addition", "dates", "enja"]
 
 
 def test_every_set_is_listed_with_a_line():
-    assert sorted(datasets.names()) == sorted([*DRAWN, "digits", "linear", "mnist"])
+    assert sorted(datasets.names()) == sorted([*DRAWN, *TEXTS, "digits", "linear", "mnist"])
     assert all(line and "\n" not in line for line in datasets.names().values())
 
 

@@ -1,7 +1,8 @@
 """The data sets that come with denpa, by name: `load("digits")`; `names()` lists them.
 
-`digits` and `mnist` have a fixed test part: `train, test = load("mnist")`. The others are drawn from a
-rule, as many as asked for: `x, t = load("moons", n=500)`; another seed gives an independent test set.
+`digits` and `mnist` have a fixed test part: `train, test = load("mnist")`; so have the texts, their end. Pairs of
+sequences are texts: `sources, targets = load("dates", n=1000)`. The others are drawn from a rule, as many as asked
+for: `x, t = load("moons", n=500)`; another seed gives an independent test set.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from denpa.core.errors import ConfigError, nearest
-from denpa.data import mnist, toys
+from denpa.data import mnist, parallel, sequences, text, toys
 from denpa.data.dataset import Dataset, Splits
+from denpa.data.pairs import Pairs, PairSplits
 
 __all__ = ["load", "names"]
 
@@ -55,6 +57,14 @@ _LOADERS: dict[str, tuple[Any, str]] = {
     "spirals": (toys.spirals, "spiral arms around the origin, two classes or more"),
     "linear": (toys.linear, "a linear rule among features of no account: regression"),
     "sine": (toys.sine, "one period of a noisy sine: regression"),
+    "shakespeare": (
+        text.shakespeare,
+        "1.1 million characters of plays, from DENPA_DATA or fetched: the next character",
+    ),
+    "scene": (text.scene, "17,000 characters of a play, embedded: the next character"),
+    "addition": (sequences.addition, "sums of two numbers, written out, and their answers"),
+    "dates": (sequences.dates, "dates in many forms, and in one"),
+    "enja": (parallel.enja, "50,000 English sentences and their Japanese, from DENPA_DATA"),
 }
 
 
@@ -68,8 +78,14 @@ def load(name: Literal["digits", "mnist"], **options: Any) -> Splits: ...
 @overload
 def load(name: Literal["letters", "xor", "moons", "spirals", "linear", "sine"], **options: Any) -> Dataset: ...
 @overload
-def load(name: str, **options: Any) -> Dataset | Splits: ...
-def load(name: str, **options: Any) -> Dataset | Splits:
+def load(name: Literal["shakespeare", "scene"], **options: Any) -> Splits: ...
+@overload
+def load(name: Literal["addition", "dates"], **options: Any) -> Pairs: ...
+@overload
+def load(name: Literal["enja"], **options: Any) -> PairSplits: ...
+@overload
+def load(name: str, **options: Any) -> Any: ...
+def load(name: str, **options: Any) -> Any:
     """A data set by name.
 
     Args:
@@ -77,7 +93,8 @@ def load(name: str, **options: Any) -> Dataset | Splits:
         options: `flat` for images; `n`, `noise`, `seed` and others for the drawn sets; see docs/data.md.
 
     Returns:
-        `Splits` for `digits` and `mnist`, a `Dataset` for the others.
+        `Splits` for `digits`, `mnist`, `shakespeare` and `scene`; `Pairs` of texts for `addition` and `dates`,
+        `PairSplits` for `enja`; a `Dataset` for the others.
 
     Raises:
         ConfigError: an unknown name or option (the nearest is given), or a value out of range.

@@ -150,7 +150,10 @@ def _found(config: DataConfig) -> Dataset | Splits:
             raise ConfigError(f"data.{name} is for tables, but {source} is none.")
     options = dict(config.options)
     if source in datasets.names():
-        return datasets.load(source, **options)
+        found = datasets.load(source, **options)
+        if not isinstance(found, (Dataset, Splits)):
+            raise ConfigError(f"{source} holds pairs of texts, not examples with targets: choose a preset for pairs.")
+        return found
     path = Path(source)
     if path.suffix.lower() == ".npz":
         _check_options(source, options, ())

@@ -85,6 +85,8 @@ class Trained:
         else:
             found = read_npz(source, "regression" if self.model.loss.expects == "values" else None)
         found = found.test if isinstance(found, Splits) else found
+        if not isinstance(found, Dataset):
+            raise DataError(f"{source} holds pairs of texts, not examples with targets.")
         if found.t is None:
             raise DataError(f"{source} has no column of targets to compare with; denpa predict needs none.")
         return self._with_our_classes(found)
