@@ -27,6 +27,7 @@ _COMMANDS = {
     "summary": "show an experiment or a trained model",
     "cv": "cross-validate an experiment: a score for each fold, mean and spread",
     "sweep": "train with each of several values of an option: a table and a picture",
+    "lab": "run studies: what is claimed about learning, put to the test",
     "check": "compare gradients with automatic and numerical differentiation",
     "list": "list presets, data sets, layers, losses, optimizers, ...",
 }
@@ -86,11 +87,12 @@ def _dispatch(words: list[str]) -> int:
     if command not in _COMMANDS:
         raise ConfigError(f"Unknown command {command!r}: {nearest(command, _COMMANDS, plural='commands')}")
     from denpa.cli.commands import COMMANDS
+    from denpa.cli.lab import COMMANDS as STUDYING
     from denpa.cli.parse import parsed
     from denpa.cli.selecting import COMMANDS as COMPARING
 
     options, places = parsed(command, rest)
-    return (COMMANDS | COMPARING)[command](options, places, ["denpa", *words])
+    return (COMMANDS | COMPARING | STUDYING)[command](options, places, ["denpa", *words])
 
 
 def _explained(error: Exception) -> tuple[str, int]:

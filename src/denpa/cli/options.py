@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-__all__ = ["Check", "Cv", "Evaluate", "List", "Predict", "Summary", "Sweep", "Train"]
+__all__ = ["Check", "Cv", "Evaluate", "Lab", "List", "Predict", "Summary", "Sweep", "Train"]
 
 
 def _option(metavar: str, text: str) -> Any:
@@ -56,6 +56,9 @@ class OfExperiment:
     validation: Annotated[str, _option("PART", "Part of the training examples to hold back, such as 0.1.")] = ""
     hidden: Annotated[tuple[str, ...], _option("UNITS ...", "Units of each hidden layer: --hidden 100 100.")] = ()
     activation: Annotated[str, _option("NAME", "Of the hidden layers: relu, tanh, sigmoid, elu, ...")] = ""
+    code: Annotated[
+        str, _option("UNITS", "Of an autoencoder: units of the code, or channels of a convolutional one.")
+    ] = ""
     optimizer: Annotated[str, _option("NAME", "SGD, Momentum, Adam, ...; denpa list optimizers.")] = ""
     learning_rate: Annotated[str, _option("RATE", "Of the optimiser; the largest one where it changes in time.")] = ""
     epochs: Annotated[str, _option("N", "Passes over the training examples.")] = ""
@@ -113,6 +116,27 @@ class Sweep(OfExperiment):
     folds: Annotated[str, _option("K", "Compare by cross-validation with so many folds.")] = ""
     run: Annotated[str, _option("FOLDER", "Where to keep table, picture and best; runs/sweep-NAME otherwise.")] = ""
     overwrite: Annotated[bool, _option("", "Write into a folder that exists.")] = False
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Put what is claimed about learning to the test.
+
+    denpa lab list: the studies. denpa lab run NAME ...: run some, or all of them with the name all; pictures, tables
+    and a page go into the output folder. denpa lab report: make the page anew, in the language asked for.
+    """
+
+    words: Annotated[
+        tuple[str, ...], _Positional, _option("list | run NAME ... | report", "What to do, with which studies.")
+    ] = ()
+    quick: Annotated[bool, _option("", "On small data, in seconds each; this is what happens without an option.")] = (
+        False
+    )
+    full: Annotated[bool, _option("", "On MNIST, as long as the claim was made for.")] = False
+    seeds: Annotated[str, _option("N", "How many repetitions; 3, or 5 with --full.")] = ""
+    output: Annotated[str, _option("FOLDER", "Where the results go, and where the page finds them.")] = "runs/lab"
+    overwrite: Annotated[bool, _option("", "Replace results that are in the folder.")] = False
+    language: Annotated[str, _option("LANGUAGE", "Of the page and the words: en or ja.")] = "en"
 
 
 @dataclass(frozen=True)

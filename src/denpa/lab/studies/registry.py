@@ -1,0 +1,37 @@
+"""All studies by name. A module adds its own by a tuple `STUDIES` and a line here."""
+
+from __future__ import annotations
+
+from denpa.core.errors import ConfigError, nearest
+from denpa.lab.studies import gradient_checks
+from denpa.lab.studies.study import Study
+
+__all__ = ["STUDIES", "chosen", "find"]
+
+_MODULES = (gradient_checks,)
+
+STUDIES: dict[str, Study] = {study.name: study for module in _MODULES for study in module.STUDIES}
+
+
+def find(name: str) -> Study:
+    """The study of this name.
+
+    Raises:
+        ConfigError: there is none; the nearest is named.
+    """
+    if name not in STUDIES:
+        raise ConfigError(f"Unknown study {name!r}: {nearest(name, STUDIES, plural='studies')}")
+    return STUDIES[name]
+
+
+def chosen(names: tuple[str, ...]) -> tuple[Study, ...]:
+    """The studies of these names, each once; all of them for "all".
+
+    Raises:
+        ConfigError: no name, or an unknown one.
+    """
+    if not names:
+        raise ConfigError("Which study? Give one or more names of denpa lab list, or 'all'.")
+    if "all" in names:
+        return tuple(STUDIES.values())
+    return tuple(find(name) for name in dict.fromkeys(names))
