@@ -1,0 +1,78 @@
+"""The picture of the error over a plane of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from denpa.lab.loss_surface import LossSurface
+from denpa.training.storage import write_figure
+
+__all__ = ["loss_surface_picture"]
+
+_LEVELS = 14
+_MARK = "#D55E00"  # Okabe & Ito (2008); stands out against the blues and yellows of cividis
+
+
+def loss_surface_picture(
+    surface: LossSurface,
+    path: Any = None,
+    *,
+    way: Any = None,
+    marks: Mapping[str, tuple[float, float]] | None = None,
+    labels: tuple[str, str] = ("$a$", "$b$"),
+    title: str = "",
+) -> Any:
+    """Labelled contours of E(a, b), and the same in relief; on the contours the way that training took, and marks.
+
+    Args:
+        surface: the errors.
+        path: where to write the picture.
+        way: coordinates (points, 2) of parameters met in training, from `LossSurface.project`.
+        marks: coordinates of single points by name; the middle when None.
+        labels: of the two axes.
+        title: above the picture.
+    """
+    from matplotlib.figure import Figure
+
+    E = np.where(np.isfinite(surface.errors), surface.errors, np.nanmax(_finite(surface.errors)))
+    logarithmic = bool(E.min() > 0 and E.max() > 20 * E.min())
+    scale = np.geomspace if logarithmic else np.linspace
+    levels = scale(E.min(), E.max(), _LEVELS)
+    figure = Figure(figsize=(9.2, 3.9), dpi=100, layout="constrained")
+    axes = figure.add_subplot(1, 2, 1)
+    norm = "log" if logarithmic else None
+    axes.contourf(surface.a, surface.b, E, levels=levels, cmap="cividis", norm=norm, alpha=0.55)
+    lines = axes.contour(surface.a, surface.b, E, levels=levels, colors="#333333", linewidths=0.6)
+    axes.clabel(lines, levels[1::2], fmt=_short, fontsize=7)
+    if way is not None:
+        way = np.asarray(way)
+        axes.plot(way[:, 0], way[:, 1], "-o", color=_MARK, markersize=3, linewidth=1.3, label="training")
+    for name, (a, b) in ({"θ": (0.0, 0.0)} if marks is None else marks).items():
+        axes.plot(a, b, "X", color=_MARK, markeredgecolor="white", markersize=9)
+        axes.annotate(name, (a, b), (7, 7), textcoords="offset points", fontsize=9, fontweight="bold")
+    axes.set(xlabel=labels[0], ylabel=labels[1])
+    if way is not None:
+        axes.legend(frameon=True, fontsize=8)
+    relief: Any = figure.add_subplot(1, 2, 2, projection="3d")
+    grid = np.meshgrid(surface.a, surface.b)
+    height = np.log10(E) if logarithmic else E
+    relief.plot_surface(*grid, height, cmap="cividis", linewidth=0.15, edgecolor="#333333")
+    relief.set(xlabel=labels[0], ylabel=labels[1])
+    relief.set_title("$\\log_{10} E$" if logarithmic else "$E$", fontsize=10)
+    relief.tick_params(labelsize=7)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    if path is not None:
+        write_figure(path, figure)
+    return figure
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _short(value: float) -> str:
+    return f"{value:.2g}"
