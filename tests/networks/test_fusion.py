@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -131,3 +132,14 @@ def test_the_choice_of_kernels_is_part_of_a_compiled_program():
         outputs[kernels] = found
     for one in (0, 1):
         assert not np.array_equal(outputs["xla"][one], outputs["direct"][one])
+
+
+def test_untied_biases_are_not_fused():
+    net = dp.Sequential([dp.Conv2d(16, 3, padding=1, untied_bias=True), dp.ReLU(), dp.MaxPool2d(2)])
+    x = np.random.default_rng(5).standard_normal((2, 8, 8, 16)).astype(np.float32)
+    variables = net.init(jax.random.key(0), x.shape[1:])
+    b = np.random.default_rng(6).standard_normal((8, 8, 16)).astype(np.float32)
+    params = {**variables.params, "0_conv2d": {**variables.params["0_conv2d"], "b": jnp.asarray(b)}}
+    u = dp.Conv2d(16, 3, padding=1, use_bias=False).forward({"W": params["0_conv2d"]["W"]}, jnp.asarray(x))[0] + b
+    expected = np.maximum(np.asarray(u), 0).reshape(2, 4, 2, 4, 2, 16).max(axis=(2, 4))
+    np.testing.assert_allclose(net.apply(variables._replace(params=params), x), expected, rtol=1e-5, atol=1e-5)

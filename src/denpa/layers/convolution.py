@@ -29,6 +29,7 @@ class _Convolution(Layer):
     dilation: Any
     groups: int
     use_bias: bool
+    untied_bias: bool
     true_convolution: bool
     kernel_init: Initializer
     bias_init: Initializer
@@ -39,6 +40,8 @@ class _Convolution(Layer):
         check_windows(self, self.windows)
         if self.filters % self.groups:
             raise ConfigError(f"{self!r} cannot share {self.filters} filters out among {self.groups} groups equally.")
+        if self.untied_bias and not self.use_bias:
+            raise ConfigError(f"{self!r} has no bias to untie: leave out use_bias=False or untied_bias=True.")
 
     @property
     def windows(self) -> Windows:
@@ -50,14 +53,14 @@ class _Convolution(Layer):
         return paddings_of(self, self.padding, self._flat(in_shape)[:2], self.windows)
 
     def init(self, key: Array, in_shape: Shape) -> Params:
-        self.out_shape(in_shape)
+        out_shape = self.out_shape(in_shape)
         shape = (*self.windows.size[: self.rank], in_shape[-1] // self.groups, self.filters)
         places = self.windows.size[0] * self.windows.size[1]
         fan_in, fan_out = places * shape[-2], places * self.filters // self.groups
         params = {"W": self.kernel_init.sample(key_for(key, "W"), shape, fan_in=fan_in, fan_out=fan_out)}
         if self.use_bias:
-            drawn = self.bias_init.sample(key_for(key, "b"), (self.filters,), fan_in=fan_in, fan_out=fan_out)
-            params["b"] = drawn
+            of = out_shape if self.untied_bias else (self.filters,)
+            params["b"] = self.bias_init.sample(key_for(key, "b"), of, fan_in=fan_in, fan_out=fan_out)
         return params
 
     def out_shape(self, in_shape: Shape) -> Shape:
@@ -79,6 +82,8 @@ class _Convolution(Layer):
         axes = "height width" if self.rank == 2 else "time"
         want(self, f"batch {axes} channels", x, {"channels": channels})
         shape, W, b = self.out_shape(x.shape[1:]), self._kernel(params["W"]), params.get("b")
+        if self.untied_bias:
+            return kernels.convolve(self._image(x), W, **self._how(x)).reshape(-1, *shape) + b, {"x": x}
         y = kernels.convolve(self._image(x), W, **self._how(x), b=b)  # u = x ⋆ W + b
         return y.reshape(-1, *shape), {"x": x}
 
@@ -88,7 +93,7 @@ class _Convolution(Layer):
         dW = kernels.convolve_kernel_gradient(image, delta, W.shape, **how)
         grads = {"W": self._kernel(dW).reshape(params["W"].shape)}
         if self.use_bias:
-            grads["b"] = jnp.sum(dy, axis=tuple(range(dy.ndim - 1)))  # ∂E/∂b = Σ δ
+            grads["b"] = jnp.sum(dy, axis=0 if self.untied_bias else tuple(range(dy.ndim - 1)))  # ∂E/∂b = Σ δ
         return kernels.convolve_input_gradient(delta, W, image.shape, **how).reshape(x.shape), grads
 
     def _how(self, x: Array) -> dict[str, Any]:
@@ -118,7 +123,7 @@ class Conv2d(_Convolution):
 
         ∂E/∂x[a, b, c]    = Σ δ[h, w, f] W[i, j, c, f]     over all places with s h + d i − P = a, s w + d j − P = b
         ∂E/∂W[i, j, c, f] = Σₙₕ𝓌 x[s h + d i − P, s w + d j − P, c] δ[h, w, f]
-        ∂E/∂b_f           = Σₙₕ𝓌 δ[h, w, f]
+        ∂E/∂b_f           = Σₙₕ𝓌 δ[h, w, f]                and Σₙ δ[h, w, f] for an untied b[h, w, f]
 
     Args:
         filters: how many output channels.
@@ -129,6 +134,7 @@ class Conv2d(_Convolution):
         groups: filters and channels are split into so many groups that do not see each other; with as many groups as
             channels the convolution is depthwise.
         use_bias: whether b is there.
+        untied_bias: a bias of its own for each place, b (out height, out width, filters).
         true_convolution: turn the kernel by half a turn, as the mathematical convolution does.
         kernel_init, bias_init: initialisers; fan-in is kernel height · kernel width · channels / groups.
 
@@ -148,6 +154,7 @@ class Conv2d(_Convolution):
     dilation: Any = 1
     groups: int = 1
     use_bias: bool = True
+    untied_bias: bool = False
     true_convolution: bool = False
     kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
     bias_init: Initializer = field(default_factory=Constant)
@@ -170,6 +177,7 @@ class Conv1d(_Convolution):
     dilation: Any = 1
     groups: int = 1
     use_bias: bool = True
+    untied_bias: bool = False
     true_convolution: bool = False
     kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
     bias_init: Initializer = field(default_factory=Constant)

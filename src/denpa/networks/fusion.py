@@ -64,7 +64,8 @@ def block_ahead(layers: Sequence[tuple[str, Layer]], params: Params, x: Any) -> 
     if not (isinstance(convolution, Conv2d) and following and isinstance(following[0], ReLU)):
         return None
     windows, W = convolution.windows, params[name]["W"]
-    plain = convolution.use_bias and not convolution.true_convolution and jnp.shape(x)[3:] == W.shape[2:3]
+    tied = convolution.use_bias and not convolution.untied_bias
+    plain = tied and not convolution.true_convolution and jnp.shape(x)[3:] == W.shape[2:3]
     if not plain or not fused.serves(x, W, windows.stride, windows.dilation, convolution.groups):
         return None
     pool = following[1] if len(following) > 1 else None

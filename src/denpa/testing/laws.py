@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -61,13 +62,13 @@ def check_layer(
     passed = ["round trip"]
     _round_trip(layer)
     with jax.enable_x64(True):
-        case = _Case(layer, shapes, batch, seed, draw, jnp.float64)
+        case = _Case(layer, shapes, batch, seed, draw)
         case.init_law()
         case.out_shape_law()
         passed += ["init", "out_shape"]
         for train in (True, False):
             mode = "training" if train else "inference"
-            case.structure_law(train)
+            _structure_law(layer, case.described(), train)
             case.linear_law(train)
             case.jit_law(train)
             passed += [f"{law}, {mode}" for law in ("structure", "linear in dy", "jit = eager")]
@@ -81,7 +82,7 @@ def check_layer(
         case.state_law()
         passed.append("next_state")
     for dtype in (jnp.float32, jnp.bfloat16):
-        _Case(layer, shapes, batch, seed, draw, dtype).structure_law(True)
+        _structure_law(layer, case.described(dtype), True)
         passed.append(f"precision kept, {jnp.dtype(dtype).name}")
     return passed
 
@@ -92,20 +93,22 @@ def _round_trip(layer: Layer) -> None:
 
 
 class _Case:
-    """One layer with random parameters, inputs and deltas in one precision."""
+    """One layer with random parameters, inputs and deltas in float64.
 
-    def __init__(self, layer: Layer, shapes: Any, batch: int, seed: int, draw: Inputs, dtype: Any) -> None:
-        self.layer, self.shapes, self.batch, self.dtype = layer, shapes, batch, dtype
-        # NumPy draws, since every new shape would cost a compilation of jax.random.
+    NumPy draws and computes what stands around the layer, for JAX would compile each small step.
+    """
+
+    def __init__(self, layer: Layer, shapes: Any, batch: int, seed: int, draw: Inputs) -> None:
+        self.layer, self.shapes, self.batch = layer, shapes, batch
         self.rng, self.key = np.random.default_rng(seed), jax.random.key(seed)
-        self.many = isinstance(shapes[0], tuple) if shapes else False
-        wanted = shapes if self.many else (shapes,)
-        arrays = [_drawn(draw(self.rng, (batch, *shape)), dtype) for shape in wanted]
-        self.x = tuple(arrays) if self.many else arrays[0]
+        many = isinstance(shapes[0], tuple) if shapes else False
+        arrays = [_drawn(draw(self.rng, (batch, *shape))) for shape in (shapes if many else (shapes,))]
+        self.x = tuple(arrays) if many else arrays[0]
         # Asymmetric random parameters around the initial ones: zeros and ones would hide mistakes.
-        fresh = layer.init_params(self.key, shapes)
-        self.params = jax.tree.map(lambda a: jnp.asarray(np.asarray(a) + 0.3 * self.drawn(a.shape), dtype), fresh)
-        self.state = tree.cast(layer.init_state(shapes), dtype)
+        self.fresh = layer.init_params(self.key, shapes)
+        self.params = jax.tree.map(lambda a: jnp.asarray(np.asarray(a) + 0.3 * self.drawn(a.shape)), self.fresh)
+        self.state = tree.cast(layer.init_state(shapes), jnp.float64)
+        self.compiled = {train: jax.jit(functools.partial(self.both, train)) for train in (True, False)}
 
     def drawn(self, shape: tuple[int, ...]) -> np.ndarray:
         return self.rng.standard_normal(shape)
@@ -113,49 +116,64 @@ class _Case:
     def context(self, train: bool) -> Context:
         return Context(train, self.key if train else None, self.state)
 
-    def forward(self, train: bool, params: Any = None, x: Any = None) -> tuple[Any, Any]:
-        params = self.params if params is None else params
-        return self.layer.forward(params, self.x if x is None else x, self.context(train))
+    def forward(self, train: bool, params: Any, x: Any) -> tuple[Any, Any]:
+        return self.layer.forward(params, x, self.context(train))
 
-    def deltas(self, y: Any) -> Any:
-        return jax.tree.map(lambda a: jnp.asarray(self.drawn(a.shape), a.dtype), y)
+    def both(self, train: bool, params: Any, x: Any, dy: Any) -> Any:
+        """Output, dx, gradients and cost."""
+        y, saved = self.forward(train, params, x)
+        dx, grads = self.layer.backward(params, saved, dy)
+        return y, dx, grads, self.layer.cost(saved)
+
+    def deltas(self, like: Any) -> Any:
+        return jax.tree.map(lambda a: jnp.asarray(self.drawn(a.shape), a.dtype), like)
+
+    def output(self, train: bool) -> Any:
+        """What an output looks like: shapes and dtypes."""
+        return jax.eval_shape(lambda: self.forward(train, self.params, self.x)[0])
+
+    def described(self, dtype: Any = jnp.float64) -> tuple[Any, Any, Any]:
+        """Parameters, inputs and state as shapes and dtypes, in another precision."""
+
+        def abstract(a: Any) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(a.shape, dtype if _moves(a) else jax.dtypes.canonicalize_dtype(a.dtype))
+
+        return jax.tree.map(abstract, (self.params, self.x, self.state))
 
     def init_law(self) -> None:
-        once, twice = (self.layer.init_params(jax.random.key(7), self.shapes) for _ in range(2))
-        _agree(once, twice, 0.0, "init", "is not the same for the same key")
+        again = self.layer.init_params(self.key, self.shapes)
+        _agree(self.fresh, again, 0.0, "init", "is not the same for the same key")
 
     def out_shape_law(self) -> None:
-        y, _ = self.forward(False)
         told = self.layer.out_shape(self.shapes)
-        got = jax.tree.map(lambda leaf: leaf.shape[1:], y)
+        got = jax.tree.map(lambda leaf: leaf.shape[1:], self.output(False))
         _insist(told == got, "out_shape", f"{self.layer!r} says {told} but gives {got}")
 
-    def structure_law(self, train: bool) -> None:
-        law = f"structure, {self.dtype.__name__}"
-        y, saved = self.forward(train)
-        for leaf in jax.tree.leaves(y):
-            _insist(leaf.dtype == self.dtype, law, f"{self.layer!r} returns {leaf.dtype} for {self.dtype.__name__}")
-        dx, grads = self.layer.backward(self.params, saved, self.deltas(y))
-        for what, got, like in (("grads", grads, self.params), ("dx", dx, self.x)):
-            same = jax.tree.structure(got) == jax.tree.structure(like)
-            _insist(same, law, f"{what} of {self.layer!r} have structure {jax.tree.structure(got)}")
-            described = [(a.shape, a.dtype) for a in jax.tree.leaves(got)]
-            wanted = [(a.shape, a.dtype) for a in jax.tree.leaves(like)]
-            _insist(described == wanted, law, f"{what} of {self.layer!r} are {described}, not {wanted}")
-
     def linear_law(self, train: bool) -> None:
-        y, saved = self.forward(train)
-        one, two = self.deltas(y), self.deltas(y)
-        both = jax.tree.map(lambda a, b: 2.0 * a - 3.0 * b, one, two)
-        apart = [self.layer.backward(self.params, saved, dy) for dy in (one, two)]
+        one, two = (self.deltas(self.output(train)) for _ in range(2))
+        mixed = jax.tree.map(lambda a, b: jnp.asarray(2.0 * np.asarray(a) - 3.0 * np.asarray(b)), one, two)
+
+        def pulled(dy: Any) -> Any:
+            return self.compiled[train](self.params, self.x, dy)[1:3]
+
         # A layer that adds to the objective hands down a delta of its own even where none arrives.
-        own = self.layer.backward(self.params, saved, jax.tree.map(jnp.zeros_like, one))
-        if isinstance(self.layer.cost(saved), (int, float)):
-            own = jax.tree.map(jnp.zeros_like, own)
+        own = pulled(jax.tree.map(lambda a: jnp.asarray(np.zeros(a.shape)), one))
+        if not self.costs(train):
+            own = jax.tree.map(lambda a: np.zeros(a.shape), own)
         expected = jax.tree.map(
-            lambda a, b, c: 2.0 * a - 3.0 * b + 2.0 * c if _moves(a) else jnp.zeros_like(a), *apart, own
+            lambda a, b, c: 2.0 * _array(a) - 3.0 * _array(b) + 2.0 * _array(c) if _moves(a) else np.zeros(a.shape),
+            *(pulled(one), pulled(two), own),
         )
-        _agree(self.layer.backward(self.params, saved, both), expected, 1e-10, "linear in dy", "is not linear in dy")
+        _agree(pulled(mixed), expected, 1e-10, "linear in dy", "is not linear in dy")
+
+    def costs(self, train: bool) -> bool:
+        """Whether the layer adds to the objective."""
+        return any(leaf.shape == () and _moves(leaf) for leaf in jax.tree.leaves(self._cost(train)))
+
+    def _cost(self, train: bool) -> Any:
+        seen: list[Any] = []
+        jax.eval_shape(lambda: seen.append(self.layer.cost(self.forward(train, self.params, self.x)[1])))
+        return [] if isinstance(seen[0], (int, float)) else jax.ShapeDtypeStruct(seen[0].shape, seen[0].dtype)
 
     def jit_law(self, train: bool) -> None:
         traced = []
@@ -165,7 +183,7 @@ class _Case:
             y, saved = self.layer.forward(params, x, ctx)
             return y, self.layer.backward(params, saved, dy)
 
-        y, saved = self.forward(train)
+        y, saved = self.forward(train, self.params, self.x)
         dy, compiled = self.deltas(y), jax.jit(run)
         eager = (y, self.layer.backward(self.params, saved, dy))
         compiled(self.params, self.x, self.context(train), dy)
@@ -178,53 +196,77 @@ class _Case:
             y, saved = self.forward(train, params, x)
             return y, jnp.asarray(self.layer.cost(saved), jnp.float64)
 
-        (y, cost), backward = oracle.pull_back(objective, self.params, self.x)
-        dy = self.deltas(y)
-        grads, dx = backward((dy, jnp.ones_like(cost)))
-        dx = jax.tree.map(lambda d, a: d if _moves(a) else jnp.zeros_like(a), dx, self.x)
-        ours = self.layer.backward(self.params, self.forward(train)[1], dy)
-        _agree(ours, (dx, grads), 1e-10, "autodiff", "differs from jax.vjp")
+        @jax.jit
+        def automatic(params: Any, x: Any, dy: Any) -> Any:
+            (_, cost), backward = oracle.pull_back(objective, params, x)
+            return backward((dy, jnp.ones_like(cost)))
+
+        dy = self.deltas(self.output(train))
+        grads, dx = automatic(self.params, self.x, dy)
+        dx = jax.tree.map(lambda d, a: d if _moves(a) else np.zeros(a.shape), dx, self.x)
+        ours = self.compiled[train](self.params, self.x, dy)
+        _agree(ours[1:3], (dx, grads), 1e-10, "autodiff", "differs from jax.vjp")
 
     def difference_law(self, train: bool) -> None:
-        y, saved = self.forward(train)
-        dy = self.deltas(y)
-        dx, grads = self.layer.backward(self.params, saved, dy)
-        towards = self.deltas((self.params, self.x))
+        dy = self.deltas(self.output(train))
+        _, dx, grads, _ = self.compiled[train](self.params, self.x, dy)
+        towards = jax.tree.map(lambda a: self.drawn(a.shape), (self.params, self.x))
 
-        def energy(step: float) -> jax.Array:
-            moved = jax.tree.map(lambda a, d: a + step * d if _moves(a) else a, (self.params, self.x), towards)
-            params, x = moved
-            y, saved = self.forward(train, params, x)
-            return _dot(y, dy) + self.layer.cost(saved)
+        def energy(step: float) -> float:
+            moved = jax.tree.map(
+                lambda a, d: jnp.asarray(_array(a) + step * d) if _moves(a) else a, (self.params, self.x), towards
+            )
+            y, _, _, cost = self.compiled[train](*moved, dy)
+            return _dot(y, dy) + float(cost)
 
         epsilon = 1e-5
         slope = (energy(epsilon) - energy(-epsilon)) / (2 * epsilon)
-        expected, size = (
-            _dot((grads, dx), towards),
-            _dot(jax.tree.map(jnp.abs, (grads, dx)), jax.tree.map(jnp.abs, towards)),
-        )
-        off = float(jnp.abs(slope - expected) / jnp.maximum(size, 1e-8))
+        expected = _dot((grads, dx), towards)
+        size = _dot(jax.tree.map(np.abs, (grads, dx)), jax.tree.map(np.abs, towards))
+        off = abs(slope - expected) / max(size, 1e-8)
         _insist(off < 1e-6, "central differences", f"{self.layer!r} is off by {off:.1e} along a random direction")
 
     def separable_law(self) -> None:
-        together = jax.tree.leaves(self.forward(False)[0])
+        output = jax.jit(lambda x: self.forward(False, self.params, x)[0])
+        together = jax.tree.leaves(output(self.x))
         for index in range(self.batch):
-            alone = self.forward(False, x=jax.tree.map(lambda a, i=index: a[i : i + 1], self.x))[0]
-            rows = [leaf[index : index + 1] for leaf in together]
+            alone = output(jax.tree.map(lambda a, i=index: jnp.asarray(np.asarray(a)[i : i + 1]), self.x))
+            rows = [np.asarray(leaf)[index : index + 1] for leaf in together]
             _agree(jax.tree.leaves(alone), rows, 1e-12, "separate samples", "depends on the other samples in inference")
 
     def state_law(self) -> None:
-        _, saved = self.forward(True)
-        after = self.layer.next_state(self.state, saved)
-        same = jax.tree.map(lambda a: (a.shape, a.dtype), after) == jax.tree.map(
-            lambda a: (a.shape, a.dtype), self.state
+        after = jax.eval_shape(
+            lambda: self.layer.next_state(self.state, self.forward(True, self.params, self.x)[1])
         )
+        told, wanted = ([(a.shape, a.dtype) for a in jax.tree.leaves(found)] for found in (after, self.state))
+        same = told == wanted and jax.tree.structure(after) == jax.tree.structure(self.state)
         _insist(same, "next_state", f"{self.layer!r} changes the structure of its state")
 
 
-def _dot(a: Any, b: Any) -> jax.Array:
+def _structure_law(layer: Layer, described: tuple[Any, Any, Any], train: bool) -> None:
+    """Outputs, gradients and dx have the shapes and the precision of what they belong to; nothing is computed."""
+    params, x, state = described
+    dtype = next((leaf.dtype for leaf in jax.tree.leaves((params, x)) if _moves(leaf)), jnp.dtype(jnp.float32))
+    law = f"structure, {dtype.name}"
+
+    def both(params: Any, x: Any, state: Any) -> Any:
+        y, saved = layer.forward(params, x, Context(train, jax.random.key(0) if train else None, state))
+        return y, *layer.backward(params, saved, jax.tree.map(jnp.ones_like, y))
+
+    y, dx, grads = jax.eval_shape(both, params, x, state)
+    for leaf in jax.tree.leaves(y):
+        _insist(leaf.dtype == dtype, law, f"{layer!r} returns {leaf.dtype} for {dtype.name}")
+    for what, got, like in (("grads", grads, params), ("dx", dx, x)):
+        same = jax.tree.structure(got) == jax.tree.structure(like)
+        _insist(same, law, f"{what} of {layer!r} have structure {jax.tree.structure(got)}")
+        found = [(a.shape, a.dtype) for a in jax.tree.leaves(got)]
+        wanted = [(a.shape, a.dtype) for a in jax.tree.leaves(like)]
+        _insist(found == wanted, law, f"{what} of {layer!r} are {found}, not {wanted}")
+
+
+def _dot(a: Any, b: Any) -> float:
     pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    return sum((jnp.sum(p * q) for p, q in pairs if _moves(p)), jnp.zeros(()))
+    return float(sum(np.sum(np.asarray(p) * np.asarray(q)) for p, q in pairs if _moves(p)))
 
 
 def _moves(a: Any) -> bool:
@@ -232,8 +274,12 @@ def _moves(a: Any) -> bool:
     return jnp.issubdtype(a.dtype, jnp.floating)
 
 
-def _drawn(drawn: np.ndarray, dtype: Any) -> jax.Array:
-    return jnp.asarray(drawn, dtype if _moves(drawn) else None)
+def _drawn(drawn: np.ndarray) -> jax.Array:
+    return jnp.asarray(drawn, jnp.float64 if _moves(drawn) else None)
+
+
+def _array(a: Any) -> np.ndarray:
+    return np.asarray(a, np.float64)
 
 
 def _flat(arrays: Any) -> Iterator[tuple[str, np.ndarray]]:
