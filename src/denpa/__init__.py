@@ -127,6 +127,7 @@ from denpa.optim import (
 )
 from denpa.penalties import L1, L2, ElasticNet, Penalty
 from denpa.training import Bagging, Callback, Checkpoint, EarlyStopping, History, Model, Sweep, load, sweep
+from denpa.training.sampling import sample
 
 __version__ = "0.1.0"
 
@@ -262,6 +263,7 @@ __all__ = [
     "rtrl",
     "rtrl_start",
     "rtrl_step",
+    "sample",
     "schedules",
     "sweep",
     "testing",

@@ -40,13 +40,33 @@ def test_each_target_is_the_token_that_follows():
 
 def test_the_end_of_a_text_is_its_test_part():
     whole = "abcdefghij" * 10
-    train, test = text.text_splits(whole, Vocabulary.of(whole), 9, 0.2, "letters")
-    assert train.x.shape == (8, 9)
-    assert test.x.shape == (2, 9)
-    assert test.x[0].tolist() == list(range(9))
+    train, validation, test = text.text_parts(whole, Vocabulary.of(whole), "letters", 9, 0.2, 0.25)
+    assert validation is not None
+    assert test is not None
+    assert (train.x.shape, validation.x.shape, test.x.shape) == ((6, 9), (2, 9), (2, 9))
+    assert test.x[0].tolist() == validation.x[0].tolist() == list(range(9))  # tokens 80 and 60
     assert train.class_names == tuple("abcdefghij")
-    with pytest.raises(ConfigError, match="between 0 and 1"):
-        text.text_splits(whole, Vocabulary.of(whole), 9, 1.0, "letters")
+    assert text.text_parts(whole, Vocabulary.of(whole), "letters", 9, 0.0)[1:] == (None, None)
+    with pytest.raises(ConfigError, match="from 0 to below 1"):
+        text.text_parts(whole, Vocabulary.of(whole), "letters", 9, 1.0)
+
+
+@pytest.mark.parametrize(("size", "length"), [(20_000, 640), (2_000, 192), (300, 29)])
+def test_rows_fit_the_shortest_part(size, length):
+    whole = ("ab" * size)[:size]
+    train, _, test = text.text_parts(whole, Vocabulary.of(whole), "letters")
+    assert test is not None
+    assert train.x.shape[1] == test.x.shape[1] == length
+    with pytest.raises(DataError, match="too short to hold a part"):
+        text.text_parts("abcdefgh", Vocabulary.of(whole + "cdefgh"), "letters")
+
+
+def test_words_are_those_of_the_part_to_learn_from():
+    vocabulary = text.vocabulary_of("a b a\nb c a b z z z", "word", test=0.3)
+    assert vocabulary.tokens == ("<unk>", "a", "b", "\n", "c")
+    assert vocabulary.special == ("unknown",)
+    assert text.vocabulary_of("aabz", test=0.5).tokens == ("a", "b", "z")
+    assert text.vocabulary_of("aabz", most=1).tokens == ("<unk>", "a")
 
 
 def test_text_files_are_read_and_bad_ones_refused(tmp_path):

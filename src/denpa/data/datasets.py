@@ -15,7 +15,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from denpa.core.errors import ConfigError, nearest
-from denpa.data import mnist, parallel, sequences, text, toys
+from denpa.data import mnist, parallel, sequences, series, text, toys
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.pairs import Pairs, PairSplits
 
@@ -62,6 +62,7 @@ _LOADERS: dict[str, tuple[Any, str]] = {
         "1.1 million characters of plays, from DENPA_DATA or fetched: the next character",
     ),
     "scene": (text.scene, "17,000 characters of a play, embedded: the next character"),
+    "sine-wave": (series.sine_wave, "a noisy sine over time: the next value"),
     "addition": (sequences.addition, "sums of two numbers, written out, and their answers"),
     "dates": (sequences.dates, "dates in many forms, and in one"),
     "enja": (parallel.enja, "50,000 English sentences and their Japanese, from DENPA_DATA"),
@@ -78,7 +79,7 @@ def load(name: Literal["digits", "mnist"], **options: Any) -> Splits: ...
 @overload
 def load(name: Literal["letters", "xor", "moons", "spirals", "linear", "sine"], **options: Any) -> Dataset: ...
 @overload
-def load(name: Literal["shakespeare", "scene"], **options: Any) -> Splits: ...
+def load(name: Literal["shakespeare", "scene", "sine-wave"], **options: Any) -> Splits: ...
 @overload
 def load(name: Literal["addition", "dates"], **options: Any) -> Pairs: ...
 @overload
@@ -93,7 +94,7 @@ def load(name: str, **options: Any) -> Any:
         options: `flat` for images; `n`, `noise`, `seed` and others for the drawn sets; see docs/data.md.
 
     Returns:
-        `Splits` for `digits`, `mnist`, `shakespeare` and `scene`; `Pairs` of texts for `addition` and `dates`,
+        `Splits` for `digits`, `mnist`, `shakespeare`, `scene` and `sine-wave`; `Pairs` of texts for `addition` and `dates`,
         `PairSplits` for `enja`; a `Dataset` for the others.
 
     Raises:

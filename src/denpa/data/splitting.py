@@ -11,7 +11,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, DataError
 
-__all__ = ["k_fold_indices", "permutation", "split_indices"]
+__all__ = ["in_order", "k_fold_indices", "permutation", "split_indices"]
 
 
 def permutation(n: int, seed: int) -> np.ndarray:
@@ -25,6 +25,22 @@ def permutation(n: int, seed: int) -> np.ndarray:
         raise ConfigError(f"seed must be an integer, 0 or more, not {seed!r}.")
     stream = np.random.SeedSequence([int(seed), zlib.crc32(b"denpa split")])
     return np.argsort(np.random.PCG64(stream).random_raw(n), kind="stable")
+
+
+def in_order(n: int, test: float, validation: float) -> tuple[slice, slice, slice]:
+    """Training, validation and test part of a sequence, which must not be shuffled: one after the other.
+
+    The test part is the last round(test · n); the validation part, round(validation · rest), comes before it.
+
+    Raises:
+        ConfigError: a part that is not from 0 to below 1.
+    """
+    for part in (test, validation):
+        if isinstance(part, bool) or not isinstance(part, numbers.Real) or not 0 <= float(part) < 1:
+            raise ConfigError(f"The part to hold back must lie from 0 to below 1, not be {part!r}.")
+    end = n - round(test * n)
+    middle = end - round(validation * end)
+    return slice(0, middle), slice(middle, end), slice(end, n)
 
 
 def split_indices(

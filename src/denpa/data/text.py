@@ -14,11 +14,24 @@ import numpy as np
 from denpa.core.errors import ConfigError, DataError, FileFormatError
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.fetched import fetched
-from denpa.data.vocabulary import Vocabulary
+from denpa.data.splitting import in_order
+from denpa.data.vocabulary import Vocabulary, tokens_of
 
-__all__ = ["next_token_rows", "read_text", "scene", "shakespeare", "shakespeare_text", "text_splits"]
+__all__ = [
+    "TEXTS",
+    "WINDOW",
+    "next_token_rows",
+    "read_text",
+    "scene",
+    "scene_text",
+    "shakespeare",
+    "shakespeare_text",
+    "text_parts",
+    "vocabulary_of",
+]
 
 URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+WINDOW, ROW = 64, 640  # tokens of a window, and of a row that is trained window by window
 SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 
@@ -72,29 +85,69 @@ def next_token_rows(numbers: np.ndarray, length: int) -> tuple[np.ndarray, np.nd
     return whole[: rows * length].reshape(rows, length), whole[1 : rows * length + 1].reshape(rows, length)
 
 
-def text_splits(text: str, vocabulary: Vocabulary, length: int, test: float, name: str) -> Splits:
-    """Rows of the text, its last part held back for the test; `class_names` are the tokens.
+def vocabulary_of(
+    text: str, level: str = "character", test: float = 0.0, minimum_count: int = 1, most: int | None = None
+) -> Vocabulary:
+    """The vocabulary to learn a text with.
+
+    Characters are those of the whole text, so that none in its held-out part is a stranger. Words are those of the
+    part to learn from; an unknown token stands for all others, as it does where characters are left out.
+
+    Args:
+        text: the text.
+        level: "character" or "word".
+        test: the part of the text that is held back at its end.
+        minimum_count, most: which tokens to leave out; see `Vocabulary.of`.
+    """
+    if level == "character":
+        special = ("unknown",) if minimum_count > 1 or most is not None else ()
+        return Vocabulary.of(text, level, minimum_count=minimum_count, most=most, special=special)
+    tokens = tokens_of(text, level)
+    learned = " ".join(tokens[in_order(len(tokens), test, 0.0)[0]])
+    return Vocabulary.of(learned, level, minimum_count=minimum_count, most=most, special=("unknown",))
+
+
+def text_parts(
+    text: str, vocabulary: Vocabulary, name: str, length: int | None = None, test: float = 0.1, validation: float = 0.0
+) -> tuple[Dataset, Dataset | None, Dataset | None]:
+    """Rows of a text to learn from, for validation and for the test: its last part is the test, before it validation.
+
+    `class_names` are the tokens. A part of 0 is None.
 
     Args:
         text: the text.
         vocabulary: its tokens.
-        length: of a row.
-        test: the part of the tokens to hold back, counted from the end; above 0, below 1.
         name: what the data are called.
+        length: of a row; None for 640, or fewer where a part of the text is shorter.
+        test, validation: the parts to hold back, from 0 to below 1.
 
     Raises:
         DataError: a part too short for a row, a token that is not in the vocabulary.
-        ConfigError: a part outside 0..1.
+        ConfigError: a part outside 0..1, a length below 1.
     """
-    if not 0 < test < 1:
-        raise ConfigError(f"The part of the text to hold back must lie between 0 and 1, not be {test!r}.")
     numbers = vocabulary.encode(text)
-    first = len(numbers) - round(test * len(numbers))
-    parts = []
-    for part, found in (("train", numbers[:first]), ("test", numbers[first:])):
-        x, t = next_token_rows(found, length)
-        parts.append(Dataset(x, t, "classification", vocabulary.tokens, name=f"{name} {part}"))
-    return Splits(*parts)
+    slices = in_order(len(numbers), test, validation)
+    parts = [numbers[part] for part in slices]
+    if length is None:
+        length = _fitting(min(len(part) for part in parts if len(part)) - 1, name)
+    made: list[Dataset | None] = []
+    for title, part, wanted in zip(("train", "validation", "test"), parts, (1.0, validation, test), strict=True):
+        if not wanted:
+            made.append(None)
+            continue
+        x, t = next_token_rows(part, length)
+        made.append(Dataset(x, t, "classification", vocabulary.tokens, name=f"{name} {title}"))
+    train, held_out, tested = made
+    if train is None:
+        raise DataError(f"{name}: nothing is left to learn from.")
+    return train, held_out, tested
+
+
+def _fitting(most: int, name: str) -> int:
+    """A length of rows of up to `most`: 640, or a multiple of 64, or what there is."""
+    if most < 1:
+        raise DataError(f"{name}: the text is too short to hold a part of it back.")
+    return ROW if most >= ROW else most - most % WINDOW if most >= WINDOW else most
 
 
 def shakespeare_text() -> str:
@@ -121,18 +174,27 @@ def scene_text() -> str:
     return resources.files("denpa.data").joinpath("scene.txt").read_text(encoding="utf-8")
 
 
-def shakespeare(length: int = 640, test: float = 0.1) -> Splits:
+def shakespeare(length: int = ROW, test: float = 0.1) -> Splits:
     """Tiny Shakespeare as characters: rows of token numbers, and the next token of each; the last tenth is the test.
 
     Args:
         length: of a row.
         test: the part to hold back, from the end.
     """
-    text = shakespeare_text()
-    return text_splits(text, Vocabulary.of(text), length, test, "shakespeare")
+    return _splits(shakespeare_text(), "shakespeare", length, test)
 
 
 def scene(length: int = 128, test: float = 0.1) -> Splits:
     """The first scenes of tiny Shakespeare, which are embedded, in the same form."""
-    text = scene_text()
-    return text_splits(text, Vocabulary.of(text), length, test, "scene")
+    return _splits(scene_text(), "scene", length, test)
+
+
+def _splits(text: str, name: str, length: int, test: float) -> Splits:
+    train, _, tested = text_parts(text, Vocabulary.of(text), name, length, test)
+    if tested is None:
+        raise ConfigError("The part to hold back for the test must be above 0.")
+    return Splits(train, tested)
+
+
+# The texts that are known by name.
+TEXTS = {"shakespeare": shakespeare_text, "scene": scene_text}

@@ -7,6 +7,7 @@ from denpa.training.early_stopping import EarlyStopping
 from denpa.training.history import History
 from denpa.training.model import Model
 from denpa.training.model_file import load
+from denpa.training.sampling import sample
 from denpa.training.sweep import Sweep, sweep
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "Session",
     "Sweep",
     "load",
+    "sample",
     "sweep",
 ]

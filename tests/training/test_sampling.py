@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import denpa as dp
+
+LETTERS = dp.Vocabulary.of("abcde")
+UNKNOWN = dp.Vocabulary.of("abcd", special=("unknown",))
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A language model of five tokens with random weights, large ones, so that what went before matters."""
+    net = [
+        dp.Embedding(5, 4),
+        dp.LSTM(6, return_sequences=True),
+        dp.GRU(5, return_sequences=True),
+        dp.Dropout(0.5),
+        dp.Dense(5),
+    ]
+    model = dp.Model(net, loss=dp.SoftmaxCrossEntropy(), in_shape=(7,), seed=3)
+    params = {name: {k: 3 * v for k, v in part.items()} for name, part in model.variables.params.items()}
+    model.variables = model.variables._replace(params=params)
+    return model
+
+
+def expected(model, numbers):
+    """The probabilities of the token after `numbers`, by the whole sequence at once."""
+    logits = np.asarray(model.net.apply(model.variables, np.asarray([numbers], np.int32)))[0, -1].astype(np.float64)
+    e = np.exp(logits - logits.max())
+    return e / e.sum()
+
+
+def test_greedy_is_the_likeliest_token_after_all_before_it(model):
+    text = dp.sample(model, LETTERS, "cab", 8, temperature=0)
+    numbers = list(LETTERS.encode("cab"))
+    for token in LETTERS.encode(text):
+        assert token == expected(model, numbers).argmax()
+        numbers.append(token)
+    assert len(text) == 8
+    assert len(set(text)) > 1
+    assert dp.sample(model, LETTERS, "cab", 8, temperature=1e-3, seed=5) == text
+    assert dp.sample(model, LETTERS, "cab", 8, temperature=3.0, top_k=1, seed=6) == text
+
+
+@pytest.mark.parametrize(("temperature", "top_k"), [(1.0, None), (2.0, 3)])
+def test_tokens_are_drawn_by_the_temperature_among_the_likeliest(model, temperature, top_k):
+    p = expected(model, LETTERS.encode("cab")) ** (1 / temperature)
+    if top_k is not None:
+        p[np.argsort(p)[:-top_k]] = 0
+    p /= p.sum()
+    drawn = Counter(
+        dp.sample(model, LETTERS, "cab", 1, temperature=temperature, top_k=top_k, seed=seed) for seed in range(400)
+    )
+    share = np.array([drawn[letter] / 400 for letter in LETTERS.tokens])
+    assert np.all((share > 0) <= (p > 0))
+    np.testing.assert_allclose(share, p, atol=4 * np.sqrt(0.25 / 400))
+    assert share[p.argmax()] == share.max()
+
+
+def test_the_seed_decides_and_what_was_drawn_is_read(model):
+    one = dp.sample(model, LETTERS, "a", 12, temperature=5.0, seed=1)
+    assert one == dp.sample(model, LETTERS, "a", 12, temperature=5.0, seed=1)
+    assert one != dp.sample(model, LETTERS, "a", 12, temperature=5.0, seed=2)
+    assert one != dp.sample(model, LETTERS, "b", 12, temperature=5.0, seed=1)
+
+
+def test_what_has_no_writing_is_not_drawn_and_an_end_ends(model):
+    text = dp.sample(model, UNKNOWN, "aßb", 60, temperature=50.0)
+    assert len(text) == 60  # "<unk>" would be longer
+    assert set(text) == set("abcd")
+    ending = dp.Vocabulary.of("abcd", special=("end",))
+    texts = [dp.sample(model, ending, "ab", 12, temperature=50.0, seed=seed) for seed in range(20)]
+    assert min(map(len, texts)) < 6
+    assert set("".join(texts)) == set("abcd")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"prompt": ""}, dp.DataError, "prompt is empty: give at least one character"),
+        ({"prompt": "axe"}, dp.DataError, r"character 'x' \(number 2"),
+        ({"length": 0}, dp.ConfigError, "length must be a whole number, 1 or more, not 0"),
+        ({"seed": -1}, dp.ConfigError, "seed must be"),
+        ({"temperature": -0.5}, dp.ConfigError, r"temperature must be .* not -0\.5"),
+        ({"temperature": float("nan")}, dp.ConfigError, "not nan"),
+        ({"top_k": 0}, dp.ConfigError, "from 1 to the 5 tokens, not 0"),
+        ({"top_k": 6}, dp.ConfigError, "from 1 to the 5 tokens, not 6"),
+        ({"vocabulary": dp.Vocabulary.of("abc")}, dp.ConfigError, "no language model of 3 tokens"),
+    ],
+)
+def test_what_makes_no_text_is_refused(model, options, error, words):
+    given = {"vocabulary": LETTERS, "prompt": "a", "length": 3} | options
+    with pytest.raises(error, match=words):
+        dp.sample(model, **given)
+
+
+def test_a_network_that_remembers_nothing_is_refused():
+    model = dp.Model([dp.Embedding(5, 4), dp.Dense(5)], loss=dp.SoftmaxCrossEntropy(), in_shape=(7,))
+    with pytest.raises(dp.ConfigError, match="recurrent layers, but there is none"):
+        dp.sample(model, LETTERS, "a", 3)
