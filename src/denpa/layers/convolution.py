@@ -83,7 +83,7 @@ class _Convolution(Layer):
         want(self, f"batch {axes} channels", x, {"channels": channels})
         shape, W, b = self.out_shape(x.shape[1:]), self._kernel(params["W"]), params.get("b")
         if self.untied_bias:
-            return kernels.convolve(self._image(x), W, **self._how(x)).reshape(-1, *shape) + b, {"x": x}
+            return kernels.convolve(self._image(x), W, **self._how(x)).reshape(-1, *shape) + params["b"], {"x": x}
         y = kernels.convolve(self._image(x), W, **self._how(x), b=b)  # u = x ⋆ W + b
         return y.reshape(-1, *shape), {"x": x}
 

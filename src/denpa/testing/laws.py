@@ -235,9 +235,7 @@ class _Case:
             _agree(jax.tree.leaves(alone), rows, 1e-12, "separate samples", "depends on the other samples in inference")
 
     def state_law(self) -> None:
-        after = jax.eval_shape(
-            lambda: self.layer.next_state(self.state, self.forward(True, self.params, self.x)[1])
-        )
+        after = jax.eval_shape(lambda: self.layer.next_state(self.state, self.forward(True, self.params, self.x)[1]))
         told, wanted = ([(a.shape, a.dtype) for a in jax.tree.leaves(found)] for found in (after, self.state))
         same = told == wanted and jax.tree.structure(after) == jax.tree.structure(self.state)
         _insist(same, "next_state", f"{self.layer!r} changes the structure of its state")
