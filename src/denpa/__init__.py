@@ -88,6 +88,7 @@ from denpa.metrics import (
     R2,
     Accuracy,
     ConfusionMatrix,
+    ExactMatch,
     MeanAbsoluteError,
     Metric,
     Perplexity,
@@ -126,7 +127,19 @@ from denpa.optim import (
     schedules,
 )
 from denpa.penalties import L1, L2, ElasticNet, Penalty
-from denpa.training import Bagging, Callback, Checkpoint, EarlyStopping, History, Model, Sweep, load, sweep
+from denpa.training import (
+    Bagging,
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    History,
+    Model,
+    Sweep,
+    beam_search,
+    greedy,
+    load,
+    sweep,
+)
 from denpa.training.sampling import sample
 
 __version__ = "0.1.0"
@@ -177,6 +190,7 @@ __all__ = [
     "ElasticNet",
     "Embedding",
     "EncoderDecoder",
+    "ExactMatch",
     "FileFormatError",
     "Flatten",
     "GaussianNoise",
@@ -245,11 +259,13 @@ __all__ = [
     "Vocabulary",
     "__version__",
     "backprop",
+    "beam_search",
     "chain",
     "classical",
     "col2im",
     "datasets",
     "from_config",
+    "greedy",
     "im2col",
     "init",
     "kernels",

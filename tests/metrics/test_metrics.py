@@ -19,6 +19,7 @@ from denpa.metrics import (
     R2,
     Accuracy,
     ConfusionMatrix,
+    ExactMatch,
     MeanAbsoluteError,
     Metric,
     Perplexity,
@@ -161,6 +162,21 @@ def test_steps_of_a_sequence_are_items_and_can_be_masked(metric):
     np.testing.assert_allclose(value(metric, padded, t, mask), value(metric, y[mask], t[mask]), rtol=1e-5)
     w = np.array([1, 2, 0, 3], np.float32)
     np.testing.assert_allclose(value(metric, y, t, w), value(metric, y, t, np.repeat(w[:, None], 6, axis=1)), rtol=1e-5)
+
+
+def test_an_exact_match_is_a_sequence_right_from_end_to_end():
+    t = np.array([[1, 0, 2], [1, 2, 0], [2, 2, 1], [0, 1, 1]])
+    y = np.eye(3, dtype=np.float32)[t]
+    y[1, 2] = y[1, 2, ::-1]  # wrong, but padding
+    y[2, 0] = np.nan
+    y[3, 1, 2] = 2  # wrong
+    mask = np.arange(3) < np.array([3, 2, 3, 3])[:, None]
+    assert value(ExactMatch(), y, t) == 1 / 4
+    assert value(ExactMatch(), y, t, mask) == 2 / 4
+    np.testing.assert_allclose(value(ExactMatch(), y, t, mask * np.array([[2], [1], [1], [3]])), 3 / 7)
+    assert math.isnan(value(ExactMatch(), y, t, 0 * mask))
+    with pytest.raises(ShapeError, match="batch, time, classes"):
+        ExactMatch().measure(y[:, 0], t[:, 0])
 
 
 # ----------------------------------------------------------------------------------- classification

@@ -27,7 +27,7 @@ from denpa.core.targets import (
 )
 from denpa.metrics.base import Array, Metric, Sums, totals
 
-__all__ = ["Accuracy", "ConfusionMatrix", "Perplexity", "TopK"]
+__all__ = ["Accuracy", "ConfusionMatrix", "ExactMatch", "Perplexity", "TopK"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,31 @@ class Accuracy(Metric):
 
     def compute(self, sums: Sums) -> float:
         """The share of right decisions, 0 to 1."""
+        return _ratio(sums)
+
+
+@dataclass(frozen=True)
+class ExactMatch(Metric):
+    """Σ_n w_n [every decision of sequence n = its target] / Σ_n w_n      y (batch, time, classes), t (batch, time)
+
+    A step of weight 0, such as padding, has no say; w_n is the largest weight of a step of sequence n, so that each
+    sequence counts once, whatever its length. Of a decoder under teacher forcing this is the share of right answers
+    when it is fed its own: as long as it is right, these are the same.
+    """
+
+    def measure(self, y: Any, t: Any, sample_weight: Any = None) -> Sums:
+        """Σ w over the sequences that are right from end to end, and over all."""
+        y, t = as_float(self, y), jnp.asarray(t)
+        if y.ndim != 3 or not holds_class_indices(self, y, t):
+            raise ShapeError(f"{self!r} wants class indices (batch, time) for outputs (batch, time, classes).")
+        w = item_weights(self, sample_weight, t.shape, y.dtype)
+        w = jnp.ones(len(t), y.dtype) if w is None else w
+        w = w.reshape(len(t), -1)
+        right = jnp.all((_first_largest(y) == t) | (w == 0), axis=1)
+        return _counted(self, right, jnp.max(w, axis=1), y.dtype)
+
+    def compute(self, sums: Sums) -> float:
+        """The share of sequences that are right from end to end, 0 to 1."""
         return _ratio(sums)
 
 

@@ -3,6 +3,7 @@
 from denpa.training.bagging import Bagging
 from denpa.training.callbacks import Callback, Session
 from denpa.training.checkpoint import Checkpoint
+from denpa.training.decoding import Decoded, beam_search, greedy
 from denpa.training.early_stopping import EarlyStopping
 from denpa.training.history import History
 from denpa.training.model import Model
@@ -14,11 +15,14 @@ __all__ = [
     "Bagging",
     "Callback",
     "Checkpoint",
+    "Decoded",
     "EarlyStopping",
     "History",
     "Model",
     "Session",
     "Sweep",
+    "beam_search",
+    "greedy",
     "load",
     "sample",
     "sweep",

@@ -75,8 +75,9 @@ def checked_examples(x: Any, in_shape: Any, feature_names: Any, where: str) -> A
         raise DataError(f"The network takes {wanted} input{'s' * (wanted > 1)}, but {where} hold {given}.")
     shapes = (None,) * given if in_shape is None else in_shape
     parts = tuple(checked_examples(part, shape, None, where) for part, shape in zip(x, shapes, strict=True))
-    if len({len(part) for part in parts}) > 1:
-        counts = ", ".join(str(len(part)) for part in parts)
+    sizes = [len(values_of(part)) for part in parts]
+    if len(set(sizes)) > 1:
+        counts = ", ".join(map(str, sizes))
         raise DataError(f"The inputs in {where} have {counts} examples: they must be equally many.")
     return parts
 
@@ -131,9 +132,9 @@ def held_back(
     """The rows to train on and the rows to hold back, each class in proportion where t holds classes."""
     if t is None:
         raise DataError(f"There are no targets in {where}: give (x, t).")
-    t = _array(t, "t", where)
-    if t.dtype.kind == "f" and not (np.isfinite(t).all() and (t == np.floor(t)).all()):
-        task = None  # not classes, or not even numbers, which is for the checks to say
+    padded, t = isinstance(t, Padded), _array(values_of(t), "t", where)
+    if padded or (t.dtype.kind == "f" and not (np.isfinite(t).all() and (t == np.floor(t)).all())):
+        task = None  # classes of steps, or none, or not even numbers, which is for the checks to say
     rows = Dataset(np.arange(len(jax.tree.leaves(x)[0])), t, task=task)
     rest, held = rows.split(fraction, seed)
     return rest.x, held.x

@@ -1,0 +1,121 @@
+"""The decoder left to itself: greedy against a plain loop, beam search against all answers there are."""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+import denpa as dp
+from denpa.training.decoding import beam_search, greedy
+from denpa.training.inputs import held_back
+
+VOCABULARY, LONGEST, END = 3, 3, 2
+OPTIONS = {"start": 1, "end": END, "longest": LONGEST}
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Untrained, but decided in its answers."""
+    net = dp.EncoderDecoder(
+        [dp.Embedding(4, 3), dp.RNN(4)],
+        [dp.Embedding(VOCABULARY, 2), dp.RNN(4), dp.Dense(VOCABULARY)],
+        attention=dp.DotAttention(),
+        peeky=True,
+    )
+    made = dp.Model(net, dp.SoftmaxCrossEntropy(), metrics=[dp.ExactMatch()], in_shape=((4,), (LONGEST,)))
+    rng = np.random.default_rng(3)
+    made.variables = jax.tree.map(lambda a: 1.5 * rng.standard_normal(a.shape).astype(a.dtype), made.variables)
+    return made
+
+
+@pytest.fixture(scope="module")
+def source():
+    rng = np.random.default_rng(1)
+    return dp.Padded(rng.integers(0, 4, (7, 4)), rng.integers(1, 5, 7))
+
+
+@pytest.fixture(scope="module")
+def log_p(model, source):
+    """log P(t | t before, c) of every prefix, from whole teacher-forced passes: {prefix: (batch, vocabulary)}."""
+    prefixes = list(itertools.product(range(VOCABULARY), repeat=LONGEST - 1))
+    shifted = np.repeat([[OPTIONS["start"], *before] for before in prefixes], 7, axis=0)
+    many = len(prefixes)
+    y = model.predict((dp.Padded(np.tile(source.values, (many, 1)), np.tile(source.lengths, many)), shifted))
+    y = y.astype(np.float64).reshape(many, 7, LONGEST, VOCABULARY)
+    y = y - np.log(np.exp(y).sum(axis=-1, keepdims=True))
+    return {before[:k]: y[place, :, k] for place, before in enumerate(prefixes) for k in range(LONGEST)}
+
+
+def test_greedy_takes_the_most_probable_token_at_every_step(model, source, log_p):
+    found = greedy(model, source, **OPTIONS)
+    for row in range(7):
+        written, total = (), 0.0
+        while len(written) < LONGEST and END not in written:
+            here = log_p[written][row]
+            written, total = (*written, int(here.argmax())), total + here.max()
+        np.testing.assert_array_equal(found.tokens[row, : len(written)], written)
+        assert (found.tokens[row, len(written) :] == END).all()
+        assert found.lengths[row] == len(written) - (END in written)
+        np.testing.assert_allclose(found.log_probability[row], total, rtol=1e-4)
+    assert len(set(found.lengths)) > 1  # some end early
+
+
+def answers_of(log_p, row):
+    """Every answer there is, with its log-probability."""
+    for tokens in itertools.product(range(VOCABULARY), repeat=LONGEST):
+        size = tokens.index(END) + 1 if END in tokens else LONGEST
+        if set(tokens[size:]) <= {END}:
+            yield tokens, size, sum(log_p[tokens[:k]][row][tokens[k]] for k in range(size))
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.8])
+def test_a_beam_as_wide_as_there_are_beginnings_finds_the_best_of_all_answers(model, source, log_p, penalty):
+    found = beam_search(model, source, beam=9, length_penalty=penalty, **OPTIONS)
+    for row in range(7):
+        ranked = sorted(answers_of(log_p, row), key=lambda a: -a[2] / ((5 + a[1]) / 6) ** penalty)
+        for place, (tokens, size, total) in enumerate(ranked[:9]):
+            np.testing.assert_array_equal(found.tokens[row, place], tokens)
+            np.testing.assert_allclose(found.log_probability[row, place], total, rtol=1e-4)
+            np.testing.assert_allclose(found.score[row, place], total / ((5 + size) / 6) ** penalty, rtol=1e-4)
+
+
+def test_a_beam_of_one_is_greedy_to_the_bit_and_answers_without_an_end_fill_their_length(model, source):
+    one, plain = beam_search(model, source, beam=1, **OPTIONS), greedy(model, source, **OPTIONS)
+    for a, b in zip(one, plain, strict=True):
+        np.testing.assert_array_equal(a[:, 0], b)
+    endless = greedy(model, source, **OPTIONS | {"end": None})
+    np.testing.assert_array_equal(endless.lengths, LONGEST)
+    np.testing.assert_array_equal(endless.tokens[:, 0], plain.tokens[:, 0])
+
+
+def test_refusals(model, source):
+    with pytest.raises(dp.ConfigError, match="beam must be a whole number, 1 or more, not 0"):
+        beam_search(model, source, beam=0, **OPTIONS)
+    with pytest.raises(dp.ConfigError, match="longest"):
+        greedy(model, source, **OPTIONS | {"longest": 0})
+    with pytest.raises(dp.ConfigError, match="length_penalty"):
+        beam_search(model, source, length_penalty=-1.0, **OPTIONS)
+    with pytest.raises(dp.ConfigError, match="start must be the number of a token, 0 to 2, not 3"):
+        greedy(model, source, **OPTIONS | {"start": 3})
+    with pytest.raises(dp.ConfigError, match="written by an EncoderDecoder"):
+        greedy(dp.Model([dp.Dense(2)], dp.SoftmaxCrossEntropy()), source, **OPTIONS)
+
+
+def test_exact_answers_under_teacher_forcing_are_those_of_the_decoder_left_to_itself(model, source):
+    written = greedy(model, source, **OPTIONS)
+    lengths = np.minimum(written.lengths + 1, LONGEST)
+    spoiled = np.where(np.arange(LONGEST) < lengths[:, None], written.tokens, 0)  # padding has no say
+    spoiled[[1, 4], 0] = (spoiled[[1, 4], 0] + 1) % VOCABULARY
+    t = dp.Padded(spoiled, lengths)
+    shifted = dp.Padded(np.insert(spoiled[:, :-1], 0, OPTIONS["start"], axis=1), lengths)
+    data = ((source, shifted), t)
+    assert model.evaluate(data)["exact_match"] == 5 / 7
+    before = model.evaluate(data)["loss"]
+    model.fit(data, epochs=3, batch_size="full", verbose=False)
+    assert model.evaluate(data)["loss"] < before
+    rest, held = held_back((source, shifted), t, "classification", 0.3, 0, "the data")
+    assert sorted([*rest, *held]) == list(range(7))
+    assert len(held) == 2
