@@ -43,10 +43,10 @@ def test_a_table_in_time_has_its_target_last(tmp_path):
     assert names == ("volume", "price")
     np.testing.assert_array_equal(values, [[5, 1], [7.5, 2], [6, 4]])
     path.write_text("price,day\n1,mon\n2,tue\n4,mon\n")
-    with pytest.raises(DataError, match="column 'day' holds no numbers but such as 'mon'.*--ignore"):
+    with pytest.raises(DataError, match=r"column 'day' holds no numbers but such as 'mon'.*--ignore"):
         values_of_table(read_table(path, "price", task="regression"))
     path.write_text("price,volume\n1,5\n2,\n4,6\n")
-    with pytest.raises(DataError, match="'volume' is missing on line 3.*no gaps"):
+    with pytest.raises(DataError, match=r"'volume' is missing on line 3.*no gaps"):
         values_of_table(read_table(path, "price", task="regression", missing="keep"))
 
 

@@ -14,67 +14,59 @@ UNKNOWN = dp.Vocabulary.of("abcd", special=("unknown",))
 @pytest.fixture(scope="module")
 def model():
     """A language model of five tokens with random weights, large ones, so that what went before matters."""
-    net = [
-        dp.Embedding(5, 4),
-        dp.LSTM(6, return_sequences=True),
-        dp.GRU(5, return_sequences=True),
-        dp.Dropout(0.5),
-        dp.Dense(5),
-    ]
-    model = dp.Model(net, loss=dp.SoftmaxCrossEntropy(), in_shape=(7,), seed=3)
-    params = {name: {k: 3 * v for k, v in part.items()} for name, part in model.variables.params.items()}
+    net = [dp.Embedding(5, 4), dp.LSTM(6, return_sequences=True), dp.Dropout(0.5), dp.Dense(5)]
+    model = dp.Model(net, loss=dp.SoftmaxCrossEntropy(), in_shape=(10,), seed=2)
+    params = {name: {k: 4 * v for k, v in part.items()} for name, part in model.variables.params.items()}
     model.variables = model.variables._replace(params=params)
     return model
 
 
-def expected(model, numbers):
-    """The probabilities of the token after `numbers`, by the whole sequence at once."""
-    logits = np.asarray(model.net.apply(model.variables, np.asarray([numbers], np.int32)))[0, -1].astype(np.float64)
-    e = np.exp(logits - logits.max())
-    return e / e.sum()
+def expected(model, text):
+    """The probabilities of the token behind each of `text`, by the whole sequence at once."""
+    numbers = np.zeros((1, 10), np.int32)
+    numbers[0, : len(text)] = LETTERS.encode(text)
+    logits = np.asarray(model.predict(numbers)[0, : len(text)], np.float64)
+    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
 
 
 def test_greedy_is_the_likeliest_token_after_all_before_it(model):
     text = dp.sample(model, LETTERS, "cab", 8, temperature=0)
-    numbers = list(LETTERS.encode("cab"))
-    for token in LETTERS.encode(text):
-        assert token == expected(model, numbers).argmax()
-        numbers.append(token)
-    assert len(text) == 8
+    likeliest = expected(model, "cab" + text[:-1]).argmax(axis=-1)
+    assert LETTERS.decode(likeliest[2:]) == text
     assert len(set(text)) > 1
     assert dp.sample(model, LETTERS, "cab", 8, temperature=1e-3, seed=5) == text
-    assert dp.sample(model, LETTERS, "cab", 8, temperature=3.0, top_k=1, seed=6) == text
 
 
 @pytest.mark.parametrize(("temperature", "top_k"), [(1.0, None), (2.0, 3)])
 def test_tokens_are_drawn_by_the_temperature_among_the_likeliest(model, temperature, top_k):
-    p = expected(model, LETTERS.encode("cab")) ** (1 / temperature)
+    p = expected(model, "cab")[-1] ** (1 / temperature)
     if top_k is not None:
         p[np.argsort(p)[:-top_k]] = 0
     p /= p.sum()
     drawn = Counter(
-        dp.sample(model, LETTERS, "cab", 1, temperature=temperature, top_k=top_k, seed=seed) for seed in range(400)
+        dp.sample(model, LETTERS, "cab", 8, temperature=temperature, top_k=top_k, seed=seed)[0] for seed in range(400)
     )
     share = np.array([drawn[letter] / 400 for letter in LETTERS.tokens])
     assert np.all((share > 0) <= (p > 0))
     np.testing.assert_allclose(share, p, atol=4 * np.sqrt(0.25 / 400))
-    assert share[p.argmax()] == share.max()
+    assert p.max() < 0.9
 
 
-def test_the_seed_decides_and_what_was_drawn_is_read(model):
-    one = dp.sample(model, LETTERS, "a", 12, temperature=5.0, seed=1)
-    assert one == dp.sample(model, LETTERS, "a", 12, temperature=5.0, seed=1)
-    assert one != dp.sample(model, LETTERS, "a", 12, temperature=5.0, seed=2)
-    assert one != dp.sample(model, LETTERS, "b", 12, temperature=5.0, seed=1)
+def test_the_seed_decides_and_the_prompt_is_read(model):
+    one = dp.sample(model, LETTERS, "cab", 8, temperature=2.0, seed=1)
+    assert one == dp.sample(model, LETTERS, "cab", 8, temperature=2.0, seed=1)
+    assert one != dp.sample(model, LETTERS, "cab", 8, temperature=2.0, seed=2)
+    assert one != dp.sample(model, LETTERS, "bbe", 8, temperature=2.0, seed=1)
 
 
 def test_what_has_no_writing_is_not_drawn_and_an_end_ends(model):
-    text = dp.sample(model, UNKNOWN, "aßb", 60, temperature=50.0)
-    assert len(text) == 60  # "<unk>" would be longer
-    assert set(text) == set("abcd")
+    texts = [dp.sample(model, UNKNOWN, "aßb", 8, temperature=50.0, seed=seed) for seed in range(20)]
+    assert {len(text) for text in texts} == {8}  # "<unk>" would be longer
+    assert set("".join(texts)) == set("abcd")
     ending = dp.Vocabulary.of("abcd", special=("end",))
-    texts = [dp.sample(model, ending, "ab", 12, temperature=50.0, seed=seed) for seed in range(20)]
-    assert min(map(len, texts)) < 6
+    texts = [dp.sample(model, ending, "abc", 8, temperature=50.0, seed=seed) for seed in range(20)]
+    assert min(map(len, texts)) < 5
     assert set("".join(texts)) == set("abcd")
 
 
