@@ -128,3 +128,19 @@ def test_what_starts_from_what():
 def test_what_makes_no_cell_is_refused(make, message):
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+def test_the_truncated_delta_leaves_out_the_gates_and_nothing_else():
+    """ε_j = Σ_k w_kj δ_k + Σ_j' w_j'j δ_j': the paths through the gates are missing, the memory's are there."""
+    rng = np.random.default_rng(8)
+    whole, printed = LSTMCell(3), LSTMCell(3, truncated=True)
+    params = jax.tree.map(lambda a: jnp.asarray(rng.standard_normal(a.shape)), whole.init(jax.random.key(0), 2))
+    x, before = jnp.asarray(rng.standard_normal((2, 2))), tuple(jnp.asarray(rng.standard_normal((2, 3))) for _ in "hc")
+    after, kept = whole.step(params, whole.drive(params, x), before)
+    slopes, dcarry = whole.slopes(params, kept, before, after), like(rng, after)
+    delta, (dh, dc) = whole.back(params, slopes, dcarry)
+    shorter, (printed_dh, printed_dc) = printed.back(params, slopes, dcarry)
+    np.testing.assert_array_equal(shorter, delta)
+    np.testing.assert_array_equal(printed_dc, dc)
+    gates = np.r_[0:6, 9:12]
+    np.testing.assert_allclose(dh - printed_dh, delta[:, gates] @ params["Wh"][:, gates].T, rtol=1e-12)

@@ -256,6 +256,7 @@ class LSTM(Recurrent):
         output_peephole: "current", where the output gate sees cᵗ, or "previous" for cᵗ⁻¹.
         activation: of the candidate and of the memory, "tanh" or "sigmoid".
         kernel_init, recurrent_init: initialisers of Wx and Wh.
+        truncated: the delta of hᵗ⁻¹ through the candidate alone, not through the gates, which is not the gradient.
 
     Raises:
         ConfigError: an option that makes no cell.
@@ -276,11 +277,12 @@ class LSTM(Recurrent):
     activation: str = "tanh"
     kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
     recurrent_init: Initializer = field(default_factory=Orthogonal)
+    truncated: bool = False
 
     @property
     def cell(self) -> Cell:
         options = (self.forget_bias, self.output_peephole, self.activation)
-        return LSTMCell(self.units, self.peepholes, *options, self.kernel_init, self.recurrent_init)
+        return LSTMCell(self.units, self.peepholes, *options, self.kernel_init, self.recurrent_init, self.truncated)
 
 
 @dataclass(frozen=True)
