@@ -16,7 +16,9 @@ GREY = "#555555"
 
 
 def figure_of(panels: int = 1, columns: int | None = None, size: tuple[float, float] = (4.6, 3.4)) -> tuple[Any, Any]:
-    """A figure with so many panels, `columns` in a row, and the panels in a list; size in inches is that of a panel."""
+    """A figure with so many panels, `columns` in a row, and the panels in a list; size in inches is that of a "
+    "panel.
+    """
     from matplotlib.figure import Figure
 
     columns = panels if columns is None else columns
@@ -43,13 +45,18 @@ def curve(axes: Any, x: Any, values: Any, index: int, label: str = "", **style: 
         axes.fill_between(x, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.15, linewidth=0)
 
 
-def finish(axes: Any, x: str, y: str, title: str = "", legend: bool = True, **limits: Any) -> None:
-    """Labels, grid, legend; `limits` as for `Axes.set`, such as ylim or yscale."""
+def finish(axes: Any, x: str, y: str, title: str = "", legend: str = "best", **limits: Any) -> None:
+    """Labels, grid, legend; `limits` as for `Axes.set`, such as ylim or yscale.
+
+    The legend stands where there is most room, or "beside" the panel, or nowhere for "".
+    """
     axes.set(xlabel=x, ylabel=y, title=title, **limits)
     axes.title.set_fontsize(10)
     axes.grid(alpha=0.25)
-    if legend:
-        axes.legend(frameon=False, fontsize=8)
+    if legend == "beside":
+        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=3)
+    elif legend:
+        axes.legend(frameon=False, fontsize=8, loc=legend, handlelength=3)
 
 
 def histograms(values: Mapping[str, Sequence[Any]], names: Sequence[str], x: str, bins: Any) -> Any:

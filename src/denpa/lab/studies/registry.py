@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from denpa.core.errors import ConfigError, nearest
-from denpa.lab.studies import gradient_checks
+from denpa.lab.studies import gradient_checks, races, signals, starts
 from denpa.lab.studies.study import Study
 
 __all__ = ["STUDIES", "chosen", "find"]
 
-_MODULES = (gradient_checks,)
+_MODULES = (gradient_checks, starts, signals, races)
 
 STUDIES: dict[str, Study] = {study.name: study for module in _MODULES for study in module.STUDIES}
 

@@ -55,7 +55,7 @@ class Check:
     """
 
     claim: Text
-    values: tuple[float, ...]
+    values: Any
     low: float = -math.inf
     high: float = math.inf
     contradicts: bool = False

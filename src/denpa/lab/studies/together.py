@@ -10,11 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from denpa.lab.studies.study import Plan
 from denpa.training import Model
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.members import member_programs_for
 
-__all__ = ["Curves", "steps_of", "train_together"]
+__all__ = ["Curves", "steps_of", "table", "train_together"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,21 @@ class Curves:
 def steps_of(last: int, points: int = 40) -> np.ndarray:
     """Steps to measure at, evenly from 0 to the last."""
     return np.unique(np.linspace(0, last, points + 1).round().astype(int))
+
+
+def table(found: Mapping[str, Curves], plan: Plan, name: str = "accuracy") -> tuple[dict[str, Any], ...]:
+    """One of the numbers as rows: setting, updates, training or test, and a column for each seed."""
+    return tuple(
+        {
+            "setting": setting,
+            "updates": step,
+            "part": part,
+            **{f"seed {s}": a for s, a in zip(plan.seeds, row, strict=True)},
+        }
+        for setting, curves in found.items()
+        for part in ("train", "test")
+        for step, row in zip(curves.steps.tolist(), getattr(curves, part)[name].tolist(), strict=True)
+    )
 
 
 def train_together(
