@@ -44,6 +44,9 @@ class DataConfig(Description):
             one subfolder of images per class.
         target: of a table: the column to predict, by name or by position from 0 (-1 is the last).
         task: "classification" or "regression"; None finds it by the targets.
+            "text": a text file, each token of which foretells the next; options are level ("character" or "word"),
+            length of the rows that it is cut into, minimum_count and most (which tokens to know). "series": a table
+            whose rows follow each other in time, to predict the target's next value; the option length.
         missing: of a table: what to do about missing values: "error", "drop", "mean", "median", "category",
             "keep"; a list of these, such as ["median", "category"], each for the columns it fits; or by column.
         categorical: of a table: columns whose numbers are names.
@@ -106,6 +109,7 @@ class TrainingConfig(Description):
         initial_weights: a run folder or model file whose learned arrays are where training starts, or None.
         initial_only: patterns of the arrays to take from there, such as "0_conv2d/*"; none: all of them.
         frozen: patterns of the arrays that training leaves as they are.
+        window: cut sequences into windows of so many steps, one update each; None for whole ones.
 
     Raises:
         ConfigError: a value of the wrong kind or out of range.
@@ -123,6 +127,7 @@ class TrainingConfig(Description):
     initial_weights: str | None = None
     initial_only: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
+    window: int | None = None
 
     def validate(self) -> None:
         _want_whole("training.epochs", self.epochs, 1)
@@ -136,6 +141,8 @@ class TrainingConfig(Description):
             raise ConfigError(f"training.early_stopping must be EarlyStopping(...), not {self.early_stopping!r}.")
         if not isinstance(self.checkpoint_seconds, float) or self.checkpoint_seconds <= 0:
             raise ConfigError(f"training.checkpoint_seconds must be positive, not {self.checkpoint_seconds!r}.")
+        if self.window is not None:
+            _want_whole("training.window", self.window, 1)
         if self.initial_only and self.initial_weights is None:
             raise ConfigError("training.initial_only says what to take from training.initial_weights: give these too.")
 

@@ -118,6 +118,7 @@ class Run:
             callbacks=[keeper] if rule is None else [keeper, rule],
             verbose=verbose,
             record_steps=plan.record_steps,
+            window=plan.window,
             resume=checkpoint,
         )
         return self._finish()

@@ -1,0 +1,64 @@
+"""The pictures of sequences: the loss of a language model in nats, and a series with its prediction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from denpa.training.storage import write_figure
+
+__all__ = ["nats", "of_sequences", "series"]
+
+_BLUE, _ORANGE = "#0072B2", "#D55E00"
+_STEPS = 300
+
+
+def of_sequences(folder: Path, run: Any, measured: Any) -> None:
+    """The pictures of a run on a text or a series."""
+    if run.data.kind == "text":
+        nats(run.history, run.data.vocabularies["text"].level, folder / "nats.png")
+    elif run.data.test is not None:
+        series(run.data.test.t, measured.predicted, folder / "series.png")
+
+
+def nats(history: Any, level: str, path: Any) -> Any:
+    """The loss of every epoch in nats for each token; on the right the same as perplexity, exp(nats)."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.8), layout="constrained")
+    axes = figure.add_subplot()
+    epochs = [row["epoch"] for row in history.epochs]
+    for column, label, colour, line in (
+        ("loss", "training", _BLUE, "o-"),
+        ("validation_loss", "validation", _ORANGE, "s--"),
+    ):
+        if column in history.epochs[-1]:
+            values = [row.get(column, np.nan) for row in history.epochs]
+            axes.plot(epochs, values, line, color=colour, label=label, markersize=3)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"nats per {level}")
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False)
+    # A logarithm of what is not positive is never drawn, but matplotlib tries the scale on 0.
+    right = axes.secondary_yaxis("right", functions=(np.exp, lambda p: np.log(np.maximum(p, 1e-9))))
+    right.set_ylabel("perplexity")
+    write_figure(path, figure)
+    return figure
+
+
+def series(true: Any, predicted: Any, path: Any) -> Any:
+    """The first steps (rows, time, 1) of the values to be predicted, and what was predicted for each a step before."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    for values, label, colour, line in ((true, "true", _BLUE, "-"), (predicted, "predicted", _ORANGE, "--")):
+        axes.plot(np.asarray(values)[..., 0].reshape(-1)[:_STEPS], line, color=colour, label=label, linewidth=1.2)
+    axes.set_xlabel("step")
+    axes.set_ylabel("value")
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False)
+    write_figure(path, figure)
+    return figure

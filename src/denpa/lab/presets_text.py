@@ -1,0 +1,108 @@
+"""Presets of recurrent networks: language models of text, and time series."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from denpa.core.errors import ConfigError
+from denpa.data.normalise import Standardize
+from denpa.data.text import WINDOW
+from denpa.lab.blueprint import Options, Preset, fitting, regression_metrics
+from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
+from denpa.lab.sources import Look
+from denpa.layers import Dense, Dropout, Embedding
+from denpa.losses import MeanSquaredError, SoftmaxCrossEntropy
+from denpa.metrics import Perplexity
+from denpa.networks import GRU, LSTM, RNN, Sequential
+from denpa.optim import Adam, ClipByNorm, Transform, chain, schedules
+
+__all__ = ["PRESETS"]
+
+_EMBEDDING = 64
+
+
+def shakespeare_rnn(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
+    """Writes on like Shakespeare, or --data my.txt: an embedding of 64, a simple RNN of 256 units."""
+    return _language_model(name, options, look, data, RNN, 1e-3)
+
+
+def shakespeare_gru(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
+    """Writes on like Shakespeare, or --data my.txt: an embedding of 64, a GRU of 256 units."""
+    return _language_model(name, options, look, data, GRU, 2e-3)
+
+
+def shakespeare_lstm(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
+    """Writes on like Shakespeare, or --data my.txt: an embedding of 64, an LSTM of 256 units."""
+    return _language_model(name, options, look, data, LSTM, 4e-3)
+
+
+def sine_wave(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
+    """Predicts the next value of a noisy sine over time: an RNN of 16 units."""
+    return _forecast(name, options, look, data, RNN, (16,))
+
+
+def series(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
+    """Predicts the next value of a column of your own, row after row in time: an LSTM of 32 units."""
+    return _forecast(name, options, look, data, LSTM, (32,))
+
+
+def _language_model(name: str, options: Options, look: Look, data: DataConfig, cell: Any, rate: float) -> Experiment:
+    """P(c_{t+1} | c_1 .. c_t) = softmax(W h_t + b), trained in windows of 64 tokens, the carry handed on."""
+    layers: list[Any] = [Embedding(look.outputs, _EMBEDDING)]
+    for units in _units(name, options, (256,)):
+        layers += [cell(units, return_sequences=True), Dropout(0.25)]
+    training, optimizer = _trained(options, look, rate, epochs=10)
+    return Experiment(
+        network=Sequential((*layers, Dense(look.outputs))),
+        loss=SoftmaxCrossEntropy(),
+        data=data,
+        optimizer=optimizer,
+        metrics=(Perplexity(),),
+        training=training,
+        name=name,
+    )
+
+
+def _forecast(
+    name: str, options: Options, look: Look, data: DataConfig, cell: Any, default: tuple[int, ...]
+) -> Experiment:
+    layers: list[Any] = [cell(units, return_sequences=True) for units in _units(name, options, default)]
+    training, optimizer = _trained(options, look, 1e-2, epochs=60)
+    return Experiment(
+        network=Sequential((*layers, Dense(1))),
+        loss=MeanSquaredError(half=False),
+        data=data,
+        optimizer=optimizer,
+        metrics=regression_metrics(look),
+        normalizer=Standardize(per="channel"),
+        target_normalizer=Standardize(per="channel"),
+        training=training,
+        name=name,
+    )
+
+
+def _units(name: str, options: Options, default: tuple[int, ...]) -> tuple[int, ...]:
+    if options.activation is not None:
+        raise ConfigError(f"The preset {name!r} has its own activations: leave --activation out.")
+    return default if options.hidden is None else options.hidden
+
+
+def _trained(options: Options, look: Look, rate: float, epochs: int) -> tuple[TrainingConfig, Transform]:
+    """Windows of 64 steps, one update each; clipped gradients, and a rate that falls along half a cosine."""
+    window = min(WINDOW, look.in_shape[0])
+    plan = TrainingConfig(epochs=epochs, batch_size=fitting(32, look), window=window)
+    training = options.training(plan)
+    rows = look.examples if training.batch_size == "full" else int(training.batch_size or 32)
+    updates = training.epochs * -(-look.examples // rows) * -(-look.in_shape[0] // window)
+    rate = options.learning_rate or rate
+    # Pascanu, Mikolov & Bengio (2013): the gradient of a recurrent network explodes now and then.
+    return training, chain(ClipByNorm(1.0), Adam(schedules.CosineDecay(rate, rate / 100, updates)))
+
+
+PRESETS: dict[str, Preset] = {
+    "shakespeare-lstm": Preset(shakespeare_lstm, DataConfig("shakespeare", task="text", validation=0.05), "text"),
+    "shakespeare-gru": Preset(shakespeare_gru, DataConfig("shakespeare", task="text", validation=0.05), "text"),
+    "shakespeare-rnn": Preset(shakespeare_rnn, DataConfig("shakespeare", task="text", validation=0.05), "text"),
+    "sine-wave": Preset(sine_wave, DataConfig("sine-wave", task="series", validation=0.1), "series"),
+    "series": Preset(series, DataConfig("my.csv", task="series", validation=0.1), "series", wants_data=True),
+}
