@@ -1,0 +1,127 @@
+"""The numbers of a worksheet: one example through `denpa.trace`, and the same gradients by central differences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from denpa.core import tree
+from denpa.core.layer import Context, Variables
+from denpa.gradients import Trace, trace
+from denpa.lab.worksheet.document import Text
+from denpa.lab.worksheet.network import DenseNetwork
+from denpa.lab.worksheet.numbers import visible
+from denpa.losses import CrossEntropy
+from denpa.testing import oracle
+
+__all__ = ["Example"]
+
+_STEP = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One example in float64.
+
+    Attributes:
+        x: (inputs,).
+        d: (outputs,), the teacher signal.
+        params: W and b under the names of `DenseNetwork.network`.
+        met: what back-propagation met: met["u1"].y is u^(1), met["u1"].dy its delta.
+        slopes: (E(w + h) - E(w - h)) / 2h like `params`; NaN at places that a worksheet does not show.
+        learning_rate: of the update.
+        after: E for the same example after one step of gradient descent.
+        origin: where the numbers come from.
+    """
+
+    x: np.ndarray
+    d: np.ndarray
+    params: dict[str, Any]
+    met: Trace
+    slopes: dict[str, Any]
+    learning_rate: float
+    after: float
+    origin: Text
+
+    @classmethod
+    def of(cls, net: DenseNetwork, x: Any, d: Any, params: Any, origin: Text, learning_rate: float = 0.1) -> Example:
+        """The walk forward and home of one example, as it is outside training.
+
+        Args:
+            net: the network.
+            x: (inputs,).
+            d: (outputs,).
+            params: W (in, units) and b (units,) under the names of `DenseNetwork.network`.
+            origin: where the numbers come from, in words.
+            learning_rate: of the update.
+        """
+        with jax.enable_x64(True):
+            x, d, params = (oracle.in_float64(part) for part in (np.asarray(x), np.asarray(d, np.float64), params))
+            params |= {f"y{level}": {} for level in range(1, net.depth + 1)}
+            met = trace(net.network, net.loss, Variables(params, {}), x[None], d[None], train=False)
+            moved = jax.tree.map(lambda w, slope: w - learning_rate * np.asarray(slope), params, met.grads)
+            after = trace(net.network, net.loss, Variables(moved, {}), x[None], d[None], train=False).loss
+            slopes = _slopes(net, x[None], d[None], params)
+            return cls(x, d, params, met, slopes, learning_rate, float(after), origin)
+
+    @classmethod
+    def drawn(cls, net: DenseNetwork, seed: int = 0) -> Example:
+        """Numbers with one decimal, easy to reckon with by hand: x, W and b from ±0.1, ±0.2, ..., ±0.9."""
+        rng = np.random.default_rng(seed)
+
+        def tenths(*shape: int) -> np.ndarray:
+            return rng.integers(1, 10, shape) * rng.choice([-1, 1], shape) / 10
+
+        sizes = zip(net.sizes, net.sizes[1:], strict=False)
+        params = {f"u{level}": {"W": tenths(*pair), "b": tenths(pair[1])} for level, pair in enumerate(sizes, 1)}
+        outputs = net.sizes[-1]
+        if isinstance(net.loss, CrossEntropy):
+            d = np.eye(outputs)[rng.integers(outputs)]
+        else:
+            d = tenths(outputs) if net.loss.expects == "values" else rng.integers(0, 2, outputs)
+        text = Text(
+            f"The numbers are drawn with seed {seed}: inputs, weights and biases with one decimal.",
+            f"数値はシード{seed}の乱数で、入力・重み・バイアスは小数第1位までの数である。",
+        )
+        return cls.of(net, tenths(net.sizes[0]), d, params, text)
+
+    def u(self, level: int) -> np.ndarray:
+        """u^(level), (units,)."""
+        return np.asarray(self.met[f"u{level}"].y)[0]
+
+    def y(self, level: int) -> np.ndarray:
+        """y^(level), (units,); x for level 0."""
+        return self.x if level == 0 else np.asarray(self.met[f"y{level}"].y)[0]
+
+    def delta(self, level: int) -> np.ndarray:
+        """∂E/∂u^(level), (units,)."""
+        return np.asarray(self.met[f"u{level}"].dy)[0]
+
+    def back(self, level: int) -> np.ndarray:
+        """∂E/∂y^(level), (units,)."""
+        return np.asarray(self.met[f"y{level}"].dy)[0]
+
+    def gradient(self, level: int, name: str) -> np.ndarray:
+        """∂E/∂W^(level) (units, inputs) or ∂E/∂b^(level) (units,), in the order of textbooks."""
+        return np.asarray(self.met[f"u{level}"].grads[name]).T
+
+    def slope(self, level: int, name: str) -> np.ndarray:
+        """The same by central differences."""
+        return np.asarray(self.slopes[f"u{level}"][name]).T
+
+
+def _slopes(net: DenseNetwork, x: Any, d: Any, params: Any) -> Any:
+    """Central differences at the places that a worksheet shows: those of a large matrix would take long."""
+    network = net.network
+
+    def energy(at: Any) -> Any:
+        return net.loss.value(network.forward(at, x, Context(False, None, {}))[0], d)
+
+    chosen = []
+    for places in tree.flatten(oracle.numbered(params)).values():
+        seen = places[visible(len(places))]
+        chosen.append((seen if seen.ndim == 1 else seen[:, visible(seen.shape[1])]).ravel())
+    return oracle.central_differences(energy, params, _STEP, np.concatenate(chosen).astype(int))[0]

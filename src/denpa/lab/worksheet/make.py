@@ -1,0 +1,157 @@
+"""From the name of a network to its worksheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from denpa.core.errors import ConfigError, nearest
+from denpa.core.targets import one_hot
+from denpa.data.dataset import Dataset
+from denpa.lab import presets
+from denpa.lab.assemble import assemble
+from denpa.lab.experiment import Experiment
+from denpa.lab.run import check_same_data
+from denpa.lab.sources import Prepared, load_data
+from denpa.lab.trained import Trained
+from denpa.lab.worksheet.backward import gradients, hidden_delta, output_delta, update
+from denpa.lab.worksheet.document import Draft, Text, Worksheet
+from denpa.lab.worksheet.example import Example
+from denpa.lab.worksheet.forward import error, forward, given
+from denpa.lab.worksheet.network import DenseNetwork, is_short
+from denpa.lab.worksheet.notes import NOTES, notes
+from denpa.losses import CrossEntropy
+
+__all__ = ["derive", "worksheet"]
+
+
+def worksheet(what: str, *, numbers: bool = True, example: int = 0, seed: int = 0) -> Worksheet:
+    """The worksheet of a network.
+
+    Args:
+        what: a preset, a config file, a run folder, a short description such as "3-4-2:sigmoid:softmax", or "notes"
+            for the worksheet of a network of three layers in letters alone.
+        numbers: reckon an example through, beside the letters.
+        example: which of the training examples, from 0.
+        seed: draws the parameters, and for a short description the example; a run has its own parameters.
+
+    Raises:
+        ConfigError: an unknown name (the nearest is given), or a network that is not of dense layers.
+        DataError, FileFormatError: data or a run that cannot be read.
+    """
+    if seed < 0:
+        raise ConfigError(f"The seed must be 0 or more, not {seed}.")
+    if what == NOTES:
+        return notes()
+    if is_short(what):
+        net = DenseNetwork.short(what)
+        return derive(net, Example.drawn(net, seed) if numbers else None, what.replace(":", "-").replace(",", "-"))
+    if Path(what).is_dir():
+        trained = Trained.of(what)
+        return _of_run(trained, numbers, example)
+    if what not in presets.PRESETS and not what.endswith(".toml") and not Path(what).is_file():
+        hint = nearest(what, [*presets.PRESETS, NOTES], plural="presets")
+        raise ConfigError(
+            f"{what!r} is no preset, config file, run folder or description such as 3-4-2:sigmoid:softmax: {hint}"
+        )
+    changes = [("training.seed", seed)] if seed else []
+    experiment, data = assemble(what, changes)
+    return _of_experiment(experiment, data, numbers, example)
+
+
+def derive(net: DenseNetwork, example: Example | None, name: str) -> Worksheet:
+    """The derivation of all gradients of a network, step by step.
+
+    Args:
+        net: the network.
+        example: the numbers to show, or None for letters alone.
+        name: what the worksheet is called.
+    """
+    sizes = "-".join(map(str, net.sizes))
+    draft = Draft(name, Text(f"Back-propagation in a {sizes} network", f"{sizes}ネットワークの誤差逆伝播"))
+    draft.say(
+        Text(
+            "Fill in the numbered boxes. Letters: $u$ total input of a unit, $y$ its output, $w$ weight, $b$ bias, $d$ "
+            r"teacher signal, $E$ error of one example, $\delta = \partial E / \partial u$ delta; the layer stands in "
+            "parentheses. Vectors are columns.",
+            "番号の付いた空欄を埋めよ。記号：$u$はユニットの総入力、$y$は出力、$w$は重み、$b$はバイアス、$d$は教師信号、"
+            r"$E$は1つの例の誤差、$\delta = \partial E / \partial u$はデルタ。"
+            "括弧内は層の番号、ベクトルは列ベクトルである。",
+        )
+    )
+    if net.left_out:
+        names = ", ".join(f"`{name}`" for name in net.left_out)
+        draft.say(
+            Text(
+                f"Left out, since they do nothing outside training: {names}.",
+                f"学習時以外は何もしない層は省いた：{names}。",
+            )
+        )
+    given(draft, net, example)
+    forward(draft, net, example)
+    error(draft, net, example)
+    output_delta(draft, net, example)
+    gradients(draft, net, example, net.depth)
+    for number in range(net.depth - 1, 0, -1):
+        hidden_delta(draft, net, example, number)
+        gradients(draft, net, example, number)
+    update(draft, net, example)
+    return draft.finished()
+
+
+def _of_experiment(experiment: Experiment, data: Any, numbers: bool, index: int) -> Worksheet:
+    x, d = _example(experiment, data, index)
+    net = DenseNetwork.of(experiment.network, experiment.loss, x.shape)
+    if not numbers:
+        return derive(net, None, experiment.name)
+    seed = experiment.training.seed
+    params = experiment.network.init(jax.random.key(seed), x.shape)[0]
+    text = Text(
+        f"Example {index} of the training examples of {experiment.data.source}; parameters as initialised with seed "
+        f"{seed}.",
+        f"{experiment.data.source}の学習データの例{index}。パラメータはシード{seed}による初期値である。",
+    )
+    return _derived(experiment, net, x, d, params, text)
+
+
+def _of_run(trained: Trained, numbers: bool, index: int) -> Worksheet:
+    experiment, folder = trained.experiment, trained.folder
+    if experiment is None or folder is None:
+        raise ConfigError("A worksheet wants a run folder, in which the data are named.")
+    data = load_data(experiment.data)
+    check_same_data(folder, data)
+    x, d = _example(experiment, data, index)
+    net = DenseNetwork.of(experiment.network, experiment.loss, x.shape)
+    if not numbers:
+        return derive(net, None, experiment.name)
+    steps = trained.model.steps
+    text = Text(
+        f"Example {index} of the training examples of {experiment.data.source}; parameters as trained in {steps:,} "
+        "steps.",
+        f"{experiment.data.source}の学習データの例{index}。パラメータは{steps:,}回の更新で学習したものである。",
+    )
+    return _derived(experiment, net, x, d, trained.model.variables[0], text)
+
+
+def _derived(experiment: Experiment, net: DenseNetwork, x: Any, d: Any, params: Any, text: Text) -> Worksheet:
+    classes = isinstance(net.loss, CrossEntropy) and d.ndim == 0
+    d = np.asarray(one_hot(d[None], net.sizes[-1], "float32"))[0] if classes else np.reshape(d, -1)
+    return derive(net, Example.of(net, np.reshape(x, -1), d, net.params_of(params), text), experiment.name)
+
+
+def _example(experiment: Experiment, data: Prepared, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """An example as the network and the loss see it."""
+    train: Dataset = data.train
+    if train.t is None:
+        raise ConfigError(f"{train.name} has no targets to learn.")
+    if not 0 <= index < len(train):
+        raise ConfigError(f"There are the training examples 0 to {len(train) - 1}, but no {index}.")
+    x, t = np.asarray(train.x[index : index + 1]), np.asarray(train.t[index : index + 1])
+    if experiment.normalizer is not None:
+        x = np.asarray(experiment.normalizer.apply(experiment.normalizer.fit(train.x), x))
+    if experiment.target_normalizer is not None:
+        t = np.asarray(experiment.target_normalizer.apply(experiment.target_normalizer.fit(train.t), t))
+    return x[0], t[0]
