@@ -28,6 +28,7 @@ _COMMANDS = {
     "cv": "cross-validate an experiment: a score for each fold, mean and spread",
     "sweep": "train with each of several values of an option: a table and a picture",
     "lab": "run studies: what is claimed about learning, put to the test",
+    "worksheet": "derive a network's gradients step by step, with blanks or answers",
     "check": "compare gradients with automatic and numerical differentiation",
     "list": "list presets, data sets, layers, losses, optimizers, ...",
 }
@@ -90,9 +91,10 @@ def _dispatch(words: list[str]) -> int:
     from denpa.cli.lab import COMMANDS as STUDYING
     from denpa.cli.parse import parsed
     from denpa.cli.selecting import COMMANDS as COMPARING
+    from denpa.cli.worksheets import COMMANDS as WRITING
 
     options, places = parsed(command, rest)
-    return (COMMANDS | COMPARING | STUDYING)[command](options, places, ["denpa", *words])
+    return (COMMANDS | COMPARING | STUDYING | WRITING)[command](options, places, ["denpa", *words])
 
 
 def _explained(error: Exception) -> tuple[str, int]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-__all__ = ["Check", "Cv", "Evaluate", "Lab", "List", "Predict", "Summary", "Sweep", "Train"]
+__all__ = ["Check", "Cv", "Evaluate", "Lab", "List", "Predict", "Summary", "Sweep", "Train", "Worksheet"]
 
 
 def _option(metavar: str, text: str) -> Any:
@@ -159,6 +159,25 @@ class Predict:
     run: Annotated[str, _Positional, _option("RUN", "A run folder, or a model file.")] = ""
     input: Annotated[str, _option("FILE", "A table, .npy, .npz with x, an image, or a folder of images.")] = ""
     output: Annotated[str, _option("FILE", "Where to write the predictions; the terminal when not given.")] = ""
+    overwrite: Annotated[bool, _option("", "Replace the output file.")] = False
+
+
+@dataclass(frozen=True)
+class Worksheet:
+    """Derive the gradients of a network of dense layers step by step, as a worksheet with blanks or with answers."""
+
+    network: Annotated[
+        str,
+        _Positional,
+        _option("NETWORK", "A preset, a config file, a run folder, a description such as 3-4-2:relu:softmax; notes."),
+    ] = ""
+    answers: Annotated[bool, _option("", "With the answers in place of the numbered boxes.")] = False
+    numbers: Annotated[bool, _option("", "Letters alone, without the numbers of an example.")] = True
+    language: Annotated[str, _option("LANGUAGE", "en or ja.")] = "en"
+    format: Annotated[str, _option("FORMAT", "html or latex.")] = "html"
+    example: Annotated[int, _option("N", "Which of the training examples, from 0.")] = 0
+    seed: Annotated[int, _option("N", "Draws the parameters; a run has its own.")] = 0
+    output: Annotated[str, _option("FILE", "Where to write it; worksheet-NAME.html or .tex when not given.")] = ""
     overwrite: Annotated[bool, _option("", "Replace the output file.")] = False
 
 
