@@ -1,7 +1,6 @@
 """The folder of a run: what is in it, and how it comes to be in one move.
 
 config.toml          the experiment, complete
-vocabulary.json      of a text: its tokens by number
 environment.json     versions, device, seed, hash of the data, commands
 metrics.csv          the numbers of every epoch; the same bits whenever the run is repeated
 timing.csv           seconds of every epoch
@@ -20,13 +19,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from denpa.core.description import from_config, to_config
-from denpa.core.errors import ConfigError, FileFormatError, StorageError
-from denpa.data.vocabulary import Vocabulary
+from denpa.core.errors import FileFormatError, StorageError
 from denpa.lab.experiment import Experiment
 from denpa.training.history import is_number
 from denpa.training.storage import write_text
@@ -41,7 +37,6 @@ class RunFolder:
         self.path = Path(path)
         self.config = self.path / "config.toml"
         self.environment = self.path / "environment.json"
-        self.vocabulary = self.path / "vocabulary.json"
         self.metrics = self.path / "metrics.csv"
         self.timing = self.path / "timing.csv"
         self.steps = self.path / "steps.csv"
@@ -81,19 +76,6 @@ class RunFolder:
         """One of the JSON files, in one move; a line for each key."""
         lines = [f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in content.items()]
         write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
-
-    def write_vocabularies(self, vocabularies: Mapping[str, Vocabulary]) -> None:
-        """vocabulary.json, where there are any."""
-        if vocabularies:
-            self.write_json(self.vocabulary, {name: to_config(found) for name, found in vocabularies.items()})
-
-    def vocabularies(self) -> dict[str, Vocabulary]:
-        """What vocabulary.json holds; a `FileFormatError` where it is missing or damaged."""
-        found = self.read_json(self.vocabulary)
-        try:
-            return {name: from_config(config, Vocabulary) for name, config in found.items()}
-        except ConfigError as error:
-            raise FileFormatError(f"{self.vocabulary} is damaged: {error}") from None
 
     def write_history(self, history: Any) -> None:
         """metrics.csv and timing.csv; steps.csv and retraining.csv where there is something to put into them."""
