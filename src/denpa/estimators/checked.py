@@ -1,0 +1,57 @@
+"""What users give to `fit`, checked as scikit-learn does it: values and labels, weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+__all__ = ["FLOATS", "checked_weight", "encoded", "examples", "labelled"]
+
+FLOATS = (np.float64, np.float32)  # either stays as it is
+
+
+def examples(estimator: Any, X: Any, reset: bool = False, dtype: Any = np.float64) -> np.ndarray:
+    """X (n, d); with `reset` its columns are noted, else they must be those noted before."""
+    checked: Any = validate_data(estimator, X, reset=reset, dtype=dtype)
+    return checked
+
+
+def labelled(estimator: Any, X: Any, y: Any, reset: bool = True, dtype: Any = np.float64) -> tuple[Any, Any]:
+    """X (n, d) and the labels y (n,), which may be text; refused where y is no classification."""
+    X, y = validate_data(estimator, X, y, reset=reset, dtype=dtype)
+    check_classification_targets(y)
+    return X, y
+
+
+def encoded(y: np.ndarray, classes: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """The index of each label among the sorted classes, (n,) int32.
+
+    Raises:
+        ValueError: a label that is not among them; fewer than two classes, or one alone with weight above 0.
+    """
+    found = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+    unknown = classes[found] != y
+    if unknown.any():
+        raise ValueError(f"The label {y[unknown][0]!r} is not among the classes {classes.tolist()}.")
+    if len(classes) < 2:
+        raise ValueError(f"There is one class only, {classes[0]!r}: a classifier needs examples of two or more.")
+    if weight is not None and len(np.unique(y[weight > 0])) < 2:
+        raise ValueError("All examples with a sample_weight above 0 are of one class: a classifier needs two or more.")
+    return found.astype(np.int32)
+
+
+def checked_weight(weight: Any, X: np.ndarray) -> np.ndarray | None:
+    """Weights (n,) in X's precision, 0 or more, not all 0; None for none.
+
+    Raises:
+        ValueError: another length, a negative weight, or all weights 0.
+    """
+    if weight is None:
+        return None
+    weight = _check_sample_weight(weight, X, dtype=X.dtype, ensure_non_negative=True)
+    if not weight.any():
+        raise ValueError("Every sample_weight is zero: there is nothing to learn from.")
+    return weight

@@ -1,0 +1,201 @@
+"""What the estimators of networks have in common: a `Model`, trained in the precision of X, that can be pickled."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+
+from denpa.core.description import registered
+from denpa.core.errors import ConfigError, nearest
+from denpa.data.splitting import split_indices
+from denpa.estimators.padding import FullBatches, filled, roomy
+from denpa.layers import Dense
+from denpa.networks import Network, Sequential
+from denpa.optim import Optimizer
+from denpa.penalties import L2
+from denpa.training import EarlyStopping, Model
+from denpa.training.batches import BatchPlan
+from denpa.training.compile_cache import use_compile_cache
+from denpa.training.hidden import hidden_layers
+from denpa.training.inputs import padded_batches
+from denpa.training.interrupts import interrupts_wait
+from denpa.training.loop import Training
+from denpa.training.program import Recipe, programs_for
+from denpa.training.progress import Progress
+
+__all__ = ["NeuralNetEstimator", "sizes"]
+
+_AT_ONCE = 1024  # examples of one call of a program that predicts
+_BATCH = 200  # of batch_size="auto"
+
+
+class NeuralNetEstimator(BaseEstimator):
+    """E = mean of the loss over the batch + (λ/2) Σ ‖W‖², made small by mini-batch gradients.
+
+    Subclasses say which loss, and what targets are.
+    """
+
+    loss: Any
+
+    def __init__(
+        self,
+        hidden_units: Any = (100,),
+        *,
+        activation: str = "relu",
+        network: Any = None,
+        optimizer: Any = "adam",
+        learning_rate: Any = 1e-3,
+        strength: float = 1e-4,
+        epochs: int = 200,
+        batch_size: Any = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        patience: int = 10,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: Any = False,
+    ) -> None:
+        self.hidden_units = hidden_units
+        self.activation = activation
+        self.network = network
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.strength = strength
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The arrays as NumPy's: JAX would make float32 of float64 when they are read."""
+        state: Any = copy.copy(super().__getstate__())
+        if "model_" in state:
+            model = copy.copy(state["model_"])
+            arrays = dataclasses.replace(model.run, key=jax.random.key_data(model.run.key))
+            model.run = jax.tree.map(np.asarray, arrays)
+            state["model_"] = model
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "model_" in state:
+            run = self.model_.run
+            self.model_.run = dataclasses.replace(run, key=jax.random.wrap_key_data(jax.numpy.asarray(run.key)))
+
+    def _goes_on(self) -> bool:
+        """Whether `fit` takes up what an earlier one has learned."""
+        return bool(self.warm_start) and hasattr(self, "model_")
+
+    def _begin(self, x: np.ndarray, outputs: int) -> None:
+        """A model with fresh parameters, in the precision of x."""
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        penalty = L2(self.strength) if self.strength else None
+        with jax.enable_x64(x.dtype == np.float64):
+            use_compile_cache()
+            net = self._network(x.shape[1], outputs)
+            self.model_ = Model(net, self.loss, self._optimizer(), penalty=penalty, seed=seed, in_shape=x.shape[1:])
+
+    def _network(self, features: int, outputs: int) -> Network:
+        if self.network is None:
+            return Sequential((*hidden_layers(sizes(self.hidden_units), self.activation), Dense(outputs)))
+        net = self.network if isinstance(self.network, Network) else Sequential(tuple(self.network))
+        got = net.out_shape((features,))
+        if got != (outputs,):
+            raise ConfigError(f"network must give outputs of shape ({outputs},) for each example, not {got}.")
+        return net
+
+    def _optimizer(self) -> Any:
+        if not isinstance(self.optimizer, str):
+            return self.optimizer
+        known: dict[str, Any] = {name.lower(): kind for name, kind in registered(Optimizer).items()}
+        if self.optimizer not in known:
+            raise ConfigError(
+                f"Unknown optimizer {self.optimizer!r}: {nearest(self.optimizer, known, plural='optimizers')}"
+            )
+        return known[self.optimizer](self.learning_rate)
+
+    def _train(self, x: np.ndarray, t: np.ndarray, weight: np.ndarray | None, epochs: Any) -> None:
+        """So many more epochs; `loss_curve_` and `n_iter_` are of all of them since the parameters were fresh."""
+        model = self.model_
+        if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1:
+            raise ConfigError(f"epochs must be a positive integer, not {epochs!r}.")
+        held: Any = None
+        rules: list[Any] = [Progress("lines")] if self.verbose else []
+        with jax.enable_x64(x.dtype == np.float64):
+            if self.early_stopping:
+                labels = t if t.ndim == 1 else None
+                rest, out = split_indices(len(x), self.validation_fraction, model.seed, labels)
+                part = x[out], t[out], None if weight is None else weight[out]
+                held = padded_batches(*part, _AT_ONCE)
+                x, t, weight = x[rest], t[rest], None if weight is None else weight[rest]
+                rules.append(EarlyStopping(patience=self.patience))
+            data, plan = self._arranged(x, t, weight)
+            last = model.epochs + int(epochs)
+            training = Training(model, model.programs, data, plan, last, validation=held, callbacks=tuple(rules))
+            with interrupts_wait() as interrupted:
+                training.go(interrupted)
+        self.loss_curve_ = list(map(float, model.history["loss"]))
+        self.n_iter_ = model.epochs
+
+    def _arranged(self, x: np.ndarray, t: np.ndarray, weight: np.ndarray | None) -> tuple[Any, BatchPlan]:
+        """The arrays and their batches.
+
+        The layers of `hidden_units` treat each example by itself, so that rows of weight 0 may fill the arrays
+        up to few sizes. A network of the user's, which may normalise over the batch, gets the examples alone.
+        """
+        n, seed = len(x), self.model_.seed
+        size = _batch_size(self.batch_size, n)
+        if self.network is not None:
+            return (x, t, weight), BatchPlan(n, size, seed, shuffle=size < n)
+        size = roomy(n) if size == n else size
+        plan = FullBatches(n, size, seed, shuffle=size < n)
+        weight = np.ones(n, x.dtype) if weight is None else weight
+        rows = roomy(n + (n % size > 0))
+        return (filled(x, rows), filled(t, rows), filled(weight, rows)), plan
+
+    def _outputs(self, x: np.ndarray, part: str | None = None) -> np.ndarray:
+        """The output of the network, or of a part of it, for x (n, ...), in the precision of the parameters."""
+        model = self.model_
+        params, state = model.run.params, model.run.state
+        programs = model.programs
+        if part is not None:
+            net = dict(model.net.inner())[part]
+            params, state = params[part], state.get(part, {})
+            programs = programs_for(Recipe(net, model.loss, model.optimizer))
+        x = x.astype(jax.tree.leaves(params)[0].dtype, copy=False)
+        size = min(_AT_ONCE, max(32, 1 << (len(x) - 1).bit_length()))
+        padded = filled(x, -(-len(x) // size) * size)
+        with jax.enable_x64(x.dtype == np.float64):
+            use_compile_cache()
+            batches = [padded[start : start + size] for start in range(0, len(x), size)]
+            outputs = [np.asarray(programs.predict(params, state, None, batch)) for batch in batches]
+        return np.concatenate(outputs)[: len(x)]
+
+
+def sizes(units: Any) -> tuple[int, ...]:
+    """Units of each layer; a single number is one layer."""
+    return tuple(units) if np.iterable(units) else (units,)
+
+
+def _batch_size(asked: Any, n: int) -> int:
+    """The batch size as a number, at most n."""
+    if isinstance(asked, str):
+        if asked not in ("auto", "full"):
+            raise ConfigError(f'batch_size must be "auto", "full" or a positive integer, not {asked!r}.')
+        return min(_BATCH, n) if asked == "auto" else n
+    if isinstance(asked, bool) or not isinstance(asked, (int, np.integer)) or asked < 1:
+        raise ConfigError(f'batch_size must be "auto", "full" or a positive integer, not {asked!r}.')
+    return min(int(asked), n)

@@ -1,0 +1,75 @@
+"""scikit-learn's own checks of an estimator: interface, clone, pickle, labels, weights, refusals.
+
+The networks compile programs for each shape of data that the checks come up with, so that they have no hidden layers
+here. One of them takes all checks; the others, which share their base, those of their own kind.
+"""
+
+from __future__ import annotations
+
+import jax
+import pytest
+from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
+
+from denpa.estimators import (
+    GaussianClassifier,
+    LassoRegressor,
+    LogisticClassifier,
+    NeuralNetAutoencoder,
+    NeuralNetClassifier,
+    NeuralNetRegressor,
+    PerceptronClassifier,
+    RidgeRegressor,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the checks warn of what they are about to do
+
+# What cannot hold, and why.
+EXPECTED = {
+    "GaussianClassifier(covariance='separate')": {
+        "check_sample_weight_equivalence_on_dense_data": "its weights leave one class a single example: no covariance",
+    },
+}
+OWN_KIND = ("regressor", "transformer", "supervised", "partial_fit", "fit2d", "idempotent", "pickle", "equivalence")
+
+
+@pytest.fixture
+def quick_compilation():
+    """Interfaces are checked here, not speed."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        RidgeRegressor(),
+        LassoRegressor(),
+        LogisticClassifier(),
+        PerceptronClassifier(),
+        GaussianClassifier(),
+        GaussianClassifier("separate"),
+    ],
+    ids=repr,
+)
+def test_a_classical_estimator_passes_all_checks(estimator):
+    check_estimator(estimator, expected_failed_checks=EXPECTED.get(repr(estimator)), on_skip=None)
+
+
+def test_a_network_passes_all_checks(quick_compilation):
+    check_estimator(NeuralNetClassifier((), optimizer="sgd", learning_rate=0.3), on_skip=None)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [NeuralNetRegressor((), learning_rate=0.02), NeuralNetAutoencoder(2, learning_rate=0.01)],
+    ids=["regressor", "autoencoder"],
+)
+def test_another_network_passes_the_checks_of_its_kind(estimator, quick_compilation):
+    tried = 0
+    for instance, check in estimator_checks_generator(estimator):
+        name = getattr(check.func, "__name__", "")
+        if any(kind in name for kind in OWN_KIND) and "data_not_an_array" not in name:
+            check(instance)
+            tried += 1
+    assert tried > 10
