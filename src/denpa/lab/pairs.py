@@ -1,0 +1,229 @@
+"""Pairs of texts as the data of a run: read, divided, turned into tokens; answers written and measured."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from denpa.core.errors import ConfigError, nearest
+from denpa.core.padded import Padded
+from denpa.data import datasets
+from denpa.data.pair_encoder import PairEncoder
+from denpa.data.pairs import Pairs, PairSplits
+from denpa.data.parallel import read_parallel
+from denpa.data.text import read_text
+from denpa.lab.experiment import DataConfig
+from denpa.lab.measure import Measured
+from denpa.lab.sources import Look, Prepared
+from denpa.training import Model, beam_search
+from denpa.training.history import is_number
+
+__all__ = [
+    "PairLook",
+    "PreparedPairs",
+    "Sequences",
+    "answers_of",
+    "answers_text",
+    "bleu",
+    "examples_in_text",
+    "is_of_pairs",
+    "load_pairs",
+    "measure_answers",
+]
+
+_TEST_PART = 0.1
+_OPTIONS = ("level", "reverse", "minimum_count", "beam", "length_penalty", "n", "seed")
+
+
+@dataclass(frozen=True)
+class PairLook(Look):
+    """What pairs look like: `outputs` tokens in the answers' vocabulary, and `words` in the sources'."""
+
+    words: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """Pairs as arrays: `x` = (source, shifted), `t` the target, all `Padded`, in the order of `pairs`."""
+
+    pairs: Pairs
+    x: tuple[Padded, Padded]
+    t: Padded
+    name: str
+    task: str = "pairs"
+
+    @classmethod
+    def of(cls, encoder: PairEncoder, pairs: Pairs, name: str) -> Sequences:
+        """The arrays of some pairs."""
+        return cls(pairs, *encoder.encode(pairs), name)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, rows: Any) -> Sequences:
+        """Some of the pairs."""
+        x, t = (tuple(_rows(part, rows) for part in self.x), _rows(self.t, rows))
+        return Sequences(self.pairs[rows], (x[0], x[1]), t, self.name)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedPairs(Prepared):
+    """Pairs ready for a run; `encoder` turns texts into arrays and back."""
+
+    def content_hash(self) -> str:
+        """SHA-256 of the texts of all parts."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.test, self.validation):
+            digest.update(b"-" if part is None else part.pairs.content_hash().encode())  # type: ignore[attr-defined]
+        return digest.hexdigest()
+
+    @property
+    def look(self) -> Look:
+        """What a preset may know."""
+        coder: Any = self.encoder
+        shape: Any = ((coder.source_length,), (coder.target_length,))
+        sizes = {"target_shape": (coder.target_length - 1,), "words": len(coder.source)}
+        return PairLook("pairs", shape, len(coder.target), len(self.train), **sizes)
+
+
+def load_pairs(config: DataConfig) -> Prepared:
+    """Read, divide and number the pairs of a data set by name, or of two files line by line.
+
+    Raises:
+        ConfigError: another data set, an unknown option, a file without its counterpart.
+        DataError, FileFormatError: files that cannot be read, or of unlike length; the line is named.
+    """
+    options = dict(config.options)
+    for name in options:
+        if name not in _OPTIONS:
+            raise ConfigError(
+                f"data.options: pairs have no option {name!r}: {nearest(name, _OPTIONS, plural='options')}"
+            )
+    drawn = {name: options.pop(name) for name in ("n", "seed") if name in options}
+    train, validation, test = _parts(config, drawn)
+    level = options.pop("level", "character" if config.source in ("addition", "dates") else "word")
+    others = [part for part in (validation, test) if part is not None]
+    encoder = PairEncoder.of(train, level, others=others, **options)
+    parts = [
+        None if part is None else Sequences.of(encoder, part, f"{config.source} {name}")
+        for name, part in (("train", train), ("validation", validation), ("test", test))
+    ]
+    return PreparedPairs(*parts, encoder=encoder, task="pairs")  # type: ignore[arg-type]
+
+
+def _parts(config: DataConfig, drawn: dict[str, Any]) -> tuple[Pairs, Pairs | None, Pairs | None]:
+    """Pairs for training, validation and the test."""
+    found = _found(config, drawn)
+    if isinstance(found, PairSplits):
+        if config.test is not None:
+            raise ConfigError(f"{config.source} brings its own test part: leave data.test out.")
+        if config.validation == 0 or found.validation is not None:
+            return found.train, found.validation, found.test
+        train, test = found.train, found.test
+    else:
+        part = _TEST_PART if config.test is None else config.test
+        train, test = found.split(part, config.seed) if part else (found, None)
+    if config.validation:
+        return *train.split(config.validation, config.seed), test
+    return train, None, test
+
+
+def _found(config: DataConfig, drawn: dict[str, Any]) -> Pairs | PairSplits:
+    if config.source in datasets.names():
+        found = datasets.load(config.source, **drawn)
+        if not isinstance(found, (Pairs, PairSplits)):
+            raise ConfigError(f"The data set {config.source!r} holds no pairs of texts: addition, dates and enja do.")
+        return _bare(found) if config.source in ("addition", "dates") else found
+    if drawn:
+        raise ConfigError(f"data.options: {', '.join(drawn)} are for drawn pairs, but {config.source} is read.")
+    if not isinstance(config.target, str):
+        raise ConfigError(f"Whose answers? Line by line in a second file: --data {config.source} --target FILE.")
+    return read_parallel(Path(config.source), Path(config.target))
+
+
+def _bare(pairs: Any) -> Pairs:
+    """Without the blanks and signs that fill fixed forms: lengths and a start token say the same."""
+    sources = tuple(text.rstrip() for text in pairs.sources)
+    return Pairs(sources, tuple(text.removeprefix("_").rstrip() for text in pairs.targets), pairs.name)
+
+
+def is_of_pairs(model: Model) -> bool:
+    """Whether a model was trained on pairs of texts."""
+    return isinstance(model.encoder, PairEncoder)
+
+
+def answers_of(model: Model, texts: Sequence[str]) -> list[str]:
+    """What a trained model answers to texts; to an empty one nothing.
+
+    Raises:
+        ConfigError: the model was not trained on pairs of texts.
+    """
+    coder = model.encoder
+    if not is_of_pairs(model):
+        raise ConfigError("This model was not trained on pairs of texts, so it answers none.")
+    asked = [place for place, text in enumerate(texts) if text.strip()]
+    answers = [""] * len(texts)
+    if asked:
+        start, end = (coder.target.number_of(name) for name in ("start", "end"))
+        search = {"beam": coder.beam, "length_penalty": coder.length_penalty, "longest": coder.target_length}
+        source = coder.sources([texts[place] for place in asked])
+        written = beam_search(model, source, start=int(start or 0), end=end, **search)
+        for place, answer in zip(asked, coder.answers(written.tokens[:, 0]), strict=True):
+            answers[place] = answer
+    return answers
+
+
+def answers_text(model: Model, path: str | Path) -> str:
+    """The answers to the lines of a text file, line by line; errors as for `read_text` and `answers_of`."""
+    lines = read_text(path).removesuffix("\n").split("\n")
+    return "".join(f"{answer}\n" for answer in answers_of(model, lines))
+
+
+def measure_answers(model: Model, data: Sequences) -> Measured:
+    """Loss and metrics under teacher forcing, the model's own answers, and for words their BLEU."""
+    numbers = {name: value for name, value in model.evaluate(data).items() if is_number(value)}
+    answers = answers_of(model, data.pairs.sources)
+    if model.encoder.target.level == "word":
+        try:
+            numbers["bleu"] = bleu(answers, data.pairs.targets)
+        except ConfigError as error:
+            warnings.warn(str(error), UserWarning, stacklevel=2)
+    return Measured(len(data), numbers, predicted=np.array(answers, object))
+
+
+def bleu(answers: Sequence[str], references: Sequence[str]) -> float:
+    """BLEU of a corpus, 0 to 100, of words as they are cut already:
+
+        BP · exp( 1/4 Σ_n log p_n ),   n = 1 .. 4,   BP = min(1, exp(1 − reference length / answer length))
+
+    p_n is the share of the answers' n-grams that the references have too; computed by sacreBLEU.
+
+    Raises:
+        ConfigError: sacreBLEU is not installed.
+
+    Source: Papineni, Roukos, Ward & Zhu (2002); Post (2018) for sacreBLEU.
+    """
+    try:
+        import sacrebleu  # pyright: ignore[reportMissingImports]
+    except ModuleNotFoundError:
+        raise ConfigError(
+            "BLEU is computed by sacreBLEU, which is missing: pip install 'denpa[translation]'."
+        ) from None
+    return float(sacrebleu.corpus_bleu(list(answers), [list(references)], tokenize="none", force=True).score)
+
+
+def examples_in_text(data: Sequences, answers: Sequence[str], most: int = 30) -> Iterator[str]:
+    """A few pairs with the model's answers, line by line."""
+    for source, target, answer in list(zip(*data.pairs, answers, strict=True))[:most]:
+        mark = "=" if answer == target else "x"
+        yield f"{mark} {source}\n  answer    {answer}\n  expected  {target}\n"
+
+
+def _rows(part: Padded, rows: Any) -> Padded:
+    return Padded(part.values[rows], part.lengths[rows])
