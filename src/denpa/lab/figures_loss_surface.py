@@ -49,7 +49,7 @@ def loss_surface_picture(
     axes.clabel(lines, levels[1::2], fmt=_short, fontsize=7)
     if way is not None:
         way = np.asarray(way)
-        axes.plot(way[:, 0], way[:, 1], "-o", color=_MARK, markersize=3, linewidth=1.3, label="training")
+        axes.plot(way[:, 0], way[:, 1], "-o", color=_MARK, markersize=3, linewidth=1.3, label="way of training")
     for name, (a, b) in ({"θ": (0.0, 0.0)} if marks is None else marks).items():
         axes.plot(a, b, "X", color=_MARK, markeredgecolor="white", markersize=9)
         axes.annotate(name, (a, b), (7, 7), textcoords="offset points", fontsize=9, fontweight="bold")

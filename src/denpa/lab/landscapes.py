@@ -26,6 +26,8 @@ from denpa.optim.checks import want_positive
 
 __all__ = ["SURFACES", "Cliff", "ManyMinima", "Plateau", "Saddle", "Surface", "Valley", "contestants", "trajectory"]
 
+Points = Array | np.ndarray
+
 
 class Surface(Description):
     """Base of the surfaces: E(w) and its gradient, where to start, and what to show.
@@ -46,11 +48,11 @@ class Surface(Description):
     def lowest(self) -> float:
         return 0.0
 
-    def value(self, w: Array) -> Array:
+    def value(self, w: Points) -> Points:
         """E at the points w (..., 2): (...)."""
         raise NotImplementedError(f"{type(self).__name__} must define value(w).")
 
-    def gradient(self, w: Array) -> Array:
+    def gradient(self, w: Points) -> Points:
         """∂E/∂w at the points w (..., 2): (..., 2)."""
         raise NotImplementedError(f"{type(self).__name__} must define gradient(w).")
 
@@ -77,10 +79,11 @@ class Valley(Surface):
     def validate(self) -> None:
         want_positive(self, "steepness")
 
-    def value(self, w: Array) -> Array:
-        return (w[..., 0] ** 2 + self.steepness * w[..., 1] ** 2) / 2
+    def value(self, w: Points) -> Points:
+        w1, w2 = w[..., 0], w[..., 1]
+        return (w1**2 + self.steepness * w2**2) / 2
 
-    def gradient(self, w: Array) -> Array:
+    def gradient(self, w: Points) -> Points:
         return jnp.stack([w[..., 0], self.steepness * w[..., 1]], axis=-1)
 
 
@@ -98,10 +101,10 @@ class Plateau(Surface):
     window = ((-6.0, 7.0), (-1.6, 1.6))
     rates = (1.0, 0.2)
 
-    def value(self, w: Array) -> Array:
+    def value(self, w: Points) -> Points:
         return (jax.nn.sigmoid(w[..., 0]) ** 2 + w[..., 1] ** 2) / 2
 
-    def gradient(self, w: Array) -> Array:
+    def gradient(self, w: Points) -> Points:
         s = jax.nn.sigmoid(w[..., 0])
         # 1 − s = σ(−w1), which keeps its digits on the plateau
         return jnp.stack([s**2 * jax.nn.sigmoid(-w[..., 0]), w[..., 1]], axis=-1)
@@ -129,11 +132,11 @@ class Cliff(Surface):
     def validate(self) -> None:
         want_positive(self, "slope")
 
-    def value(self, w: Array) -> Array:
+    def value(self, w: Points) -> Points:
         w1, w2 = w[..., 0], w[..., 1]
         return jnp.where(w1 <= 1, w1**2 / 2, 0.5 + self.slope * (w1 - 1)) + w2**2 / 2
 
-    def gradient(self, w: Array) -> Array:
+    def gradient(self, w: Points) -> Points:
         w1, w2 = w[..., 0], w[..., 1]
         return jnp.stack([jnp.where(w1 <= 1, w1, jnp.full_like(w1, self.slope)), w2], axis=-1)
 
@@ -167,11 +170,11 @@ class Saddle(Surface):
     def lowest(self) -> float:
         return -1 / (4 * self.quartic) if self.quartic else -math.inf
 
-    def value(self, w: Array) -> Array:
+    def value(self, w: Points) -> Points:
         w1, w2 = w[..., 0], w[..., 1]
         return (w1**2 - w2**2) / 2 + self.quartic * w2**4 / 4
 
-    def gradient(self, w: Array) -> Array:
+    def gradient(self, w: Points) -> Points:
         w1, w2 = w[..., 0], w[..., 1]
         return jnp.stack([w1, self.quartic * w2**3 - w2], axis=-1)
 
@@ -198,10 +201,10 @@ class ManyMinima(Surface):
     def validate(self) -> None:
         want_positive(self, "height")
 
-    def value(self, w: Array) -> Array:
+    def value(self, w: Points) -> Points:
         return jnp.sum(w**2 / 2 + self.height * (1 - jnp.cos(2 * jnp.pi * w)), axis=-1)
 
-    def gradient(self, w: Array) -> Array:
+    def gradient(self, w: Points) -> Points:
         return w + 2 * jnp.pi * self.height * jnp.sin(2 * jnp.pi * w)
 
 
