@@ -14,6 +14,8 @@ import pytest
 import denpa as dp
 from denpa.cli.main import main
 from denpa.lab import Experiment
+from denpa.lab.sources import load_data
+from denpa.lab.worksheet.numbers import digits
 
 FAST = ["--epochs", "2", "--hidden", "4", "--progress", "none"]
 
@@ -75,6 +77,16 @@ def test_lists_name_everything_with_a_line(said):
         assert any(line.strip().startswith(f"{name} ") for line in out.splitlines()), name
     assert "Nudged" not in out
     assert [line.split()[0] for line in said("list", "metrics")[1].splitlines()][:2] == ["Accuracy", "ConfusionMatrix"]
+
+
+def test_a_worksheet_has_the_numbers_of_a_run(said, trained):
+    status, out, _ = said("worksheet", str(trained / "run"), "--answers", "--example", "3", "--output", "w.html")
+    assert (status, out) == (0, "15 steps with 65 answers in w.html\n")
+    page, model = Path("w.html").read_text("utf-8"), dp.load(trained / "run" / "model.safetensors")
+    data = load_data(Experiment.from_toml(trained / "run" / "config.toml").data).train[3:4]
+    step = dp.backprop(model.net, model.loss, model.variables, data.x, data.t, train=False)
+    for number in (step.loss, *step.grads["2_dense"]["b"]):
+        assert f"<mn>{digits(float(number))[1][:5]}" in page  # the last digit may differ: the run is in float32
 
 
 def test_training_prints_what_matters_and_keeps_it(said, inside):

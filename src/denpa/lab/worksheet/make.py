@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 
 from denpa.core.errors import ConfigError, nearest
-from denpa.core.targets import one_hot
 from denpa.data.dataset import Dataset
 from denpa.lab import presets
 from denpa.lab.assemble import assemble
@@ -24,6 +22,7 @@ from denpa.lab.worksheet.forward import error, forward, given
 from denpa.lab.worksheet.network import DenseNetwork, is_short
 from denpa.lab.worksheet.notes import NOTES, notes
 from denpa.losses import CrossEntropy
+from denpa.training import Model
 
 __all__ = ["derive", "worksheet"]
 
@@ -51,7 +50,11 @@ def worksheet(what: str, *, numbers: bool = True, example: int = 0, seed: int = 
         return derive(net, Example.drawn(net, seed) if numbers else None, what.replace(":", "-").replace(",", "-"))
     if Path(what).is_dir():
         trained = Trained.of(what)
-        return _of_run(trained, numbers, example)
+        if trained.experiment is None or trained.folder is None:
+            raise ConfigError(f"{what} is no run folder.")
+        data = load_data(trained.experiment.data)
+        check_same_data(trained.folder, data)
+        return _with_data(trained.experiment, data, trained.model, numbers, example)
     if what not in presets.PRESETS and not what.endswith(".toml") and not Path(what).is_file():
         hint = nearest(what, [*presets.PRESETS, NOTES], plural="presets")
         raise ConfigError(
@@ -59,7 +62,9 @@ def worksheet(what: str, *, numbers: bool = True, example: int = 0, seed: int = 
         )
     changes = [("training.seed", seed)] if seed else []
     experiment, data = assemble(what, changes)
-    return _of_experiment(experiment, data, numbers, example)
+    if not isinstance(data, Prepared):
+        raise ConfigError(f"{what} was not read.")
+    return _with_data(experiment, data, None, numbers, example)
 
 
 def derive(net: DenseNetwork, example: Example | None, name: str) -> Worksheet:
@@ -102,44 +107,27 @@ def derive(net: DenseNetwork, example: Example | None, name: str) -> Worksheet:
     return draft.finished()
 
 
-def _of_experiment(experiment: Experiment, data: Any, numbers: bool, index: int) -> Worksheet:
+def _with_data(experiment: Experiment, data: Prepared, model: Model | None, numbers: bool, index: int) -> Worksheet:
+    """The worksheet of an experiment, with the parameters of its trained model, or with fresh ones for None."""
     x, d = _example(experiment, data, index)
     net = DenseNetwork.of(experiment.network, experiment.loss, x.shape)
     if not numbers:
         return derive(net, None, experiment.name)
-    seed = experiment.training.seed
-    params = experiment.network.init(jax.random.key(seed), x.shape)[0]
+    if isinstance(net.loss, CrossEntropy) and d.ndim == 0:
+        d = np.eye(net.sizes[-1])[d]
+    if model is None:
+        seed = experiment.training.seed
+        params = experiment.network.init(jax.random.key(seed), x.shape)[0]
+        state = Text(f"as initialised with seed {seed}", f"シード{seed}による初期値である")
+    else:
+        params = model.variables[0]
+        state = Text(f"as trained in {model.steps:,} steps", f"{model.steps:,}回の更新で学習したものである")
+    source = experiment.data.source
     text = Text(
-        f"Example {index} of the training examples of {experiment.data.source}; parameters as initialised with seed "
-        f"{seed}.",
-        f"{experiment.data.source}の学習データの例{index}。パラメータはシード{seed}による初期値である。",
+        f"Example {index} of the training examples of {source}; parameters {state.en}.",
+        f"{source}の学習データの例{index}（0から数える）。パラメータは{state.ja}。",
     )
-    return _derived(experiment, net, x, d, params, text)
-
-
-def _of_run(trained: Trained, numbers: bool, index: int) -> Worksheet:
-    experiment, folder = trained.experiment, trained.folder
-    if experiment is None or folder is None:
-        raise ConfigError("A worksheet wants a run folder, in which the data are named.")
-    data = load_data(experiment.data)
-    check_same_data(folder, data)
-    x, d = _example(experiment, data, index)
-    net = DenseNetwork.of(experiment.network, experiment.loss, x.shape)
-    if not numbers:
-        return derive(net, None, experiment.name)
-    steps = trained.model.steps
-    text = Text(
-        f"Example {index} of the training examples of {experiment.data.source}; parameters as trained in {steps:,} "
-        "steps.",
-        f"{experiment.data.source}の学習データの例{index}。パラメータは{steps:,}回の更新で学習したものである。",
-    )
-    return _derived(experiment, net, x, d, trained.model.variables[0], text)
-
-
-def _derived(experiment: Experiment, net: DenseNetwork, x: Any, d: Any, params: Any, text: Text) -> Worksheet:
-    classes = isinstance(net.loss, CrossEntropy) and d.ndim == 0
-    d = np.asarray(one_hot(d[None], net.sizes[-1], "float32"))[0] if classes else np.reshape(d, -1)
-    return derive(net, Example.of(net, np.reshape(x, -1), d, net.params_of(params), text), experiment.name)
+    return derive(net, Example.of(net, x.ravel(), d.ravel(), net.params_of(params), text), experiment.name)
 
 
 def _example(experiment: Experiment, data: Prepared, index: int) -> tuple[np.ndarray, np.ndarray]:
