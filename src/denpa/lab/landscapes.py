@@ -271,21 +271,21 @@ def trajectory(
         raise ConfigError(f"A start is two finite numbers (w1, w2), not {start!r}.")
     if not 0 <= noise < math.inf:
         raise ConfigError(f"noise is a standard deviation, 0 or more, not {noise!r}.")
-    return np.concatenate([w[None], _walked(surface, optimizer, steps, w, jnp.asarray(noise, w.dtype), seed)])
+    xi = (noise * np.random.default_rng(seed).standard_normal((steps, 2))).astype(w.dtype)
+    return np.concatenate([w[None], _walked(surface, optimizer, w, xi)])
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _walked(surface: Surface, optimizer: Any, steps: int, start: Array, noise: Array, seed: Any) -> Array:
-    """All points but the first, by one scan."""
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _walked(surface: Surface, optimizer: Any, start: Array, noise: Array) -> Array:
+    """All points but the first, by one scan over the noise of each step."""
     look_ahead = getattr(optimizer, "gradient_point", lambda params, state: params)
 
     def body(carry: Any, xi: Array) -> Any:
         params, state = carry
-        grads = {"W": surface.gradient(look_ahead(params, state)["W"]) + noise * xi}
+        grads = {"W": surface.gradient(look_ahead(params, state)["W"]) + xi}
         updates, state = optimizer.update(grads, state, params)
         params = jax.tree.map(jnp.add, params, updates)
         return (params, state), params["W"]
 
     params = {"W": start}
-    xi = jax.random.normal(jax.random.key(seed), (steps, 2), start.dtype)
-    return jax.lax.scan(body, (params, optimizer.init(params)), xi)[1]
+    return jax.lax.scan(body, (params, optimizer.init(params)), noise)[1]
