@@ -14,7 +14,7 @@ TEXTS = ["shakespeare", "scene", "sine-wave", "addition", "dates", "enja"]
 
 
 def test_every_set_is_listed_with_a_line():
-    assert sorted(datasets.names()) == sorted([*DRAWN, *TEXTS, "digits", "linear", "mnist"])
+    assert sorted(datasets.names()) == sorted([*DRAWN, *TEXTS, "digits", "linear", "mnist", "noisy-digits"])
     assert all(line and "\n" not in line for line in datasets.names().values())
 
 
@@ -148,3 +148,16 @@ def test_sine_has_the_noise_that_was_asked_for():
 def test_impossible_options_are_refused(name, options):
     with pytest.raises(ConfigError, match=f"{next(iter(options))} must be"):
         datasets.load(name, **options)
+
+
+def test_noisy_digits_have_the_clean_ones_as_targets():
+    train, test = datasets.load("noisy-digits", noise=0.1, seed=3)
+    clean = datasets.load("digits")
+    np.testing.assert_array_equal(test.t, clean.test.x)
+    assert train.x.min() == 0
+    assert train.x.max() == 16
+    middle = (clean.train.x > 6) & (clean.train.x < 10)  # seldom cut
+    assert abs(np.std((train.x - clean.train.x)[middle]) - 1.6) < 0.05
+    assert not np.array_equal(train.x, datasets.load("noisy-digits", seed=4).train.x)
+    with pytest.raises(ConfigError, match="standard deviation"):
+        datasets.load("noisy-digits", noise=-1)

@@ -19,7 +19,9 @@ CLASSES = Look("classification", (5, 3, 1), 4, 200)
 VALUES = Look("regression", (7,), 2, 50, encoded=True, center=12.5)
 IMAGES = Look("classification", (227, 227, 3), 4, 200)
 TWO = Look("classification", (5,), 2, 200)
-LOOKS = dict.fromkeys(presets_convolution.PRESETS, (IMAGES,))
+OWN = Look("reconstruction", (8, 9, 3), 8, 200, target_shape=(8, 9, 3))
+CLEANED = Look("regression", (8, 9, 3), 8, 200, target_shape=(8, 9, 1))
+LOOKS = dict.fromkeys(presets_convolution.PRESETS, (IMAGES,)) | {"denoise-convolution": (CLEANED,)}
 LOOKS |= dict.fromkeys(("logistic-regression", "perceptron"), (TWO,))
 
 
@@ -78,8 +80,8 @@ def made(name, look, tmp_path, **options):
     [
         (name, look)
         for name in presets.PRESETS
-        for look in LOOKS.get(name, (CLASSES, VALUES))
-        if presets.find(name).task in (None, look.task)
+        for look in LOOKS.get(name, (CLASSES, VALUES, OWN))
+        if presets.find(name).task in (None if look is not OWN else "", look.task)
     ],
     ids=lambda value: value if isinstance(value, str) else value.task,
 )

@@ -16,10 +16,12 @@ from denpa.lab.describe import KINDS, check_experiment, heading, list_of, seen_s
 from denpa.lab.experiment import Experiment
 from denpa.lab.measure import Measured, confusion_text, measure
 from denpa.lab.overrides import read_value
+from denpa.lab.pairs import answers_text, is_of_pairs
 from denpa.lab.run import Run
 from denpa.lab.run_folder import RunFolder, refuse_existing
-from denpa.lab.trained import Trained, predictions_csv
-from denpa.training.storage import write_text
+from denpa.lab.trained import Trained, predictions_csv, predictions_npy
+from denpa.training.inputs import shape_of_example
+from denpa.training.storage import write_bytes, write_text
 
 __all__ = ["COMMANDS", "Places", "assembled", "short", "wanted"]
 
@@ -42,7 +44,7 @@ def train(options: Any, places: Places, words: list[str]) -> int:
         run = Run.resume(options.resume, command)
     else:
         run = _begun(options, places, command)
-    shape = seen_shape(run.experiment, run.data.train.x.shape[1:])
+    shape = seen_shape(run.experiment, shape_of_example(run.data.train.x))
     print(f"{heading(run.experiment, run.data)}\n\n{run.experiment.network.summary(shape)}\n", flush=True)
     _report(run, _gone(run, options.progress))
     return 0
@@ -103,20 +105,55 @@ def evaluate(options: Any, places: Places, words: list[str]) -> int:
 
 
 def predict(options: Any, places: Places, words: list[str]) -> int:
-    """Predict from new examples, as CSV."""
+    """Predict from new examples, as CSV or .npy; from the lines of a text, line by line."""
     trained = Trained.of(wanted(options.run, "RUN", "predict"))
     source = wanted(options.input, "--input FILE", "predict")
     output = Path(options.output) if options.output else None
     if output is not None and output.exists() and not options.overwrite:
         raise StorageError(f"{output} exists already: choose another place, or replace it with --overwrite.")
+    if is_of_pairs(trained.model):
+        text = answers_text(trained.model, source)
+        return _put(text, output, f"{text.count(chr(10)):,} answers")
+    if trained.kind == "series":
+        return _written(trained.forecast(source), output)
     x, files = trained.examples(source)
-    text = predictions_csv(trained.model, x, files)
+    layer = options.layer or None
+    if output is not None and output.suffix.lower() == ".npy":
+        write_bytes(output, predictions_npy(trained.model, x, layer))
+        print(f"{len(x):,} predictions in {output}")
+        return 0
+    return _put(predictions_csv(trained.model, x, files, layer), output, f"{len(x):,} predictions")
+
+
+def _put(text: str, output: Path | None, what: str) -> int:
+    """A text to the terminal, or into a file."""
     if output is None:
         sys.stdout.write(text)
         sys.stdout.flush()
     else:
         write_text(output, text)
-        print(f"{len(x):,} predictions in {output}")
+        print(f"{what} in {output}")
+    return 0
+
+
+def _written(text: str, output: Path | None) -> int:
+    """Predictions with a row for each step, on the terminal or in a file."""
+    if output is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    else:
+        write_text(output, text)
+        print(f"{text.count(chr(10)) - 1:,} predictions in {output}")
+    return 0
+
+
+def sample(options: Any, places: Places, words: list[str]) -> int:
+    """Let a language model write."""
+    trained = Trained.of(wanted(options.run, "RUN", "sample"))
+    given = {name: read_value([getattr(options, name)]) for name in ("length", "temperature", "seed")}
+    top_k = read_value([options.top_k]) if options.top_k else None
+    text = trained.sample(options.prompt or None, given.pop("length"), top_k=top_k, **given)
+    print(options.prompt + text)
     return 0
 
 
@@ -160,6 +197,7 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "sample": sample,
     "summary": summary,
     "check": check,
     "list": list_,
@@ -182,7 +220,9 @@ def assembled(
     hidden = read_value(list(options.hidden)) if options.hidden else None
     hidden = [hidden] if hidden is not None and not isinstance(hidden, list) else hidden
     changes = changes_of(options, places) if changes is None else changes
-    return assemble(what, changes, hidden=hidden, activation=options.activation or None, read=read, data=data)
+    asked = {"hidden": hidden, "activation": options.activation or None}
+    asked["code"] = read_value([options.code]) if options.code else None
+    return assemble(what, changes, **asked, read=read, data=data)
 
 
 def wanted(given: str, what: str, command: str) -> str:

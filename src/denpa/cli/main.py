@@ -24,9 +24,11 @@ _COMMANDS = {
     "train": "train a preset or a config file, or resume a run",
     "evaluate": "measure a trained model",
     "predict": "predict from new examples",
+    "sample": "let a language model write",
     "summary": "show an experiment or a trained model",
     "cv": "cross-validate an experiment: a score for each fold, mean and spread",
     "sweep": "train with each of several values of an option: a table and a picture",
+    "landscape": "paths of optimizers on an error surface, or the error around a trained network",
     "lab": "run studies: what is claimed about learning, put to the test",
     "worksheet": "derive a network's gradients step by step, with blanks or answers",
     "check": "compare gradients with automatic and numerical differentiation",
@@ -89,12 +91,13 @@ def _dispatch(words: list[str]) -> int:
         raise ConfigError(f"Unknown command {command!r}: {nearest(command, _COMMANDS, plural='commands')}")
     from denpa.cli.commands import COMMANDS
     from denpa.cli.lab import COMMANDS as STUDYING
+    from denpa.cli.landscape import COMMANDS as SURVEYING
     from denpa.cli.parse import parsed
     from denpa.cli.selecting import COMMANDS as COMPARING
     from denpa.cli.worksheets import COMMANDS as WRITING
 
     options, places = parsed(command, rest)
-    return (COMMANDS | COMPARING | STUDYING | WRITING)[command](options, places, ["denpa", *words])
+    return (COMMANDS | COMPARING | STUDYING | WRITING | SURVEYING)[command](options, places, ["denpa", *words])
 
 
 def _explained(error: Exception) -> tuple[str, int]:

@@ -7,7 +7,20 @@ from typing import Annotated, Any
 
 import tyro
 
-__all__ = ["Check", "Cv", "Evaluate", "Lab", "List", "Predict", "Summary", "Sweep", "Train", "Worksheet"]
+__all__ = [
+    "Check",
+    "Cv",
+    "Evaluate",
+    "Lab",
+    "Landscape",
+    "List",
+    "Predict",
+    "Sample",
+    "Summary",
+    "Sweep",
+    "Train",
+    "Worksheet",
+]
 
 
 def _option(metavar: str, text: str) -> Any:
@@ -45,7 +58,9 @@ class OfExperiment:
     experiment: Annotated[
         str, _Positional, _option("PRESET|CONFIG.toml", "A preset, or a file with an experiment.")
     ] = ""
-    data: Annotated[str, _option("SOURCE", "A data set by name, a table (.csv ...), .npz, or a folder of images.")] = ""
+    data: Annotated[
+        str, _option("SOURCE", "A data set by name, a table (.csv ...), .npz, a text, or a folder of images.")
+    ] = ""
     target: Annotated[str, _option("COLUMN", "Of a table: the column to predict, by name or position from 0.")] = ""
     task: Annotated[str, _option("TASK", "classification or regression; found by the targets when not given.")] = ""
     missing: Annotated[
@@ -140,6 +155,36 @@ class Lab:
 
 
 @dataclass(frozen=True)
+class Landscape:
+    """Paths of optimizers on a surface of two weights: valley, plateau, cliff, saddle or many-minima.
+
+    For a RUN: the error on its training examples over a plane through its parameters, along two random directions, or
+    through other runs.
+    """
+
+    surface: Annotated[
+        str, _Positional, _option("SURFACE|RUN", "A surface by name, or a run folder or model file.")
+    ] = ""
+    optimizers: Annotated[
+        tuple[str, ...],
+        _option("NAME ...", "sgd, momentum, nesterov, adagrad, rmsprop, adadelta, adam, clipped-sgd ..."),
+    ] = ()
+    learning_rate: Annotated[str, _option("RATE", "Of all optimizers; each has one that suits it otherwise.")] = ""
+    start: Annotated[tuple[str, ...], _option("W1 W2", "Where the paths begin.")] = ()
+    steps: Annotated[str, _option("N", "How many updates.")] = "100"
+    noise: Annotated[str, _option("NUMBER", "Standard deviation of noise in the gradient.")] = "0"
+    through: Annotated[
+        tuple[str, ...], _option("RUN [RUN]", "Other runs of the same network to lay the plane through.")
+    ] = ()
+    span: Annotated[tuple[str, ...], _option("S | LEAST LARGEST", "How far along the directions.")] = ()
+    resolution: Annotated[str, _option("N", "How many points along each direction.")] = "25"
+    data: Annotated[str, _option("SOURCE", "Other examples, in the form that the run was trained on.")] = ""
+    seed: Annotated[str, _option("N", "Decides noise, random directions, and the examples taken of many.")] = "0"
+    output: Annotated[str, _option("FOLDER", "Where to keep picture and numbers; runs/landscape-NAME otherwise.")] = ""
+    overwrite: Annotated[bool, _option("", "Write into a folder that exists.")] = False
+
+
+@dataclass(frozen=True)
 class Check(OfExperiment):
     """Compare every gradient of an experiment with automatic and numerical differentiation, on a few examples."""
 
@@ -154,11 +199,14 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Predict:
-    """Predict from new examples; writes CSV."""
+    """Predict from new examples; writes CSV, or arrays into an .npy file."""
 
     run: Annotated[str, _Positional, _option("RUN", "A run folder, or a model file.")] = ""
     input: Annotated[str, _option("FILE", "A table, .npy, .npz with x, an image, or a folder of images.")] = ""
-    output: Annotated[str, _option("FILE", "Where to write the predictions; the terminal when not given.")] = ""
+    layer: Annotated[str, _option("PATH", "What this layer gives in place of the output: encoder for a code.")] = ""
+    output: Annotated[
+        str, _option("FILE", "Where to write the predictions, .csv or .npy; the terminal when not given.")
+    ] = ""
     overwrite: Annotated[bool, _option("", "Replace the output file.")] = False
 
 
@@ -179,6 +227,20 @@ class Worksheet:
     seed: Annotated[int, _option("N", "Draws the parameters; a run has its own.")] = 0
     output: Annotated[str, _option("FILE", "Where to write it; worksheet-NAME.html or .tex when not given.")] = ""
     overwrite: Annotated[bool, _option("", "Replace the output file.")] = False
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Let a language model write on: each token is drawn from what it expects after all those before it."""
+
+    run: Annotated[str, _Positional, _option("RUN", "The run folder of a language model.")] = ""
+    prompt: Annotated[str, _option("TEXT", "What to begin with; a new line when not given.")] = ""
+    length: Annotated[str, _option("N", "How many characters or words to write.")] = "300"
+    temperature: Annotated[
+        str, _option("NUMBER", "Below 1 more likely text, above 1 wilder; 0 always takes the likeliest.")
+    ] = "1.0"
+    top_k: Annotated[str, _option("K", "Draw from the K likeliest only; from all when not given.")] = ""
+    seed: Annotated[str, _option("N", "Decides what is drawn.")] = "0"
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,29 @@ def digits(flat: bool = False) -> Splits:
     return Splits(replace(train, name="digits train"), replace(test, name="digits test"))
 
 
+def noisy_digits(noise: float = 0.3, seed: int = 0) -> Splits:
+    """The digits under noise as x, the clean ones as t: float32 and uint8 (n, 8, 8, 1), 0 paper to 16 ink.
+
+    Args:
+        noise: standard deviation of the Gaussian noise on each pixel, as a part of the full range 16; the result
+            is cut to 0..16.
+        seed: of the noise.
+    """
+    if not 0 <= noise < float("inf"):
+        raise ConfigError(f"noise must be a standard deviation, 0 or more, not {noise!r}.")
+    rng = np.random.default_rng(seed)
+
+    def noisy(part: Dataset) -> Dataset:
+        x = np.clip(part.x + 16 * noise * rng.standard_normal(part.x.shape), 0, 16).astype(np.float32)
+        return replace(part, x=x, t=part.x, task="regression", class_names=None, name=f"noisy {part.name}")
+
+    train, test = digits()
+    return Splits(noisy(train), noisy(test))
+
+
 _LOADERS: dict[str, tuple[Any, str]] = {
     "digits": (digits, "1,797 handwritten digits, 8x8 pixels, embedded"),
+    "noisy-digits": (noisy_digits, "the digits under noise, and the clean ones to be found: images to images"),
     "mnist": (mnist.load_mnist, "70,000 handwritten digits, 28x28 pixels, from DENPA_DATA or fetched"),
     "letters": (toys.letters, "the letters C and T on 4x3 pixels, noisy and shifted at will"),
     "xor": (toys.xor, "exclusive or: four corners, two classes"),
@@ -75,7 +96,7 @@ def names() -> dict[str, str]:
 
 
 @overload
-def load(name: Literal["digits", "mnist"], **options: Any) -> Splits: ...
+def load(name: Literal["digits", "mnist", "noisy-digits"], **options: Any) -> Splits: ...
 @overload
 def load(name: Literal["letters", "xor", "moons", "spirals", "linear", "sine"], **options: Any) -> Dataset: ...
 @overload
@@ -94,8 +115,8 @@ def load(name: str, **options: Any) -> Any:
         options: `flat` for images; `n`, `noise`, `seed` and others for the drawn sets; see docs/data.md.
 
     Returns:
-        `Splits` for `digits`, `mnist`, `shakespeare`, `scene` and `sine-wave`; `Pairs` of texts for `addition` and `dates`,
-        `PairSplits` for `enja`; a `Dataset` for the others.
+        `Splits` for `digits`, `noisy-digits`, `mnist`, `shakespeare`, `scene` and `sine-wave`; `Pairs` of texts for
+        `addition` and `dates`, `PairSplits` for `enja`; a `Dataset` for the others.
 
     Raises:
         ConfigError: an unknown name or option (the nearest is given), or a value out of range.

@@ -13,7 +13,7 @@ from denpa.core.errors import ConfigError, DataError, FileFormatError
 from denpa.data.dataset import Dataset
 from denpa.data.extras import optional
 
-__all__ = ["read_image_files", "read_images"]
+__all__ = ["read_image_files", "read_image_pairs", "read_images", "read_unsorted_images"]
 
 _DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
@@ -67,6 +67,35 @@ def read_images(
             raise DataError(f"The class folder {classes[empty[0]]} holds no readable image.")
     images = read_image_files(paths, size, grayscale)
     return Dataset(images, np.array(labels, np.int32), "classification", names, name=str(folder))
+
+
+def read_unsorted_images(
+    folder: str | Path, size: tuple[int, int] | int | None = None, grayscale: bool = False
+) -> Dataset:
+    """The images in `folder`, without targets; otherwise as `read_images`."""
+    return Dataset(read_image_files(_files_in(Path(folder)), size, grayscale), name=str(folder))
+
+
+def read_image_pairs(folder: str | Path, size: tuple[int, int] | int | None = None, grayscale: bool = False) -> Dataset:
+    """Images x below `folder/input` with the images t of the same file names below `folder/target`.
+
+    For networks from image to image: noisy and clean, grey and coloured, small and large. Otherwise as `read_images`.
+
+    Raises:
+        DataError: one of the subfolders is not there, or holds an image that the other lacks.
+    """
+    found = [_files_in(Path(folder) / part) for part in ("input", "target")]
+    names = [{path.stem for path in paths} for paths in found]
+    if alone := sorted(names[0] ^ names[1]):
+        raise DataError(f"{folder}: {alone[0]!r} is in one of the folders input and target only.")
+    x, t = (read_image_files(paths, size, grayscale) for paths in found)
+    return Dataset(x, t, "regression", name=str(folder))
+
+
+def _files_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder} cannot be read: there is no such folder of images.")
+    return [path for path in sorted(folder.iterdir()) if not _hidden(path)]
 
 
 def _unreadable(paths: Sequence[Path]) -> set[Path]:

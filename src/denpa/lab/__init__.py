@@ -1,7 +1,8 @@
 """Floor 6: experiments, presets, and runs that are kept in folders."""
 
+from denpa.lab.codes import layer_output
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
 from denpa.lab.receptive_field import ReceptiveField, receptive_field
 from denpa.lab.run import Run
 
-__all__ = ["DataConfig", "Experiment", "ReceptiveField", "Run", "TrainingConfig", "receptive_field"]
+__all__ = ["DataConfig", "Experiment", "ReceptiveField", "Run", "TrainingConfig", "layer_output", "receptive_field"]

@@ -19,13 +19,18 @@ __all__ = ["read_npz", "read_x"]
 def read_npz(path: str | Path, task: str | None = None) -> Dataset | Splits:
     """Examples x and targets t of an .npz, with x_test and t_test where they are there.
 
-    Integers and texts (n,) are classes, other targets values, unless `task` says otherwise.
+    Integers and texts (n,) are classes, other targets values, unless `task` says otherwise; a reconstruction needs
+    no targets.
 
     Raises:
         DataError: no such file, no arrays of these names, arrays of different lengths.
         FileFormatError: a damaged file, or one that holds Python objects.
     """
     arrays = _arrays(path)
+    if task == "reconstruction":
+        task = None
+        if "x" in arrays and "t" not in arrays:
+            return Dataset(arrays["x"], name=str(path))
     if "x" not in arrays or "t" not in arrays:
         names = ", ".join(arrays) or "none"
         raise DataError(f"{path} must hold arrays x (examples) and t (targets); it holds: {names}.")

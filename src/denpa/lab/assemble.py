@@ -26,6 +26,7 @@ def assemble(
     *,
     hidden: Any = None,
     activation: str | None = None,
+    code: Any = None,
     read: bool = True,
     data: Prepared | None = None,
 ) -> tuple[Experiment, Prepared | Look]:
@@ -34,7 +35,7 @@ def assemble(
     Args:
         what: the name of a preset, or the path of a TOML file.
         changes: places and values, such as ("training.epochs", 5); the later ones win.
-        hidden, activation: for presets: units of the hidden layers, and what follows each.
+        hidden, activation, code: for presets: units of the hidden layers, what follows each, units of a code.
         read: False for what the data look like, in place of the data.
         data: the data, where they have been read already for the same changes of `data`.
 
@@ -43,8 +44,10 @@ def assemble(
         DataError, FileFormatError: data that cannot be read or learned from.
     """
     if what.endswith(".toml") or Path(what).is_file():
-        if hidden is not None or activation is not None:
-            raise ConfigError("--hidden and --activation are for presets; a config file lists its own network.layers.")
+        if hidden is not None or activation is not None or code is not None:
+            raise ConfigError(
+                "--hidden, --activation and --code are for presets; a config file lists its own network.layers."
+            )
         experiment = _changed(Experiment.from_toml(what), changes)
         return experiment, data or (load_data(experiment.data) if read else look_of(experiment.data))
     if what not in presets.PRESETS:
@@ -53,14 +56,14 @@ def assemble(
     ours = [change for change in changes if change[0].partition(".")[0] == "data"]
     rest = [change for change in changes if change not in ours]
     config = _data(what, ours)
-    options, rest = _options(rest, hidden, activation)
+    options, rest = _options(rest, hidden=hidden, activation=activation, code=code)
     found = data or (load_data(config) if read else look_of(config))
     look = found.look if isinstance(found, Prepared) else found
     return _changed(presets.build(what, options, config, look), rest), found
 
 
 def _data(name: str, changes: list[Change]) -> DataConfig:
-    """The data of a preset with changes; of another source, only the part for validation is kept."""
+    """The data of a preset with changes; of another source, only task and part for validation are kept."""
     preset = presets.find(name)
     config = toml.plain_data(preset.data)
     places = dict(changes)
@@ -68,14 +71,14 @@ def _data(name: str, changes: list[Change]) -> DataConfig:
     if source is None and preset.wants_data:
         raise ConfigError(f"The preset {name!r} is for data of your own: --data my.csv --target COLUMN.")
     if source not in (None, preset.data.source):
-        config = {"source": source, **{key: config[key] for key in ("validation",) if key in config}}
+        config = {"source": source, **{key: config[key] for key in ("validation", "task") if key in config}}
     whole = {"data": config}
     for place, value in places.items():
         assign(whole, place, value)
     return toml.data_of(whole["data"])
 
 
-def _options(changes: list[Change], hidden: Any, activation: str | None) -> tuple[presets.Options, list[Change]]:
+def _options(changes: list[Change], **asked: Any) -> tuple[presets.Options, list[Change]]:
     """What the preset itself takes into account, and the changes that remain."""
     other_optimizer = any(place in ("optimizer", "optimizer.type") for place, _ in changes)
     taken, rest = {}, []
@@ -85,7 +88,7 @@ def _options(changes: list[Change], hidden: Any, activation: str | None) -> tupl
             taken[_TAKEN[place]] = value
         else:
             rest.append((place, value))
-    return presets.Options(hidden=hidden, activation=activation, **taken), rest
+    return presets.Options(**asked, **taken), rest
 
 
 def _changed(experiment: Experiment, changes: list[Change]) -> Experiment:

@@ -8,28 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from denpa.core.description import Description
-from denpa.core.errors import ConfigError, nearest
-from denpa.init import Glorot, He, LeCun
+from denpa.core.errors import ConfigError
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
 from denpa.lab.sources import Look
-from denpa.layers import ELU, BatchNorm, Dense, Dropout, Flatten, Identity, LeakyReLU, PReLU, ReLU, Sigmoid, Tanh
+from denpa.layers import BatchNorm, Dense, Dropout, Flatten
 from denpa.metrics import R2, MeanAbsoluteError
 from denpa.networks import Sequential
 from denpa.optim import schedules
+from denpa.training.hidden import activation_of
 
-__all__ = ["Options", "Preset", "cosine", "fitting", "layers_of", "regression_metrics"]
-
-# Variance-keeping starts: He et al. (2015) for units that are zero on one side, LeCun et al. (1998) and
-# Glorot & Bengio (2010) for the others.
-_ACTIVATIONS = {
-    "relu": (ReLU(), He()),
-    "leakyrelu": (LeakyReLU(), He()),
-    "prelu": (PReLU(), He()),
-    "elu": (ELU(), He()),
-    "sigmoid": (Sigmoid(), Glorot()),
-    "tanh": (Tanh(), Glorot()),
-    "identity": (Identity(), LeCun()),
-}
+__all__ = ["Options", "Preset", "cosine", "fitting", "layers_of", "regression_metrics", "unit_of"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +30,7 @@ class Options(Description):
         epochs: passes over the training examples; a learning rate that falls in time falls over these.
         batch_size: examples in a mini-batch.
         learning_rate: of the optimiser; the largest one where it changes in time.
+        code: units of an autoencoder's code; of a convolutional one its channels.
     """
 
     hidden: tuple[int, ...] | None = None
@@ -49,14 +38,16 @@ class Options(Description):
     epochs: int | None = None
     batch_size: int | str | None = None
     learning_rate: float | None = None
+    code: int | None = None
 
     def validate(self) -> None:
         for units in self.hidden or ():
             if isinstance(units, bool) or not isinstance(units, int) or units < 1:
                 raise ConfigError(f"hidden wants whole numbers of units, such as 100 100; not {units!r}.")
-        if self.activation is not None and str(self.activation).lower() not in _ACTIVATIONS:
-            hint = nearest(str(self.activation), _ACTIVATIONS, plural="activations")
-            raise ConfigError(f"Unknown activation {self.activation!r}: {hint}")
+        if self.code is not None and (isinstance(self.code, bool) or not isinstance(self.code, int) or self.code < 1):
+            raise ConfigError(f"code wants a whole number of units, such as 32; not {self.code!r}.")
+        if self.activation is not None:
+            activation_of(self.activation)  # refuses an unknown one
         if self.learning_rate is not None and not (isinstance(self.learning_rate, float) and self.learning_rate > 0):
             raise ConfigError(f"The learning rate must be a number greater than 0, not {self.learning_rate!r}.")
         self.training(TrainingConfig())  # refuses epochs and batch sizes that make no sense
@@ -74,19 +65,26 @@ class Preset:
     Args:
         make: the function; the first line of its docstring says what the preset is.
         data: the preset's own data.
-        task: what it is for: "classification", "regression", or None for both.
+        task: what it is for: "classification", "regression", "reconstruction", or None for the first two.
         wants_data: whether the user must say which data.
+        coded: whether it has a code, whose units may be asked for.
     """
 
     make: Callable[[str, Options, Look, DataConfig], Experiment]
     data: DataConfig
     task: str | None = "classification"
     wants_data: bool = False
+    coded: bool = False
 
     @property
     def summary(self) -> str:
         """What it is, in a line."""
         return (inspect.getdoc(self.make) or "").splitlines()[0]
+
+
+def unit_of(options: Options, default: str) -> tuple[Any, Any]:
+    """The activation asked for, or the preset's own, and the initialiser that goes with it."""
+    return activation_of(options.activation or default)
 
 
 def layers_of(
@@ -100,7 +98,7 @@ def layers_of(
     batch_norm: bool = False,
 ) -> Sequential:
     """Dense hidden layers, and an output of as many units as there are classes or values."""
-    unit, start = _ACTIVATIONS[(options.activation or activation).lower()]
+    unit, start = unit_of(options, activation)
     layers: list[Any] = [Flatten()] if len(look.in_shape) > 1 else []
     layers += [Dropout(input_dropout)] * (input_dropout > 0)
     for units in hidden if options.hidden is None else options.hidden:

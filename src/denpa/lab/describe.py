@@ -25,11 +25,12 @@ from denpa.networks import Network
 from denpa.optim import Optimizer, Schedule
 from denpa.penalties import Penalty
 from denpa.testing import GradientReport, check_gradients
-from denpa.training.inputs import checked_targets
+from denpa.training.inputs import checked_targets, shape_of_example
 
 __all__ = ["KINDS", "check_experiment", "heading", "list_of", "seen_shape", "shape_text"]
 
 _CHECKED_EXAMPLES = 8
+_CHECKED_STEPS = 10  # of sequences
 
 KINDS: dict[str, Any] = {
     "presets": None,
@@ -89,13 +90,15 @@ def check_experiment(experiment: Experiment, data: Prepared) -> GradientReport:
     rows = min(_CHECKED_EXAMPLES, len(data.train))
     few = data.train[np.linspace(0, len(data.train) - 1, rows).astype(int)]
     x, t = few.x, few.t
+    if data.task in ("text", "series") and t is not None:
+        x, t = x[:, :_CHECKED_STEPS], t[:, :_CHECKED_STEPS]
     if experiment.normalizer is not None:
         x = np.asarray(experiment.normalizer.apply(experiment.normalizer.fit(data.train.x), x))
-    net, key = experiment.network, jax.random.key(experiment.training.seed)
-    t = checked_targets(t, x, experiment.loss, net.out_shape(x.shape[1:]), "the data", train=False)
+    net, key, shape = experiment.network, jax.random.key(experiment.training.seed), shape_of_example(x)
+    t = checked_targets(t, x, experiment.loss, net.out_shape(shape), "the data", train=False)
     if experiment.target_normalizer is not None:
         t = experiment.target_normalizer.apply(experiment.target_normalizer.fit(data.train.t), t)
-    variables = net.init(key, x.shape[1:])
+    variables = net.init(key, shape)
     return check_gradients(net, experiment.loss, variables, x, t, key=key)
 
 
@@ -117,12 +120,20 @@ def _parts(experiment: Experiment, data: Prepared) -> str:
     counts = [f"{len(part):,} {name}" for name, part in parts.items() if part is not None]
     listed = counts[0] if len(counts) == 1 else f"{', '.join(counts[:-1])} and {counts[-1]}"
     look = data.look
-    kind = (
-        f"{look.outputs} classes"
-        if look.task == "classification"
-        else f"{look.outputs} value" + "s" * (look.outputs > 1)
-    )
-    return f"{experiment.data.source}: {listed} examples of {shape_text(look.in_shape)}, {kind}"
+    if look.task in ("text", "series"):
+        what = (
+            f"{look.in_shape[0]} tokens, {look.outputs} different ones"
+            if look.task == "text"
+            else f"{look.in_shape[0]} steps"
+        )
+        return f"{experiment.data.source}: {listed} rows of {what}"
+    if look.task == "pairs":
+        shape: Any = look.in_shape
+        sizes = f"up to {shape[0][0]} tokens, answers of up to {look.target_shape[0]} among {look.outputs}"
+        return f"{experiment.data.source}: {listed} pairs of {sizes}"
+    kinds = {"classification": f"{look.outputs} classes", "reconstruction": "each its own target"}
+    values = shape_text(look.target_shape) + " value" + "s" * (look.target_shape != (1,))
+    return f"{experiment.data.source}: {listed} examples of {shape_text(look.in_shape)}, {kinds.get(look.task, values)}"
 
 
 def _training(experiment: Experiment, data: Prepared | None) -> str:
@@ -131,6 +142,7 @@ def _training(experiment: Experiment, data: Prepared | None) -> str:
     if data is not None:
         size = len(data.train) if plan.batch_size == "full" else int(plan.batch_size or min(32, len(data.train)))
         text += f" of {-(-len(data.train) // size):,} steps, {size} examples each"
+    text += "" if plan.window is None else f", in windows of {plan.window} steps"
     rule = "" if plan.early_stopping is None else f", {plan.early_stopping!r}"
     return f"{text}, seed {plan.seed}{rule}"
 

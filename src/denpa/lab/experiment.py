@@ -41,9 +41,10 @@ class DataConfig(Description):
     Args:
         source: a data set of denpa by name ("digits", "mnist", "moons", ...); a table (.csv, .tsv, .txt,
             .parquet, .pq); arrays x and t, with x_test and t_test where they are there (.npz); or a folder with
-            one subfolder of images per class.
+            one subfolder of images per class (for a regression with subfolders `input` and `target`).
         target: of a table: the column to predict, by name or by position from 0 (-1 is the last).
-        task: "classification" or "regression"; None finds it by the targets.
+        task: "classification" or "regression"; None finds it by the targets. "reconstruction": every example is its
+            own target, and a column of targets, classes of images and the like serve pictures alone.
             "text": a text file, each token of which foretells the next; options are level ("character" or "word"),
             length of the rows that it is cut into, minimum_count and most (which tokens to know). "series": a table
             whose rows follow each other in time, to predict the target's next value; the option length.
@@ -101,6 +102,7 @@ class TrainingConfig(Description):
         batch_size: examples in a mini-batch; "full" for all of them; None for 32, or all if they are fewer.
         shuffle: a new order of the examples in each epoch.
         replacement: draw each batch independently, with replacement.
+        buckets: sort padded sequences by length into so many buckets, batch by batch; None for as they are drawn.
         seed: decides initial parameters, order of examples, dropout.
         early_stopping: when to leave off, or None.
         compute_dtype: "bfloat16" to compute in that precision (GPU, TPU), or None.
@@ -119,6 +121,7 @@ class TrainingConfig(Description):
     batch_size: int | str | None = None
     shuffle: bool = True
     replacement: bool = False
+    buckets: int | None = None
     seed: int = 0
     early_stopping: EarlyStopping | None = None
     compute_dtype: str | None = None
@@ -134,6 +137,8 @@ class TrainingConfig(Description):
         if self.batch_size not in (None, "full"):
             _want_whole("training.batch_size", self.batch_size, 1, ' or "full"')
         _want_whole("training.seed", self.seed, 0)
+        if self.buckets is not None:
+            _want_whole("training.buckets", self.buckets, 1)
         for name in ("shuffle", "replacement", "record_steps"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"training.{name} must be true or false, not {getattr(self, name)!r}.")

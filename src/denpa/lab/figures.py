@@ -9,7 +9,8 @@ import numpy as np
 
 from denpa.core import tree
 from denpa.data import datasets
-from denpa.lab import figures_images
+from denpa.lab import figures_alignment, figures_autoencoder, figures_images
+from denpa.lab.figures_sequences import of_sequences
 from denpa.training.figures import confusion_matrix
 from denpa.training.storage import write_figure
 
@@ -23,8 +24,19 @@ _ROWS, _COLUMNS = 4, 8
 def write_all(folder: Path, run: Any, measured: Any) -> None:
     """All pictures that the run's data allow."""
     run.history.plot(folder / "learning_curves.png")
+    if run.data.task in ("text", "series"):
+        of_sequences(folder, run, measured)
+        return
     test = run.data.test
     if test is None:
+        return
+    if run.data.task == "pairs":
+        figures_alignment.write_all(folder, run, measured)
+        return
+    if run.data.task == "reconstruction" or figures_autoencoder.from_images_to_images(test):
+        figures_autoencoder.write_all(folder, run, measured)
+        if test.x.ndim == 4:
+            of_convolutions(folder, run.model, test.x[0])
         return
     if measured.confusion is None:
         predictions(test.t, measured.predicted, folder / "predictions.png")

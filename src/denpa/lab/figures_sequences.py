@@ -17,8 +17,8 @@ _STEPS = 300
 
 def of_sequences(folder: Path, run: Any, measured: Any) -> None:
     """The pictures of a run on a text or a series."""
-    if run.data.kind == "text":
-        nats(run.history, run.data.vocabularies["text"].level, folder / "nats.png")
+    if run.data.task == "text":
+        nats(run.history, run.data.encoder.level, folder / "nats.png")
     elif run.data.test is not None:
         series(run.data.test.t, measured.predicted, folder / "series.png")
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from denpa.data.dataset import Dataset
 from denpa.training import Model
 from denpa.training.history import is_number
 
@@ -43,11 +42,17 @@ class Measured:
         return config
 
 
-def measure(model: Model, data: Dataset | None) -> Measured:
-    """Loss, metrics and, for classes, the confusion matrix over `data`."""
+def measure(model: Model, data: Any) -> Measured:
+    """Loss, metrics and, for classes, the confusion matrix over a `Dataset`; for pairs of texts the answers."""
     if data is None:
         return Measured()
+    if data.task == "pairs":
+        from denpa.lab.pairs import measure_answers  # which builds on this module
+
+        return measure_answers(model, data)
     numbers = {name: value for name, value in model.evaluate(data).items() if is_number(value)}
+    if data.task == "classification" and data.t is not None and data.t.shape == data.x.shape:
+        return Measured(len(data), numbers)  # a class for every step of a sequence
     if data.task != "classification" or data.t is None:
         return Measured(len(data), numbers, predicted=model.predict(data.x))
     predicted = model.predict_classes(data.x)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from denpa.core.errors import ConfigError, nearest
 from denpa.data.normalise import ScaleImages, Standardize
-from denpa.lab import presets_convolution, presets_linear
+from denpa.lab import presets_autoencoder, presets_convolution, presets_linear, presets_sequences
 from denpa.lab.blueprint import Options, Preset, cosine, fitting, layers_of, regression_metrics
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
+from denpa.lab.presets_text import PRESETS as OF_SEQUENCES
 from denpa.lab.sources import Look, look_of
 from denpa.losses import MeanSquaredError, SoftmaxCrossEntropy
 from denpa.metrics import Accuracy
@@ -47,9 +48,19 @@ def build(
     if data is None and preset.wants_data:
         raise ConfigError(f"The preset {name!r} is for data of your own: --data my.csv --target COLUMN.")
     data = preset.data if data is None else data
+    if preset.task in ("text", "series") and data.task is None:
+        data = data.replace(task=preset.task)
+    if preset.task == "reconstruction" and data.task is None:
+        data = data.replace(task="reconstruction")
+    if options.code is not None and not preset.coded:
+        raise ConfigError(f"The preset {name!r} has no code: --code is for autoencoders; see denpa list presets.")
     look = look_of(data) if look is None else look
-    if preset.task not in (None, look.task):
-        raise ConfigError(f"The preset {name!r} is for {preset.task}, but {data.source} is a {look.task}: try 'mlp'.")
+    if look.task in ("text", "series") and preset.task != look.task:
+        other = "shakespeare-lstm" if look.task == "text" else "series"
+        raise ConfigError(f"The preset {name!r} is not for a {look.task}, which {data.source} is: try {other!r}.")
+    if preset.task not in (None, look.task) or (preset.task is None and look.task == "reconstruction"):
+        task = preset.task or "classes and values"
+        raise ConfigError(f"The preset {name!r} is for {task}, but {data.source} is a {look.task}: try 'mlp'.")
     return preset.make(name, options, look, data)
 
 
@@ -177,5 +188,8 @@ PRESETS: dict[str, Preset] = {
     "xor": Preset(xor, DataConfig("xor", test=0)),
     "sine": Preset(sine, DataConfig("sine", options={"n": 200, "noise": 0.1}), "regression"),
     **presets_linear.PRESETS,
+    **OF_SEQUENCES,
     **presets_convolution.PRESETS,
+    **presets_sequences.PRESETS,
+    **presets_autoencoder.PRESETS,
 }

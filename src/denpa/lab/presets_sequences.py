@@ -50,7 +50,7 @@ def translate_enja(name: str, options: Options, look: Look, data: DataConfig) ->
         attention=AdditiveAttention(64),
     )
     metrics = (Accuracy(), Perplexity())
-    return _experiment(name, options, look, data, network, epochs=8, rate=2e-3, batch=64, metrics=metrics)
+    return _experiment(name, options, look, data, network, epochs=8, rate=2e-3, batch=64, buckets=4, metrics=metrics)
 
 
 def _words(look: Any) -> int:
@@ -79,9 +79,10 @@ def _experiment(
     epochs: int,
     rate: float,
     batch: int = 128,
+    buckets: int | None = None,
     metrics: tuple[Any, ...] = (ExactMatch(),),
 ) -> Experiment:
-    training = options.training(TrainingConfig(epochs=epochs, batch_size=fitting(batch, look)))
+    training = options.training(TrainingConfig(epochs=epochs, batch_size=fitting(batch, look), buckets=buckets))
     return Experiment(
         network=network,
         loss=SoftmaxCrossEntropy(),

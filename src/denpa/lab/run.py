@@ -26,6 +26,7 @@ from denpa.lab.sources import Prepared, load_data
 from denpa.training import Model
 from denpa.training.checkpoint import latest
 from denpa.training.history import History
+from denpa.training.inputs import shape_of_example
 
 __all__ = ["Run", "model_of"]
 
@@ -106,7 +107,7 @@ class Run:
         keeper = Keeper(self._begin_folder, plan.checkpoint_seconds)
         checkpoint = self._checkpoint()
         if checkpoint is None and plan.initial_weights is not None:
-            self.model.build(self.data.train.x.shape[1:])
+            self.model.build(shape_of_example(self.data.train.x))
             self.model.load_weights(plan.initial_weights, plan.initial_only or None)
         self.history = self.model.fit(
             self.data.train,
@@ -115,6 +116,7 @@ class Run:
             batch_size=plan.batch_size,
             shuffle=plan.shuffle,
             replacement=plan.replacement,
+            buckets=plan.buckets,
             callbacks=[keeper] if rule is None else [keeper, rule],
             verbose=verbose,
             record_steps=plan.record_steps,
@@ -149,6 +151,8 @@ class Run:
 
     def _check_whole_data(self) -> None:
         """Before the parts are looked at: rows are then those of the file, the test part's among them."""
+        if self.data.task == "pairs":  # made of texts that were checked when they were read
+            return
         train, test, loss = self.data.train, self.data.test, self.experiment.loss
         outputs = self.experiment.network.out_shape(train.x.shape[1:])[-1]
         classes = 2 if outputs == 1 and loss.threshold is not None else outputs
@@ -203,6 +207,8 @@ def _anywhere(experiment: Experiment) -> Experiment:
     data, training = experiment.data, experiment.training
     if data.source not in datasets.names():
         data = data.replace(source=str(Path(data.source).resolve()))
+        if data.task == "pairs" and isinstance(data.target, str):
+            data = data.replace(target=str(Path(data.target).resolve()))
     if training.initial_weights is not None:
         training = training.replace(initial_weights=str(Path(training.initial_weights).resolve()))
     return experiment.replace(data=data, training=training)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, nearest
 from denpa.data import datasets
@@ -16,78 +14,20 @@ from denpa.data.checks import check_data
 from denpa.data.columns import warn_of
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.encoder import TableEncoder
-from denpa.data.images import read_images
+from denpa.data.images import read_image_pairs, read_images, read_unsorted_images
 from denpa.data.missing import settle_missing
 from denpa.data.readers import raw_table, read_table
 from denpa.data.table import Table
 from denpa.lab.arrays import read_npz
 from denpa.lab.experiment import DataConfig
+from denpa.lab.in_order import TEXT_OPTIONS, rows_of_series, rows_of_text, sequence_kind
+from denpa.lab.prepared import Look, Prepared, aimed, its_own_target
 
-__all__ = ["Look", "Prepared", "is_table", "load_data", "load_folds", "look_of", "unknown_categories"]
+__all__ = ["Look", "Prepared", "is_table", "its_own_target", "load_data", "load_folds", "look_of", "unknown_categories"]
 
 _TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 _OF_TABLES = ("target", "missing", "categorical", "ignore")
 _TEST_PART = 0.2
-
-
-@dataclass(frozen=True)
-class Look:
-    """What the data look like: all that a preset may know of them.
-
-    Args:
-        task: "classification" or "regression".
-        in_shape: the shape of one example.
-        outputs: classes, or values to predict.
-        examples: how many there are for training.
-        encoded: numbers are standardised already, as those of tables are.
-        center: the mean of the training targets of a regression.
-    """
-
-    task: str
-    in_shape: tuple[int, ...]
-    outputs: int
-    examples: int
-    encoded: bool = False
-    center: float = 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """Data ready for a run.
-
-    Args:
-        train, validation, test: the parts; None for one that was not asked for.
-        whole: what was read, before it was divided.
-        encoder, encoder_arrays: of a table: what makes x of it.
-        report: of a table: what was found in it, line by line.
-    """
-
-    train: Dataset
-    validation: Dataset | None
-    test: Dataset | None
-    whole: tuple[Dataset, ...] = ()
-    encoder: TableEncoder | None = None
-    encoder_arrays: dict[str, Any] = field(default_factory=dict)
-    report: str = ""
-
-    def content_hash(self) -> str:
-        """SHA-256 of all parts."""
-        test = self.test or Dataset(np.zeros((0, 1)))
-        return Splits(self.train, test, self.validation).content_hash()
-
-    @property
-    def look(self) -> Look:
-        """What a preset may know."""
-        train, parts = self.train, [part for part in (self.train, self.validation, self.test) if part is not None]
-        if train.t is None:
-            raise DataError(f"{train.name} has no targets to learn.")
-        shape, encoded = tuple(train.x.shape[1:]), self.encoder is not None
-        if train.task == "regression":
-            outputs = train.t.shape[1] if train.t.ndim > 1 else 1
-            return Look("regression", shape, outputs, len(train), encoded, float(np.mean(train.t, dtype=np.float64)))
-        labels = [part.t for part in parts if part.t is not None]
-        largest = max(int(t.max()) if t.ndim == 1 else t.shape[-1] - 1 for t in labels)
-        return Look("classification", shape, max(len(train.class_names or ()), largest + 1, 2), len(train), encoded)
 
 
 def is_table(source: str | Path) -> bool:
@@ -102,6 +42,16 @@ def load_data(config: DataConfig) -> Prepared:
         ConfigError: an unknown data set (the nearest is named), an option that the source does not have.
         DataError, FileFormatError: data that cannot be read or learned from; row and column are named.
     """
+    return aimed(_read(config), config)
+
+
+def _read(config: DataConfig) -> Prepared:
+    if config.task == "pairs":
+        from denpa.lab.pairs import load_pairs  # which builds on this module
+
+        return load_pairs(config)
+    if (kind := sequence_kind(config)) is not None:
+        return _in_order(config, kind)
     if is_table(config.source):
         table = _table(config)
         train, test = _held_back(table, _TEST_PART if config.test is None else config.test, config.seed)
@@ -122,23 +72,46 @@ def load_folds(config: DataConfig, folds: int) -> list[Prepared]:
         ConfigError, DataError, FileFormatError: as for `load_data`; fewer examples than folds, a class with a
             single one.
     """
+    if (kind := sequence_kind(config)) is not None:
+        raise ConfigError(f"The rows of a {kind} follow each other: they make no folds to be left out by turns.")
     if is_table(config.source):
         table = _table(config)
         rest, _ = _held_back(table, _TEST_PART if config.test is None else config.test, config.seed)
         parts = rest.folds(folds, config.seed)
-        return [_encoded(table, *_held_back(train, config.validation, config.seed), held) for train, held in parts]
+        held_out = [(*_held_back(train, config.validation, config.seed), held) for train, held in parts]
+        return [aimed(_encoded(table, *three), config) for three in held_out]
     rest, _, _ = _divided(_found(config), config)
     made = []
     for train, held in rest.folds(folds, config.seed):
         train, validation = _held_back(train, config.validation, config.seed)
-        made.append(Prepared(train, validation, held, (rest,)))
+        made.append(aimed(Prepared(train, validation, held, (rest,)), config))
     return made
+
+
+def _in_order(config: DataConfig, kind: str) -> Prepared:
+    """A text or a series, whose end is the test part."""
+    options = dict(config.options)
+    if kind == "text":
+        for name in _OF_TABLES:
+            if getattr(config, name) != getattr(DataConfig("digits"), name):
+                raise ConfigError(f"data.{name} is for tables, but {config.source} is a text.")
+        parts, vocabulary = rows_of_text(config, _check_options(config.source, options, TEXT_OPTIONS))
+        return Prepared(*parts, encoder=vocabulary, task=kind)
+    if config.source in datasets.names():
+        train, test, whole = _divided(_found(config.replace(task=None)), config.replace(task=None))
+        return Prepared(*_held_back(train, config.validation, config.seed), test, whole, task=kind)
+    length = options.pop("length", None)
+    table = _table(config.replace(task="regression", options=options))
+    return Prepared(*rows_of_series(table, config, length), report=table.report(), task=kind)
 
 
 def look_of(config: DataConfig) -> Look:
     """What the data look like. MNIST need not be there for that; other data are read."""
     if config.source == "mnist":
-        return Look("classification", (28, 28, 1), 10, round(60_000 * (1 - config.validation)))
+        examples, shape = round(60_000 * (1 - config.validation)), (28, 28, 1)
+        if config.task == "reconstruction":
+            return Look("reconstruction", shape, shape[0], examples, target_shape=shape)
+        return Look("classification", shape, 10, examples)
     return load_data(config).look
 
 
@@ -159,8 +132,12 @@ def _found(config: DataConfig) -> Dataset | Splits:
         _check_options(source, options, ())
         return read_npz(path, config.task)
     if path.is_dir():
-        _check_options(source, options, [name for name in _parameters(read_images) if name != "folder"])
-        return read_images(path, **options)
+        ways = {"regression": read_image_pairs, "reconstruction": read_unsorted_images}
+        read = ways.get(config.task or "", read_images)
+        if config.task == "reconstruction" and any(inside.is_dir() for inside in path.iterdir()):
+            read = read_images  # the classes colour the picture of the code
+        _check_options(source, options, [name for name in _parameters(read) if name != "folder"])
+        return read(path, **options)
     if path.exists():
         raise ConfigError(f"{source}: data come from {', '.join(_TABLES)}, .npz, or a folder of images by class.")
     if path.suffix or len(path.parts) > 1:
@@ -173,14 +150,14 @@ def _found(config: DataConfig) -> Dataset | Splits:
 
 def _divided(found: Dataset | Splits, config: DataConfig) -> tuple[Dataset, Dataset | None, tuple[Dataset, ...]]:
     """The part to train with, the test part, and all that was read; checked."""
-    if isinstance(found, Splits):
-        if config.test is not None:
-            raise ConfigError(f"{config.source} brings its own test part: leave data.test out.")
-        whole = (found.train, found.test)
-    else:
-        whole = (found,)
+    if isinstance(found, Splits) and config.test is not None:
+        raise ConfigError(f"{config.source} brings its own test part: leave data.test out.")
+    if config.task == "reconstruction":  # what classes there are is of no account
+        found = Splits(*(replace(part, task=None) for part in found)) if isinstance(found, Splits) else found
+        found = replace(found, task=None) if isinstance(found, Dataset) else found
+    whole = tuple(found) if isinstance(found, Splits) else (found,)
     for part in whole:
-        if config.task not in (None, part.task):
+        if config.task not in (None, "reconstruction", part.task):
             raise ConfigError(f"data.task is {config.task!r}, but {config.source} is a {part.task}.")
         check_data(part.x, part.t, task=part.task, feature_names=part.feature_names, where=part.name or config.source)
     if isinstance(found, Splits):
@@ -196,11 +173,12 @@ def _held_back(whole: Any, part: float, seed: int) -> tuple[Any, Any]:
 
 def _table(config: DataConfig) -> Table:
     reading = _check_options(config.source, dict(config.options), [*_parameters(raw_table)[1:]])
-    if config.target is None:
+    if config.target is None and config.task != "reconstruction":
         columns = ", ".join(column.name for column in raw_table(config.source, **reading).columns[:20])
         raise ConfigError(f"{config.source}: name the column to predict, as in --target NAME. The columns: {columns}.")
     lists = {"categorical": config.categorical, "ignore": config.ignore}
-    table = read_table(config.source, config.target, task=config.task, missing=_missing(config), **lists, **reading)
+    task = None if config.task == "reconstruction" else config.task
+    table = read_table(config.source, config.target, task=task, missing=_missing(config), **lists, **reading)
     if several := _several_ways(config):
         table = settle_missing(table, {column.name: _fitting(column.kind, several) for column in table.every})
     for column in table.columns:

@@ -14,15 +14,20 @@ import numpy as np
 from denpa.core.errors import ConfigError, DataError, FileFormatError
 from denpa.data import datasets
 from denpa.data.dataset import Dataset, Splits
-from denpa.data.images import read_image_files, read_images
+from denpa.data.images import read_image_files, read_image_pairs, read_images
+from denpa.data.readers import read_table
+from denpa.data.table import Table
+from denpa.data.vocabulary import Vocabulary
 from denpa.lab.arrays import read_npz, read_x
-from denpa.lab.experiment import Experiment
+from denpa.lab.codes import layer_output
+from denpa.lab.experiment import DataConfig, Experiment
+from denpa.lab.in_order import forecast_csv, new_text, rows_of_series, sequence_kind
 from denpa.lab.run import check_same_data
 from denpa.lab.run_folder import RunFolder
-from denpa.lab.sources import is_table, load_data, unknown_categories
-from denpa.training import Model, load
+from denpa.lab.sources import is_table, its_own_target, load_data, unknown_categories
+from denpa.training import Model, load, sample
 
-__all__ = ["Trained", "predictions_csv"]
+__all__ = ["Trained", "predictions_csv", "predictions_npy"]
 
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
@@ -76,12 +81,23 @@ class Trained:
         Raises:
             DataError, FileFormatError, ConfigError: they cannot be read, have no targets, or do not fit the model.
         """
+        if self.experiment is not None and self.experiment.data.task == "reconstruction":
+            if source not in datasets.names():
+                return its_own_target(Dataset(self.examples(source)[0], name=source))
+            found = datasets.load(source, **self._options_of(source))
+            return its_own_target(found.test if isinstance(found, Splits) else found)
+        if isinstance(self.model.encoder, Vocabulary):
+            return new_text(source, self.model.encoder, self.model.in_shape[0])
+        if self.kind == "series" and is_table(source):
+            table = self._series(source)
+            return rows_of_series(table, DataConfig(source, test=0), self.model.in_shape[0])[0]
         if source in datasets.names():
             found = datasets.load(source, **self._options_of(source))
         elif is_table(source):
             found = self._table(source)
         elif Path(source).is_dir():
-            found = read_images(source, *self._image_form())
+            read = read_image_pairs if self.model.loss.expects == "values" else read_images
+            found = read(source, *self._image_form())
         else:
             found = read_npz(source, "regression" if self.model.loss.expects == "values" else None)
         found = found.test if isinstance(found, Splits) else found
@@ -97,6 +113,8 @@ class Trained:
         Args:
             source: a table, an .npy, an .npz with x, an image, a folder of images (by class or not).
         """
+        if isinstance(self.model.encoder, Vocabulary):
+            raise ConfigError("A language model writes on: denpa sample RUN --prompt TEXT.")
         path = Path(source)
         if is_table(path):
             return self._table(source).x, None
@@ -111,6 +129,39 @@ class Trained:
             return read_image_files([path], *self._image_form()), [path.name]
         fault = "is of no known kind" if path.exists() else "cannot be read: there is no such file or folder"
         raise DataError(f"{source} {fault}: give a table (.csv, .tsv, .txt, .parquet), .npy, .npz or images.")
+
+    @property
+    def kind(self) -> str | None:
+        """What the model was trained on where that is a "text" or a "series", else None."""
+        return None if self.experiment is None else sequence_kind(self.experiment.data)
+
+    def forecast(self, source: str) -> str:
+        """Of a model of a series: a row of CSV for each of a table, with what it expects to follow.
+
+        Raises:
+            DataError, FileFormatError: the table cannot be read, has other columns, or too few rows.
+        """
+        return forecast_csv(self.model, self._series(source))
+
+    def sample(self, prompt: str | None, length: int, **options: Any) -> str:
+        """What a language model writes after a prompt; None begins with a new line. Options as for `denpa.sample`.
+
+        Raises:
+            ConfigError: no language model's run; options out of range.
+            DataError: a token that is not in the run's vocabulary.
+        """
+        vocabulary = self.model.encoder
+        if not isinstance(vocabulary, Vocabulary):
+            raise ConfigError("Text is written by a language model, such as that of a run of shakespeare-lstm.")
+        if prompt is None:
+            prompt = "\n" if "\n" in vocabulary else vocabulary.tokens[len(vocabulary.special)]
+        return sample(self.model, vocabulary, prompt, length, **options)
+
+    def _series(self, source: str) -> Table:
+        config = DataConfig(source) if self.experiment is None else self.experiment.data
+        ways = config.missing if isinstance(config.missing, str) else "error"
+        options = {name: value for name, value in self._options_of(config.source).items() if name != "length"}
+        return read_table(source, config.target, task="regression", missing=ways, ignore=config.ignore, **options)
 
     def _table(self, source: str) -> Dataset:
         model = self.model
@@ -144,15 +195,13 @@ class Trained:
         return replace(found, t=place[found.t], class_names=ours)
 
 
-def predictions_csv(model: Model, x: np.ndarray, names: list[str] | None = None) -> str:
-    """A row for each example: the predicted class and the probability of each, or the predicted values."""
+def predictions_csv(model: Model, x: np.ndarray, names: list[str] | None = None, layer: str | None = None) -> str:
+    """A row for each example: predicted class and probability of each, predicted values, or a layer's output."""
     columns: dict[str, list[Any]] = {} if names is None else {"file": names}
-    output = model.predict(x)
-    if model.loss.expects == "values":
+    output = model.predict(x) if layer is None else layer_output(model, x, layer)
+    if layer is not None or model.loss.expects == "values":
         values = output.reshape(len(output), -1)
-        target = getattr(getattr(model.encoder, "target", None), "name", None)
-        for index in range(values.shape[1]):
-            name = target or ("predicted" if values.shape[1] == 1 else f"predicted_{index}")
+        for index, name in enumerate(_names_of_values(model, values.shape[1], layer)):
             columns[name] = [str(value) for value in values[:, index]]
     else:
         probabilities = np.asarray(model.loss.probabilities(output))
@@ -167,3 +216,21 @@ def predictions_csv(model: Model, x: np.ndarray, names: list[str] | None = None)
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
     return text.getvalue()
+
+
+def predictions_npy(model: Model, x: np.ndarray, layer: str | None = None) -> bytes:
+    """The network's output, or that of a layer inside, as an .npy file: images keep their shape."""
+    content = io.BytesIO()
+    np.save(content, model.predict(x) if layer is None else layer_output(model, x, layer), allow_pickle=False)
+    return content.getvalue()
+
+
+def _names_of_values(model: Model, count: int, layer: str | None) -> list[str]:
+    """Of the columns: the target, the features of a table that is reconstructed, or numbers."""
+    target = getattr(getattr(model.encoder, "target", None), "name", None)
+    features = getattr(model.encoder, "feature_names", ())
+    if layer is None and count == 1:
+        return [target or "predicted"]
+    if layer is None and target is None and count == len(features):
+        return list(features)
+    return [f"{layer or 'predicted'}_{index}" for index in range(count)]

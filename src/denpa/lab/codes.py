@@ -1,0 +1,45 @@
+"""What a layer inside a trained network gives, such as the code of an autoencoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from denpa.core.errors import ConfigError, nearest
+from denpa.core.layer import Context
+from denpa.training import Model
+
+__all__ = ["layer_output"]
+
+_AT_ONCE = 1000
+
+
+def layer_output(model: Model, x: Any, layer: str) -> np.ndarray:
+    """y of a layer for raw examples x, in inference mode: the code h = f(x) for the layer "encoder".
+
+    Args:
+        model: a trained model.
+        x: (n, ...), raw, as `Model.predict` takes it.
+        layer: its path, such as "encoder" or "encoder/1_dense"; those of `model.summary()` and of the networks inside.
+
+    Returns:
+        (n, ...), one row for each example.
+
+    Raises:
+        ConfigError: there is no layer of this path; the nearest is named.
+    """
+    recipe, (params, state) = model.programs.recipe, model.variables
+
+    @jax.jit
+    def met(x: Any) -> dict[str, Any]:
+        record = model.net.walk_forward(params, recipe.prepare(model.statistics, x), Context(train=False, state=state))
+        return {path: value.y for path, value in record[2].items()}
+
+    x = np.asarray(x)
+    known = jax.eval_shape(met, x[:1])
+    if layer not in known:
+        raise ConfigError(f"There is no layer {layer!r} in this network: {nearest(layer, known, plural='layers')}")
+    program = jax.jit(lambda x: met(x)[layer])
+    return np.concatenate([np.asarray(program(x[start : start + _AT_ONCE])) for start in range(0, len(x), _AT_ONCE)])
