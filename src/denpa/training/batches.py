@@ -25,6 +25,7 @@ class BatchPlan:
         replacement: draw each batch independently with replacement, so that an epoch is just
             as many batches as would hold all examples once.
         window: time steps of a window in which each batch is trained; 0 for whole sequences.
+        buckets: by how many lengths of sequences batches are sorted; 0 for batches as they are drawn.
     """
 
     examples: int
@@ -33,6 +34,7 @@ class BatchPlan:
     shuffle: bool = True
     replacement: bool = False
     window: int = 0
+    buckets: int = 0
 
     @property
     def full(self) -> int:

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from denpa.training.batches import BatchPlan
+from denpa.training.buckets import Buckets
 from denpa.training.divergence import raise_divergence
 from denpa.training.history import History, is_number
 from denpa.training.inputs import Batch
@@ -68,6 +69,7 @@ class Training:
         self.first_epoch, self.first_step, self.resumed = model.epochs, model.steps, resumed
         self.best: dict[str, Any] = {}
         self.data = jax.device_put(data)
+        self.buckets = Buckets.of(data, plan.buckets) if plan.buckets else None
         self.validation, self.record_steps = validation, record_steps
         self.history: History = model.history
         self.at = Position(epoch=model.epochs)
@@ -130,20 +132,20 @@ class Training:
         return room if room <= plan.full else 1 << (room - 1).bit_length()
 
     def _chunk(self) -> None:
-        order, count = self._next_batches()
+        order, count, data = self._next_batches()
         before, start = self.run, time.perf_counter()
-        run, logs, finite = self.programs.train(before, self.model.statistics, self.data, order, np.int32(count))
+        run, logs, finite = self.programs.train(before, self.model.statistics, data, order, np.int32(count))
         logs = jax.tree.map(lambda a: np.asarray(a)[:count], logs)
         if not bool(finite) or not np.isfinite(logs["loss"]).all():
             raise_divergence(self, before, order, logs)
         self._adapt(time.perf_counter() - start, count)
         self.take(run, logs, count)
 
-    def _next_batches(self) -> tuple[np.ndarray, int]:
-        """The rows of the coming batches, padded to the capacity, and how many batches they are."""
-        plan, at = self.plan, self.at
+    def _next_batches(self) -> tuple[np.ndarray, int, Any]:
+        """The rows of the coming batches, padded to the capacity, how many batches they are, and what to take from."""
+        plan, at, buckets = self.plan, self.at, self.buckets
         if at.batch == plan.full:
-            return plan.last(at.epoch), 1
+            return plan.last(at.epoch), 1, self.data
         count = int(min(self.pace, self.capacity, self.last_step - self.step))
         for period in self.periods:
             count = min(count, period - self.step % period)
@@ -154,12 +156,13 @@ class Training:
             count = min(count, left + plan.full * (self.epochs - at.epoch - 1))
         rows, epoch, batch = [], at.epoch, at.batch
         while sum(map(len, rows)) < count:
-            rows.append(plan.batches(epoch)[batch:])
+            rows.append((plan.batches(epoch) if buckets is None else buckets.batches(plan, epoch))[batch:])
             epoch, batch = epoch + 1, 0
         chosen = np.concatenate(rows)[:count]
+        count, data = (count, self.data) if buckets is None else buckets.together(chosen)
         order = np.zeros((self.capacity, plan.batch_size), np.int32)
-        order[:count] = chosen
-        return order, count
+        order[:count] = chosen[:count]
+        return order, count, data
 
     def _adapt(self, seconds: float, count: int) -> None:
         if count < self.pace:

@@ -21,6 +21,7 @@ from denpa.optim import Adam
 from denpa.training import checkpoint
 from denpa.training.arguments import batch_size_of, check_frozen, check_model, described, suited, verbosity, want_part
 from denpa.training.batches import BatchPlan
+from denpa.training.buckets import check_buckets
 from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.early_stopping import EarlyStopping, retrain
@@ -187,6 +188,7 @@ class Model:
         verbose: Any = "auto",
         record_steps: bool = False,
         window: int | None = None,
+        buckets: int | None = None,
         resume: Any = None,
     ) -> History:
         """Train; can be called again to go on.
@@ -204,6 +206,8 @@ class Model:
             window: cut sequences (batch, time, ...) into windows of so many steps, one update each: the carry of
                 recurrent layers is handed on from window to window, the gradients end at their borders
                 (truncated back-propagation through time). A step is then a batch with all its windows.
+            buckets: sort padded sequences by length into so many buckets; each batch is of one of them, and cut to
+                its longest sequences. For sequences of very unlike length; one program is compiled for each.
             record_steps: keep the numbers of every step in `history.steps` as well.
             resume: a run folder with a checkpoint of this very fit; go on from there to the same end.
 
@@ -224,7 +228,9 @@ class Model:
             train, held_out = self._prepared(data, validation)
             examples = len(jax.tree.leaves(train[0])[0])
             window = check_window(window, self.net, *train[:2])
-            plan = BatchPlan(examples, batch_size_of(batch_size, examples), self.seed, shuffle, replacement, window)
+            sorted_by = check_buckets(buckets, train, window)
+            size = batch_size_of(batch_size, examples)
+            plan = BatchPlan(examples, size, self.seed, shuffle, replacement, window, sorted_by)
             programs = programs_for(dataclasses.replace(self.programs.recipe, window=window))
             options = {
                 "validation": None if held_out is None else padded_batches(*held_out, _MEASURED_AT_ONCE),

@@ -1,0 +1,63 @@
+"""Batches of sequences of like length."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+
+import denpa as dp
+from denpa.training.batches import BatchPlan
+from denpa.training.buckets import Buckets
+
+ROWS, STEPS, BATCH = 40, 9, 5
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, STEPS + 1, ROWS)
+    x = dp.Padded(rng.integers(0, 4, (ROWS, STEPS)), lengths)
+    t = dp.Padded(rng.integers(0, 3, (ROWS, 2 * STEPS))[:, :STEPS].astype(np.int32), lengths)
+    return x, t, None
+
+
+def test_a_batch_is_of_one_bucket_and_its_cut_holds_all_its_steps(data):
+    buckets, plan = Buckets.of(data, 3), BatchPlan(ROWS, BATCH, seed=2, buckets=3)
+    assert [part[0].values.shape[1] for part in buckets.data] == sorted({p[0].values.shape[1] for p in buckets.data})
+    lengths, seen = data[0].lengths, []
+    for epoch in (0, 1):
+        batches = buckets.batches(plan, epoch)
+        np.testing.assert_array_equal(np.sort(batches.ravel()), np.arange(ROWS))
+        np.testing.assert_array_equal(batches, buckets.batches(plan, epoch))  # of seed and epoch alone
+        seen.append(batches)
+        while len(batches):
+            count, (x, t, _) = buckets.together(batches)
+            assert lengths[batches[:count]].max() <= x.values.shape[1] == t.values.shape[1]
+            batches = batches[count:]
+    assert (seen[0] != seen[1]).any()
+    spread = np.mean([lengths[rows].max() - lengths[rows].min() for rows in seen[0]])
+    assert spread < 4  # 9 steps in three buckets; 6 or 7 where they are drawn
+    one = Buckets.of((dp.Padded(np.zeros((4, 3)), np.full(4, 2)), None), 5)
+    assert [part[0].values.shape for part in one.data] == [(4, 2)]
+
+
+def test_training_in_buckets_computes_what_training_on_whole_arrays_does(data):
+    def trained(data, **options):
+        model = dp.Model([dp.Embedding(4, 3), dp.Dense(3)], dp.SoftmaxCrossEntropy(), dp.SGD(0.5))
+        model.fit(data[:2], epochs=1, batch_size=BATCH, shuffle=False, verbose=False, **options)
+        return model
+
+    order = Buckets.of(data, 2).batches(BatchPlan(ROWS, BATCH, shuffle=False, buckets=2), 0).ravel()
+    ours, whole = trained(data, buckets=2), trained(jax.tree.map(lambda a: a[order], data))
+    for a, b in zip(jax.tree.leaves(ours.variables), jax.tree.leaves(whole.variables), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(ours.history.epochs[0]["loss"], whole.history.epochs[0]["loss"], rtol=1e-5)
+
+
+def test_refusals(data):
+    model = dp.Model([dp.Embedding(4, 3), dp.Dense(3)], dp.SoftmaxCrossEntropy())
+    with pytest.raises(dp.ConfigError, match="buckets must be a whole number, 1 or more, not 0"):
+        model.fit(data[:2], buckets=0)
+    with pytest.raises(dp.ConfigError, match="none of the data are Padded"):
+        model.fit((data[0].values, data[1].values), buckets=2)
