@@ -1,0 +1,166 @@
+"""The command `denpa landscape`: paths on a surface of two weights, or the error of a run over a plane."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from denpa.cli.commands import Places, short, wanted
+from denpa.core.errors import ConfigError, StorageError, nearest
+from denpa.lab.figures_landscapes import paths_animation, paths_picture
+from denpa.lab.figures_loss_surface import loss_surface_picture
+from denpa.lab.landscapes import SURFACES, Surface, contestants, trajectory
+from denpa.lab.loss_surface import LossSurface, loss_surface, plane_through, random_direction
+from denpa.lab.overrides import read_value
+from denpa.lab.run_folder import free_name
+from denpa.lab.sources import load_data
+from denpa.lab.trained import Trained
+from denpa.training.storage import write_bytes, write_text
+
+__all__ = ["COMMANDS"]
+
+_MOST_EXAMPLES = 2000
+
+
+def landscape(options: Any, places: Places, words: list[str]) -> int:
+    """Paths of optimisers on a surface, or the error of a trained network over a plane of its parameters."""
+    what = wanted(options.surface, "a SURFACE or a RUN", "landscape")
+    if what in SURFACES:
+        return _paths(what, SURFACES[what], options)
+    if not Path(what).exists():
+        raise ConfigError(f"There is no run {what}, and no such surface: {nearest(what, SURFACES, plural='surfaces')}")
+    return _plane(what, options)
+
+
+def _paths(name: str, surface: Surface, options: Any) -> int:
+    rate = _number(options.learning_rate, "learning-rate") if options.learning_rate else None
+    known = contestants(surface, rate)
+    for optimizer in options.optimizers:
+        if optimizer not in known:
+            raise ConfigError(f"Unknown optimizer {optimizer!r}: {nearest(optimizer, known, plural='optimizers')}")
+    start = [_number(text, "start") for text in options.start] or None
+    run = {"noise": _number(options.noise, "noise"), "seed": _whole(options.seed, "seed")}
+    steps = _whole(options.steps, "steps")
+    chosen = {key: known[key] for key in options.optimizers or known}
+    paths = {key: trajectory(surface, optimizer, start, steps, **run) for key, optimizer in chosen.items()}
+    folder = _folder(options, f"landscape-{name}")
+    errors = {key: np.asarray(surface.value(jax.numpy.asarray(path))) for key, path in paths.items()}
+    width = max(map(len, chosen))
+    print(f"{surface!r}, {steps} steps from ({', '.join(f'{w:g}' for w in paths[next(iter(paths))][0])})\n")
+    print(f"{'':{width}}  {'E at the end':>12}  {'least E':>10}  optimizer")
+    for key, E in errors.items():
+        least = float(np.nanmin(np.where(np.isfinite(E), E, np.nan)))
+        print(f"{key:{width}}  {short(float(E[-1])):>12}  {short(least):>10}  {chosen[key]!r}")
+    rows = [
+        (key, step, *map(float, point), float(E))
+        for key, path in paths.items()
+        for step, (point, E) in enumerate(zip(path, errors[key], strict=True))
+    ]
+    write_text(folder / "paths.csv", _csv(("optimizer", "step", "w1", "w2", "error"), rows))
+    paths_picture(surface, paths, folder / "paths.png", title=name)
+    write_bytes(folder / "paths.gif", paths_animation(surface, paths, title=name))
+    print(f"\nkept in {folder}: paths.png, paths.gif, paths.csv")
+    return 0
+
+
+def _plane(what: str, options: Any) -> int:
+    trained = Trained.of(what)
+    others = [Trained.of(run).model.variables.params for run in options.through]
+    if len(others) > 2:
+        raise ConfigError(f"A plane goes through two other runs at most, not {len(others)}.")
+    model, seed = trained.model, _whole(options.seed, "seed")
+    data = _examples(trained, options.data, seed)
+    params, directions = model.variables.params, None
+    if others:
+        aside = others[1] if len(others) == 2 else _beside(params, seed)
+        directions = plane_through(params, others[0], aside)
+    span = _span(options.span, (-0.5, 1.5) if others else (-1.0, 1.0))
+    size = _whole(options.resolution, "resolution")
+    surface = loss_surface(model, data, directions, span=span, resolution=size, seed=seed)
+    folder = _folder(options, f"landscape-{Path(what).stem}")
+    names = [Path(run).stem for run in (what, *options.through)]
+    marks = dict(zip(names, (surface.project(place) for place in (params, *others)), strict=False))
+    _tell(surface, len(data[0]))
+    rows = [
+        (float(a), float(b), float(surface.errors[row, column]))
+        for row, b in enumerate(surface.b)
+        for column, a in enumerate(surface.a)
+    ]
+    write_text(folder / "surface.csv", _csv(("a", "b", "error"), rows))
+    loss_surface_picture(surface, folder / "surface.png", marks=marks)
+    print(f"\nkept in {folder}: surface.png, surface.csv")
+    return 0
+
+
+def _tell(surface: LossSurface, examples: int) -> None:
+    E = surface.errors
+    row, column = np.unravel_index(np.nanargmin(np.where(np.isfinite(E), E, np.nan)), E.shape)
+    print(f"E over {E.shape[0]} x {E.shape[1]} points of a plane, on {examples:,} examples: loss and penalty\n")
+    print(f"least E    {short(float(E[row, column]))} at a = {surface.a[column]:.3g}, b = {surface.b[row]:.3g}")
+    print(f"largest E  {short(float(np.nanmax(E)))}")
+
+
+def _examples(trained: Trained, source: str, seed: int) -> tuple[Any, Any]:
+    """The training examples of the run, or others; a random part where there are many."""
+    if source:
+        found = trained.labelled(source)
+    elif trained.experiment is None:
+        raise ConfigError("A model file alone has no data: name them with --data FILE, or give a run folder.")
+    else:
+        found = load_data(trained.experiment.data).train
+    rows = np.sort(np.random.default_rng(seed).permutation(len(found))[:_MOST_EXAMPLES])
+    return found.x[rows], np.asarray(found.t)[rows]
+
+
+def _span(texts: tuple[str, ...], otherwise: tuple[float, float]) -> tuple[float, float]:
+    """The least and the largest coordinate: two numbers, or s for (-s, s)."""
+    numbers = [_number(text, "span") for text in texts]
+    if len(numbers) > 2:
+        raise ConfigError(f"--span wants one number or two, not {len(numbers)}.")
+    return (-numbers[0], numbers[0]) if len(numbers) == 1 else (numbers[0], numbers[1]) if numbers else otherwise
+
+
+def _beside(params: Any, seed: int) -> Any:
+    """A third point, for a plane through two: some way off in a random direction."""
+    return jax.tree.map(jax.numpy.add, params, random_direction(params, seed))
+
+
+def _folder(options: Any, name: str) -> Path:
+    folder = Path(options.output) if options.output else free_name("runs", name)
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]) and not options.overwrite:
+        raise StorageError(f"{folder} exists already: choose another place, or write into it with --overwrite.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"Cannot make the folder {folder}: {error.strerror}.") from None
+    return folder
+
+
+def _csv(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([head, *rows])
+    return text.getvalue()
+
+
+def _number(text: str, name: str) -> float:
+    value = read_value([text])
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ConfigError(f"--{name} wants numbers, not {text!r}.")
+    return float(value)
+
+
+def _whole(text: str, name: str) -> int:
+    value = read_value([text])
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigError(f"--{name} wants a whole number, not {text!r}.")
+    return value
+
+
+COMMANDS = {"landscape": landscape}

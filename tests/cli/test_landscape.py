@@ -1,0 +1,86 @@
+"""`denpa landscape`: what it prints and keeps, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+
+import denpa as dp
+from denpa.cli.main import main
+
+
+@pytest.fixture
+def said(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("paths_picture", "loss_surface_picture"):
+        monkeypatch.setattr(f"denpa.cli.landscape.{name}", lambda *_, **__: None)
+    monkeypatch.setattr("denpa.cli.landscape.paths_animation", lambda *_, **__: b"GIF")
+
+    def run(*words):
+        status = main(["landscape", *words])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def rows_of(path):
+    with path.open() as file:
+        return [
+            {name: float(value) if name != "optimizer" else value for name, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def test_paths_of_optimizers(said, tmp_path):
+    words = ["cliff", "--optimizers", "sgd", "clipped-sgd", "--start", "1.001", "-0.5", "--learning-rate", "0.1"]
+    status, out, err = said(*words, "--steps", "3")
+    assert (status, err) == (0, "")
+    assert "chain(ClipByNorm(1.0), SGD(0.1))" in out
+    rows = rows_of(tmp_path / "runs" / "landscape-cliff" / "paths.csv")
+    assert [(row["optimizer"], row["step"]) for row in rows] == [
+        (o, s) for o in ("sgd", "clipped-sgd") for s in range(4)
+    ]
+    assert rows[1]["w1"] == pytest.approx(-98.999, abs=1e-3)
+    assert rows[5]["w1"] == pytest.approx(0.901, abs=1e-3)
+    assert rows[1]["w2"] == pytest.approx(-0.45, abs=1e-3)
+    assert rows[1]["error"] == pytest.approx(98.999**2 / 2 + 0.45**2 / 2, rel=1e-4)
+
+
+def test_the_error_around_a_model_and_between_two(said, tmp_path):
+    x, t = [[0.0, 1.0], [1.0, 0.0], [1.0, 2.0]], [0, 1, 1]
+    for seed in (0, 1):
+        model = dp.Model([dp.Dense(2)], dp.SoftmaxCrossEntropy(), dp.SGD(0.1), seed=seed, in_shape=(2,))
+        model.save(tmp_path / f"{seed}.safetensors")
+    np.savez(tmp_path / "data.npz", x=np.array(x, np.float32), t=np.array(t))
+    words = ["0.safetensors", "--data", "data.npz", "--resolution", "3"]
+    status, out, err = said(*words, "--through", "1.safetensors", "--span", "-1", "1", "--output", "plane")
+    assert (status, err) == (0, "")
+    assert "3 x 3 points of a plane, on 3 examples" in out
+    rows = rows_of(tmp_path / "plane" / "surface.csv")
+    at = {(row["a"], row["b"]): row["error"] for row in rows}
+    for a, seed in ((0.0, 0), (1.0, 1)):
+        loss = dp.load(tmp_path / f"{seed}.safetensors").evaluate((np.array(x, np.float32), np.array(t)))["loss"]
+        assert at[a, 0.0] == pytest.approx(loss, rel=1e-4)
+    assert said(*words, "--output", "plane")[0] == 2  # there is something in it
+    assert "data" in said("0.safetensors")[2]
+    assert "two other runs" in said(*words, "--through", *["1.safetensors"] * 3)[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["vally"], "did you mean 'valley'"),
+        (["valley", "--optimizers", "adm"], "did you mean 'adam'"),
+        (["valley", "--start", "1"], "two finite numbers"),
+        (["valley", "--steps", "1.5"], "whole number"),
+        (["valley", "--noise", "much"], "wants numbers"),
+        ([], "SURFACE"),
+    ],
+)
+def test_what_is_refused(said, tmp_path, words, answer):
+    status, out, err = said(*words)
+    assert (status, out) == (2, "")
+    assert answer in err
+    assert not (tmp_path / "runs").exists()
