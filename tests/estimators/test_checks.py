@@ -6,7 +6,6 @@ here. One of them takes all checks; the others, which share their base, those of
 
 from __future__ import annotations
 
-import jax
 import pytest
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
@@ -32,14 +31,6 @@ EXPECTED = {
 OWN_KIND = ("regressor", "transformer", "supervised", "partial_fit", "fit2d", "idempotent", "pickle", "equivalence")
 
 
-@pytest.fixture
-def quick_compilation():
-    """Interfaces are checked here, not speed."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.mark.parametrize(
     "estimator",
     [
@@ -56,7 +47,7 @@ def test_a_classical_estimator_passes_all_checks(estimator):
     check_estimator(estimator, expected_failed_checks=EXPECTED.get(repr(estimator)), on_skip=None)
 
 
-def test_a_network_passes_all_checks(quick_compilation):
+def test_a_network_passes_all_checks():
     check_estimator(NeuralNetClassifier((), optimizer="sgd", learning_rate=0.3), on_skip=None)
 
 
@@ -65,7 +56,7 @@ def test_a_network_passes_all_checks(quick_compilation):
     [NeuralNetRegressor((), learning_rate=0.02), NeuralNetAutoencoder(2, learning_rate=0.01)],
     ids=["regressor", "autoencoder"],
 )
-def test_another_network_passes_the_checks_of_its_kind(estimator, quick_compilation):
+def test_another_network_passes_the_checks_of_its_kind(estimator):
     tried = 0
     for instance, check in estimator_checks_generator(estimator):
         name = getattr(check.func, "__name__", "")

@@ -35,9 +35,9 @@ def encoded(y: np.ndarray, classes: np.ndarray, weight: np.ndarray | None = None
     found = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
     unknown = classes[found] != y
     if unknown.any():
-        raise ValueError(f"The label {y[unknown][0]!r} is not among the classes {classes.tolist()}.")
+        raise ValueError(f"The label {y[unknown].tolist()[0]!r} is not among the classes {classes.tolist()}.")
     if len(classes) < 2:
-        raise ValueError(f"There is one class only, {classes[0]!r}: a classifier needs examples of two or more.")
+        raise ValueError(f"There is one class only, {classes.tolist()[0]!r}: a classifier needs two or more.")
     if weight is not None and len(np.unique(y[weight > 0])) < 2:
         raise ValueError("All examples with a sample_weight above 0 are of one class: a classifier needs two or more.")
     return found.astype(np.int32)
