@@ -48,7 +48,7 @@ def build(
     if data is None and preset.wants_data:
         raise ConfigError(f"The preset {name!r} is for data of your own: --data my.csv --target COLUMN.")
     data = preset.data if data is None else data
-    if preset.task in ("text", "series") and data.task is None:
+    if preset.task in ("text", "series", "pairs") and data.task is None:
         data = data.replace(task=preset.task)
     if preset.task == "reconstruction" and data.task is None:
         data = data.replace(task="reconstruction")
