@@ -1,0 +1,198 @@
+"""Runs on texts and time series: read, trained in windows, measured, drawn, put to use."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import numpy as np
+import pytest
+
+from denpa.cli.main import main
+from denpa.core.errors import ConfigError, DataError
+from denpa.data.vocabulary import Vocabulary
+from denpa.lab import DataConfig, presets
+from denpa.lab.assemble import assemble
+from denpa.lab.figures_sequences import nats, series
+from denpa.lab.run import Run
+from denpa.lab.sources import load_data, load_folds
+from denpa.lab.trained import Trained
+from denpa.training.history import History
+
+TEXT = "the cat sat on the mat.\nthe dog sat on the log.\n" * 20
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("sequences")
+
+
+@pytest.fixture(scope="module")
+def writer(folder):
+    """A run of a preset for Shakespeare on a text of one's own."""
+    (folder / "my.txt").write_text(TEXT)
+    what = [("data.source", str(folder / "my.txt")), ("training.epochs", 20), ("data.validation", 0.1)]
+    experiment, data = assemble("shakespeare-rnn", what, hidden=[8])
+    run = Run(experiment, folder / "writer", prepared=data)
+    run.go(verbose=False)
+    return run
+
+
+@pytest.fixture(scope="module")
+def forecaster(folder):
+    """A run of the preset for series on a table of two columns: the target doubles the other, one step later."""
+    rng = np.random.default_rng(0)
+    cause = rng.standard_normal(400)
+    effect = np.concatenate([[0], 100 + 20 * cause[:-1]])
+    lines = [f"{a:.4f},{b:.4f}" for a, b in zip(cause, effect, strict=True)]
+    (folder / "my.csv").write_text("\n".join(["cause,effect", *lines]))
+    what = [("data.source", str(folder / "my.csv")), ("data.target", "effect"), ("training.epochs", 60)]
+    what += [("data.options", {"length": 20}), ("training.batch_size", 4)]
+    experiment, data = assemble("series", what, hidden=[6])
+    run = Run(experiment, folder / "forecaster", prepared=data)
+    run.go(verbose=False)
+    return run
+
+
+def test_a_text_becomes_rows_of_tokens_in_order(writer):
+    data = writer.data
+    assert data.look.task == "text"
+    assert data.look.outputs == len(set(TEXT)) == len(data.encoder)
+    assert data.train.x.shape[1:] == data.validation.x.shape[1:] == data.test.x.shape[1:] == (64,)
+    assert data.encoder.decode(data.train.x[:2]) == TEXT[:128]
+    assert data.encoder.decode(data.test.t[0]) in TEXT
+    assert writer.experiment.data.task == "text"
+    assert writer.experiment.training.window == 64
+
+
+def test_a_language_model_learns_and_its_folder_alone_writes(writer, capsys):
+    losses = [row["loss"] for row in writer.history.epochs]
+    assert losses[-1] < losses[0] - 0.1
+    assert writer.history.epochs[-1]["perplexity"] == pytest.approx(np.exp(losses[-1]), rel=1e-4)
+    trained = Trained.of(writer.folder.path)
+    assert isinstance(trained.model.encoder, Vocabulary)
+    text = trained.sample("the ", 30, temperature=0.8, top_k=5, seed=3)
+    assert len(text) == 30
+    assert set(text) <= set(TEXT)
+    assert text == trained.sample("the ", 30, temperature=0.8, top_k=5, seed=3)
+    words = ["--prompt", "the ", "--length", "30", "--temperature", "0.8", "--top-k", "5", "--seed", "3"]
+    assert main(["sample", str(writer.folder.path), *words]) == 0
+    assert capsys.readouterr().out == f"the {text}\n"
+    model_file = Trained.of(writer.folder.model)
+    assert model_file.sample(None, 30, top_k=5, seed=3) == trained.sample("\n", 30, top_k=5, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--prompt", "zebra"], r"character 'z' \(number 1 of the text\) is not among"),
+        (["--temperature", "-1"], "temperature must be a number, 0"),
+        (["--temperature", "warm"], "temperature must be a number"),
+        (["--top-k", "0"], "top_k must be a whole number from 1 to"),
+        (["--length", "0"], "length must be a whole number"),
+        (["--lenght", "9"], "did you mean '--length'"),
+    ],
+)
+def test_what_cannot_be_written_is_one_clear_error(writer, words, message, capsys):
+    assert main(["sample", str(writer.folder.path), *words]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert re.search(message, said)
+
+
+def test_other_texts_are_measured_in_the_same_tokens(writer, folder):
+    trained = Trained.of(writer.folder.path)
+    (folder / "other.txt").write_text(TEXT[:200])
+    other = trained.labelled(str(folder / "other.txt"))
+    assert other.x.shape == (3, 64)
+    assert trained.model.evaluate(other)["loss"] < np.log(18)
+    (folder / "strange.txt").write_text("ß" * 200)
+    with pytest.raises(DataError, match="character 'ß'"):
+        trained.labelled(str(folder / "strange.txt"))
+    with pytest.raises(ConfigError, match="denpa sample RUN --prompt"):
+        trained.examples(str(folder / "other.txt"))
+
+
+def test_words_are_modelled_with_an_unknown_one(folder):
+    (folder / "words.txt").write_text(TEXT + "a zebra " * 15)
+    found = load_data(DataConfig(str(folder / "words.txt"), task="text", options={"level": "word", "length": 8}))
+    assert found.encoder.tokens[:3] == ("<unk>", "the", "\n")
+    assert (found.test.x == 0).any()
+    assert found.look.outputs == len(found.encoder) == 9
+
+
+def test_a_series_is_foretold_from_all_columns(forecaster, folder, capsys):
+    assert forecaster.data.look.outputs == 1
+    assert forecaster.data.train.x.shape[1:] == (20, 2)
+    assert forecaster.history.epochs[-1]["r2"] > 0.9
+    assert main(["predict", str(forecaster.folder.path), "--input", str(folder / "my.csv")]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert list(rows[0]) == ["effect", "predicted_next"]
+    assert len(rows) == 400
+    true, foretold = (np.array([float(row[name]) for row in rows]) for name in ("effect", "predicted_next"))
+    assert np.corrcoef(true[1:], foretold[:-1])[0, 1] > 0.95
+    trained = Trained.of(forecaster.folder.path)
+    assert trained.labelled(str(folder / "my.csv")).x.shape == (19, 20, 2)
+    (folder / "short.csv").write_text("cause,effect\n1,2\n3,4\n")
+    with pytest.raises(DataError, match="2 steps, but this model reads 20 at once"):
+        trained.forecast(str(folder / "short.csv"))
+    (folder / "other.csv").write_text("reason,effect\n1,2\n3,4\n")
+    with pytest.raises(DataError, match="columns reason, effect, not cause, effect"):
+        trained.forecast(str(folder / "other.csv"))
+    with pytest.raises(ConfigError, match="written by a language model"):
+        trained.sample("a", 3)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda p: load_data(DataConfig(str(p), task="text", options={"lenght": 3})), ConfigError, "did you mean 'len"),
+        (lambda p: load_data(DataConfig(str(p), task="text", target="t")), ConfigError, r"data\.target is for tables"),
+        (lambda p: load_data(DataConfig(str(p), task="text", options={"length": 900})), DataError, "take shorter rows"),
+        (lambda p: load_folds(DataConfig("scene"), 3), ConfigError, "they make no folds"),
+        (lambda p: presets.build("mlp", data=DataConfig("scene")), ConfigError, "not for a text.*shakespeare-lstm"),
+        (lambda p: presets.build("mlp", data=DataConfig("sine-wave")), ConfigError, "not for a series.*'series'"),
+        (
+            lambda p: presets.build("series", presets.Options(activation="relu"), DataConfig("sine-wave")),
+            ConfigError,
+            "its own activations",
+        ),
+        (lambda p: assemble("series", []), ConfigError, "data of your own"),
+    ],
+)
+def test_what_is_no_text_or_series_is_refused(make, error, words, folder):
+    (folder / "some.txt").write_text(TEXT)
+    with pytest.raises(error, match=words):
+        make(folder / "some.txt")
+
+
+@pytest.mark.parametrize("name", ["shakespeare-lstm", "shakespeare-gru", "shakespeare-rnn"])
+def test_presets_of_text_end_in_a_rate_for_the_last_window(name):
+    experiment = presets.build(name, presets.Options(epochs=4, batch_size=5), DataConfig("scene"))
+    rows = load_data(experiment.data).look
+    assert experiment.training.window == 64
+    decay = experiment.optimizer.parts[1].learning_rate
+    assert decay.steps == 4 * -(-rows.examples // 5) * -(-rows.in_shape[0] // 64)
+    assert experiment.network.out_shape(rows.in_shape) == (*rows.in_shape, rows.outputs)
+
+
+def test_the_sine_wave_is_foretold_by_a_preset():
+    experiment = presets.build("sine-wave")
+    assert experiment.network.out_shape((200, 1)) == (200, 1)
+    assert load_data(experiment.data).validation is not None
+
+
+def test_pictures_of_nats_and_of_a_series(tmp_path):
+    history = History()
+    history.epochs = [
+        {"epoch": 1, "loss": 2.5, "validation_loss": 2.6},
+        {"epoch": 2, "loss": 2.0, "validation_loss": 2.2},
+    ]
+    axes = nats(history, "character", tmp_path / "nats.png").axes[0]
+    assert axes.get_ylabel() == "nats per character"
+    assert axes.lines[1].get_ydata().tolist() == [2.6, 2.2]
+    true = np.arange(20.0).reshape(2, 10, 1)
+    axes = series(true, true + 1, tmp_path / "series.png").axes[0]
+    np.testing.assert_array_equal(axes.lines[1].get_ydata(), np.arange(1, 21))
+    assert (tmp_path / "nats.png").stat().st_size > 1000
