@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from html import escape
 
 from denpa.lab.worksheet.formula import (
@@ -54,7 +55,7 @@ class _Writer:
             case Sign(name):
                 return _sign(name)
             case Group(parts):
-                return _tag("mrow", *map(self.node, parts))
+                return _tag("mrow", *self.row(parts))
             case Fraction(over, under):
                 return _tag("mfrac", self.node(over), self.node(under))
             case Fenced(body, left, right):
@@ -67,6 +68,11 @@ class _Writer:
                 return self.box(label, answer)
             case Script(base, below, above):
                 return self.script(base, below, above)
+
+    def row(self, parts: tuple[Formula, ...]) -> list[str]:
+        """A thin space between fractions, whose strokes would touch."""
+        near = [isinstance(a, Fraction) and isinstance(b, Fraction) for a, b in itertools.pairwise(parts)]
+        return [_THIN * thin + self.node(part) for thin, part in zip([False, *near], parts, strict=True)]
 
     def table(self, rows: tuple[tuple[Formula, ...], ...], kind: str) -> str:
         lines = [_tag("mtr", *(_tag("mtd", self.node(cell)) for cell in row)) for row in rows]

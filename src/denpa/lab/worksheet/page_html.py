@@ -26,7 +26,7 @@ mtd { padding: .15em .45em; }
 mtable.cases mtd { text-align: left; }
 .blank { margin: .15em; border: 1px solid #1b4f8a; background: #eef4fb; color: #1b4f8a; font-size: .75em; }
 span.blank { display: inline-block; min-width: 9em; padding: .3em; text-align: center; line-height: 1.2; }
-.answer { background: #fff3cd; border-bottom: 2px solid #b36b00; }
+.answer { padding: .1em .15em; background: #fff3cd; border-bottom: 2px solid #b36b00; }
 .label { color: #8a5200; font-size: .6em; }
 span.answer { padding: 0 .2em; font-weight: bold; }
 @media print { body { margin: 0; max-width: none; } .step { break-inside: avoid; } h2 { break-after: avoid; } }
