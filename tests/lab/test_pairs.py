@@ -47,6 +47,9 @@ def test_two_files_line_by_line_with_their_own_vocabularies(files, tmp_path):
     assert data.content_hash() != load_data(DataConfig(**files, seed=1)).content_hash()
     with pytest.raises(dp.ConfigError, match="no option 'levl'"):
         load_data(DataConfig(**files, options={"levl": "word"}))
+    for name, value in (("beam", 0), ("length_penalty", -1), ("reverse", 1), ("level", "wrod")):
+        with pytest.raises(dp.ConfigError, match=name):
+            load_data(DataConfig(**files, options={name: value}))
     with pytest.raises(dp.ConfigError, match=r"--target FILE"):
         load_data(DataConfig(files["source"], task="pairs"))
     with pytest.raises(dp.ConfigError, match="holds no pairs"):
@@ -88,6 +91,8 @@ def test_a_run_shows_where_it_looks_and_answers_lines_of_text(files, tmp_path, m
     assert run.data.test.pairs.sources[0] in text
     trained = Trained.of(tmp_path / "run")
     assert len(trained.test_part()) == measured.examples
+    with pytest.raises(dp.ConfigError, match="leave --data out"):
+        trained.labelled(files["source"])
     (tmp_path / "asked.txt").write_text("say w1\n\nsay very unheard w2\n")
     lines = answers_text(trained.model, tmp_path / "asked.txt").split("\n")
     assert lines == [*answers_of(trained.model, ["say w1", "", "say very unheard w2"]), ""]

@@ -15,6 +15,7 @@ from denpa.core.errors import ConfigError, DataError, FileFormatError
 from denpa.data import datasets
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.images import read_image_files, read_image_pairs, read_images
+from denpa.data.pair_encoder import PairEncoder
 from denpa.data.readers import read_table
 from denpa.data.table import Table
 from denpa.data.vocabulary import Vocabulary
@@ -86,6 +87,8 @@ class Trained:
                 return its_own_target(Dataset(self.examples(source)[0], name=source))
             found = datasets.load(source, **self._options_of(source))
             return its_own_target(found.test if isinstance(found, Splits) else found)
+        if isinstance(self.model.encoder, PairEncoder):
+            raise ConfigError("Answers are measured on the test part of the run: leave --data out.")
         if isinstance(self.model.encoder, Vocabulary):
             return new_text(source, self.model.encoder, self.model.in_shape[0])
         if self.kind == "series" and is_table(source):
