@@ -138,6 +138,7 @@ from denpa.training import (
     beam_search,
     greedy,
     load,
+    pretrain,
     sweep,
 )
 from denpa.training.sampling import sample
@@ -272,6 +273,7 @@ __all__ = [
     "learn_online",
     "load",
     "next_token_rows",
+    "pretrain",
     "read_images",
     "read_parallel",
     "read_table",
