@@ -9,6 +9,7 @@ import pytest
 
 import denpa as dp
 from denpa.core import tree
+from denpa.networks import with_carry
 from denpa.testing import check_gradients
 
 SOURCE, TARGET = 5, 6  # vocabularies
@@ -133,5 +134,7 @@ def test_refusals():
         dp.EncoderDecoder([dp.Embedding(5, 3), dp.Bidirectional(dp.RNN(2), "sum")], writes)
     with pytest.raises(dp.ConfigError, match="attention wants a layer"):
         dp.EncoderDecoder(reads, writes, attention=True)
+    with pytest.raises(dp.ConfigError, match="takes no windows"):
+        with_carry(dp.EncoderDecoder(reads, writes), {}, 1, None)
     with pytest.raises(dp.ShapeError, match="pair"):
         dp.EncoderDecoder(reads, writes).out_shape((4,))

@@ -6,6 +6,7 @@ from typing import Any
 
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Layer, State
+from denpa.networks.encoder_decoder import EncoderDecoder
 from denpa.networks.graph import Graph
 from denpa.networks.recurrent import Recurrent
 
@@ -19,8 +20,11 @@ def with_carry(net: Layer, state: State, batch: int, dtype: Any) -> State:
     the next window goes on where this one ended, and no delta goes back into it.
 
     Raises:
-        ConfigError: a layer that reads sequences backwards, or one used twice under one name.
+        ConfigError: a layer that reads sequences backwards, one used twice under one name, or an encoder, which must
+            read whole sequences.
     """
+    if isinstance(net, EncoderDecoder):
+        raise ConfigError("An encoder reads its sequence whole before the decoder writes: it takes no windows.")
     if isinstance(net, Recurrent):
         if net.reverse:
             raise ConfigError(f"{net!r} reads sequences from their end, which a window has not seen yet.")
