@@ -125,3 +125,14 @@ def test_the_summary_knows_the_shape_once_there_is_one():
     assert "Sizes are known once" in str(made.summary())
     made.build((4,))
     assert made.summary().parameters == 4 * 5 + 5 + 5 * 3 + 3
+
+
+def test_long_sequences_are_measured_few_at_a_time_with_the_same_result(monkeypatch):
+    model = dp.Model([dp.Embedding(5, 3), dp.Dense(5)], loss=dp.SoftmaxCrossEntropy(), in_shape=(6,))
+    x = np.random.default_rng(0).integers(0, 5, (7, 6)).astype(np.int32)
+    assert model._at_once() == 1024
+    whole, outputs = model.evaluate((x, x)), model.predict(x)
+    monkeypatch.setattr("denpa.training.model._STEPS_AT_ONCE", 30)
+    assert model._at_once() == 4
+    assert model.evaluate((x, x))["loss"] == pytest.approx(whole["loss"], rel=1e-6)
+    np.testing.assert_allclose(model.predict(x), outputs, rtol=1e-6)

@@ -49,6 +49,7 @@ from denpa.training.windows import check_window
 __all__ = ["Model"]
 
 _MEASURED_AT_ONCE = 1024
+_STEPS_AT_ONCE = 1 << 17  # of long sequences, or pixels of large outputs
 # What fit may set before the first step; put back when something is refused.
 _SET_BY_FIT = ("run", "in_shape", "statistics", "class_names", "feature_names", "history", "epochs", "steps")
 
@@ -233,7 +234,7 @@ class Model:
             plan = BatchPlan(examples, size, self.seed, shuffle, replacement, window, sorted_by)
             programs = programs_for(dataclasses.replace(self.programs.recipe, window=window))
             options = {
-                "validation": None if held_out is None else padded_batches(*held_out, _MEASURED_AT_ONCE),
+                "validation": None if held_out is None else padded_batches(*held_out, self._at_once()),
                 "callbacks": (*rules, Progress(verbosity(verbose))),
                 "record_steps": record_steps,
                 "resumed": resume is not None,
@@ -256,7 +257,7 @@ class Model:
         """Loss and metrics over all of `data`, in inference mode: {"loss": ..., "accuracy": ...}."""
         x, t, weight = self._checked(*unpacked(data), "the data to evaluate", train=False)
         use_compile_cache()
-        return self.measure(padded_batches(x, t, weight, _MEASURED_AT_ONCE))
+        return self.measure(padded_batches(x, t, weight, self._at_once()))
 
     def measure(self, batches: list[Batch]) -> dict[str, Any]:
         """Loss and metrics over batches on the device."""
@@ -274,7 +275,7 @@ class Model:
         use_compile_cache()
         examples = len(jax.tree.leaves(x)[0])
         # A power of two, so that inputs of many sizes need few programs.
-        size = min(_MEASURED_AT_ONCE, 1 << (examples - 1).bit_length())
+        size = min(self._at_once(), 1 << (examples - 1).bit_length())
         params, state = self.variables
         padded = jax.tree.map(lambda a: _filled(a, math.ceil(examples / size) * size), x)
         outputs = [
@@ -373,6 +374,14 @@ class Model:
             "steps": self.steps,
             "epochs": self.epochs,
         }
+
+    def _at_once(self) -> int:
+        """How many examples are measured together: a power of two, fewer where each has many steps."""
+        shape: Any = self.net.out_shape(self._net_shape())
+        while shape and isinstance(shape[0], tuple):
+            shape = shape[0]
+        fitting = max(_STEPS_AT_ONCE // math.prod(shape[:-1]), 1)
+        return min(_MEASURED_AT_ONCE, 1 << (fitting.bit_length() - 1))
 
     def _need_run(self) -> None:
         if self.run is None:
