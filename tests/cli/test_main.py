@@ -56,13 +56,15 @@ def trained(tmp_path_factory):
 def test_help_says_what_there_is(said):
     status, out, err = said("--help")
     assert (status, err) == (0, "")
-    for command in ("train", "evaluate", "predict", "summary", "cv", "sweep", "check", "list"):
+    for command in ("train", "evaluate", "predict", "summary", "cv", "sweep", "worksheet", "check", "list"):
         assert f"  {command}" in out
     assert said("--version")[1] == f"denpa {dp.__version__}\n"
     assert said()[0] == 2
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "summary", "cv", "sweep", "check", "list"])
+@pytest.mark.parametrize(
+    "command", ["train", "evaluate", "predict", "summary", "cv", "sweep", "worksheet", "check", "list"]
+)
 def test_every_command_has_help(command, said):
     status, out, err = said(command, "--help")
     assert (status, err) == (0, "")

@@ -128,6 +128,12 @@ def test_dropout_is_left_out_and_said_so(case):
     assert (len(dense.left_out) == 1) == ("Left out" in said) == (sheet.name == "binary")
 
 
+def test_a_penalty_is_left_out_and_said_so():
+    said = [paragraph.en[0] for paragraph in worksheet("ridge", numbers=False).introduction]
+    assert said[-1].startswith("The penalty")
+    assert not any("penalty" in str(part) for part in worksheet("sine", numbers=False).introduction)
+
+
 @pytest.mark.parametrize("answers", [False, True])
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_page_is_whole_and_needs_nothing_else(sheet, language, answers):

@@ -220,7 +220,7 @@ class Worksheet:
         _option("NETWORK", "A preset, a config file, a run folder, a description such as 3-4-2:relu:softmax; notes."),
     ] = ""
     answers: Annotated[bool, _option("", "With the answers in place of the numbered boxes.")] = False
-    numbers: Annotated[bool, _option("", "Letters alone, without the numbers of an example.")] = True
+    no_numbers: Annotated[bool, _option("", "Letters alone, without the numbers of an example.")] = False
     language: Annotated[str, _option("LANGUAGE", "en or ja.")] = "en"
     format: Annotated[str, _option("FORMAT", "html or latex.")] = "html"
     example: Annotated[int, _option("N", "Which of the training examples, from 0.")] = 0

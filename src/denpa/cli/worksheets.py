@@ -24,7 +24,7 @@ def worksheet_(options: Any, places: Places, words: list[str]) -> int:
     ending, write = _FORMATS[options.format]
     output = Path(options.output) if options.output else None
     _refuse(output, options.overwrite)
-    sheet = worksheet(what, numbers=options.numbers, example=options.example, seed=options.seed)
+    sheet = worksheet(what, numbers=not options.no_numbers, example=options.example, seed=options.seed)
     if output is None:
         output = Path(f"worksheet-{sheet.name}{'-answers' * options.answers}{ending}")
         _refuse(output, options.overwrite)

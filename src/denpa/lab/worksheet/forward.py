@@ -18,8 +18,7 @@ def given(draft: Draft, net: DenseNetwork, example: Example | None) -> None:
     levels = [Level(net, level) for level in range(1, net.depth + 1)]
     lines = [
         Text(
-            f"Layer $0$, the input: ${net.sizes[0]}$ constants $x_i$. The teacher signal has ${net.sizes[-1]}$ "
-            "constants $d_k$.",
+            f"Layer $0$, input. Constants $x_i$: ${net.sizes[0]}$. Teacher signal, constants $d_k$: ${net.sizes[-1]}$.",
             f"第$0$層（入力層）：${net.sizes[0]}$個の定数$x_i$。教師信号：${net.sizes[-1]}$個の定数$d_k$。",
         )
     ]
@@ -28,8 +27,8 @@ def given(draft: Draft, net: DenseNetwork, example: Example | None) -> None:
         h = named(level.activation)
         lines.append(
             Text(
-                f"Layer ${level.number}$, {kind}: ${level.size}$ units with total input ${level.u()}$ and output "
-                f"${level.y()}$; activation function: {h.en}.",
+                f"Layer ${level.number}$, {kind}. Units: ${level.size}$, each with total input ${level.u()}$ and "
+                f"output ${level.y()}$; activation function: {h.en}.",
                 f"第${level.number}$層（{name}）：${level.size}$個のユニット、総入力${level.u()}$、出力${level.y()}$。"
                 f"活性化関数：{h.ja}。",
             )

@@ -26,6 +26,11 @@ from denpa.training import Model
 
 __all__ = ["derive", "worksheet"]
 
+_PENALTY = Text(
+    "The penalty that training adds to the error is left out: $E$ is the error of the example alone.",
+    "学習で誤差に加える罰則項は省いた：$E$は例の誤差だけを表す。",
+)
+
 
 def worksheet(what: str, *, numbers: bool = True, example: int = 0, seed: int = 0) -> Worksheet:
     """The worksheet of a network.
@@ -67,22 +72,23 @@ def worksheet(what: str, *, numbers: bool = True, example: int = 0, seed: int = 
     return _with_data(experiment, data, None, numbers, example)
 
 
-def derive(net: DenseNetwork, example: Example | None, name: str) -> Worksheet:
+def derive(net: DenseNetwork, example: Example | None, name: str, remarks: tuple[Text, ...] = ()) -> Worksheet:
     """The derivation of all gradients of a network, step by step.
 
     Args:
         net: the network.
         example: the numbers to show, or None for letters alone.
         name: what the worksheet is called.
+        remarks: what else there is to say before it begins.
     """
     sizes = "-".join(map(str, net.sizes))
     draft = Draft(name, Text(f"Back-propagation in a {sizes} network", f"{sizes}ネットワークの誤差逆伝播"))
     draft.say(
         Text(
-            "Fill in the numbered boxes. Letters: $u$ total input of a unit, $y$ its output, $w$ weight, $b$ bias, $d$ "
-            r"teacher signal, $E$ error of one example, $\delta = \partial E / \partial u$ delta; the layer stands in "
-            "parentheses. Vectors are columns.",
-            "番号の付いた空欄を埋めよ。記号：$u$はユニットの総入力、$y$は出力、$w$は重み、$b$はバイアス、$d$は教師信号、"
+            "Each number marks an answer. Letters: $u$ total input of a unit, $y$ its output, $w$ weight, $b$ bias, "
+            r"$d$ teacher signal, $E$ error of one example, $\delta = \partial E / \partial u$ delta; the layer "
+            "stands in parentheses. Vectors are columns.",
+            "番号は空欄（解答）を示す。記号：$u$はユニットの総入力、$y$は出力、$w$は重み、$b$はバイアス、$d$は教師信号、"
             r"$E$は1つの例の誤差、$\delta = \partial E / \partial u$はデルタ。"
             "括弧内は層の番号、ベクトルは列ベクトルである。",
         )
@@ -95,6 +101,8 @@ def derive(net: DenseNetwork, example: Example | None, name: str) -> Worksheet:
                 f"学習時以外は何もしない層は省いた：{names}。",
             )
         )
+    for remark in remarks:
+        draft.say(remark)
     given(draft, net, example)
     forward(draft, net, example)
     error(draft, net, example)
@@ -111,8 +119,9 @@ def _with_data(experiment: Experiment, data: Prepared, model: Model | None, numb
     """The worksheet of an experiment, with the parameters of its trained model, or with fresh ones for None."""
     x, d = _example(experiment, data, index)
     net = DenseNetwork.of(experiment.network, experiment.loss, x.shape)
+    remarks = () if experiment.penalty is None else (_PENALTY,)
     if not numbers:
-        return derive(net, None, experiment.name)
+        return derive(net, None, experiment.name, remarks)
     if isinstance(net.loss, CrossEntropy) and d.ndim == 0:
         d = np.eye(net.sizes[-1])[d]
     if model is None:
@@ -127,7 +136,7 @@ def _with_data(experiment: Experiment, data: Prepared, model: Model | None, numb
         f"Example {index} of the training examples of {source}; parameters {state.en}.",
         f"{source}の学習データの例{index}（0から数える）。パラメータは{state.ja}。",
     )
-    return derive(net, Example.of(net, x.ravel(), d.ravel(), net.params_of(params), text), experiment.name)
+    return derive(net, Example.of(net, x.ravel(), d.ravel(), net.params_of(params), text), experiment.name, remarks)
 
 
 def _example(experiment: Experiment, data: Prepared, index: int) -> tuple[np.ndarray, np.ndarray]:

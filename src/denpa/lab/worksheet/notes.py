@@ -25,8 +25,8 @@ def notes() -> Worksheet:
     )
     draft.say(
         Text(
-            "Fill in the numbered boxes. The sum over all units of a layer has the index $r$.",
-            "番号の付いた空欄を埋めよ。層の全ユニットについての和の添字を$r$とする。",
+            "Each number marks an answer. The sum over all units of a layer has the index $r$.",
+            "番号は空欄（解答）を示す。層の全ユニットについての和の添字を$r$とする。",
         )
     )
     propagation(draft)
