@@ -121,7 +121,7 @@ def aim(draft: Draft) -> None:
     draft.section(Text("What is to be made small, and how", "何をどう小さくするか"))
     draft.step(
         Text("What E depends on", "Eは何に依存するか"),
-        Text("[[Parameter]] dependence of the [[error]] $E$:", "[[誤差]]$E$の[[パラメータ]]依存性："),
+        Text("[[Parameter]] dependence of the [[error]] $E$:", "[[パラメータ]]に対する[[誤差]]$E$の依存性："),
         r"E = E \left( \blank{W^(1), B^(1), W^(2), B^(2)} \right) = f \left( \blank{Y^(2), D} \right)",
     )
     draft.step(

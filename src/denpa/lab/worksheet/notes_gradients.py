@@ -47,7 +47,7 @@ def _weights(draft: Draft) -> None:
     )
     draft.step(
         Text("Weights: evaluation", "ウェイト：計算"),
-        Text("By step 12:", "12より："),
+        Text("By step 12:", "問12より："),
         r"\frac{\partial u_k^(2)}{\partial w_{kj}^(2)} = \blank{y_j^(1)}",
         r"\frac{\partial E}{\partial w_{kj}^(2)} = \blank{\delta_k^(2) y_j^(1)}",
     )
@@ -86,7 +86,7 @@ def gradients_of_hidden(draft: Draft) -> None:
     )
     draft.step(
         Text("Weights: evaluation", "ウェイト：計算"),
-        Text("By step 10:", "10より："),
+        Text("By step 10:", "問10より："),
         r"\frac{\partial u_j^(1)}{\partial w_{ji}^(1)} = \blank{x_i}",
         r"\frac{\partial E}{\partial w_{ji}^(1)} = \blank{\delta_j^(1) x_i}",
     )
@@ -98,7 +98,7 @@ def gradients_of_hidden(draft: Draft) -> None:
     )
     draft.step(
         Text("Biases: evaluation, filled in", "バイアス：計算（記入済み）"),
-        Text("$u_j^(1)$ is that of step 10.", "$u_j^(1)$は10のとおり。"),
+        Text("$u_j^(1)$ is that of step 10.", "$u_j^(1)$は問10のとおり。"),
         r"\frac{\partial u_j^(1)}{\partial b_j^(1)} = 1 \quad \frac{\partial E}{\partial b_j^(1)} = \delta_j^(1)",
     )
     draft.step(
