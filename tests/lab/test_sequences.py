@@ -151,6 +151,11 @@ def test_a_series_is_foretold_from_all_columns(forecaster, folder, capsys):
         (lambda p: load_data(DataConfig(str(p), task="text", options={"lenght": 3})), ConfigError, "did you mean 'len"),
         (lambda p: load_data(DataConfig(str(p), task="text", target="t")), ConfigError, r"data\.target is for tables"),
         (lambda p: load_data(DataConfig(str(p), task="text", options={"length": 900})), DataError, "take shorter rows"),
+        (
+            lambda p: load_data(DataConfig("digits", task="text")),
+            ConfigError,
+            "'digits' is no text: shakespeare, scene",
+        ),
         (lambda p: load_folds(DataConfig("scene"), 3), ConfigError, "they make no folds"),
         (lambda p: presets.build("mlp", data=DataConfig("scene")), ConfigError, "not for a text.*shakespeare-lstm"),
         (lambda p: presets.build("mlp", data=DataConfig("sine-wave")), ConfigError, "not for a series.*'series'"),

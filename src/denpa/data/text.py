@@ -146,7 +146,9 @@ def text_parts(
 def _fitting(most: int, name: str) -> int:
     """A length of rows of up to `most`: 640, or a multiple of 64, or what there is."""
     if most < 1:
-        raise DataError(f"{name}: the text is too short to hold a part of it back.")
+        raise DataError(
+            f"{name}: the text is too short to hold a part of it back: take a longer one, or hold none back."
+        )
     return ROW if most >= ROW else most - most % WINDOW if most >= WINDOW else most
 
 

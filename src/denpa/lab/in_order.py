@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError
-from denpa.data import series, text
+from denpa.data import datasets, series, text
 from denpa.data.dataset import Dataset
 from denpa.data.table import Table
 from denpa.data.vocabulary import Vocabulary
@@ -42,6 +42,8 @@ def rows_of_text(config: DataConfig, options: dict[str, Any]) -> tuple[Parts, Vo
         ConfigError, DataError, FileFormatError: a text that cannot be read or learned from; options out of range.
     """
     known = text.TEXTS.get(config.source)
+    if known is None and config.source in datasets.names():
+        raise ConfigError(f"The data set {config.source!r} is no text: {', '.join(text.TEXTS)} are, or a file.")
     whole = text.read_text(config.source) if known is None else known()
     test = _TEST_OF_TEXT if config.test is None else config.test
     choice = {name: options[name] for name in ("level", "minimum_count", "most") if name in options}
