@@ -16,7 +16,7 @@ from denpa.lab import DataConfig, presets
 from denpa.lab.assemble import assemble
 from denpa.lab.figures_sequences import nats, series
 from denpa.lab.run import Run
-from denpa.lab.sources import load_data, load_folds
+from denpa.lab.sources import Look, load_data, load_folds
 from denpa.lab.trained import Trained
 from denpa.training.history import History
 
@@ -181,6 +181,14 @@ def test_presets_of_text_end_in_a_rate_for_the_last_window(name):
     decay = experiment.optimizer.parts[1].learning_rate
     assert decay.steps == 4 * -(-rows.examples // 5) * -(-rows.in_shape[0] // 64)
     assert experiment.network.out_shape(rows.in_shape) == (*rows.in_shape, rows.outputs)
+
+
+def test_short_texts_are_read_more_often():
+    epochs = [presets.build("shakespeare-gru", data=DataConfig("scene"), look=look).training.epochs for look in LOOKS]
+    assert epochs == [10, 60, 100]
+
+
+LOOKS = [Look("text", (640,), 60, rows) for rows in (1500, 150, 15)]
 
 
 def test_the_sine_wave_is_foretold_by_a_preset():

@@ -40,6 +40,7 @@ def _inside(folder: Path, run: Any) -> None:
 def nats(history: Any, level: str, path: Any) -> Any:
     """The loss of every epoch in nats for each token; on the right the same as perplexity, exp(nats)."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(6, 3.8), layout="constrained")
     axes = figure.add_subplot()
@@ -52,6 +53,7 @@ def nats(history: Any, level: str, path: Any) -> Any:
             values = [row.get(column, np.nan) for row in history.epochs]
             axes.plot(epochs, values, line, color=colour, label=label, markersize=3)
     axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(f"nats per {level}")
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)

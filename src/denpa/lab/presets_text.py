@@ -51,7 +51,7 @@ def _language_model(name: str, options: Options, look: Look, data: DataConfig, c
     layers: list[Any] = [Embedding(look.outputs, _EMBEDDING)]
     for units in _units(name, options, (256,)):
         layers += [cell(units, return_sequences=True), Dropout(0.25)]
-    training, optimizer = _trained(options, look, rate, epochs=10)
+    training, optimizer = _trained(options, look, rate, updates=3000, least=10)
     return Experiment(
         network=Sequential((*layers, Dense(look.outputs))),
         loss=SoftmaxCrossEntropy(),
@@ -67,7 +67,7 @@ def _forecast(
     name: str, options: Options, look: Look, data: DataConfig, cell: Any, default: tuple[int, ...]
 ) -> Experiment:
     layers: list[Any] = [cell(units, return_sequences=True) for units in _units(name, options, default)]
-    training, optimizer = _trained(options, look, 1e-2, epochs=60)
+    training, optimizer = _trained(options, look, 1e-2, updates=500, least=20)
     return Experiment(
         network=Sequential((*layers, Dense(1))),
         loss=MeanSquaredError(half=False),
@@ -87,16 +87,21 @@ def _units(name: str, options: Options, default: tuple[int, ...]) -> tuple[int, 
     return default if options.hidden is None else options.hidden
 
 
-def _trained(options: Options, look: Look, rate: float, epochs: int) -> tuple[TrainingConfig, Transform]:
-    """Windows of 64 steps, one update each; clipped gradients, and a rate that falls along half a cosine."""
+def _trained(options: Options, look: Look, rate: float, updates: int, least: int) -> tuple[TrainingConfig, Transform]:
+    """Windows of 64 steps, one update each; clipped gradients, and a rate that falls along half a cosine.
+
+    As many epochs as make `updates`, so that short sequences are read more often: from `least` to 100.
+    """
     window = min(WINDOW, look.in_shape[0])
-    plan = TrainingConfig(epochs=epochs, batch_size=fitting(32, look), window=window)
-    training = options.training(plan)
-    rows = look.examples if training.batch_size == "full" else int(training.batch_size or 32)
-    updates = training.epochs * -(-look.examples // rows) * -(-look.in_shape[0] // window)
+    windows = -(-look.in_shape[0] // window)
+    batch = fitting(32, look) if options.batch_size is None else options.batch_size
+    per_epoch = windows * -(-look.examples // (look.examples if batch == "full" else int(batch)))
+    epochs = min(max(-(-updates // per_epoch), least), 100)
+    training = options.training(TrainingConfig(epochs=epochs, batch_size=batch, window=window))
     rate = options.learning_rate or rate
     # Pascanu, Mikolov & Bengio (2013): the gradient of a recurrent network explodes now and then.
-    return training, chain(ClipByNorm(1.0), Adam(schedules.CosineDecay(rate, rate / 100, updates)))
+    decay = schedules.CosineDecay(rate, rate / 100, training.epochs * per_epoch)
+    return training, chain(ClipByNorm(1.0), Adam(decay))
 
 
 PRESETS: dict[str, Preset] = {
