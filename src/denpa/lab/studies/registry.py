@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from denpa.core.errors import ConfigError, nearest
-from denpa.lab.studies import gradient_checks, races, signals, starts, surfaces_many, surfaces_slow, surfaces_steep
+from denpa.lab.studies import (
+    gradient_checks,
+    linear,
+    overfitting,
+    races,
+    recurrences,
+    signals,
+    starts,
+    surfaces_many,
+    surfaces_slow,
+    surfaces_steep,
+)
 from denpa.lab.studies.study import Study
 
 __all__ = ["STUDIES", "chosen", "find"]
 
-_MODULES = (gradient_checks, starts, signals, races, surfaces_slow, surfaces_steep, surfaces_many)
+_MODULES = (
+    *(gradient_checks, starts, signals, races),
+    *(surfaces_slow, surfaces_steep, surfaces_many),
+    *(overfitting, recurrences, linear),
+)
 
 STUDIES: dict[str, Study] = {study.name: study for module in _MODULES for study in module.STUDIES}
 
