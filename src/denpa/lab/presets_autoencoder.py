@@ -54,13 +54,13 @@ def tied_autoencoder(name: str, options: Options, look: Look, data: DataConfig) 
 
 def sparse_autoencoder(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
     """Sparse autoencoder: many sigmoid code units, each active with the mean rho = 0.05, by a KL price."""
-    halves = _halves(options, look, (), options.code or 100, "sigmoid", KLSparsity(0.05, 2.0))
+    halves = _halves(options, look, (), options.code or 100, "sigmoid", KLSparsity(0.05, _price(look, 1 / 32)))
     return _experiment(name, options, look, data, Sequential(halves), epochs=40, penalty=L2(1e-4))
 
 
 def sparse_autoencoder_l1(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
     """Sparse autoencoder: many code units, an L1 price on their activity; most of them are 0 at a time."""
-    halves = _halves(options, look, (), options.code or 100, "relu", ActivityL1(0.02))
+    halves = _halves(options, look, (), options.code or 100, "relu", ActivityL1(_price(look, 1 / 3200)))
     # Without a price on weights the code would shrink and the decoder grow, for the same reconstruction.
     return _experiment(name, options, look, data, Sequential(halves), epochs=40, penalty=L2(1e-3))
 
@@ -128,6 +128,11 @@ def _convolutional_halves(
         decoder = [back, unit if decoder else Sigmoid(), *decoder]
         size = tuple(-(-n // 2) for n in size)
     return ("encoder", Sequential(tuple(encoder))), ("decoder", Sequential(tuple(decoder)))
+
+
+def _price(look: Look, each: float) -> float:
+    """A strength that grows with the number of values, as the squared distance does."""
+    return float(f"{each * math.prod(look.in_shape):.3g}")
 
 
 def _bottleneck(options: Options, look: Look) -> int:
