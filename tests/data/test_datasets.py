@@ -14,7 +14,7 @@ TEXTS = ["shakespeare", "scene", "sine-wave", "addition", "dates", "enja"]
 
 
 def test_every_set_is_listed_with_a_line():
-    assert sorted(datasets.names()) == sorted([*DRAWN, *TEXTS, "digits", "linear", "mnist", "noisy-digits"])
+    assert sorted(datasets.names()) == sorted([*DRAWN, *TEXTS, "digits", "gate", "linear", "mnist", "noisy-digits"])
     assert all(line and "\n" not in line for line in datasets.names().values())
 
 
@@ -161,3 +161,21 @@ def test_noisy_digits_have_the_clean_ones_as_targets():
     assert not np.array_equal(train.x, datasets.load("noisy-digits", seed=4).train.x)
     with pytest.raises(ConfigError, match="standard deviation"):
         datasets.load("noisy-digits", noise=-1)
+
+
+@pytest.mark.parametrize(
+    ("gate", "rule"),
+    [
+        ("and", lambda a, b: a and b),
+        ("or", lambda a, b: a or b),
+        ("nand", lambda a, b: not (a and b)),
+        ("nor", lambda a, b: not (a or b)),
+        ("xor", lambda a, b: a != b),
+    ],
+)
+def test_a_gate_is_its_truth_table(gate, rule):
+    x, t = datasets.load("gate", gate=gate, n=6)
+    assert [bool(rule(a, b)) for a, b in x] == t.astype(bool).tolist()
+    assert x[:4].tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    with pytest.raises(ConfigError, match="did you mean 'nand'"):
+        datasets.load("gate", gate="nandd")

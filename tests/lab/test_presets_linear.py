@@ -9,6 +9,7 @@ import denpa as dp
 from denpa import classical
 from denpa.lab import DataConfig, presets
 from denpa.lab.closed_form import closed_form
+from denpa.lab.generative import generative
 from denpa.lab.run import model_of
 from denpa.lab.selection import train_once
 from denpa.lab.sources import Look, Prepared, load_data
@@ -114,3 +115,41 @@ def test_what_does_not_fit_is_refused():
 def test_many_examples_are_taken_in_batches():
     many = Look("classification", (784,), 10, 60_000)
     assert presets.build("softmax-regression", data=DataConfig("mnist"), look=many).training.batch_size == 256
+
+
+@pytest.mark.parametrize("gate", ["and", "or", "nand", "nor"])
+def test_the_formal_neuron_keeps_the_weights_of_its_gate(gate):
+    experiment = presets.build("formal-neuron", data=DataConfig("gate", test=0, options={"gate": gate}))
+    data = load_data(experiment.data)
+    model = train_once(experiment, data)
+    W, theta = classical.GATES[gate]
+    np.testing.assert_array_equal(model.run.params["0_thresholddense"]["W"], W)
+    np.testing.assert_array_equal(model.run.params["0_thresholddense"]["theta"], theta)
+    np.testing.assert_array_equal(model.predict_classes(data.train.x), data.train.t)
+
+
+def test_no_formal_neuron_computes_exclusive_or():
+    with pytest.raises(dp.ConfigError, match="no single neuron computes xor: try 'xor'"):
+        presets.build("formal-neuron", data=DataConfig("gate", test=0, options={"gate": "xor"}))
+    with pytest.raises(dp.ConfigError, match="nothing from moons"):
+        presets.build("formal-neuron", data=DataConfig("moons"))
+
+
+def test_the_generative_classifier_stands_beside_the_discriminative_one():
+    experiment = presets.build("logistic-regression")
+    data = load_data(experiment.data)
+    model = train_once(experiment, data)
+    # The predictions are the same in whatever units.
+    kinds = classical.linear_discriminant, classical.quadratic_discriminant
+    right = [np.mean(kind(data.train.x, data.train.t).predict(data.test.x) == data.test.t) for kind in kinds]
+    line = generative(experiment, model, data)
+    assert line.endswith(f"{right[0]:.4f} shared covariance, {right[1]:.4f} separate")
+    assert f"accuracy {model.evaluate(data.test)['accuracy']:.4f}" in line
+    assert generative(presets.build("ridge"), model, data) is None
+
+
+def test_a_singular_covariance_is_shrunk():
+    experiment = presets.build("softmax-regression", presets.Options(epochs=1))  # some pixels are always 0
+    whole = load_data(experiment.data)
+    data = Prepared(whole.train[np.arange(150)], None, None)
+    assert generative(experiment, train_once(experiment, data), data).endswith("(shrinkage 0.1)")

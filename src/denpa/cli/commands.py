@@ -14,6 +14,7 @@ from denpa.lab.assemble import assemble
 from denpa.lab.closed_form import closed_form
 from denpa.lab.describe import KINDS, check_experiment, heading, list_of, seen_shape
 from denpa.lab.experiment import Experiment
+from denpa.lab.generative import generative
 from denpa.lab.measure import Measured, confusion_text, measure
 from denpa.lab.overrides import read_value
 from denpa.lab.pairs import answers_text, is_of_pairs
@@ -92,6 +93,8 @@ def _report(run: Run, measured: Measured) -> None:
     _print_measured(measured)
     if (exact := closed_form(run.experiment, run.model, run.data)) is not None:
         print(f"\n{exact}")
+    if (line := generative(run.experiment, run.model, run.data)) is not None:
+        print(line)
     if run.folder is not None:
         print(f"\nkept in {run.folder.path}")
 

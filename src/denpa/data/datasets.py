@@ -74,6 +74,7 @@ _LOADERS: dict[str, tuple[Any, str]] = {
     "mnist": (mnist.load_mnist, "70,000 handwritten digits, 28x28 pixels, from DENPA_DATA or fetched"),
     "letters": (toys.letters, "the letters C and T on 4x3 pixels, noisy and shifted at will"),
     "xor": (toys.xor, "exclusive or: four corners, two classes"),
+    "gate": (toys.gate, "a logic gate of two inputs: and, or, nand, nor, xor"),
     "moons": (toys.moons, "two interlocking half circles, two classes"),
     "spirals": (toys.spirals, "spiral arms around the origin, two classes or more"),
     "linear": (toys.linear, "a linear rule among features of no account: regression"),
@@ -98,7 +99,7 @@ def names() -> dict[str, str]:
 @overload
 def load(name: Literal["digits", "mnist", "noisy-digits"], **options: Any) -> Splits: ...
 @overload
-def load(name: Literal["letters", "xor", "moons", "spirals", "linear", "sine"], **options: Any) -> Dataset: ...
+def load(name: Literal["letters", "xor", "gate", "moons", "spirals", "linear", "sine"], **options: Any) -> Dataset: ...
 @overload
 def load(name: Literal["shakespeare", "scene", "sine-wave"], **options: Any) -> Splits: ...
 @overload

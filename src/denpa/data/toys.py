@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from denpa.core.errors import ConfigError
+from denpa.core.errors import ConfigError, nearest
 from denpa.data.dataset import Dataset
 
-__all__ = ["letters", "linear", "moons", "sine", "spirals", "xor"]
+__all__ = ["gate", "letters", "linear", "moons", "sine", "spirals", "xor"]
 
+# t at the corners (0,0) (0,1) (1,0) (1,1)
+_GATES = {"and": (0, 0, 0, 1), "or": (0, 1, 1, 1), "nand": (1, 1, 1, 0), "nor": (1, 0, 0, 0), "xor": (0, 1, 1, 0)}
 _C = ((0, 1, 1), (1, 0, 0), (1, 0, 0), (0, 1, 1))
 _T = ((1, 1, 1), (0, 1, 0), (0, 1, 0), (0, 1, 0))
 
@@ -62,6 +64,20 @@ def xor(n: int = 4, noise: float = 0.0, seed: int = 0) -> Dataset:
     corners = np.array([(0, 0), (0, 1), (1, 0), (1, 1)], np.float64)
     points, t = np.resize(corners, (n, 2)), np.resize([0, 1, 1, 0], n)
     return _points("xor", points, t, noise, seed, "Exclusive or of two inputs.")
+
+
+def gate(gate: str = "and", n: int = 4) -> Dataset:
+    """A logic gate of two inputs: x the corners (0,0) (0,1) (1,0) (1,1) in turn, n of them, t what the gate says.
+
+    Args:
+        gate: "and", "or", "nand", "nor" or "xor".
+        n: points (n, 2).
+    """
+    if gate not in _GATES:
+        raise ConfigError(f"Unknown gate {gate!r}: {nearest(str(gate), _GATES, plural='gates')}")
+    _want_count("n", n, 1)
+    corners = np.array([(0, 0), (0, 1), (1, 0), (1, 1)], np.float64)
+    return _points("gate", np.resize(corners, (n, 2)), np.resize(_GATES[gate], n), 0.0, 0, f"The gate {gate}.")
 
 
 def moons(n: int = 200, noise: float = 0.1, seed: int = 0) -> Dataset:

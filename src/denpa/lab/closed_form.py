@@ -10,6 +10,7 @@ import numpy as np
 
 from denpa import classical
 from denpa.core.errors import ConfigError, DataError
+from denpa.data.dataset import Dataset
 from denpa.lab.experiment import Experiment
 from denpa.lab.sources import Prepared
 from denpa.layers import Dense, Flatten
@@ -18,7 +19,7 @@ from denpa.networks import Sequential
 from denpa.penalties import L1, L2, ElasticNet
 from denpa.training import Model
 
-__all__ = ["ClosedForm", "closed_form"]
+__all__ = ["ClosedForm", "as_the_network_sees", "closed_form", "place"]
 
 _MOST_WORK = 1e11  # operations: a few seconds
 
@@ -57,10 +58,10 @@ def closed_form(experiment: Experiment, model: Model, data: Prepared) -> ClosedF
     one unit, or `SoftmaxCrossEntropy`, and no penalty, `L2` or (of one squared error) `L1` and `ElasticNet`.
     None also where the problem has no single solution, or one that would take long to find.
     """
-    name, strengths = _place(experiment), _strengths(experiment)
+    name, strengths = place(experiment), _strengths(experiment)
     if name is None or strengths is None or model.run is None or data.train.t is None:
         return None
-    x, t = _as_the_network_sees(experiment, model, data)
+    x, t = as_the_network_sees(experiment, model, data.train)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         try:
@@ -82,7 +83,7 @@ def closed_form(experiment: Experiment, model: Model, data: Prepared) -> ClosedF
     )
 
 
-def _place(experiment: Experiment) -> str | None:
+def place(experiment: Experiment) -> str | None:
     """The name of the only layer with parameters, where the network is such."""
     network = experiment.network
     if not isinstance(network, Sequential):
@@ -107,11 +108,12 @@ def _strengths(experiment: Experiment) -> tuple[float, float] | None:
     return (penalty.l1, penalty.l2) if type(penalty) is ElasticNet else None
 
 
-def _as_the_network_sees(experiment: Experiment, model: Model, data: Prepared) -> tuple[np.ndarray, np.ndarray]:
+def as_the_network_sees(experiment: Experiment, model: Model, part: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """x (n, d) and t of a part of the data, normalised, in float64."""
     statistics = model.statistics or {}
-    x, t = np.asarray(data.train.x, np.float64), np.asarray(data.train.t)
+    x, t = np.asarray(part.x, np.float64), np.asarray(part.t)
     if experiment.normalizer is not None:
-        x = np.asarray(experiment.normalizer.apply(_plain(statistics), data.train.x), np.float64)
+        x = np.asarray(experiment.normalizer.apply(_plain(statistics), part.x), np.float64)
     if experiment.target_normalizer is not None:
         t = experiment.target_normalizer.apply(_plain(statistics["targets"]), t.astype(np.float64))
     return x.reshape(len(x), -1), t

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from denpa.classical import GATES
 from denpa.core.errors import ConfigError
 from denpa.data.normalise import MinMax, Pipeline, Standardize
 from denpa.data.polynomial import PolynomialFeatures
@@ -16,7 +17,7 @@ from denpa.init import Constant
 from denpa.lab.blueprint import Options, Preset, regression_metrics
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
 from denpa.lab.sources import Look
-from denpa.layers import Dense, Flatten
+from denpa.layers import Dense, Flatten, ThresholdDense
 from denpa.losses import Loss, MeanSquaredError, PerceptronLoss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from denpa.metrics import Accuracy
 from denpa.networks import Sequential
@@ -75,6 +76,25 @@ def perceptron(name: str, options: Options, look: Look, data: DataConfig) -> Exp
         metrics=(Accuracy(),),
         normalizer=_normalizer(look),
         training=options.training(TrainingConfig(epochs=50, batch_size=1)),
+        name=name,
+    )
+
+
+def formal_neuron(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
+    """McCulloch and Pitts's neuron: fixed weights, a threshold and a step; --data.options.gate and, or, nand, nor."""
+    gate = str(dict(data.options).get("gate", "and")) if data.source == "gate" else ""
+    if gate not in GATES:
+        what = f"no single neuron computes {gate}" if gate else f"it learns nothing from {data.source}"
+        raise ConfigError(f"The preset {name!r} has the weights of a gate, and {what}: try 'xor' or 'perceptron'.")
+    W, theta = GATES[gate]
+    weights = Constant(float(W[0, 0])), Constant(float(theta[0]))  # Rosenblatt's rule leaves what makes no mistake
+    return Experiment(
+        network=Sequential((ThresholdDense(1, *weights),)),
+        loss=PerceptronLoss(),
+        data=data,
+        optimizer=SGD(options.learning_rate or 1.0),
+        metrics=(Accuracy(),),
+        training=options.training(TrainingConfig(epochs=1, batch_size="full")),
         name=name,
     )
 
@@ -156,6 +176,7 @@ PRESETS: dict[str, Preset] = {
     "lasso": Preset(lasso, _LINEAR, "regression"),
     "logistic-regression": Preset(logistic_regression, DataConfig("moons", options={"n": 400, "noise": 0.2})),
     "softmax-regression": Preset(softmax_regression, DataConfig("digits")),
+    "formal-neuron": Preset(formal_neuron, DataConfig("gate", test=0)),
     "perceptron": Preset(
         perceptron, DataConfig("letters", options={"copies": 50, "noise": 0.2, "scaled": True, "flat": True})
     ),
