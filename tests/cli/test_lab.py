@@ -1,0 +1,47 @@
+"""`denpa lab`: list, run and report, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from denpa.cli.main import main
+
+
+def test_list_shows_every_study_in_the_language_asked_for(capsys):
+    assert main(["lab", "list"]) == 0
+    said = capsys.readouterr().out
+    assert "activation-and-initialisation" in said
+    assert "Polynomials and noise" in said
+    assert main(["lab", "list", "polynomial", "--language", "ja"]) == 0
+    assert "多項式の過学習" in capsys.readouterr().out
+
+
+def test_run_keeps_results_and_pages_and_overwrites_nothing(tmp_path, capsys):
+    words = ["lab", "run", "lasso-and-ridge", "--seeds", "1", "--output", str(tmp_path)]
+    assert main(words) == 0
+    assert "ok     lasso: relevant features kept: 3, expected = 3" in capsys.readouterr().out
+    assert (tmp_path / "lasso-and-ridge" / "paths.svg").is_file()
+    assert (tmp_path / "report.html").is_file()
+    assert main(words) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert main(["lab", "report", "--output", str(tmp_path), "--language", "ja"]) == 0
+    assert "正則化の強さ" in (tmp_path / "report.ja.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["lab"], "list, run NAME or report"),
+        (["lab", "rum"], "did you mean 'run'"),
+        (["lab", "run", "polynomal"], "did you mean 'polynomial'"),
+        (["lab", "run", "polynomial", "--quick", "--full"], "not both"),
+        (["lab", "run", "polynomial", "--seeds", "none"], "1 or more"),
+        (["lab", "run", "polynomial", "--language", "fr"], "Unknown language"),
+        (["lab", "report", "polynomial"], "One word too many"),
+        (["lab", "report"], "There are no results"),
+    ],
+)
+def test_bad_words_are_named_and_nothing_is_written(words, message, tmp_path, capsys):
+    assert main([*words, "--output", str(tmp_path / "none")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
