@@ -5,9 +5,11 @@ from __future__ import annotations
 from denpa.core.errors import ConfigError, nearest
 from denpa.lab.studies import (
     gradient_checks,
+    halting,
     linear,
     overfitting,
     races,
+    rates,
     recurrences,
     signals,
     starts,
@@ -20,9 +22,9 @@ from denpa.lab.studies.study import Study
 __all__ = ["STUDIES", "chosen", "find"]
 
 _MODULES = (
-    *(gradient_checks, starts, signals, races),
+    *(gradient_checks, starts, signals, rates, races),
     *(surfaces_slow, surfaces_steep, surfaces_many),
-    *(overfitting, recurrences, linear),
+    *(overfitting, halting, recurrences, linear),
 )
 
 STUDIES: dict[str, Study] = {study.name: study for module in _MODULES for study in module.STUDIES}

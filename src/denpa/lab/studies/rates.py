@@ -1,0 +1,218 @@
+"""The learning rate and the size of the batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from denpa.init import He
+from denpa.lab.studies import chapters
+from denpa.lab.studies.images import images
+from denpa.lab.studies.plots import curve, figure_of, finish
+from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
+from denpa.lab.studies.together import steps_of, table, train_together
+from denpa.layers import Dense, ReLU
+from denpa.losses import SoftmaxCrossEntropy
+from denpa.metrics import Accuracy
+from denpa.networks import Sequential
+from denpa.optim import SGD
+from denpa.training import Model
+
+__all__ = ["STUDIES"]
+
+_NET = Sequential((Dense(40, kernel_init=He()), ReLU(), Dense(20, kernel_init=He()), ReLU(), Dense(10)))
+
+
+def _model(rate: float) -> Model:
+    return Model(_NET, SoftmaxCrossEntropy(), SGD(rate), [Accuracy()])
+
+
+def _rates(plan: Plan) -> Result:
+    data, last = images(plan).flat().few(5000, seed=0, tests=1000), 300
+    rates, seeds = (1e-4, 1e-2, 0.2, 10.0), len(plan.seeds)
+    over = {"optimizer.learning_rate": [rate for rate in rates for _ in plan.seeds]}
+    parts = (data.x, data.t), (data.test_x, data.test_t), plan.seeds * len(rates), steps_of(last, 20)
+    all_curves = train_together(_model(0.1), *parts, over=over)
+    found = {f"{r:g}": all_curves.members(slice(k * seeds, (k + 1) * seeds)) for k, r in enumerate(rates)}
+    figure, (left, right) = figure_of(2)
+    for index, (name, curves) in enumerate(found.items()):
+        curve(left, curves.steps, curves.test["accuracy"], index, f"$\\eta$ = {name}")
+    finish(left, "updates", "test accuracy", ylim=(0, 1))
+    one = {0.02: "0.02", 0.5: "0.5", 1.7: "1.7", 2.1: "2.1"}
+    paths = {rate: (1 - rate) ** np.arange(21.0) for rate in one}
+    for index, (rate, path) in enumerate(paths.items()):
+        curve(right, range(21), path, index, f"$\\eta$ = {one[rate]}")
+    finish(right, "updates", "$w$", "$E = w^2 / 2$", ylim=(-3, 3))
+    tiny, small, good, huge = found.values()
+    return Result(
+        checks=(  # over 5 seeds on digits: 0.94 to 0.96; 0.38 to 0.58; 0.06 to 0.14; 0.10
+            Check(_accuracy("0.2", last), good.at(last), low=0.85),
+            Check(_accuracy("0.01", last), small.at(last), high=0.8),
+            Check(_accuracy("0.0001", last), tiny.at(last), high=0.3),
+            Check(_accuracy("10", last), np.nan_to_num(huge.at(last)), high=0.3),
+            Check(
+                Text(
+                    "one dimension: sign changes in 20 steps, η = 0.5, 1.7",
+                    "1 次元：20 回での符号の変化（η = 0.5、1.7）",
+                ),
+                [np.sum(np.diff(np.sign(paths[0.5])) != 0) + np.sum(np.diff(np.sign(paths[1.7])) != 0)],
+                20,
+                20,
+            ),
+            Check(
+                Text("one dimension: |w| after 20 steps, η = 2.1", "1 次元：20 回後の |w|（η = 2.1）"),
+                [abs(paths[2.1][-1])],
+                low=2,
+            ),
+        ),
+        pictures=(
+            Picture(
+                "rates",
+                Text(
+                    "Left: a network. Right: the error of one weight, where all can be computed by hand.",
+                    "左：ネットワーク。右：手で計算できる 1 変数の場合。",
+                ),
+                figure,
+            ),
+        ),
+        rows=table(found, plan),
+        setting=data.describe(),
+    )
+
+
+def _accuracy(rate: str, step: int) -> Text:
+    return Text(
+        f"learning rate {rate}: test accuracy after {step} updates", f"学習率 {rate}：{step} 回更新後のテスト正解率"
+    )
+
+
+def _batches(plan: Plan) -> Result:
+    data, rate = images(plan).flat().few(1000, seed=0, tests=1000), 0.05
+    n, epochs = len(data.x), plan.pick(4, 10)
+    found: dict[str, Any] = {}
+    for name, size in {"online: 1": 1, "mini-batch: 50": 50, f"batch: {n}": n}.items():
+        parts = (data.x, data.t), (data.test_x, data.test_t), plan.seeds, steps_of(epochs * n // size, 20)
+        found[name] = (size, train_together(_model(rate), *parts, batch_size=size))
+    noise, predicted = _noise(plan)
+    figure, (left, right) = figure_of(2)
+    for index, (name, (size, curves)) in enumerate(found.items()):
+        curve(left, curves.steps * size / n, curves.test["accuracy"], index, name)
+    finish(left, "epochs", "test accuracy", ylim=(0, 1))
+    rates = list(predicted)
+    curve(right, rates, noise, 0, "measured", marker="o", markersize=4, linestyle="none")
+    right.plot(rates, list(predicted.values()), color="#555555", linestyle="--", label="$\\eta / (2 - \\eta)$")
+    finish(right, "learning rate", "variance of $w$ / variance of the data")
+    online, mini, full = (curves.test["accuracy"][-1] for _, curves in found.values())
+    epoch = Text(f"after {epochs} epochs", f"{epochs} エポック後")
+    return Result(
+        checks=(  # over 5 seeds on digits: 0.37 to 0.56; 0.79 to 0.87; 0.98 to 1.05; 0.0004 to 0.0005
+            Check(
+                Text(
+                    f"test accuracy, mini-batches less batch, {epoch.en}",
+                    f"テスト正解率の差（ミニバッチ − バッチ）、{epoch.ja}",
+                ),
+                mini - full,
+                low=0.1,
+            ),
+            Check(
+                Text(
+                    f"test accuracy, online less batch, {epoch.en}",
+                    f"テスト正解率の差（オンライン − バッチ）、{epoch.ja}",
+                ),
+                online - full,
+                low=0.2,
+            ),
+            Check(
+                Text("plateau of online learning, variance / formula", "オンライン学習の定常分散と式の比"),
+                (noise / np.array(list(predicted.values()))[:, None]).mean(axis=0),
+                0.9,
+                1.1,
+            ),
+            Check(
+                Text(
+                    "the same with a rate that decays as 1/t, after 2,000 steps",
+                    "学習率を 1/t で減らした場合（2,000 回後）",
+                ),
+                _decayed(plan),
+                high=0.005,
+            ),
+        ),
+        pictures=(
+            Picture(
+                "batches",
+                Text(
+                    "Left: as many examples for all. Right: E = (w - x)²/2 with one x at a time never comes to rest.",
+                    "左：同じ数の訓練データを見たときの比較。右：E = (w − x)²/2 のオンライン学習は静止しない。",
+                ),
+                figure,
+            ),
+        ),
+        rows=table({name: curves for name, (_, curves) in found.items()}, plan),
+        setting=data.describe(),
+    )
+
+
+def _noise(plan: Plan) -> tuple[np.ndarray, dict[float, float]]:
+    """The variance of w in online learning of a mean, from data of variance 1, by rate (rates, seeds); the "
+    "formula.
+    """
+    rates, found = (0.05, 0.1, 0.2, 0.5, 1.0), []
+    for rate in rates:
+        row = []
+        for seed in plan.seeds:
+            rng, w = np.random.default_rng((seed, 43)), np.zeros(500)
+            for _ in range(300):
+                w = w - rate * (w - rng.normal(size=500))
+            row.append(w.var())
+        found.append(row)
+    return np.array(found), {rate: rate / (2 - rate) for rate in rates}
+
+
+def _decayed(plan: Plan) -> list[float]:
+    found = []
+    for seed in plan.seeds:
+        rng, w = np.random.default_rng((seed, 44)), np.zeros(500)
+        for step in range(2000):
+            w = w - (w - rng.normal(size=500)) / (step + 1)
+        found.append(float(w.var()))
+    return found
+
+
+_SETTING = Text(
+    "Hidden layers of 40 and 20 ReLU units, He's weights, gradient descent.",
+    "中間層 40、20 ユニット（ReLU、He の初期値）、勾配降下法。",
+)
+
+STUDIES = (
+    Study(
+        name="learning-rate",
+        chapter=chapters.OPTIMISERS,
+        title=Text("The learning rate", "学習率"),
+        claim=Text(
+            "With a rate too small training hardly moves, with a rate too large it does not come to rest or diverges.",
+            "学習率が小さすぎると学習はほとんど進まず、大きすぎると振動または発散する。",
+        ),
+        formula=(r"E = \frac{1}{2} w^2 \quad \Rightarrow \quad w^{(t)} = (1 - \eta)^t w^{(0)}",),
+        setting=Text(f"{_SETTING.en} Batches of 100, 300 updates.", f"{_SETTING.ja} ミニバッチ 100、300 回更新。"),
+        run=_rates,
+    ),
+    Study(
+        name="batch-size",
+        chapter=chapters.OPTIMISERS,
+        title=Text("Batch, mini-batch and online learning", "バッチ学習・ミニバッチ学習・オンライン学習"),
+        claim=Text(
+            "From as many examples, smaller batches learn faster, for they update more often; but their noise "
+            "keeps the "
+            "weights from coming to rest unless the rate decays.",
+            "同じ数のデータを見るなら、更新回数の多い小さなバッチのほうが速く学習する。ただし学習率を減らさない限り、"
+            "雑音のため重みは静止しない。",
+        ),
+        formula=(
+            r"E = \frac{1}{2} (w - x)^2,\ \mathrm{Var}(x) = s^2",
+            r"\mathrm{Var}(w) \rightarrow \frac{\eta}{2 - \eta} s^2",
+        ),
+        setting=Text(f"{_SETTING.en} Learning rate 0.05.", f"{_SETTING.ja} 学習率 0.05。"),
+        run=_batches,
+    ),
+)
