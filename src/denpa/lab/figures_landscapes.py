@@ -71,7 +71,7 @@ def paths_animation(surface: Surface, paths: dict[str, Any], title: str = "") ->
             for line in (drawing.way, drawing.end, drawing.error):
                 line.axes.draw_artist(line)
         pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
-    palette = pictures[-1].quantize(256)
+    palette = pictures[-1].quantize(256, Image.Quantize.MAXCOVERAGE)  # rare colours too: thin lines
     pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     durations = [1000 // _RATE] * (len(pictures) - 1) + [2000]
     content = io.BytesIO()
@@ -106,9 +106,10 @@ class _Drawing:
 def _drawn(surface: Surface, paths: dict[str, Any], title: str) -> tuple[Any, list[_Drawing]]:
     """Contours, axes and legend, and every path with nothing shown of it yet."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     looks = _looks(paths)
-    figure = Figure(figsize=(9.2, 3.9), dpi=100, layout="constrained")
+    figure = Figure(figsize=(9.2, 3.9), dpi=100, layout=ConstrainedLayoutEngine(wspace=0.06))
     above, beside = figure.subplots(1, 2, width_ratios=(1.35, 1))
     _contours(above, surface, paths)
     drawings = []
