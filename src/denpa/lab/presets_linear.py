@@ -86,6 +86,7 @@ def formal_neuron(name: str, options: Options, look: Look, data: DataConfig) -> 
     if gate not in GATES:
         what = f"no single neuron computes {gate}" if gate else f"it learns nothing from {data.source}"
         raise ConfigError(f"The preset {name!r} has the weights of a gate, and {what}: try 'xor' or 'perceptron'.")
+    _no_hidden(name, options)
     W, theta = GATES[gate]
     weights = Constant(float(W[0, 0])), Constant(float(theta[0]))  # Rosenblatt's rule leaves what makes no mistake
     return Experiment(
@@ -138,10 +139,14 @@ def _classes(
 
 
 def _layer(name: str, options: Options, look: Look, units: int) -> Sequential:
-    if options.hidden or options.activation:
-        raise ConfigError(f"The preset {name!r} has one layer and no hidden units: try 'mlp'.")
+    _no_hidden(name, options)
     start = Dense(units, kernel_init=Constant())  # a convex error: any start leads to the same end
     return Sequential((Flatten(), start) if len(look.in_shape) > 1 else (start,))
+
+
+def _no_hidden(name: str, options: Options) -> None:
+    if options.hidden or options.activation:
+        raise ConfigError(f"The preset {name!r} has one layer and no hidden units: try 'mlp'.")
 
 
 def _training(options: Options, look: Look) -> TrainingConfig:
