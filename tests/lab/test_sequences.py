@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
 def writer(folder):
     """A run of a preset for Shakespeare on a text of one's own."""
     (folder / "my.txt").write_text(TEXT)
-    what = [("data.source", str(folder / "my.txt")), ("training.epochs", 20), ("data.validation", 0.1)]
+    what = [("data.source", str(folder / "my.txt")), ("training.epochs", 20), ("data.validation", 0.0)]
     experiment, data = assemble("shakespeare-rnn", what, hidden=[8])
     run = Run(experiment, folder / "writer", prepared=data)
     run.go(verbose=False)
@@ -41,7 +41,7 @@ def writer(folder):
 
 @pytest.fixture(scope="module")
 def forecaster(folder):
-    """A run of the preset for series on a table of two columns: the target doubles the other, one step later."""
+    """A run of a preset for series on a table of two columns: the target doubles the other, one step later."""
     rng = np.random.default_rng(0)
     cause = rng.standard_normal(400)
     effect = np.concatenate([[0], 100 + 20 * cause[:-1]])
@@ -49,7 +49,8 @@ def forecaster(folder):
     (folder / "my.csv").write_text("\n".join(["cause,effect", *lines]))
     what = [("data.source", str(folder / "my.csv")), ("data.target", "effect"), ("training.epochs", 60)]
     what += [("data.options", {"length": 20}), ("training.batch_size", 4)]
-    experiment, data = assemble("series", what, hidden=[6])
+    what += [("data.validation", 0.0), ("data.test", 0.0)]
+    experiment, data = assemble("sine-wave", what, hidden=[6])
     run = Run(experiment, folder / "forecaster", prepared=data)
     run.go(verbose=False)
     return run
@@ -59,7 +60,7 @@ def test_a_text_becomes_rows_of_tokens_in_order(writer):
     data = writer.data
     assert data.look.task == "text"
     assert data.look.outputs == len(set(TEXT)) == len(data.encoder)
-    assert data.train.x.shape[1:] == data.validation.x.shape[1:] == data.test.x.shape[1:] == (64,)
+    assert data.train.x.shape[1:] == data.test.x.shape[1:] == (64,)
     assert data.encoder.decode(data.train.x[:2]) == TEXT[:128]
     assert data.encoder.decode(data.test.t[0]) in TEXT
     assert writer.experiment.data.task == "text"

@@ -14,7 +14,7 @@ UNKNOWN = dp.Vocabulary.of("abcd", special=("unknown",))
 @pytest.fixture(scope="module")
 def model():
     """A language model of five tokens with random weights, large ones, so that what went before matters."""
-    net = [dp.Embedding(5, 4), dp.LSTM(6, return_sequences=True), dp.Dropout(0.5), dp.Dense(5)]
+    net = [dp.Embedding(5, 4), dp.RNN(6, return_sequences=True), dp.Dropout(0.5), dp.Dense(5)]
     model = dp.Model(net, loss=dp.SoftmaxCrossEntropy(), in_shape=(10,), seed=2)
     params = {name: {k: 4 * v for k, v in part.items()} for name, part in model.variables.params.items()}
     model.variables = model.variables._replace(params=params)
@@ -91,6 +91,7 @@ def test_what_makes_no_text_is_refused(model, options, error, words):
 
 
 def test_a_network_that_remembers_nothing_is_refused():
-    model = dp.Model([dp.Embedding(5, 4), dp.Dense(5)], loss=dp.SoftmaxCrossEntropy(), in_shape=(7,))
+    model = dp.Model([dp.Embedding(5, 4), dp.Dense(5)], loss=dp.SoftmaxCrossEntropy())
+    model.in_shape = (7,)
     with pytest.raises(dp.ConfigError, match="recurrent layers, but there is none"):
         dp.sample(model, LETTERS, "a", 3)
