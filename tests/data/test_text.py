@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 
 import numpy as np
 import pytest
@@ -108,6 +109,22 @@ def test_files_are_proved_and_the_users_folder_comes_first(nowhere, monkeypatch)
         fetched.fetched("input.txt", "tinyshakespeare", "https://x", right)
     assert fetched.find("input.txt", "tinyshakespeare") == folder / "input.txt"
     assert fetched.find("other.txt", "tinyshakespeare") is None
+
+
+def test_what_is_fetched_is_proved_and_kept(nowhere, monkeypatch):
+    asked = []
+
+    def answer(url, known_hash, fname, path, **options):
+        asked.append((url, known_hash))
+        (path / fname).write_text("To be")
+        return str(path / fname)
+
+    monkeypatch.setattr("pooch.retrieve", answer)
+    right = hashlib.sha256(b"To be").hexdigest()
+    for _ in range(2):
+        path = fetched.fetched("input.txt", "plays", "https://x", right)
+    assert path == nowhere / "cache" / "plays" / "input.txt"
+    assert asked == [("https://x", right)]
 
 
 def test_a_cache_that_cannot_be_made_is_told(nowhere):

@@ -65,13 +65,14 @@ def sample(
     if not len(numbers_of_prompt):
         raise DataError(f"The prompt is empty: give at least one {vocabulary.level} to begin with.")
     use_compile_cache()
-    silent = {vocabulary.number_of(name) for name in ("padding", "unknown", "start")} - {None}
+    unwritten = (vocabulary.number_of(name) for name in ("padding", "unknown", "start"))
+    silent = tuple(number for number in unwritten if number is not None)
     forced = np.full(len(numbers_of_prompt) + length - 1, -1, np.int32)
     forced[: len(numbers_of_prompt)] = numbers_of_prompt
     greedy = temperature == 0
     drawn = _written(
         model.net,
-        tuple(sorted(number for number in silent if number is not None)),
+        silent,
         None if greedy else top_k,
         greedy,
         model.variables.params,
