@@ -15,6 +15,7 @@ import denpa as dp
 from denpa.lab.studies import images, linear, registry, store
 from denpa.lab.studies.page import page, translated
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
+from denpa.lab.studies.terms import in_japanese
 from denpa.lab.studies.together import steps_of, train_together
 
 ONE = Plan(False, (0,))
@@ -35,7 +36,8 @@ def test_every_study_is_told_in_both_languages_under_a_name_of_its_own():
     japanese = re.compile("[぀-ヿ一-鿿]")
     for study in registry.STUDIES.values():
         for text in filter(None, (study.title, study.claim, study.setting, study.chapter)):
-            assert text.en and japanese.search(text.ja), study.name
+            assert text.en
+            assert japanese.search(text.ja), study.name
             assert not japanese.search(text.en), study.name
 
 
@@ -156,6 +158,14 @@ def test_the_japanese_page_has_japanese_in_its_pictures_too(stored):
         translated("<text>updates</text><text>unknown &lt;1</text>")
         == "<text>更新回数</text><text>unknown &lt;1</text>"
     )
+
+
+def test_words_of_pictures_are_known_as_a_whole_or_part_by_part():
+    assert in_japanese("norm of delta, last step = 1") == "デルタのノルム（最後＝1）"
+    assert in_japanese("sigmoid, Gaussian, xyz") == "シグモイド, ガウス分布, xyz"
+    assert in_japanese("layer 2") == "層 2"
+    assert in_japanese("100 images") == "100 枚"
+    assert in_japanese("0.5") == "0.5"
 
 
 def test_members_that_train_together_learn_what_each_would_alone():

@@ -93,7 +93,7 @@ def _run(plan: Plan) -> Result:
     curve(left, _STEPS, errors, 0, "central differences")
     left.plot(_STEPS, 1e-16 / _STEPS, color="#555555", linestyle=":", linewidth=1, label="$10^{-16} / h$")
     left.plot(_STEPS, _STEPS**2, color="#555555", linestyle="--", linewidth=1, label="$h^2$")
-    finish(left, "step $h$", "relative error", xscale="log", yscale="log", ylim=(1e-14, 10))
+    finish(left, "step h", "relative error", xscale="log", yscale="log", ylim=(1e-14, 10))
     for index, (label, seconds) in enumerate({"central differences": numerical, "back-propagation": backward}.items()):
         curve(right, parameters, 1000 * seconds, index, label, marker="o", markersize=3)
     finish(right, "parameters", "milliseconds", xscale="log", yscale="log")

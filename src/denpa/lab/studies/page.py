@@ -12,7 +12,7 @@ from pathlib import Path
 import denpa
 from denpa.lab.studies.store import Stored
 from denpa.lab.studies.study import Study, Text
-from denpa.lab.studies.terms import TERMS
+from denpa.lab.studies.terms import in_japanese
 
 __all__ = ["page"]
 
@@ -122,10 +122,10 @@ def _picture(folder: Path, name: str, caption: Text, animated: bool, language: s
 
 
 def translated(svg: str) -> str:
-    """An SVG with the texts that `TERMS` knows in Japanese; the reader's own font shows them."""
+    """An SVG with the words that `terms` knows in Japanese; the reader's own font shows them."""
 
     def turned(match: re.Match[str]) -> str:
-        return f">{TERMS.get(html.unescape(match[1]), match[1])}</text>"
+        return f">{html.escape(in_japanese(html.unescape(match[1])), quote=False)}</text>"
 
     return re.sub(r">([^<>]+)</text>", turned, svg)
 

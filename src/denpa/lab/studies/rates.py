@@ -38,12 +38,12 @@ def _rates(plan: Plan) -> Result:
     figure, (left, right) = figure_of(2)
     for index, (name, curves) in enumerate(found.items()):
         curve(left, curves.steps, curves.test["accuracy"], index, f"$\\eta$ = {name}")
-    finish(left, "updates", "test accuracy", ylim=(0, 1))
+    finish(left, "updates", "test accuracy", legend="beside", ylim=(0, 1))
     one = {0.02: "0.02", 0.5: "0.5", 1.7: "1.7", 2.1: "2.1"}
     paths = {rate: (1 - rate) ** np.arange(21.0) for rate in one}
     for index, (rate, path) in enumerate(paths.items()):
         curve(right, range(21), path, index, f"$\\eta$ = {one[rate]}")
-    finish(right, "updates", "$w$", "$E = w^2 / 2$", ylim=(-3, 3))
+    finish(right, "updates", "$w$", "$E = w^2 / 2$", legend="beside", ylim=(-3, 3))
     tiny, small, good, huge = found.values()
     return Result(
         checks=(  # over 5 seeds on digits: 0.94 to 0.96; 0.38 to 0.58; 0.06 to 0.14; 0.10
@@ -98,11 +98,11 @@ def _batches(plan: Plan) -> Result:
     figure, (left, right) = figure_of(2)
     for index, (name, (size, curves)) in enumerate(found.items()):
         curve(left, curves.steps * size / n, curves.test["accuracy"], index, name)
-    finish(left, "epochs", "test accuracy", ylim=(0, 1))
+    finish(left, "epochs", "test accuracy", legend="beside", ylim=(0, 1))
     rates = list(predicted)
     curve(right, rates, noise, 0, "measured", marker="o", markersize=4, linestyle="none")
     right.plot(rates, list(predicted.values()), color="#555555", linestyle="--", label="$\\eta / (2 - \\eta)$")
-    finish(right, "learning rate", "variance of $w$ / variance of the data")
+    finish(right, "learning rate", "variance of w / variance of x")
     online, mini, full = (curves.test["accuracy"][-1] for _, curves in found.values())
     epoch = Text(f"after {epochs} epochs", f"{epochs} エポック後")
     return Result(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from denpa.core.errors import ConfigError, nearest
 from denpa.lab.studies import (
+    convolutions,
     gradient_checks,
     halting,
     linear,
@@ -12,6 +13,7 @@ from denpa.lab.studies import (
     rates,
     recurrences,
     signals,
+    sparse,
     starts,
     surfaces_many,
     surfaces_slow,
@@ -24,7 +26,7 @@ __all__ = ["STUDIES", "chosen", "find"]
 _MODULES = (
     *(gradient_checks, starts, signals, rates, races),
     *(surfaces_slow, surfaces_steep, surfaces_many),
-    *(overfitting, halting, recurrences, linear),
+    *(overfitting, halting, convolutions, recurrences, sparse, linear),
 )
 
 STUDIES: dict[str, Study] = {study.name: study for module in _MODULES for study in module.STUDIES}

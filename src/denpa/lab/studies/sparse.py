@@ -1,0 +1,173 @@
+"""Autoencoders: a bottleneck finds the principal components, a price on activity makes the code sparse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from denpa import classical
+from denpa.core.layer import Variables
+from denpa.lab.studies import chapters
+from denpa.lab.studies.images import images
+from denpa.lab.studies.plots import COLOURS, curve, figure_of, finish
+from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
+from denpa.lab.studies.together import train_together
+from denpa.layers import ActivityL1, Dense, KLSparsity, Sigmoid
+from denpa.losses import MeanSquaredError
+from denpa.networks import Sequential
+from denpa.optim import Adam
+from denpa.training import Model
+
+__all__ = ["STUDIES"]
+
+_RHO = 0.05
+
+
+def _bottleneck(plan: Plan) -> Result:
+    data = images(plan).flat().few(1000, seed=0)
+    mean = data.x.mean(axis=0)
+    x, test_x = data.x - mean, data.test_x[:1000] - mean
+    widths, last = (2, 8, 32), plan.pick(1500, 4000)
+    reached, best = np.zeros((len(widths), len(plan.seeds))), np.zeros(len(widths))
+    for row, width in enumerate(widths):
+        net = Sequential((Dense(width, use_bias=False), Dense(x.shape[1], use_bias=False)))
+        model = Model(net, MeanSquaredError(), Adam(3e-3))
+        parts = (x, x), (test_x, test_x), plan.seeds, np.array([0, last])
+        reached[row] = train_together(model, *parts).train["loss"][-1]
+        found = classical.pca(x, width)
+        best[row] = 0.5 * (found.total_variance - found.variances.sum())
+    figure, (axes,) = figure_of(1, size=(5.4, 3.4))
+    curve(axes, widths, reached, 0, "autoencoder", marker="o", markersize=4)
+    curve(axes, widths, best, 1, "principal components", marker="s", markersize=3)
+    finish(axes, "units of the code", "error", xscale="log", xticks=widths, xticklabels=widths, ylim=(0, None))
+    return Result(
+        checks=tuple(  # over 5 seeds on digits: 1.000; 1.000 to 1.001; 1.011 to 1.022
+            Check(
+                Text(
+                    f"code of {width} units: error / error of {width} principal components",
+                    f"符号 {width} 個：誤差／主成分 {width} 個の誤差",
+                ),
+                reached[row] / best[row],
+                0.999,
+                1.1,
+            )
+            for row, width in enumerate(widths)
+        ),
+        pictures=(Picture("errors", Text("Error of the reconstruction.", "復元誤差。"), figure),),
+        rows=tuple(
+            {"units": w, "components": b, **{f"seed {s}": e for s, e in zip(plan.seeds, row, strict=True)}}
+            for w, b, row in zip(widths, best.tolist(), reached.tolist(), strict=True)
+        ),
+        setting=data.describe(),
+    )
+
+
+def _sparse(plan: Plan) -> Result:
+    data, units, last = images(plan).flat().few(1000, seed=0), 100, plan.pick(1000, 3000)
+    prices: dict[str, Any] = {
+        "none": None,
+        "KL": KLSparsity(_RHO, plan.pick(0.5, 2.0)),
+        "L1": ActivityL1(plan.pick(0.05, 0.2)),
+    }
+    means, active, errors, first = {}, {}, {}, {}
+    for name, price in prices.items():
+        encoder = (Dense(units), Sigmoid(), *([] if price is None else [price]))
+        net = Sequential((*encoder, Dense(data.x.shape[1])))
+        parts = (data.x, data.x), (data.test_x[:500], data.test_x[:500]), plan.seeds, np.array([0, last])
+        curves = train_together(Model(net, MeanSquaredError(), Adam(3e-3)), *parts)
+        codes = _codes(Sequential(encoder), curves.params, curves.state, data.x)
+        means[name] = codes.mean(axis=1)  # (seeds, units)
+        active[name] = np.mean(codes > 0.1, axis=(1, 2))
+        errors[name] = curves.train["loss"][-1]
+        first[name] = codes[0]
+    figure, panels = figure_of(len(prices), size=(3.2, 2.6))
+    for index, (axes, (name, codes)) in enumerate(zip(panels, first.items(), strict=True)):
+        counts, edges = np.histogram(codes, np.linspace(0, 1, 41))
+        axes.stairs(counts / counts.sum(), edges, fill=True, color=COLOURS[index])
+        finish(axes, "activation", "share" if index == 0 else "", name, legend="", ylim=(0, 1))
+    return Result(
+        checks=(  # over 5 seeds on digits: 0.056; 0.49 to 0.50; 0.17 to 0.18; 1.00; 11 to 17
+            Check(
+                Text("KL: mean activation of the units", "KL：ユニットの平均活性"),
+                means["KL"].mean(axis=1),
+                0.5 * _RHO,
+                2 * _RHO,
+            ),
+            Check(Text("without a price: mean activation", "制約なし：平均活性"), means["none"].mean(axis=1), low=0.2),
+            Check(Text("L1: share of activations above 0.1", "L1：0.1 を超える活性の割合"), active["L1"], high=0.25),
+            Check(Text("without a price: the same share", "制約なし：同じ割合"), active["none"], low=0.5),
+            Check(
+                Text("error of the reconstruction, KL / none", "復元誤差の比（KL／なし）"),
+                errors["KL"] / errors["none"],
+                low=1.0,
+            ),
+        ),
+        pictures=(Picture("activations", Text("How often each activation occurs.", "活性の分布。"), figure),),
+        rows=tuple(
+            {
+                "price": n,
+                "seed": s,
+                "mean": float(means[n][c].mean()),
+                "above 0.1": float(active[n][c]),
+                "error": float(errors[n][c]),
+            }
+            for n in prices
+            for c, s in enumerate(plan.seeds)
+        ),
+        setting=data.describe(),
+    )
+
+
+def _codes(encoder: Sequential, params: Any, state: Any, x: np.ndarray) -> np.ndarray:
+    """The codes of all members, (seeds, examples, units)."""
+    own = {name: params[name] for name, _ in encoder.inner()}
+    return np.asarray(jax.vmap(lambda p, s: encoder.apply(Variables(p, s), x))(own, {}))
+
+
+STUDIES = (
+    Study(
+        name="bottleneck",
+        chapter=chapters.AUTOENCODERS,
+        title=Text("An autoencoder with a bottleneck", "ボトルネックのある自己符号化器"),
+        claim=Text(
+            "A linear autoencoder whose code is smaller than its input keeps the main features: it finds the "
+            "same subspace "
+            "as principal component analysis.",
+            "符号が入力より小さい線形の自己符号化器は主要な特徴を残す。見つかる部分空間は主成分分析と同じである。",
+        ),
+        formula=(r"E = \frac{1}{2N} \sum_n \Vert x_n - \tilde W^T W^T x_n \Vert^2",),
+        setting=Text(
+            "1,000 images less their mean, linear units, Adam with learning rate 0.003, batches of 100.",
+            "平均を引いた画像 1,000 枚、線形ユニット、Adam（学習率 0.003）、ミニバッチ 100。",
+        ),
+        run=_bottleneck,
+    ),
+    Study(
+        name="sparse-autoencoder",
+        chapter=chapters.AUTOENCODERS,
+        title=Text("Sparse autoencoders", "スパース自己符号化器"),
+        claim=Text(
+            "A price on the Kullback-Leibler divergence from ρ = 0.05 brings the mean activation of the code "
+            "near ρ; an L1 "
+            "price makes most activations nearly 0. The reconstruction pays for it.",
+            "平均活性と ρ = 0.05 の KL ダイバージェンスを加えると、平均活性は ρ に近づく。L1 を加えるとほとんど"
+            "の活性が 0 に近くなる。"
+            "その分、復元誤差は増える。",
+        ),
+        formula=(
+            r"E + \beta \sum_j \mathrm{KL}(\rho \Vert \bar h_j)",
+            r"E + \lambda \frac{1}{N} \sum_n \Vert h_n \Vert_1",
+        ),
+        setting=Text(
+            "1,000 images, a code of 100 sigmoid units, linear output, Adam with learning rate 0.003, batches "
+            "of 100; "
+            "β = 0.5 and λ = 0.05 on digits, 2 and 0.2 on MNIST.",
+            "画像 1,000 枚、符号はシグモイド 100 ユニット、出力は線形、Adam（学習率 0.003）、ミニバッチ 100。β "
+            "= 0.5、λ = 0.05"
+            "（digits）、2、0.2（MNIST）。",
+        ),
+        run=_sparse,
+    ),
+)
