@@ -81,8 +81,7 @@ def iris(options: argparse.Namespace) -> dict[str, Any]:
         later: dict[str, list[float]] = {name: [] for name in KINDS}
 
         def turn(name: str, seed: int = 0) -> float:
-            variables = {"DENPA_COMPILE_CACHE": cache}
-            with Worker(KINDS[name], options.threads, variables, folder=folder, batch=rows) as worker:
+            with Worker(KINDS[name], options.threads, folder=folder, batch=rows, cache=cache) as worker:
                 first = worker.call("turn", epochs=IRIS_EPOCHS, seed=seed)
                 later[name].append(worker.call("turn", epochs=IRIS_EPOCHS, seed=seed + 1))
                 accuracies[name].append(worker.call("accuracy"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ class Estimator:
     Args:
         folder: where x, t, x_test and t_test lie.
         batch: examples in a step.
+        cache: the folder of denpa's compilation cache; "" for the user's.
     """
 
-    def __init__(self, folder: str, batch: int) -> None:
+    def __init__(self, folder: str, batch: int, cache: str = "") -> None:
+        os.environ["DENPA_COMPILE_CACHE"] = cache
         names = ("x", "t", "x_test", "t_test")
         self.x, self.t, self.x_test, self.t_test = (np.load(Path(folder) / f"{name}.npy") for name in names)
         self.batch = batch

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 __all__ = ["FLOATS", "checked_weight", "encoded", "examples", "labelled"]
 
@@ -51,7 +51,12 @@ def checked_weight(weight: Any, X: np.ndarray) -> np.ndarray | None:
     """
     if weight is None:
         return None
-    weight = _check_sample_weight(weight, X, dtype=X.dtype, ensure_non_negative=True)
+    precision: Any = X.dtype
+    weight = np.asarray(check_array(weight, ensure_2d=False, dtype=precision, input_name="sample_weight"))
+    if weight.shape != (len(X),):
+        raise ValueError(f"sample_weight has the shape {weight.shape}, not {(len(X),)}: one weight for each example.")
+    if (weight < 0).any():
+        raise ValueError("sample_weight must be 0 or more.")
     if not weight.any():
         raise ValueError("Every sample_weight is zero: there is nothing to learn from.")
     return weight
