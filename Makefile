@@ -29,6 +29,10 @@ endif
 demo: $(VENV)/.native ## train a network on handwritten digits and write its run folder
 	@$(BIN)/denpa train digits-mlp --run $(DEMO_RUN) --overwrite
 
+.PHONY: lab
+lab: $(VENV)/.native ## run every study of the lab on small data and make its page (some minutes)
+	@$(BIN)/denpa lab run all --quick --overwrite $(ARGS)
+
 ##@ Check
 .PHONY: test lint types tests
 test: lint types tests ## everything that must pass: lint, types, tests
