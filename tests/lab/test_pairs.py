@@ -44,6 +44,7 @@ def test_two_files_line_by_line_with_their_own_vocabularies(files, tmp_path):
     assert [len(data.train), len(data.validation), len(data.test)] == [9, 2, 1]
     assert data.look.in_shape == ((4,), (5,))
     assert (data.look.words, data.look.outputs) == (len(data.encoder.source), len(data.encoder.target))
+    assert (data.encoder.beam, data.encoder.length_penalty) == (5, 1.0)  # for words
     assert data.content_hash() != load_data(DataConfig(**files, seed=1)).content_hash()
     with pytest.raises(dp.ConfigError, match="no option 'levl'"):
         load_data(DataConfig(**files, options={"levl": "word"}))

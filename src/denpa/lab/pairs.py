@@ -38,6 +38,8 @@ __all__ = [
 ]
 
 _TEST_PART = 0.1
+# A word seen once is learned by nobody; translations have many good beginnings.
+_FOR_WORDS = {"minimum_count": 2, "beam": 5, "length_penalty": 1.0}
 _OPTIONS = ("level", "reverse", "minimum_count", "beam", "length_penalty", "n", "seed")
 
 
@@ -109,7 +111,7 @@ def load_pairs(config: DataConfig) -> Prepared:
     train, validation, test = _parts(config, drawn)
     level = options.pop("level", "character" if config.source in ("addition", "dates") else "word")
     others = [part for part in (validation, test) if part is not None]
-    encoder = PairEncoder.of(train, level, others=others, **options)
+    encoder = PairEncoder.of(train, level, others=others, **(_FOR_WORDS if level == "word" else {}) | options)
     parts = [
         None if part is None else Sequences.of(encoder, part, f"{config.source} {name}")
         for name, part in (("train", train), ("validation", validation), ("test", test))

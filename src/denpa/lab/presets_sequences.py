@@ -94,12 +94,10 @@ def _experiment(
     )
 
 
-_WORDS = {"minimum_count": 2, "beam": 5, "length_penalty": 1.0}
-
 PRESETS: dict[str, Preset] = {
     "addition-seq2seq": Preset(
         addition_seq2seq, DataConfig("addition", task="pairs", options={"reverse": True}), "pairs"
     ),
     "date-attention": Preset(date_attention, DataConfig("dates", task="pairs"), "pairs"),
-    "translate-enja": Preset(translate_enja, DataConfig("enja", task="pairs", options=_WORDS), "pairs"),
+    "translate-enja": Preset(translate_enja, DataConfig("enja", task="pairs"), "pairs"),
 }
