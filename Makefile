@@ -53,8 +53,8 @@ test-peers: $(VENV)/.bench ## compare with PyTorch and others, live (a large dow
 	@$(BIN)/python -m pytest -q tests/peers $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.bench ## measure the speed beside PyTorch, JAX, Keras and scikit-learn (a quarter of an hour)
-	@for name in start oracle scaling training; do \
+bench: $(VENV)/.bench ## measure the speed beside PyTorch, JAX, Keras and scikit-learn (some hours)
+	@for name in start oracle scaling training convolution recurrent rtrl estimators; do \
 	  echo "== benchmarks/bench_$$name.py"; $(BIN)/python benchmarks/bench_$$name.py $(ARGS) || exit 1; done
 	@$(BIN)/python benchmarks/write_docs.py
 
