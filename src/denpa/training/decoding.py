@@ -128,7 +128,7 @@ def _search(
             total, lengths, ended, last, written, carries = at
             carries = jax.tree.map(lambda a: a.reshape(-1, a.shape[-1]), carries)
             logits, carries = net.decode(params, encoded, last.reshape(-1, 1), carries, ctx)
-            log_p = jax.nn.log_softmax(logits[:, 0]).reshape(*shape, -1)
+            log_p = jax.nn.log_softmax(logits[:, 0].astype(total.dtype)).reshape(*shape, -1)
             if end is not None:
                 stays = jnp.where(jnp.arange(log_p.shape[-1]) == end, 0.0, -jnp.inf)
                 log_p = jnp.where(ended[..., None], stays, log_p)
