@@ -25,8 +25,8 @@ WIDEST, LARGEST = 1000, 60_000
 SHOWN = (
     ("gradient-check", "error-and-cost"),
     ("activation-and-initialisation", "accuracy"),
-    ("saturation", "sigmoid"),
     ("optimiser-race", "accuracy"),
+    ("learning-curves", "curves"),
     ("valley", "paths"),
     ("cliff", "paths"),
     ("loss-surface", "runs"),
@@ -35,7 +35,7 @@ SHOWN = (
 
 HEAD = """# Gallery
 
-What some studies of `denpa lab` show, on small data and in seconds: each picture is made by the command above it, as
+What some studies of [the lab](lab.md) show, on small data and in seconds: each picture is made by the command above it, as
 `docs/gallery.md` itself is by `scripts/make_gallery.py`. Bands and bounds are over {seeds} seeds.
 """
 
