@@ -21,6 +21,7 @@ from denpa.lab.overrides import read_value
 from denpa.lab.run_folder import free_name
 from denpa.lab.sources import load_data
 from denpa.lab.trained import Trained
+from denpa.training.inputs import rows_of
 from denpa.training.storage import write_bytes, write_text
 
 __all__ = ["COMMANDS"]
@@ -86,7 +87,7 @@ def _plane(what: str, options: Any) -> int:
     folder = _folder(options, f"landscape-{Path(what).stem}")
     names = [Path(run).stem for run in (what, *options.through)]
     marks = dict(zip(names, (surface.project(place) for place in (params, *others)), strict=False))
-    _tell(surface, len(data[0]))
+    _tell(surface, len(jax.tree.leaves(data)[0]))
     rows = [
         (float(a), float(b), float(surface.errors[row, column]))
         for row, b in enumerate(surface.b)
@@ -115,7 +116,8 @@ def _examples(trained: Trained, source: str, seed: int) -> tuple[Any, Any]:
     else:
         found = load_data(trained.experiment.data).train
     rows = np.sort(np.random.default_rng(seed).permutation(len(found))[:_MOST_EXAMPLES])
-    return found.x[rows], np.asarray(found.t)[rows]
+    x, t, _ = rows_of((found.x, found.t, None), rows)
+    return x, t
 
 
 def _span(texts: tuple[str, ...], otherwise: tuple[float, float]) -> tuple[float, float]:
