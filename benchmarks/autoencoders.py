@@ -29,7 +29,7 @@ WORKS = {
     "tied-autoencoder": "`tied-autoencoder`, the same with transposed weights",
     "deep-autoencoder": "`deep-autoencoder`, 784-512-256-32-256-512-784",
     "pretrained": "the same, pre-trained layer by layer",
-    "sparse-autoencoder": "`sparse-autoencoder`, 784-100-784, KL price, rho = 0.05",
+    "sparse-autoencoder": "`sparse-autoencoder`, 784-100-784, KL price, ρ = 0.05",
 }
 DATA = DataConfig("mnist", task="reconstruction")
 

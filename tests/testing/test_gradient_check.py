@@ -176,6 +176,13 @@ def test_at_a_kink_any_slope_between_the_two_sides_is_right(derivative_at_zero):
     assert max(report.numerical.values()) < 1e-8
 
 
+def test_every_entry_at_a_kink_is_looked_at_however_few_are_drawn():
+    net = dp.Sequential([dp.Dense(3), dp.ReLU(), dp.Dense(2)])
+    x, t = data(3, (2, 4), (2, 2))
+    x[:] = 0  # all six hidden units at 0
+    assert check_gradients(net, LOSS, net.init(jax.random.key(2), (4,)), x, t, entries=2).kinks >= 6
+
+
 def test_beyond_the_two_sides_of_a_kink_it_is_wrong():
     net = dp.Sequential([dp.Dense(3), dp.ReLU(), dp.Dense(2)])
 

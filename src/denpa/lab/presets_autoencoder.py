@@ -7,7 +7,7 @@ from typing import Any
 
 from denpa.core.errors import ConfigError
 from denpa.data.normalise import MinMax, Standardize
-from denpa.init import Glorot, He
+from denpa.init import Constant, Glorot, He
 from denpa.lab.blueprint import Options, Preset, cosine, fitting, unit_of
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
 from denpa.lab.sources import Look
@@ -118,13 +118,15 @@ def _convolutional_halves(
     unit, _ = unit_of(options, "relu")
     filters = filters if options.hidden is None else options.hidden
     size, channels = look.in_shape[:2], look.target_shape[-1] if look.target_shape else look.in_shape[-1]
+    # A bias above 0: over empty paper, and where a code is all 0, units would otherwise begin on the kink of ReLU.
+    start = {"kernel_init": He(), "bias_init": Constant(0.01)}
     encoder: list[Any] = []
     decoder: list[Any] = []
     for wanted, given in zip((*filters, options.code or code), (channels, *filters), strict=True):
-        encoder += [Conv2d(wanted, 3, stride=2, padding=1, kernel_init=He()), unit]
+        encoder += [Conv2d(wanted, 3, stride=2, padding=1, **start), unit]
         # An even size is that of twice as many pixels, an odd one of one pixel less.
         more = tuple(1 - n % 2 for n in size)
-        back = ConvTranspose2d(given, 3, stride=2, padding=1, output_padding=more, kernel_init=He())
+        back = ConvTranspose2d(given, 3, stride=2, padding=1, output_padding=more, **start)
         decoder = [back, unit if decoder else Sigmoid(), *decoder]
         size = tuple(-(-n // 2) for n in size)
     return ("encoder", Sequential(tuple(encoder))), ("decoder", Sequential(tuple(decoder)))
