@@ -120,6 +120,8 @@ def test_a_code_without_a_bottleneck_and_one_where_there_is_none_are_refused():
         presets.build("autoencoder", presets.Options(code=64), look=SMALL)
     with pytest.raises(dp.ConfigError, match="has no code"):
         presets.build("digits-mlp", presets.Options(code=4))
+    with pytest.raises(dp.ConfigError, match="is a reconstruction: try 'autoencoder'"):
+        presets.build("digits-mlp", look=SMALL)
     with pytest.raises(dp.ConfigError, match="whole number of units"):
         presets.Options(code=0)
     with pytest.raises(dp.ConfigError, match="for images"):

@@ -60,7 +60,8 @@ def build(
         raise ConfigError(f"The preset {name!r} is not for a {look.task}, which {data.source} is: try {other!r}.")
     if preset.task not in (None, look.task) or (preset.task is None and look.task == "reconstruction"):
         task = preset.task or "classes and values"
-        raise ConfigError(f"The preset {name!r} is for {task}, but {data.source} is a {look.task}: try 'mlp'.")
+        other = "autoencoder" if look.task == "reconstruction" else "mlp"
+        raise ConfigError(f"The preset {name!r} is for {task}, but {data.source} is a {look.task}: try {other!r}.")
     return preset.make(name, options, look, data)
 
 
