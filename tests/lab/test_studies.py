@@ -162,7 +162,7 @@ def test_the_japanese_page_has_japanese_in_its_pictures_too(stored):
 
 def test_words_of_pictures_are_known_as_a_whole_or_part_by_part():
     assert in_japanese("norm of delta, last step = 1") == "デルタのノルム（最後＝1）"
-    assert in_japanese("sigmoid, Gaussian, xyz") == "シグモイド, ガウス分布, xyz"
+    assert in_japanese("sigmoid, Gaussian, xyz") == "シグモイド, ガウス, xyz"
     assert in_japanese("layer 2") == "層 2"
     assert in_japanese("100 images") == "100 枚"
     assert in_japanese("0.5") == "0.5"

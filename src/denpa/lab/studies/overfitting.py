@@ -174,8 +174,8 @@ def _gap(name: str) -> Text:
 
 
 def _reached(curves: Curves) -> np.ndarray:
-    """The update at which each member first has 90 % of its training examples right; one beyond the last for "
-    "never.
+    """The update at which each member first has 90 % of its training examples right; one beyond the last for
+    never.
     """
     there = curves.train["accuracy"] >= 0.9
     return np.where(there.any(axis=0), curves.steps[there.argmax(axis=0)], curves.steps[-1] + 1)

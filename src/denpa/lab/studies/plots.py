@@ -16,8 +16,8 @@ GREY = "#555555"
 
 
 def figure_of(panels: int = 1, columns: int | None = None, size: tuple[float, float] = (4.6, 3.4)) -> tuple[Any, Any]:
-    """A figure with so many panels, `columns` in a row, and the panels in a list; size in inches is that of a "
-    "panel.
+    """A figure with so many panels, `columns` in a row, and the panels in a list; size in inches is that of a
+    panel.
     """
     from matplotlib.figure import Figure
 

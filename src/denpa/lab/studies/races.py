@@ -11,6 +11,7 @@ from denpa.lab.studies import chapters
 from denpa.lab.studies.images import Images, images
 from denpa.lab.studies.plots import curve, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
+from denpa.lab.studies.terms import in_japanese
 from denpa.lab.studies.together import Curves, steps_of, table, train_together
 from denpa.layers import BatchNorm, Dense, ReLU, Sigmoid
 from denpa.losses import SoftmaxCrossEntropy
@@ -67,7 +68,9 @@ def _race(plan: Plan) -> Result:
     return Result(
         checks=tuple(
             Check(
-                Text(f"{name}: test accuracy after {last} updates", f"{name}：{last} 回更新後のテスト正解率"),
+                Text(
+                    f"{name}: test accuracy after {last} updates", f"{in_japanese(name)}：{last} 回更新後のテスト正解率"
+                ),
                 found[name].at(last),
                 **bounds,
             )
@@ -153,9 +156,9 @@ STUDIES = (
             "AdaGrad, but with RMSprop and Adam, whose steps do not shrink with the gradient. With ReLU, "
             "momentum and "
             "AdaGrad learn as well.",
-            "小さなガウス分布の重みから始めると、シグモイドのネットワークは固定学習率・モメンタム・AdaGrad では"
+            "小さなガウス分布の重みから始めると、シグモイドのネットワークは固定学習率・モーメンタム・AdaGrad では"
             "学習せず、"
-            "歩幅が勾配とともに縮まない RMSProp と Adam では学習する。ReLU ではモメンタムと AdaGrad でも学習する。",
+            "歩幅が勾配とともに縮まない RMSProp と Adam では学習する。ReLU ではモーメンタムと AdaGrad でも学習する。",
         ),
         formula=(
             r"\mathrm{momentum:}\ \Delta w \leftarrow \mu\,\Delta w - \eta\,g \qquad "
@@ -179,7 +182,7 @@ STUDIES = (
             "takes a first step of 10 times the learning rate: on digits it switches all ReLU units off for good.",
             "シグモイドで AdaGrad が学習しないのは累積の初期値による。0 から始めると最初の歩幅が大きく、遅いな"
             "がら学習する。"
-            "また勾配に 1 − μ を掛ける形のモメンタムは歩幅が 10 分の 1 になり、ReLU でもこの回数では学習しない。"
+            "また勾配に 1 − μ を掛ける形のモーメンタムは歩幅が 10 分の 1 になり、ReLU でもこの回数では学習しない。"
             "平均が 0 から始まる RMSProp の最初の歩幅は学習率の 10 倍で、digits では ReLU のユニットがすべて働"
             "かなくなる。",
         ),

@@ -154,8 +154,8 @@ def _batches(plan: Plan) -> Result:
 
 
 def _noise(plan: Plan) -> tuple[np.ndarray, dict[float, float]]:
-    """The variance of w in online learning of a mean, from data of variance 1, by rate (rates, seeds); the "
-    "formula.
+    """The variance of w in online learning of a mean, from data of variance 1, by rate (rates, seeds); the
+    formula.
     """
     rates, found = (0.05, 0.1, 0.2, 0.5, 1.0), []
     for rate in rates:

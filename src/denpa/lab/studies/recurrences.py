@@ -26,8 +26,8 @@ def _recurrent(gain: float) -> RNN:
 
 
 def _deltas(layer: Any, part: str, seed: int) -> np.ndarray:
-    """The norm of dE/dz at every step of time, as a multiple of that at the last; E compares the last output "
-    "alone.
+    """The norm of dE/dz at every step of time, as a multiple of that at the last; E compares the last output
+    alone.
     """
     net, rng = Sequential((layer,)), np.random.default_rng(seed)
     x = rng.normal(size=(_BATCH, _TIME, _INPUTS)).astype(np.float32)

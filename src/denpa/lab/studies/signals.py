@@ -10,6 +10,7 @@ from denpa.init import He, LeCun, Normal
 from denpa.lab.studies import chapters
 from denpa.lab.studies.plots import curve, figure_of, finish, histograms
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
+from denpa.lab.studies.terms import in_japanese
 from denpa.layers import Dense, ReLU, Sigmoid
 from denpa.losses import MeanSquaredError
 from denpa.networks import Sequential
@@ -91,7 +92,9 @@ def _saturation(plan: Plan) -> Result:
 
 
 def _deviation(name: str) -> Text:
-    return Text(f"{name}: standard deviation of the activations of layer 5", f"{name}：第 5 層の活性の標準偏差")
+    return Text(
+        f"{name}: standard deviation of the activations of layer 5", f"{in_japanese(name)}：第 5 層の活性の標準偏差"
+    )
 
 
 def _vanishing(plan: Plan) -> Result:

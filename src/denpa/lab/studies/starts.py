@@ -13,6 +13,7 @@ from denpa.lab.studies import chapters
 from denpa.lab.studies.images import Images, images
 from denpa.lab.studies.plots import curve, figure_of, finish, histograms
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
+from denpa.lab.studies.terms import in_japanese
 from denpa.lab.studies.together import Curves, steps_of, table, train_together
 from denpa.layers import Dense, ReLU, Sigmoid
 from denpa.losses import SoftmaxCrossEntropy
@@ -57,8 +58,8 @@ def _trained(plan: Plan, data: Images) -> dict[str, Curves]:
 
 
 def _looked_into(data: Images) -> tuple[dict[str, list[np.ndarray]], dict[str, np.ndarray]]:
-    """For each setting, before the first update: activations of both hidden layers, root mean square of each "
-    "dE/dW.
+    """For each setting, before the first update: activations of both hidden layers, root mean square of each
+    dE/dW.
     """
     activations, gradients = {}, {}
     for name, setting in _SHOWN.items():
@@ -83,9 +84,7 @@ def _run(plan: Plan) -> Result:
     sizes, (bars,) = figure_of(1, size=(6, 3.2))
     for index, (name, found) in enumerate(gradients.items()):
         curve(bars, range(3), found, index, name, marker="o", markersize=4)
-    finish(
-        bars, "layer", "root mean square of $\\partial E/\\partial W$", legend="beside", yscale="log", xticks=range(3)
-    )
+    finish(bars, "layer", "root mean square of ∂E/∂W", legend="beside", yscale="log", xticks=range(3))
     bars.set_xticklabels(_LAYERS)
     seen = histograms(activations, ("layer 1", "layer 2"), "activation", np.linspace(0, 1.2, 49))
     return Result(
@@ -123,7 +122,9 @@ def _checks(plan: Plan, curves: dict[str, Curves], gradients: dict[str, np.ndarr
     first = gradients["sigmoid, Gaussian"][0] / gradients["sigmoid, Xavier"][0]
 
     def accuracy(name: str, step: int) -> Text:
-        return Text(f"{name}: test accuracy after {step} updates", f"{name}：{step} 回更新後のテスト正解率")
+        return Text(
+            f"{name}: test accuracy after {step} updates", f"{in_japanese(name)}：{step} 回更新後のテスト正解率"
+        )
 
     return (
         Check(accuracy("sigmoid, Gaussian", end), stuck.at(end), high=0.15),  # 0.10 (0.10 to 0.11)
