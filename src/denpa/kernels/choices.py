@@ -1,4 +1,4 @@
-"""Which kernels there are for convolutions, which of them serve here, and why."""
+"""Which kernels there are for convolutions and recurrent layers, which of them serve here, and why."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CHOICES = {
     "auto": "the fastest: native kernels on a CPU, with Winograd's algorithm for 3x3 where it pays; XLA elsewhere",
     "direct": "native kernels on a CPU, every sum taken directly: the smallest rounding error",
     "winograd": "native kernels on a CPU, with Winograd's algorithm for 3x3",
-    "xla": "XLA's own convolutions everywhere",
+    "xla": "XLA's own convolutions everywhere, recurrent layers step by step",
 }
 
 

@@ -1,4 +1,4 @@
-"""What recurrent cells compute at every step, on bare arrays.
+"""What recurrent cells compute at every step, on bare arrays, and whether one call computes all steps.
 
 `scale` is 1/2 where a column of u belongs to a sigmoid and 1 where it belongs to a tanh: one pass over all
 gates side by side costs half of what a pass for each gate costs.
@@ -10,7 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["columns", "gate_slopes", "gates", "split"]
+from denpa.kernels import native, settings
+
+__all__ = ["columns", "gate_slopes", "gates", "serves", "split"]
 
 
 def columns(scales: tuple[float, ...], units: int, dtype: jax.typing.DTypeLike) -> jax.Array:
@@ -26,6 +28,12 @@ def gates(u: jax.Array, scale: jax.Array) -> jax.Array:
 def gate_slopes(a: jax.Array, scale: jax.Array) -> jax.Array:
     """∂a/∂u = (1 − a) (a − 1 + 2s):  1 − a² for s = 1, a (1 − a) for s = 1/2."""
     return (1 - a) * (a + (2 * scale - 1))
+
+
+def serves(*arrays: jax.Array) -> bool:
+    """Whether the native kernels run whole sequences of these arrays: on a CPU, where all of them are float32."""
+    on_cpu = jax.default_backend() == "cpu" and settings.current() != "xla" and native.available()
+    return on_cpu and all(array.dtype == jnp.float32 for array in arrays)
 
 
 def split(u: jax.Array, parts: int) -> list[jax.Array]:

@@ -1,4 +1,4 @@
-"""Which kernels compute convolutions: a setting of the process, read while a program is traced.
+"""Which kernels compute convolutions and recurrent layers: a setting of the process, read while a program is traced.
 
     with dp.kernels.using("xla"):
         model.fit(...)
@@ -6,7 +6,7 @@
 "auto": the native kernels where they serve, the faster algorithm of the two for each shape; else XLA.
 "direct": the native kernels with sums taken directly: the smallest rounding error, some 1e-6 of the largest value.
 "winograd": the native kernels, with Winograd's algorithm for 3x3 kernels: faster, error up to some 1e-5.
-"xla": XLA's own convolutions.
+"xla": XLA's own convolutions, and recurrent layers as scans over their steps.
 """
 
 from __future__ import annotations

@@ -76,6 +76,27 @@ class Cell(Description):
         """One step home: δ = ∂E/∂u, and ∂E/∂carry before the step from ∂E/∂carry behind it."""
         raise NotImplementedError(f"{type(self).__name__} must define back(params, slopes, dcarry).")
 
+    def runs(self, params: Params, x: Array) -> bool:
+        """Whether `run` and `run_home` compute all steps at once here.
+
+        On a CPU they then take the place of `step`, `slopes` and `back`, while nothing is padded and nobody records.
+        """
+        return False
+
+    def run(self, params: Params, drive: Array, first: Carry, reverse: bool) -> tuple[Carry, Any]:
+        """The carries behind all steps and what was kept of them, from all of d and the initial carry."""
+        raise NotImplementedError(f"{type(self).__name__} must define run(params, drive, first, reverse).")
+
+    def run_home(
+        self, params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Array | None, dfinal: Carry,
+        reverse: bool,
+    ) -> tuple[Array, Carry, Grads]:  # fmt: skip
+        """δ of all steps, ∂E/∂ the initial carry, and ∂E/∂params.
+
+        From ∂E/∂y of all steps (None where they give nothing out) and ∂E/∂ the carry at the end.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define run_home(...).")
+
     def input_delta(self, params: Params, delta: Array) -> Array:
         """∂E/∂x = δ Wxᵀ"""
         return delta @ params["Wx"].T

@@ -11,7 +11,8 @@ import numpy as np
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Grads, Params
 from denpa.init import Glorot, Initializer, Orthogonal
-from denpa.kernels.recurrent import columns, gate_slopes, gates, split
+from denpa.kernels import native
+from denpa.kernels.recurrent import columns, gate_slopes, gates, serves, split
 from denpa.layers.recurrent import Carry, Cell, check_units, fresh, gathered
 
 __all__ = ["LSTMCell"]
@@ -109,6 +110,24 @@ class LSTMCell(Cell):
         if self.truncated:
             return delta, (split(delta, 4)[2] @ split(params["Wh"], 4)[2].T, before)
         return delta, (delta @ params["Wh"].T, before)
+
+    def runs(self, params: Params, x: Array) -> bool:
+        standard = not self.peepholes and not self.truncated and self.activation == "tanh"
+        return standard and serves(x, *params.values())
+
+    def run(self, params: Params, drive: Array, first: Carry, reverse: bool) -> tuple[Carry, Any]:
+        h, c = first
+        gates, h, c = native.lstm(drive, params["b"], params["Wh"], h, c, reverse)
+        return (h, c), {"gates": gates}
+
+    def run_home(
+        self, params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Array | None, dfinal: Carry,
+        reverse: bool,
+    ) -> tuple[Array, Carry, Grads]:  # fmt: skip
+        dh, dc = dfinal
+        delta, dh, dc = native.lstm_home(kept["gates"], after[1], first[1], params["Wh"], dy, dh, dc, reverse)
+        found = native.recurrent_weights(x, first[0], after[0], delta, reverse)
+        return delta, (dh, dc), dict(zip(("Wx", "Wh", "b"), found, strict=True))
 
     def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:
         found = gathered(x, before[0], delta)

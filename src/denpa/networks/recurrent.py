@@ -90,6 +90,9 @@ class Recurrent(Network):
         return state | {"carry": saved["final"]} if "carry" in state else state
 
     def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
+        return self._forward(params, x, ctx)
+
+    def _forward(self, params: Params, x: Any, ctx: Context, record: bool = False) -> tuple[Any, Saved]:
         cell, x, first = self._entered(params, x, ctx)
         mask = time_mask(ctx.lengths, x)
         saved = {"cell": Static(cell), "x": x, "lengths": ctx.lengths}
@@ -97,7 +100,8 @@ class Recurrent(Network):
             run = (cell, params, x, first, mask, self.reverse, self.segment)
             final, y, saved["starts"] = through_time.forward_in_segments(*run)
         else:
-            final, after, kept = through_time.forward(cell, params, x, first, mask, self.reverse)
+            whole = not record and mask is None and cell.runs(params, x)
+            final, after, kept = through_time.forward(cell, params, x, first, mask, self.reverse, whole)
             saved |= {"first": first, "after": after, "kept": kept}
             y = after[0]
         saved["final"] = final
@@ -112,7 +116,7 @@ class Recurrent(Network):
         return self._left(saved["cell"].value, found), found.grads
 
     def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
-        y, saved = self.replace(segment=0).forward(params, x, ctx)  # the record holds every step anyway
+        y, saved = self.replace(segment=0)._forward(params, x, ctx, record=True)  # it holds every step anyway
         cell = saved["cell"].value
         met = cell.observe(params, cell.drive(params, saved["x"]), saved["kept"], *self._carries(saved))
         return y, saved, {name: Value(*map(_batch_major, pair), saved={}) for name, pair in met.items()}
@@ -181,8 +185,10 @@ class Recurrent(Network):
         if "starts" in saved:
             ends = (mask, self.reverse, self.segment, dy, dfinal)
             return through_time.home_in_segments(saved["cell"].value, params, x, saved["starts"], *ends)
-        run = (x, saved["first"], saved["after"], saved["kept"], mask, self.reverse, dy, dfinal, record)
-        return through_time.home(saved["cell"].value, params, *run)
+        cell = saved["cell"].value
+        whole = not record and mask is None and cell.runs(params, x)
+        run = (x, saved["first"], saved["after"], saved["kept"], mask, self.reverse, dy, dfinal, record, whole)
+        return through_time.home(cell, params, *run)
 
     def _left(self, cell: Any, found: through_time.Home) -> Any:
         """The delta of the input, as the input came."""

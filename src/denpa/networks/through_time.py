@@ -4,6 +4,8 @@
     home      δᵗ, ∂E/∂carryᵗ⁻¹ = back(slopesᵗ, ∂E/∂carryᵗ + ∂E/∂yᵗ)   one scan that carries deltas alone
               ∂E/∂params, ∂E/∂x from all δ                         one product each behind it
 
+A cell that `runs` whole sequences takes both scans' place on a CPU, if `whole` asks for it and nothing is padded.
+
 A padded step hands the carry on as it is, both ways, and its δ is 0. `reverse` runs time from the end, where the
 padding then comes first: every sequence is read backwards from its own last step.
 """
@@ -54,8 +56,10 @@ def shifted(first: Carry, after: Carry, reverse: bool) -> Carry:
     return tuple(jnp.concatenate([c[None], a[:-1]]) for c, a in zip(first, after, strict=True))
 
 
-@_compiled()
-def forward(cell: Cell, params: Params, x: Array, first: Carry, mask: Any, reverse: bool) -> tuple[Carry, Carry, Any]:
+@_compiled("whole")
+def forward(
+    cell: Cell, params: Params, x: Array, first: Carry, mask: Any, reverse: bool, whole: bool = False
+) -> tuple[Carry, Carry, Any]:
     """The final carry, the carries behind every step, and what the cell kept of every step."""
 
     def body(carry: Carry, at: Any) -> tuple[Carry, Any]:
@@ -64,14 +68,21 @@ def forward(cell: Cell, params: Params, x: Array, first: Carry, mask: Any, rever
         after = _where(true_step, after, carry)
         return after, (after, kept)
 
-    final, (after, kept) = lax.scan(body, first, (cell.drive(params, x), mask), reverse=reverse)
-    return final, after, kept
+    def scan(drive: Array) -> tuple[Carry, Any]:
+        return lax.scan(body, first, (drive, mask), reverse=reverse)[1]
+
+    def run(drive: Array) -> tuple[Carry, Any]:
+        return cell.run(params, drive, first, reverse)
+
+    drive = cell.drive(params, x)
+    after, kept = lax.platform_dependent(drive, cpu=run, default=scan) if whole else scan(drive)
+    return tuple(part[0 if reverse else -1] for part in after), after, kept
 
 
-@_compiled("record")
+@_compiled("record", "whole")
 def home(
     cell: Cell, params: Params, x: Array, first: Carry, after: Carry, kept: Any, mask: Any, reverse: bool,
-    dy: Array | None, dfinal: Carry, record: bool = False,
+    dy: Array | None, dfinal: Carry, record: bool = False, whole: bool = False,
 ) -> Home:  # fmt: skip
     """All deltas and gradients, from ∂E/∂y of every step (None where the steps give nothing out) and of the end."""
     before = shifted(first, after, reverse)
@@ -84,9 +95,15 @@ def home(
         delta, earlier = _where(true_step, (delta, earlier), (jnp.zeros_like(delta), dcarry))
         return earlier, (delta, dcarry if record else ())
 
-    slopes = cell.slopes(params, kept, before, after)
-    dfirst, (delta, dcarries) = lax.scan(body, dfinal, (slopes, dy, mask), reverse=not reverse)
-    grads = cell.grads(params, x, kept, before, after, delta)
+    def scan(kept: Any) -> tuple[Array, Carry, Grads, Carry]:
+        slopes = cell.slopes(params, kept, before, after)
+        dfirst, (delta, dcarries) = lax.scan(body, dfinal, (slopes, dy, mask), reverse=not reverse)
+        return delta, dfirst, cell.grads(params, x, kept, before, after, delta), dcarries
+
+    def run(kept: Any) -> tuple[Array, Carry, Grads, Carry]:
+        return *cell.run_home(params, x, kept, first, after, dy, dfinal, reverse), ()
+
+    delta, dfirst, grads, dcarries = lax.platform_dependent(kept, cpu=run, default=scan) if whole else scan(kept)
     return Home(cell.input_delta(params, delta), dfirst, grads, delta, dcarries)
 
 

@@ -1,4 +1,4 @@
-"""Convolution kernels for the CPU in C++, called through XLA's foreign function interface, where they were compiled."""
+"""Convolutions and recurrent layers for the CPU in C++, called through XLA's FFI, where they were compiled."""
 
 from denpa.kernels.native.library import (
     available,
@@ -19,6 +19,7 @@ from denpa.kernels.native.operations import (
     conv_relu_pool_input_gradient,
     conv_relu_pool_kernel_gradient,
 )
+from denpa.kernels.native.recurrent import lstm, lstm_home, recurrent_weights
 
 __all__ = [
     "Padding",
@@ -34,6 +35,9 @@ __all__ = [
     "conv_relu_pool_kernel_gradient",
     "instruction_set",
     "instruction_sets",
+    "lstm",
+    "lstm_home",
     "reason",
+    "recurrent_weights",
     "use_instruction_set",
 ]

@@ -15,8 +15,16 @@ from denpa.core.errors import ConfigError, nearest
 __all__ = ["available", "instruction_set", "instruction_sets", "reason", "use_instruction_set"]
 
 _PATH = Path(__file__).parent / "libdenpa_kernels.so"
-_INTERFACE = 1  # scripts/build_native.py has it too
-_TARGETS = ("denpa_forward", "denpa_forward_pool", "denpa_input_gradient", "denpa_kernel_gradient")
+_INTERFACE = 2  # scripts/build_native.py has it too
+_TARGETS = (
+    "denpa_forward",
+    "denpa_forward_pool",
+    "denpa_input_gradient",
+    "denpa_kernel_gradient",
+    "denpa_lstm",
+    "denpa_lstm_home",
+    "denpa_recurrent_weights",
+)
 _VARIABLE = "DENPA_INSTRUCTION_SET"
 
 

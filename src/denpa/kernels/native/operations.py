@@ -33,6 +33,7 @@ __all__ = [
     "conv_relu_pool_input_gradient",
     "conv_relu_pool_kernel_gradient",
     "out_size",
+    "target",
 ]
 
 Array = jax.Array
@@ -65,7 +66,7 @@ def conv_relu_pool(
     height, width = out_size(x.shape, W.shape, padding)
     shape = x.shape[0], height // 2, width // 2, W.shape[3]
     results = jax.ShapeDtypeStruct(shape, jnp.float32), jax.ShapeDtypeStruct(shape, jnp.uint8)
-    call = _target("denpa_forward_pool", results)
+    call = target("denpa_forward_pool", results)
     y, index = call(x, W, _bias(W, b), **_attributes(padding, winograd))
     return y, index
 
@@ -110,15 +111,20 @@ def conv_relu_pool_kernel_gradient(
     return _kernel_gradient(x, dy, index, W_shape, padding, _POOL, winograd)
 
 
-def _target(name: str, results: Any) -> Any:
+def target(name: str, results: Any, aliases: dict[int, int] | None = None) -> Any:
+    """The kernel of this name; an alias lets a result lie where an argument was.
+
+    Raises:
+        ConfigError: there are no native kernels.
+    """
     if not available():
         raise ConfigError(f"There are no native kernels here: {reason()}. Ask `available()` first.")
-    return jax.ffi.ffi_call(name, results, vmap_method="sequential")
+    return jax.ffi.ffi_call(name, results, vmap_method="sequential", input_output_aliases=aliases)
 
 
 def _forward(x: Array, W: Array, b: Array | None, padding: Padding, relu: bool, winograd: bool) -> Array:
     shape = x.shape[0], *out_size(x.shape, W.shape, padding), W.shape[3]
-    call = _target("denpa_forward", jax.ShapeDtypeStruct(shape, jnp.float32))
+    call = target("denpa_forward", jax.ShapeDtypeStruct(shape, jnp.float32))
     return call(x, W, _bias(W, b), relu=np.int32(relu), **_attributes(padding, winograd))
 
 
@@ -136,7 +142,7 @@ def _kernel_gradient(
     x: Array, dy: Array, mask: Array, W_shape: Shape, padding: Padding, kind: int, winograd: bool
 ) -> tuple[Array, Array]:
     shapes = jax.ShapeDtypeStruct(W_shape, jnp.float32), jax.ShapeDtypeStruct(W_shape[3:], jnp.float32)
-    call = _target("denpa_kernel_gradient", shapes)
+    call = target("denpa_kernel_gradient", shapes)
     size = out_size(x.shape, W_shape, padding)
     dW, db = call(x, dy, mask, **_attributes(padding, winograd), **_mask(kind, size))
     return dW, db

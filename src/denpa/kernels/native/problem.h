@@ -42,6 +42,38 @@ struct KernelGradient {
   float *dw, *db;
 };
 
+// A recurrent cell through time; arrays are (time, batch, ...), a carry before or behind all steps is (batch, units).
+// carry: behind every step. It is also what `after` points to, once it is written.
+struct Recurrence {
+  Int steps, batch, units;
+  bool reverse;  // from the last step to the first
+  const float *drive, *bias, *Wh;
+  const float* first[2];
+  const float* carry[2];
+  float* after[2];
+  float* gates;  // may be where the drive is
+};
+
+// The way home: dy may be null, and delta may be where the gates are.
+struct RecurrenceHome {
+  Int steps, batch, units;
+  bool reverse;
+  const float *gates, *Wh, *dy;
+  const float* first[2];
+  const float* carry[2];
+  const float* dfinal[2];
+  float* dfirst[2];
+  float* delta;
+};
+
+// dWx = sum of x' delta, dWh = sum of h' delta, db = sum of delta, where h is what stands before each step.
+struct RecurrentWeights {
+  Int steps, batch, inputs, units, columns;
+  bool reverse;
+  const float *x, *first, *after, *delta;  // h: the initial one, and those behind all steps
+  float *dWx, *dWh, *db;
+};
+
 // How much work an operation is and what it needs; memory is counted in bytes.
 struct Needs {
   Int opening, items, closing;  // independent pieces of work in each of the three steps
@@ -65,6 +97,9 @@ struct Kernels {
   const char* name;
   Operation<Correlation> direct, winograd;
   Operation<KernelGradient> direct_gradient, winograd_gradient;
+  Operation<Recurrence> lstm;
+  Operation<RecurrenceHome> lstm_home;
+  Operation<RecurrentWeights> recurrent_weights;
 };
 
 }  // namespace denpa
