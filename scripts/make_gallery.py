@@ -35,8 +35,8 @@ SHOWN = (
 
 HEAD = """# Gallery
 
-What some studies of [the lab](lab.md) show, on small data and in seconds: each picture is made by the command above it, as
-`docs/gallery.md` itself is by `scripts/make_gallery.py`. Bands and bounds are over {seeds} seeds.
+What some studies of [the lab](lab.md) show, on small data and in seconds: each picture is made by the command above it,
+as `docs/gallery.md` itself is by `scripts/make_gallery.py`. Bands and bounds are over {seeds} seeds.
 """
 
 
