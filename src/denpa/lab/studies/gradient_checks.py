@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -82,53 +82,25 @@ def _seconds(hidden: int) -> tuple[int, float, float]:
     return len(_exact(net, variables, x, t)), numerical, timed(lambda: backprop(net, _LOSS, variables, x, t))
 
 
+class _Costs(NamedTuple):
+    """For each size of the network its parameters, and the seconds that either gradient takes."""
+
+    parameters: np.ndarray
+    numerical: np.ndarray
+    backward: np.ndarray
+
+
 def _run(plan: Plan) -> Result:
     with jax.enable_x64(True):
         errors = np.stack([_errors(seed) for seed in plan.seeds], axis=1)
         sizes = plan.pick((4, 16, 64, 128), (4, 16, 64, 256, 512))
-        parameters, numerical, backward = np.array([_seconds(hidden) for hidden in sizes]).T
-    best = errors.min(axis=0)
-    rising = errors[-3] / errors[-7]  # two decades of the step: from 10⁻³ to 10⁻¹
-    figure, (left, right) = figure_of(2)
-    curve(left, _STEPS, errors, 0, "central differences")
-    left.plot(_STEPS, 1e-16 / _STEPS, color="#555555", linestyle=":", linewidth=1, label="$10^{-16} / h$")
-    left.plot(_STEPS, _STEPS**2, color="#555555", linestyle="--", linewidth=1, label="$h^2$")
-    finish(left, "step h", "relative error", xscale="log", yscale="log", ylim=(1e-14, 10))
-    for index, (label, seconds) in enumerate({"central differences": numerical, "back-propagation": backward}.items()):
-        curve(right, parameters, 1000 * seconds, index, label, marker="o", markersize=3)
-    finish(right, "parameters", "milliseconds", xscale="log", yscale="log")
+        costs = _Costs(*np.array([_seconds(hidden) for hidden in sizes]).T)
     rows = [
         {"step": h, **{f"seed {s}": e for s, e in zip(plan.seeds, row, strict=True)}}
         for h, row in zip(_STEPS, errors, strict=True)
     ]
     return Result(
-        checks=(
-            # measured over 5 seeds: 2e-11 to 9e-11
-            Check(Text("relative difference at the best step", "最良の刻み幅での相対誤差"), best, high=1e-9),
-            # h² means a factor 10⁴
-            Check(
-                Text("growth of the error from h = 0.001 to h = 0.1", "h = 0.001 から h = 0.1 での誤差の増加率"),
-                rising,
-                5e3,
-                2e4,
-            ),
-            Check(
-                Text(
-                    "evaluations of the network, numerical / back-propagation",
-                    "ネットワークの計算回数の比（数値微分／逆伝播）",
-                ),
-                (2 * parameters[-1] / 2,),
-                low=100,
-            ),
-            Check(
-                Text(
-                    "time for the largest network, numerical / back-propagation",
-                    "最大のネットワークでの時間比（数値微分／逆伝播）",
-                ),
-                (numerical[-1] / backward[-1],),
-                low=5,
-            ),
-        ),
+        checks=_checks(errors, costs),
         pictures=(
             Picture(
                 "error-and-cost",
@@ -139,11 +111,56 @@ def _run(plan: Plan) -> Result:
                     "左：中心差分の誤差。刻み幅が大きいと E の曲がりが、小さいと丸め誤差が効く。"
                     "右：勾配 1 回の計算時間。",
                 ),
-                figure,
+                _figure(errors, costs),
             ),
         ),
         rows=tuple(rows),
     )
+
+
+def _checks(errors: np.ndarray, costs: _Costs) -> tuple[Check, ...]:
+    best = errors.min(axis=0)
+    rising = errors[-3] / errors[-7]  # two decades of the step: from 10⁻³ to 10⁻¹
+    return (
+        # measured over 5 seeds: 2e-11 to 9e-11
+        Check(Text("relative difference at the best step", "最良の刻み幅での相対誤差"), best, high=1e-9),
+        # h² means a factor 10⁴
+        Check(
+            Text("growth of the error from h = 0.001 to h = 0.1", "h = 0.001 から h = 0.1 での誤差の増加率"),
+            rising,
+            5e3,
+            2e4,
+        ),
+        Check(
+            Text(
+                "evaluations of the network, numerical / back-propagation",
+                "ネットワークの計算回数の比（数値微分／逆伝播）",
+            ),
+            (2 * costs.parameters[-1] / 2,),
+            low=100,
+        ),
+        Check(
+            Text(
+                "time for the largest network, numerical / back-propagation",
+                "最大のネットワークでの時間比（数値微分／逆伝播）",
+            ),
+            (costs.numerical[-1] / costs.backward[-1],),
+            low=5,
+        ),
+    )
+
+
+def _figure(errors: np.ndarray, costs: _Costs) -> Any:
+    figure, (left, right) = figure_of(2)
+    curve(left, _STEPS, errors, 0, "central differences")
+    left.plot(_STEPS, 1e-16 / _STEPS, color="#555555", linestyle=":", linewidth=1, label="$10^{-16} / h$")
+    left.plot(_STEPS, _STEPS**2, color="#555555", linestyle="--", linewidth=1, label="$h^2$")
+    finish(left, "step h", "relative error", xscale="log", yscale="log", ylim=(1e-14, 10))
+    times = {"central differences": costs.numerical, "back-propagation": costs.backward}
+    for index, (label, seconds) in enumerate(times.items()):
+        curve(right, costs.parameters, 1000 * seconds, index, label, marker="o", markersize=3)
+    finish(right, "parameters", "milliseconds", xscale="log", yscale="log")
+    return figure
 
 
 STUDIES = (

@@ -10,10 +10,10 @@ import numpy as np
 from denpa.core.layer import Variables
 from denpa.init import He
 from denpa.lab.studies import chapters
-from denpa.lab.studies.images import images
+from denpa.lab.studies.images import Images, images
 from denpa.lab.studies.plots import GREY, curve, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
-from denpa.lab.studies.together import table, train_together
+from denpa.lab.studies.together import Curves, table, train_together
 from denpa.layers import Dense, ReLU
 from denpa.losses import SoftmaxCrossEntropy
 from denpa.metrics import Accuracy
@@ -26,6 +26,7 @@ __all__ = ["STUDIES"]
 
 _NET = Sequential((*(part for _ in range(6) for part in (Dense(100, kernel_init=He()), ReLU())), Dense(10)))
 _COMMITTEE = 10
+_SIZES = np.arange(1, _COMMITTEE + 1)
 
 
 def _model(rate: float) -> Model:
@@ -41,41 +42,9 @@ def _curves(plan: Plan) -> Result:
     # The same training twice, bit for bit: once watched by the examples that decide when to stop, once by the others.
     watched = train_together(_model(0.01), (data.x, data.t), held, plan.seeds, steps)
     curves = train_together(_model(0.01), (data.x, data.t), test, plan.seeds, steps)
-    stops, members = watched.test["loss"].argmin(axis=0), np.arange(len(plan.seeds))
-    stopped, end = curves.test["loss"][stops, members], curves.test["loss"][-1]
-    figure, panels = figure_of(2)
-    for axes, name in zip(panels, ("loss", "accuracy"), strict=True):
-        for index, (part, label) in enumerate({"train": "training", "test": "test"}.items()):
-            curve(axes, steps + 1, getattr(curves, part)[name], index, label)
-        axes.axvline(float(np.median(steps[stops])) + 1, color=GREY, linestyle=":", linewidth=1, label="stopped")
-        finish(axes, "updates + 1", "error" if name == "loss" else name, xscale="log")
+    stops = watched.test["loss"].argmin(axis=0)
     return Result(
-        checks=(  # over 5 seeds on digits: 0.002; 1.08 to 1.33; 0.00 to 0.01; 0.75 to 0.95; 1.00 to 1.10
-            Check(Text("training error at the end", "最後の訓練誤差"), curves.train["loss"][-1], high=0.02),
-            Check(
-                Text("test error, end / least", "テスト誤差の比（最後／最小）"),
-                end / curves.test["loss"].min(axis=0),
-                low=1.02,
-            ),
-            Check(
-                Text(
-                    "test accuracy, best less end: it does not show the rise",
-                    "テスト正解率の最高値と最後の差：上昇は現れない",
-                ),
-                curves.test["accuracy"].max(axis=0) - curves.test["accuracy"][-1],
-                high=0.05,
-            ),
-            Check(
-                Text("test error, stopped early / end", "テスト誤差の比（早期終了／最後）"),
-                stopped / end,
-                high=0.98,
-            ),
-            Check(
-                Text("test error, stopped early / least", "テスト誤差の比（早期終了／最小）"),
-                stopped / curves.test["loss"].min(axis=0),
-                high=1.25,
-            ),
-        ),
+        checks=_stopping_checks(curves, stops),
         pictures=(
             Picture(
                 "curves",
@@ -84,7 +53,7 @@ def _curves(plan: Plan) -> Result:
                     "examples held out.",
                     "訓練誤差は 0 に近づくが、テスト誤差は再び上昇する。点線は検証データの誤差が最小の点。",
                 ),
-                figure,
+                _stopping_figure(curves, stops),
             ),
         ),
         rows=table({"loss": curves}, plan, "loss") + table({"accuracy": curves}, plan),
@@ -92,34 +61,74 @@ def _curves(plan: Plan) -> Result:
     )
 
 
-def _bagging(plan: Plan) -> Result:
-    data = images(plan).flat().few(plan.pick(100, 300), seed=0, tests=1000)
-    single, together = [], np.zeros((_COMMITTEE, len(plan.seeds)))
-    for column, seed in enumerate(plan.seeds):
+def _stopping_checks(curves: Curves, stops: np.ndarray) -> tuple[Check, ...]:
+    """Of curves, and for each member the row of the measurement at which it is stopped early."""
+    stopped, least = curves.test["loss"][stops, np.arange(len(stops))], curves.test["loss"].min(axis=0)
+    end = curves.test["loss"][-1]
+    return (  # over 5 seeds on digits: 0.002; 1.08 to 1.33; 0.00 to 0.01; 0.75 to 0.95; 1.00 to 1.10
+        Check(Text("training error at the end", "最後の訓練誤差"), curves.train["loss"][-1], high=0.02),
+        Check(
+            Text("test error, end / least", "テスト誤差の比（最後／最小）"),
+            end / least,
+            low=1.02,
+        ),
+        Check(
+            Text(
+                "test accuracy, best less end: it does not show the rise",
+                "テスト正解率の最高値と最後の差：上昇は現れない",
+            ),
+            curves.test["accuracy"].max(axis=0) - curves.test["accuracy"][-1],
+            high=0.05,
+        ),
+        Check(
+            Text("test error, stopped early / end", "テスト誤差の比（早期終了／最後）"),
+            stopped / end,
+            high=0.98,
+        ),
+        Check(
+            Text("test error, stopped early / least", "テスト誤差の比（早期終了／最小）"),
+            stopped / least,
+            high=1.25,
+        ),
+    )
+
+
+def _stopping_figure(curves: Curves, stops: np.ndarray) -> Any:
+    figure, panels = figure_of(2)
+    for axes, name in zip(panels, ("loss", "accuracy"), strict=True):
+        for index, (part, label) in enumerate({"train": "training", "test": "test"}.items()):
+            curve(axes, curves.steps + 1, getattr(curves, part)[name], index, label)
+        axes.axvline(float(np.median(curves.steps[stops])) + 1, color=GREY, linestyle=":", linewidth=1, label="stopped")
+        finish(axes, "updates + 1", "error" if name == "loss" else name, xscale="log")
+    return figure
+
+
+def _committees(data: Images, seeds: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Accuracy of committees of 1 to 10 members, (sizes, seeds), and the mean over single members, (seeds,)."""
+    together, single = np.zeros((_COMMITTEE, len(seeds))), np.zeros(len(seeds))
+    for column, seed in enumerate(seeds):
         counts = sampled_rows(len(data.x), _COMMITTEE, seed)
-        seeds = [100 * (seed + 1) + member for member in range(_COMMITTEE)]
-        parts = (data.x, data.t), (data.test_x, data.test_t), seeds, np.array([0, 500])
+        members = [100 * (seed + 1) + member for member in range(_COMMITTEE)]
+        parts = (data.x, data.t), (data.test_x, data.test_t), members, np.array([0, 500])
         curves = train_together(_model(0.02), *parts, counts=counts)
         votes = _probabilities(curves.params, curves.state, data.test_x)
-        single.append(curves.test["accuracy"][-1].mean())
-        for size in range(1, _COMMITTEE + 1):
+        single[column] = curves.test["accuracy"][-1].mean()
+        for size in _SIZES:
             together[size - 1, column] = np.mean(votes[:size].mean(axis=0).argmax(axis=-1) == data.test_t)
-    sizes = np.arange(1, _COMMITTEE + 1)
+    return together, single
+
+
+def _bagging(plan: Plan) -> Result:
+    data = images(plan).flat().few(plan.pick(100, 300), seed=0, tests=1000)
+    together, single = _committees(data, plan.seeds)
     simulated, predicted = _simulated(plan)
-    figure, (left, right) = figure_of(2)
-    curve(left, sizes, together, 0, "committee", marker="o", markersize=3)
-    left.axhline(float(np.mean(single)), color=GREY, linestyle="--", linewidth=1, label="members, mean")
-    finish(left, "members", "test accuracy")
-    curve(right, sizes, simulated, 0, "simulated", marker="o", markersize=3)
-    right.plot(sizes, predicted, color=GREY, linestyle="--", label="$\\rho + (1 - \\rho) / M$")
-    finish(right, "members", "variance of the mean", ylim=(0, 1.1))
     return Result(
         checks=(
             Check(
                 Text(
                     "accuracy, committee of 10 less the mean of its members", "正解率：10 個の多数の平均 − 個々の平均"
                 ),
-                together[-1] - np.array(single),
+                together[-1] - single,
                 low=0.01,
             ),
             Check(
@@ -137,15 +146,26 @@ def _bagging(plan: Plan) -> Result:
                     "correlation 0.3.",
                     "左：ブートストラップ標本で学習したネットワーク。右：分散 1、相関 0.3 の誤差の平均。",
                 ),
-                figure,
+                _bagging_figure(together, single, simulated, predicted),
             ),
         ),
         rows=tuple(
             {"members": m, **{f"seed {s}": a for s, a in zip(plan.seeds, row, strict=True)}}
-            for m, row in zip(sizes.tolist(), together.tolist(), strict=True)
+            for m, row in zip(_SIZES.tolist(), together.tolist(), strict=True)
         ),
         setting=data.describe(),
     )
+
+
+def _bagging_figure(together: np.ndarray, single: np.ndarray, simulated: np.ndarray, predicted: np.ndarray) -> Any:
+    figure, (left, right) = figure_of(2)
+    curve(left, _SIZES, together, 0, "committee", marker="o", markersize=3)
+    left.axhline(float(np.mean(single)), color=GREY, linestyle="--", linewidth=1, label="members, mean")
+    finish(left, "members", "test accuracy")
+    curve(right, _SIZES, simulated, 0, "simulated", marker="o", markersize=3)
+    right.plot(_SIZES, predicted, color=GREY, linestyle="--", label="$\\rho + (1 - \\rho) / M$")
+    finish(right, "members", "variance of the mean", ylim=(0, 1.1))
+    return figure
 
 
 def _probabilities(params: Any, state: Any, x: np.ndarray) -> np.ndarray:
@@ -156,14 +176,14 @@ def _probabilities(params: Any, state: Any, x: np.ndarray) -> np.ndarray:
 
 def _simulated(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     """The variance of the mean of 1 to 10 errors with variance 1 and correlation 0.3, drawn and by the formula."""
-    correlation, sizes = 0.3, np.arange(1, _COMMITTEE + 1)
+    correlation = 0.3
     found = np.zeros((_COMMITTEE, len(plan.seeds)))
     for column, seed in enumerate(plan.seeds):
         rng = np.random.default_rng((seed, 54))
         common, own = rng.normal(size=(20_000, 1)), rng.normal(size=(20_000, _COMMITTEE))
         errors = correlation**0.5 * common + (1 - correlation) ** 0.5 * own
-        found[:, column] = (np.cumsum(errors, axis=1) / sizes).var(axis=0)
-    return found, correlation + (1 - correlation) / sizes
+        found[:, column] = (np.cumsum(errors, axis=1) / _SIZES).var(axis=0)
+    return found, correlation + (1 - correlation) / _SIZES
 
 
 _SETTING = Text(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
 
 __all__ = ["STUDIES"]
 
-_NOISE, _POINTS, _DEGREES = 0.2, 10, tuple(range(10))
+_NOISE, _POINTS, _DEGREES, _RIDGE = 0.2, 10, tuple(range(10)), 1e-3
+_FEATURES, _RELEVANT, _EXAMPLES = 10, 3, 60
+_STRENGTHS = np.geomspace(1e-3, 3, 25)
 
 
 def _noisy(points: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -31,52 +33,35 @@ def _fitted(x: np.ndarray, t: np.ndarray, degree: int, strength: float = 0.0) ->
     return lambda x: np.vander(np.asarray(x), degree + 1, increasing=True) @ W, float(np.abs(W).max())
 
 
-def _polynomials(plan: Plan) -> Result:
-    ridge = 1e-3
-    train, test = np.zeros((2, len(_DEGREES), len(plan.seeds)))
-    largest, ridged = np.zeros((len(_DEGREES), len(plan.seeds))), np.zeros((2, len(plan.seeds)))
-    for column, seed in enumerate(plan.seeds):
+class _Fits(NamedTuple):
+    """Errors and largest weights of every degree, (degrees, seeds); of degree 9 with ridge, (seeds,)."""
+
+    train: np.ndarray
+    test: np.ndarray
+    largest: np.ndarray
+    ridge_test: np.ndarray
+    ridge_largest: np.ndarray
+
+
+def _measured(seeds: tuple[int, ...]) -> _Fits:
+    fits = _Fits(*np.zeros((3, len(_DEGREES), len(seeds))), *np.zeros((2, len(seeds))))
+    for column, seed in enumerate(seeds):
         rng = np.random.default_rng((seed, 41))
         (x, t), (test_x, test_t) = _noisy(_POINTS, rng), _noisy(1000, rng)
         for degree in _DEGREES:
-            f, largest[degree, column] = _fitted(x, t, degree)
-            train[degree, column], test[degree, column] = np.mean((f(x) - t) ** 2), np.mean((f(test_x) - test_t) ** 2)
-        f, ridged[0, column] = _fitted(x, t, _DEGREES[-1], ridge)
-        ridged[1, column] = np.mean((f(test_x) - test_t) ** 2)
-    errors, (axes,) = figure_of(1, size=(5.5, 3.6))
-    curve(axes, _DEGREES, np.maximum(train, 1e-6), 0, "training", marker="o", markersize=3)
-    curve(axes, _DEGREES, test, 1, "test", marker="o", markersize=3)
-    finish(axes, "degree", "mean squared error", yscale="log", xticks=_DEGREES)
-    rows = [
-        {
-            "degree": d,
-            "seed": s,
-            "training error": train[d, c],
-            "test error": test[d, c],
-            "largest weight": largest[d, c],
-        }
-        for d in _DEGREES
-        for c, s in enumerate(plan.seeds)
-    ]
+            f, fits.largest[degree, column] = _fitted(x, t, degree)
+            fits.train[degree, column] = np.mean((f(x) - t) ** 2)
+            fits.test[degree, column] = np.mean((f(test_x) - test_t) ** 2)
+        f, fits.ridge_largest[column] = _fitted(x, t, _DEGREES[-1], _RIDGE)
+        fits.ridge_test[column] = np.mean((f(test_x) - test_t) ** 2)
+    return fits
+
+
+def _polynomials(plan: Plan) -> Result:
+    fits = _measured(plan.seeds)
+    columns = {"training error": fits.train, "test error": fits.test, "largest weight": fits.largest}
     return Result(
-        checks=(  # ranges measured over 5 seeds in comments
-            Check(_error("training", 9), train[9], high=1e-6),  # 0
-            Check(_error("training", 3), train[3], 1e-3, 0.08),
-            Check(
-                Text("test error, degree 9 / degree 3", "テスト誤差の比（9 次／3 次）"),
-                test[9] / test[3],
-                low=1.05,
-            ),
-            Check(Text("largest weight, degree 9", "9 次の最大の重み"), largest[9], low=5e3),
-            Check(
-                Text("largest weight, degree 9 with ridge 0.001", "9 次＋リッジ 0.001 の最大の重み"), ridged[0], high=25
-            ),
-            Check(
-                Text("test error with ridge / without, degree 9", "テスト誤差の比（リッジあり／なし、9 次）"),
-                ridged[1] / test[9],
-                high=1.0,
-            ),
-        ),
+        checks=_polynomial_checks(fits),
         pictures=(
             Picture(
                 "curves",
@@ -84,18 +69,53 @@ def _polynomials(plan: Plan) -> Result:
                     "Ten points, the curve that they come from, and the polynomials.",
                     "10 個の点、もとの曲線、当てはめた多項式。",
                 ),
-                _curves(plan.seeds[0], ridge),
+                _curves(plan.seeds[0]),
             ),
-            Picture("errors", Text("Over the degree.", "次数と誤差。"), errors),
+            Picture("errors", Text("Over the degree.", "次数と誤差。"), _error_figure(fits)),
         ),
-        rows=tuple(rows),
+        rows=tuple(
+            {"degree": d, "seed": s, **{name: values[d, c] for name, values in columns.items()}}
+            for d in _DEGREES
+            for c, s in enumerate(plan.seeds)
+        ),
     )
 
 
-def _curves(seed: int, ridge: float) -> Any:
+def _polynomial_checks(fits: _Fits) -> tuple[Check, ...]:
+    return (  # ranges measured over 5 seeds in comments
+        Check(_error("training", 9), fits.train[9], high=1e-6),  # 0
+        Check(_error("training", 3), fits.train[3], 1e-3, 0.08),
+        Check(
+            Text("test error, degree 9 / degree 3", "テスト誤差の比（9 次／3 次）"),
+            fits.test[9] / fits.test[3],
+            low=1.05,
+        ),
+        Check(Text("largest weight, degree 9", "9 次の最大の重み"), fits.largest[9], low=5e3),
+        Check(
+            Text("largest weight, degree 9 with ridge 0.001", "9 次＋リッジ 0.001 の最大の重み"),
+            fits.ridge_largest,
+            high=25,
+        ),
+        Check(
+            Text("test error with ridge / without, degree 9", "テスト誤差の比（リッジあり／なし、9 次）"),
+            fits.ridge_test / fits.test[9],
+            high=1.0,
+        ),
+    )
+
+
+def _error_figure(fits: _Fits) -> Any:
+    figure, (axes,) = figure_of(1, size=(5.5, 3.6))
+    curve(axes, _DEGREES, np.maximum(fits.train, 1e-6), 0, "training", marker="o", markersize=3)
+    curve(axes, _DEGREES, fits.test, 1, "test", marker="o", markersize=3)
+    finish(axes, "degree", "mean squared error", yscale="log", xticks=_DEGREES)
+    return figure
+
+
+def _curves(seed: int) -> Any:
     x, t = _noisy(_POINTS, np.random.default_rng((seed, 41)))
     grid = np.linspace(0, 1, 300)
-    shown = {"degree 1": (1, 0.0), "degree 3": (3, 0.0), "degree 9": (9, 0.0), "degree 9, ridge": (9, ridge)}
+    shown = {"degree 1": (1, 0.0), "degree 3": (3, 0.0), "degree 9": (9, 0.0), "degree 9, ridge": (9, _RIDGE)}
     figure, panels = figure_of(len(shown), 4, (2.6, 2.4))
     for index, (axes, (name, (degree, strength))) in enumerate(zip(panels, shown.items(), strict=True)):
         axes.plot(grid, np.sin(2 * np.pi * grid), color=GREY, linestyle=":", linewidth=1)
@@ -110,58 +130,21 @@ def _error(part: str, degree: int) -> Text:
     return Text(f"{part} error, degree {degree}", f"{degree} 次の{japanese}誤差")
 
 
+def _weights(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """What lasso and ridge make of the same examples, at every strength: (strengths, features) each."""
+    rng = np.random.default_rng((seed, 52))
+    true = np.zeros(_FEATURES)
+    true[:_RELEVANT] = (2.0, -1.5, 1.0)
+    x = rng.normal(size=(_EXAMPLES, _FEATURES))
+    t = x @ true + 0.5 * rng.normal(size=_EXAMPLES)
+    lasso = np.stack([classical.lasso(x, t, strength).W for strength in _STRENGTHS])
+    return lasso, np.stack([np.ravel(classical.ridge(x, t, strength).W) for strength in _STRENGTHS])
+
+
 def _paths(plan: Plan) -> Result:
-    features, relevant, examples = 10, 3, 60
-    strengths = np.geomspace(1e-3, 3, 25)
-    right, wrong, zeros_of_ridge, shrunk = [], [], [], []
-    first: Any = None
-    for seed in plan.seeds:
-        rng = np.random.default_rng((seed, 52))
-        true = np.zeros(features)
-        true[:relevant] = (2.0, -1.5, 1.0)
-        x = rng.normal(size=(examples, features))
-        t = x @ true + 0.5 * rng.normal(size=examples)
-        lasso = np.stack([classical.lasso(x, t, strength).W for strength in strengths])
-        ridge = np.stack([np.ravel(classical.ridge(x, t, strength).W) for strength in strengths])
-        first = (lasso, ridge) if first is None else first
-        some = next(row for row in lasso[::-1] if np.all(row[:relevant] != 0))
-        right.append(np.sum(some[:relevant] != 0))
-        wrong.append(np.sum(some[relevant:] != 0))
-        zeros_of_ridge.append(np.sum(ridge == 0))
-        shrunk.append(np.linalg.norm(ridge[-1]) / np.linalg.norm(ridge[0]))
-    figure, panels = figure_of(2)
-    for axes, weights, name in zip(panels, first, ("L1: lasso", "L2: ridge"), strict=True):
-        for feature in range(features):
-            colour, label = (COLOURS[feature], f"$w_{{{feature + 1}}}$") if feature < relevant else (GREY, None)
-            axes.plot(strengths, weights[:, feature], color=colour, label=label, linewidth=1.6 if label else 0.8)
-        axes.axhline(0, color="black", linewidth=0.6)
-        finish(axes, "strength of the penalty", "weight", name, xscale="log")
+    lasso, ridge = (np.stack(found) for found in zip(*map(_weights, plan.seeds), strict=True))
     return Result(
-        checks=(
-            Check(Text("lasso: relevant features kept", "LASSO：残った関連特徴量の数"), right, relevant, relevant),
-            Check(  # 0
-                Text(
-                    "lasso: irrelevant features kept beside them, of 7",
-                    "LASSO：そのとき残った無関係な特徴量の数（7 個中）",
-                ),
-                wrong,
-                high=1,
-            ),
-            Check(
-                Text("ridge: weights that are exactly 0, for any strength", "リッジ：ちょうど 0 になる重みの数"),
-                zeros_of_ridge,
-                0,
-                0,
-            ),
-            Check(
-                Text(
-                    "ridge: norm of the weights, strongest / weakest penalty", "リッジ：重みのノルムの比（最強／最弱）"
-                ),
-                shrunk,
-                0.1,
-                0.5,
-            ),
-        ),
+        checks=_path_checks(lasso, ridge),
         pictures=(
             Picture(
                 "paths",
@@ -169,15 +152,59 @@ def _paths(plan: Plan) -> Result:
                     "Weights over the strength of the penalty; coloured: the three that matter.",
                     "正則化の強さと重み。色つきは関係のある三つ。",
                 ),
-                figure,
+                _path_figure(lasso[0], ridge[0]),
             ),
         ),
         rows=tuple(
             {"penalty": name, "strength": s, **{f"w{i + 1}": w for i, w in enumerate(row)}}
-            for name, weights in zip(("L1", "L2"), first, strict=True)
-            for s, row in zip(strengths.tolist(), weights.tolist(), strict=True)
+            for name, weights in zip(("L1", "L2"), (lasso[0], ridge[0]), strict=True)
+            for s, row in zip(_STRENGTHS.tolist(), weights.tolist(), strict=True)
         ),
     )
+
+
+def _path_checks(lasso: np.ndarray, ridge: np.ndarray) -> tuple[Check, ...]:
+    """Of weights (seeds, strengths, features); lasso's are looked at where it first keeps all that matter."""
+    kept = np.stack([next(row for row in path[::-1] if np.all(row[:_RELEVANT] != 0)) for path in lasso]) != 0
+    return (
+        Check(
+            Text("lasso: relevant features kept", "LASSO：残った関連特徴量の数"),
+            kept[:, :_RELEVANT].sum(axis=1),
+            _RELEVANT,
+            _RELEVANT,
+        ),
+        Check(  # 0
+            Text(
+                "lasso: irrelevant features kept beside them, of 7",
+                "LASSO：そのとき残った無関係な特徴量の数（7 個中）",
+            ),
+            kept[:, _RELEVANT:].sum(axis=1),
+            high=1,
+        ),
+        Check(
+            Text("ridge: weights that are exactly 0, for any strength", "リッジ：ちょうど 0 になる重みの数"),
+            np.sum(ridge == 0, axis=(1, 2)),
+            0,
+            0,
+        ),
+        Check(
+            Text("ridge: norm of the weights, strongest / weakest penalty", "リッジ：重みのノルムの比（最強／最弱）"),
+            [np.linalg.norm(weights[-1]) / np.linalg.norm(weights[0]) for weights in ridge],
+            0.1,
+            0.5,
+        ),
+    )
+
+
+def _path_figure(lasso: np.ndarray, ridge: np.ndarray) -> Any:
+    figure, panels = figure_of(2)
+    for axes, weights, name in zip(panels, (lasso, ridge), ("L1: lasso", "L2: ridge"), strict=True):
+        for feature in range(_FEATURES):
+            colour, label = (COLOURS[feature], f"$w_{{{feature + 1}}}$") if feature < _RELEVANT else (GREY, None)
+            axes.plot(_STRENGTHS, weights[:, feature], color=colour, label=label, linewidth=1.6 if label else 0.8)
+        axes.axhline(0, color="black", linewidth=0.6)
+        finish(axes, "strength of the penalty", "weight", name, xscale="log")
+    return figure
 
 
 STUDIES = (
@@ -187,11 +214,9 @@ STUDIES = (
         title=Text("Polynomials and noise", "多項式の過学習"),
         claim=Text(
             "The training error of a polynomial falls with its degree, to 0 where there are as many weights as "
-            "points; the "
-            "test error does not, and the weights explode. A small penalty keeps them small.",
-            "次数を上げると訓練誤差は減り、重みの数がデータ数に等しくなると 0 になる。しかしテスト誤差は下がら"
-            "ず、重みは極端に"
-            "大きくなる。小さな正則化で重みは抑えられる。",
+            "points; the test error does not, and the weights explode. A small penalty keeps them small.",
+            "次数を上げると訓練誤差は減り、重みの数がデータ数に等しくなると 0 になる。"
+            "しかしテスト誤差は下がらず、重みは極端に大きくなる。小さな正則化で重みは抑えられる。",
         ),
         formula=(
             r"E(w) = \frac{1}{2} \sum_n \left( \sum_m w_m x_n^m - t_n \right)^2 + \frac{\lambda}{2} \Vert w \Vert^2",
@@ -209,8 +234,7 @@ STUDIES = (
         title=Text("The paths of lasso and ridge", "LASSO とリッジ回帰の経路"),
         claim=Text(
             "As its strength grows, an L1 penalty makes one weight after the other exactly 0, those first that "
-            "do not "
-            "matter; an L2 penalty shrinks all of them and makes none 0.",
+            "do not matter; an L2 penalty shrinks all of them and makes none 0.",
             "L1 は強めるにつれて、関係の薄い重みから順にちょうど 0 にする。L2 はすべての重みを縮めるが、0 にはしない。",
         ),
         formula=(

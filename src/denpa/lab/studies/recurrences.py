@@ -38,39 +38,21 @@ def _deltas(layer: Any, part: str, seed: int) -> np.ndarray:
     return norms / norms[-1]
 
 
-def _over_time(plan: Plan) -> Result:
+def _measured(seeds: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """For each layer the norms of its deltas over time, (steps, seeds)."""
     layers = {f"RNN, g = {gain:g}": (_recurrent(gain), "h") for gain in _GAINS}
     layers |= {
         "GRU": (GRU(_UNITS), "h"),
         "LSTM, forget bias 1": (LSTM(_UNITS, forget_bias=1.0), "c"),
         "LSTM, forget bias 5": (LSTM(_UNITS, forget_bias=5.0), "c"),
     }
-    found = {name: np.stack([_deltas(*part, seed) for seed in plan.seeds], axis=1) for name, part in layers.items()}
-    figure, (axes,) = figure_of(1, size=(6.8, 4))
-    back = np.arange(_TIME)
-    for index, (name, norms) in enumerate(found.items()):
-        curve(axes, back, np.maximum(norms[::-1], 1e-35), index, name)
-    finish(axes, "steps back in time", "norm of delta, last step = 1", legend="beside", yscale="log")
-    first = {name: norms[0] for name, norms in found.items()}
-    bounds = {  # low, high; measured over 5 seeds
-        "RNN, g = 0.5": (0.0, 1e-20),  # 5e-31 to 8e-24
-        "RNN, g = 3": (1e6, np.inf),  # 8e8 to 7e14
-        "GRU": (0.0, 1e-12),  # 2e-16 to 5e-16
-        "LSTM, forget bias 1": (0.0, 1e-4),  # 4e-6 to 1e-5
-        "LSTM, forget bias 5": (1.0, 1e4),  # 37 to 126
-    }
+    return {name: np.stack([_deltas(*part, seed) for seed in seeds], axis=1) for name, part in layers.items()}
+
+
+def _over_time(plan: Plan) -> Result:
+    found = _measured(plan.seeds)
     return Result(
-        checks=tuple(
-            Check(
-                Text(
-                    f"{name}: delta 99 steps back / delta of the last step",
-                    f"{name}：99 ステップ前のデルタ／最後のデルタ",
-                ),
-                first[name],
-                *bound,
-            )
-            for name, bound in bounds.items()
-        ),
+        checks=_checks(found),
         pictures=(
             Picture(
                 "deltas",
@@ -78,7 +60,7 @@ def _over_time(plan: Plan) -> Result:
                     "Deltas of the hidden state, of the LSTM's memory; before any training.",
                     "隠れ状態（LSTM は記憶セル）のデルタ。学習前。",
                 ),
-                figure,
+                _figure(found),
             ),
         ),
         rows=tuple(
@@ -91,6 +73,36 @@ def _over_time(plan: Plan) -> Result:
             for step, row in enumerate(norms.tolist())
         ),
     )
+
+
+def _checks(found: dict[str, np.ndarray]) -> tuple[Check, ...]:
+    bounds = {  # low, high; measured over 5 seeds
+        "RNN, g = 0.5": (0.0, 1e-20),  # 5e-31 to 8e-24
+        "RNN, g = 3": (1e6, np.inf),  # 8e8 to 7e14
+        "GRU": (0.0, 1e-12),  # 2e-16 to 5e-16
+        "LSTM, forget bias 1": (0.0, 1e-4),  # 4e-6 to 1e-5
+        "LSTM, forget bias 5": (1.0, 1e4),  # 37 to 126
+    }
+    return tuple(
+        Check(
+            Text(
+                f"{name}: delta 99 steps back / delta of the last step",
+                f"{name}：99 ステップ前のデルタ／最後のデルタ",
+            ),
+            found[name][0],
+            *bound,
+        )
+        for name, bound in bounds.items()
+    )
+
+
+def _figure(found: dict[str, np.ndarray]) -> Any:
+    figure, (axes,) = figure_of(1, size=(6.8, 4))
+    back = np.arange(_TIME)
+    for index, (name, norms) in enumerate(found.items()):
+        curve(axes, back, np.maximum(norms[::-1], 1e-35), index, name)
+    finish(axes, "steps back in time", "norm of delta, last step = 1", legend="beside", yscale="log")
+    return figure
 
 
 STUDIES = (

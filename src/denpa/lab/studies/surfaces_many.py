@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,25 +30,27 @@ _RUNNERS: dict[str, tuple[Any, float]] = {
 }
 
 
-def _many(plan: Plan) -> Result:
-    surface = ManyMinima()
-    ends, drawn = {name: [] for name in _RUNNERS}, {}
-    for seed in plan.seeds:
+def _ends(surface: ManyMinima, seeds: tuple[int, ...]) -> dict[str, list[np.ndarray]]:
+    """For each method and seed E where its paths end, (starts,)."""
+    ends = {name: [] for name in _RUNNERS}
+    for seed in seeds:
         rng = np.random.default_rng(seed)
-        starts, seeds = rng.uniform(-3, 3, (_STARTS, 2)), rng.integers(2**31, size=_STARTS)
+        starts, noise_seeds = rng.uniform(-3, 3, (_STARTS, 2)), rng.integers(2**31, size=_STARTS)
         for name, (optimizer, noise) in _RUNNERS.items():
             each = [
                 trajectory(surface, optimizer, at, _STEPS, noise=noise, seed=int(s))
-                for at, s in zip(starts, seeds, strict=True)
+                for at, s in zip(starts, noise_seeds, strict=True)
             ]
             ends[name].append(np.asarray(surface.value(np.stack([path[-1] for path in each]))))
-    for name, (optimizer, noise) in _RUNNERS.items():
-        drawn[name] = trajectory(surface, optimizer, steps=_STEPS, noise=noise)
-    mean = {name: np.mean(found, axis=1) for name, found in ends.items()}
+    return ends
 
-    def level(name: str) -> Text:
-        return Text(f"{name}: mean E at the end", f"{name}：終点の E の平均")
 
+def _many(plan: Plan) -> Result:
+    surface = ManyMinima()
+    ends = _ends(surface, plan.seeds)
+    drawn = {
+        name: trajectory(surface, optimizer, steps=_STEPS, noise=noise) for name, (optimizer, noise) in _RUNNERS.items()
+    }
     picture = Picture(
         "paths",
         Text("Three paths from one start, and E over the steps.", "同じ出発点からの三つの軌跡と E の変化。"),
@@ -61,21 +63,24 @@ def _many(plan: Plan) -> Result:
         for seed, errors in zip(plan.seeds, found, strict=True)
         for start, error in enumerate(errors)
     ]
-    return Result(
-        (  # over 5 seeds
-            Check(level("gradient descent"), mean["sgd"], low=1.5),  # 2.1 to 3.0
-            Check(level("momentum"), mean["momentum"], high=2.7),  # 1.5 to 2.3
-            Check(
-                Text(
-                    "mean E at the end, gradient descent − momentum", "終点の E の平均の差（勾配降下法 − モーメンタム）"
-                ),
-                mean["sgd"] - mean["momentum"],
-                low=0.2,
-            ),
-            Check(level("with noise that fades away"), mean["noisy sgd"], high=1.0),  # 0.28 to 0.48
+    return Result(_many_checks(ends), (picture,), tuple(rows))
+
+
+def _many_checks(ends: dict[str, list[np.ndarray]]) -> tuple[Check, ...]:
+    mean = {name: np.mean(found, axis=1) for name, found in ends.items()}
+
+    def level(name: str) -> Text:
+        return Text(f"{name}: mean E at the end", f"{name}：終点の E の平均")
+
+    return (  # over 5 seeds
+        Check(level("gradient descent"), mean["sgd"], low=1.5),  # 2.1 to 3.0
+        Check(level("momentum"), mean["momentum"], high=2.7),  # 1.5 to 2.3
+        Check(
+            Text("mean E at the end, gradient descent − momentum", "終点の E の平均の差（勾配降下法 − モーメンタム）"),
+            mean["sgd"] - mean["momentum"],
+            low=0.2,
         ),
-        (picture,),
-        tuple(rows),
+        Check(level("with noise that fades away"), mean["noisy sgd"], high=1.0),  # 0.28 to 0.48
     )
 
 
@@ -89,62 +94,76 @@ def _network(data: Images, seed: int, way: list[Any] | None = None) -> Model:
     return model
 
 
+class _View(NamedTuple):
+    """Three networks, the way of training of the first, E around it, and E on the plane through all three."""
+
+    runs: list[Model]
+    way: list[Any]
+    around: LossSurface
+    between: LossSurface
+    errors: list[float]  # of the first two networks
+
+
+def _view(data: Images, seed: int, size: int) -> _View:
+    whole, way = (data.x, data.t), []
+    runs = [_network(data, 3 * seed, way), *(_network(data, 3 * seed + k) for k in (1, 2))]
+    around = loss_surface(runs[0], whole, span=1.0, resolution=size, seed=seed)
+    plane = plane_through(*(run.variables.params for run in runs))
+    between = loss_surface(runs[0], whole, plane, span=(-0.5, 1.5), resolution=size)
+    return _View(runs, way, around, between, [run.evaluate(whole)["loss"] for run in runs[:2]])
+
+
+def _rise(around: LossSurface) -> float:
+    """The least E on the edge of the plane, as a multiple of that in its middle."""
+    size = len(around.a)
+    edge = np.concatenate([around.errors[[0, -1]].ravel(), around.errors[:, [0, -1]].ravel()])
+    return edge.min() / around.errors[size // 2, size // 2]
+
+
+def _ridge(view: _View) -> float:
+    """E half-way between the first two networks, at a = 1/2 and b = 0, as a multiple of the larger of theirs."""
+    size = len(view.between.a)
+    return view.between.errors[size // 4, size // 2] / max(view.errors)
+
+
 def _planes(plan: Plan) -> Result:
-    data = images(plan).flat().few(plan.pick(1000, 5000), 0)
-    whole, size = (data.x, data.t), plan.pick(21, 41)
-    rises, ridges, shares, pictures = [], [], [], []
-    rows: list[dict[str, Any]] = []
-    for seed in plan.seeds:
-        way: list[Any] = []
-        runs = [_network(data, 3 * seed, way), *(_network(data, 3 * seed + k) for k in (1, 2))]
-        model, *others = runs
-        around = loss_surface(model, whole, span=1.0, resolution=size, seed=seed)
-        middle = around.errors[size // 2, size // 2]
-        edge = np.concatenate([around.errors[[0, -1]].ravel(), around.errors[:, [0, -1]].ravel()])
-        rises.append(edge.min() / middle)
-        plane = plane_through(*(run.variables.params for run in runs))
-        between = loss_surface(model, whole, plane, span=(-0.5, 1.5), resolution=size)
-        ends = [run.evaluate(whole)["loss"] for run in (model, others[0])]
-        # a = 1/2, b = 0: half-way between the first two
-        ridges.append(between.errors[size // 4, size // 2] / max(ends))
-        directions, share = principal_directions(way)
-        shares.append(sum(share))
-        if not pictures:
-            along = loss_surface(model, whole, directions, span=1.3, resolution=size)
-            pictures = _planes_drawn(around, between, along, runs, way)
-            rows = [
-                {"plane": name, "a": a, "b": b, "error": float(surface.errors[row, column])}
-                for name, surface in (("random", around), ("three runs", between), ("way", along))
-                for row, b in enumerate(surface.b)
-                for column, a in enumerate(surface.a)
-            ]
-    return Result(
-        (
-            Check(
-                Text(
-                    "random directions: least E on the edge / E of the network",
-                    "乱数方向：縁での最小の E と学習後の E の比",
-                ),
-                np.array(rises),
-                low=3,
+    data, size = images(plan).flat().few(plan.pick(1000, 5000), 0), plan.pick(21, 41)
+    views = [_view(data, seed, size) for seed in plan.seeds]
+    first, (directions, _) = views[0], principal_directions(views[0].way)
+    along = loss_surface(first.runs[0], (data.x, data.t), directions, span=1.3, resolution=size)
+    rows = [
+        {"plane": name, "a": a, "b": b, "error": float(surface.errors[row, column])}
+        for name, surface in (("random", first.around), ("three runs", first.between), ("way", along))
+        for row, b in enumerate(surface.b)
+        for column, a in enumerate(surface.a)
+    ]
+    pictures = _planes_drawn(first.around, first.between, along, first.runs, first.way)
+    return Result(_planes_checks(views), tuple(pictures), tuple(rows), data.describe())
+
+
+def _planes_checks(views: list[_View]) -> tuple[Check, ...]:
+    return (
+        Check(
+            Text(
+                "random directions: least E on the edge / E of the network",
+                "乱数方向：縁での最小の E と学習後の E の比",
             ),
-            Check(
-                Text(
-                    "two runs: E half-way between their parameters / the larger E of the two",
-                    "二つの学習結果：中点での E と両端の E の大きい方の比",
-                ),
-                np.array(ridges),
-                low=2,
-            ),
-            Check(
-                Text("share of the way of training in two directions", "学習の経路のうち二方向で表せる割合"),
-                np.array(shares),
-                low=0.9,
-            ),
+            [_rise(view.around) for view in views],
+            low=3,
         ),
-        tuple(pictures),
-        tuple(rows),
-        data.describe(),
+        Check(
+            Text(
+                "two runs: E half-way between their parameters / the larger E of the two",
+                "二つの学習結果：中点での E と両端の E の大きい方の比",
+            ),
+            [_ridge(view) for view in views],
+            low=2,
+        ),
+        Check(
+            Text("share of the way of training in two directions", "学習の経路のうち二方向で表せる割合"),
+            [sum(principal_directions(view.way)[1]) for view in views],
+            low=0.9,
+        ),
     )
 
 

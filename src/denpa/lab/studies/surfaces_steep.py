@@ -16,45 +16,40 @@ __all__ = ["STUDIES"]
 def _cliff(plan: Plan) -> Result:
     surface = Cliff()
     paths = paths_from(surface, contestants(surface), scattered(plan, (1.001, 0.5), (1.01, 1.0)), 80)
+    return shown(surface, paths, _cliff_checks(surface, paths), 80)
+
+
+def _cliff_checks(surface: Cliff, paths: dict[str, np.ndarray]) -> tuple[Check, ...]:
     back = {name: first_step(points, lambda w: np.asarray(surface.value(w)) < 0.1) for name, points in paths.items()}
     thrown = {name: np.abs(points[..., 0]).max(axis=1) for name, points in paths.items()}
     first = {name: points[:, 0, 0] - points[:, 1, 0] for name, points in paths.items()}
     last = np.asarray(surface.value(paths["momentum"]))[:, -20:].min(axis=1)
-    return shown(
-        surface,
-        paths,
-        (
-            Check(
-                Text("gradient descent: length of the first step", "勾配降下法：1 回目の更新幅"), first["sgd"], 99, 101
-            ),
-            Check(
-                Text("clipped: length of the first step", "勾配クリップ：1 回目の更新幅"), first["clipped-sgd"], 0, 0.11
-            ),
-            Check(  # 53
-                Text("gradient descent: steps until E < 0.1", "勾配降下法：E < 0.1 までの更新回数"), back["sgd"], low=40
-            ),
-            Check(  # 10 to 12
-                Text("clipped: steps until E < 0.1", "勾配クリップ：E < 0.1 までの更新回数"),
-                back["clipped-sgd"],
-                high=20,
-            ),
-            Check(  # 5
-                Text("momentum, clipped: steps until E < 0.1", "モーメンタム＋勾配クリップ：E < 0.1 までの更新回数"),
-                back["clipped-momentum"],
-                high=15,
-            ),
-            Check(
-                Text("momentum: least E in the last 20 of 80 steps", "モーメンタム：最後の 20 回の最小の E"),
-                last,
-                low=10,
-            ),
-            Check(  # 1.01
-                Text("Adam: largest distance from the lowest point", "Adam：最小点からの最大の距離"),
-                thrown["adam"],
-                high=2,
-            ),
+    return (
+        Check(Text("gradient descent: length of the first step", "勾配降下法：1 回目の更新幅"), first["sgd"], 99, 101),
+        Check(Text("clipped: length of the first step", "勾配クリップ：1 回目の更新幅"), first["clipped-sgd"], 0, 0.11),
+        Check(  # 53
+            Text("gradient descent: steps until E < 0.1", "勾配降下法：E < 0.1 までの更新回数"), back["sgd"], low=40
         ),
-        80,
+        Check(  # 10 to 12
+            Text("clipped: steps until E < 0.1", "勾配クリップ：E < 0.1 までの更新回数"),
+            back["clipped-sgd"],
+            high=20,
+        ),
+        Check(  # 5
+            Text("momentum, clipped: steps until E < 0.1", "モーメンタム＋勾配クリップ：E < 0.1 までの更新回数"),
+            back["clipped-momentum"],
+            high=15,
+        ),
+        Check(
+            Text("momentum: least E in the last 20 of 80 steps", "モーメンタム：最後の 20 回の最小の E"),
+            last,
+            low=10,
+        ),
+        Check(  # 1.01
+            Text("Adam: largest distance from the lowest point", "Adam：最小点からの最大の距離"),
+            thrown["adam"],
+            high=2,
+        ),
     )
 
 
