@@ -11,7 +11,7 @@ from denpa.lab.studies import chapters
 from denpa.lab.studies.images import images
 from denpa.lab.studies.plots import curve, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
-from denpa.lab.studies.together import steps_of, table, train_together
+from denpa.lab.studies.together import Curves, steps_of, table, train_together
 from denpa.layers import Dense, ReLU
 from denpa.losses import SoftmaxCrossEntropy
 from denpa.metrics import Accuracy
@@ -35,49 +35,51 @@ def _rates(plan: Plan) -> Result:
     parts = (data.x, data.t), (data.test_x, data.test_t), plan.seeds * len(rates), steps_of(last, 20)
     all_curves = train_together(_model(0.1), *parts, over=over)
     found = {f"{r:g}": all_curves.members(slice(k * seeds, (k + 1) * seeds)) for k, r in enumerate(rates)}
+    paths = {rate: (1 - rate) ** np.arange(21.0) for rate in (0.02, 0.5, 1.7, 2.1)}
+    caption = Text(
+        "Left: a network. Right: the error of one weight, where all can be computed by hand.",
+        "左：ネットワーク。右：手で計算できる 1 変数の場合。",
+    )
+    return Result(
+        checks=_rate_checks(found, paths, last),
+        pictures=(Picture("rates", caption, _rates_drawn(found, paths)),),
+        rows=table(found, plan),
+        setting=data.describe(),
+    )
+
+
+def _rates_drawn(found: dict[str, Curves], paths: dict[float, np.ndarray]) -> Any:
     figure, (left, right) = figure_of(2)
     for index, (name, curves) in enumerate(found.items()):
         curve(left, curves.steps, curves.test["accuracy"], index, f"$\\eta$ = {name}")
     finish(left, "updates", "test accuracy", legend="beside", ylim=(0, 1))
-    one = {0.02: "0.02", 0.5: "0.5", 1.7: "1.7", 2.1: "2.1"}
-    paths = {rate: (1 - rate) ** np.arange(21.0) for rate in one}
     for index, (rate, path) in enumerate(paths.items()):
-        curve(right, range(21), path, index, f"$\\eta$ = {one[rate]}")
+        curve(right, range(21), path, index, f"$\\eta$ = {rate:g}")
     finish(right, "updates", "$w$", "$E = w^2 / 2$", legend="beside", ylim=(-3, 3))
+    return figure
+
+
+def _rate_checks(found: dict[str, Curves], paths: dict[float, np.ndarray], last: int) -> tuple[Check, ...]:
     tiny, small, good, huge = found.values()
-    return Result(
-        checks=(  # over 5 seeds on digits: 0.94 to 0.96; 0.38 to 0.58; 0.06 to 0.14; 0.10
-            Check(_accuracy("0.2", last), good.at(last), low=0.85),
-            Check(_accuracy("0.01", last), small.at(last), high=0.8),
-            Check(_accuracy("0.0001", last), tiny.at(last), high=0.3),
-            Check(_accuracy("10", last), np.nan_to_num(huge.at(last)), high=0.3),
-            Check(
-                Text(
-                    "one dimension: sign changes in 20 steps, η = 0.5, 1.7",
-                    "1 次元：20 回での符号の変化（η = 0.5、1.7）",
-                ),
-                [np.sum(np.diff(np.sign(paths[0.5])) != 0) + np.sum(np.diff(np.sign(paths[1.7])) != 0)],
-                20,
-                20,
+    return (  # over 5 seeds on digits: 0.94 to 0.96; 0.38 to 0.58; 0.06 to 0.14; 0.10
+        Check(_accuracy("0.2", last), good.at(last), low=0.85),
+        Check(_accuracy("0.01", last), small.at(last), high=0.8),
+        Check(_accuracy("0.0001", last), tiny.at(last), high=0.3),
+        Check(_accuracy("10", last), np.nan_to_num(huge.at(last)), high=0.3),
+        Check(
+            Text(
+                "one dimension: sign changes in 20 steps, η = 0.5, 1.7",
+                "1 次元：20 回での符号の変化（η = 0.5、1.7）",
             ),
-            Check(
-                Text("one dimension: |w| after 20 steps, η = 2.1", "1 次元：20 回後の |w|（η = 2.1）"),
-                [abs(paths[2.1][-1])],
-                low=2,
-            ),
+            [np.sum(np.diff(np.sign(paths[0.5])) != 0) + np.sum(np.diff(np.sign(paths[1.7])) != 0)],
+            20,
+            20,
         ),
-        pictures=(
-            Picture(
-                "rates",
-                Text(
-                    "Left: a network. Right: the error of one weight, where all can be computed by hand.",
-                    "左：ネットワーク。右：手で計算できる 1 変数の場合。",
-                ),
-                figure,
-            ),
+        Check(
+            Text("one dimension: |w| after 20 steps, η = 2.1", "1 次元：20 回後の |w|（η = 2.1）"),
+            [abs(paths[2.1][-1])],
+            low=2,
         ),
-        rows=table(found, plan),
-        setting=data.describe(),
     )
 
 
@@ -90,66 +92,76 @@ def _accuracy(rate: str, step: int) -> Text:
 def _batches(plan: Plan) -> Result:
     data, rate = images(plan).flat().few(1000, seed=0, tests=1000), 0.05
     n, epochs = len(data.x), plan.pick(4, 10)
-    found: dict[str, Any] = {}
+    found, seen = {}, {}
     for name, size in {"online: 1": 1, "mini-batch: 50": 50, f"batch: {n}": n}.items():
         parts = (data.x, data.t), (data.test_x, data.test_t), plan.seeds, steps_of(epochs * n // size, 20)
-        found[name] = (size, train_together(_model(rate), *parts, batch_size=size))
+        found[name] = train_together(_model(rate), *parts, batch_size=size)
+        seen[name] = found[name].steps * size / n
     noise, predicted = _noise(plan)
+    plateau = (noise / np.array(list(predicted.values()))[:, None]).mean(axis=0)
+    caption = Text(
+        "Left: as many examples for all. Right: E = (w - x)²/2 with one x at a time never comes to rest.",
+        "左：同じ数の訓練データを見たときの比較。右：E = (w − x)²/2 のオンライン学習は静止しない。",
+    )
+    return Result(
+        checks=_batch_checks(found, epochs, plateau, _decayed(plan)),
+        pictures=(Picture("batches", caption, _batches_drawn(found, seen, noise, predicted)),),
+        rows=table(found, plan),
+        setting=data.describe(),
+    )
+
+
+def _batches_drawn(
+    found: dict[str, Curves], seen: dict[str, np.ndarray], noise: np.ndarray, predicted: dict[float, float]
+) -> Any:
+    """Left: accuracy over the epochs seen. Right: the variance by learning rate, measured and predicted."""
     figure, (left, right) = figure_of(2)
-    for index, (name, (size, curves)) in enumerate(found.items()):
-        curve(left, curves.steps * size / n, curves.test["accuracy"], index, name)
+    for index, (name, curves) in enumerate(found.items()):
+        curve(left, seen[name], curves.test["accuracy"], index, name)
     finish(left, "epochs", "test accuracy", legend="beside", ylim=(0, 1))
     rates = list(predicted)
     curve(right, rates, noise, 0, "measured", marker="o", markersize=4, linestyle="none")
     right.plot(rates, list(predicted.values()), color="#555555", linestyle="--", label="$\\eta / (2 - \\eta)$")
     finish(right, "learning rate", "variance of w / variance of x")
-    online, mini, full = (curves.test["accuracy"][-1] for _, curves in found.values())
+    return figure
+
+
+def _batch_checks(
+    found: dict[str, Curves], epochs: int, plateau: np.ndarray, decayed: list[float]
+) -> tuple[Check, ...]:
+    online, mini, full = (curves.test["accuracy"][-1] for curves in found.values())
     epoch = Text(f"after {epochs} epochs", f"{epochs} エポック後")
-    return Result(
-        checks=(  # over 5 seeds on digits: 0.37 to 0.56; 0.79 to 0.87; 0.98 to 1.05; 0.0004 to 0.0005
-            Check(
-                Text(
-                    f"test accuracy, mini-batches less batch, {epoch.en}",
-                    f"テスト正解率の差（ミニバッチ − バッチ）、{epoch.ja}",
-                ),
-                mini - full,
-                low=0.1,
+    return (  # over 5 seeds on digits: 0.37 to 0.56; 0.79 to 0.87; 0.98 to 1.05; 0.0004 to 0.0005
+        Check(
+            Text(
+                f"test accuracy, mini-batches less batch, {epoch.en}",
+                f"テスト正解率の差（ミニバッチ − バッチ）、{epoch.ja}",
             ),
-            Check(
-                Text(
-                    f"test accuracy, online less batch, {epoch.en}",
-                    f"テスト正解率の差（オンライン − バッチ）、{epoch.ja}",
-                ),
-                online - full,
-                low=0.2,
-            ),
-            Check(
-                Text("plateau of online learning, variance / formula", "オンライン学習の定常分散と式の比"),
-                (noise / np.array(list(predicted.values()))[:, None]).mean(axis=0),
-                0.9,
-                1.1,
-            ),
-            Check(
-                Text(
-                    "the same with a rate that decays as 1/t, after 2,000 steps",
-                    "学習率を 1/t で減らした場合（2,000 回後）",
-                ),
-                _decayed(plan),
-                high=0.005,
-            ),
+            mini - full,
+            low=0.1,
         ),
-        pictures=(
-            Picture(
-                "batches",
-                Text(
-                    "Left: as many examples for all. Right: E = (w - x)²/2 with one x at a time never comes to rest.",
-                    "左：同じ数の訓練データを見たときの比較。右：E = (w − x)²/2 のオンライン学習は静止しない。",
-                ),
-                figure,
+        Check(
+            Text(
+                f"test accuracy, online less batch, {epoch.en}",
+                f"テスト正解率の差（オンライン − バッチ）、{epoch.ja}",
             ),
+            online - full,
+            low=0.2,
         ),
-        rows=table({name: curves for name, (_, curves) in found.items()}, plan),
-        setting=data.describe(),
+        Check(
+            Text("plateau of online learning, variance / formula", "オンライン学習の定常分散と式の比"),
+            plateau,
+            0.9,
+            1.1,
+        ),
+        Check(
+            Text(
+                "the same with a rate that decays as 1/t, after 2,000 steps",
+                "学習率を 1/t で減らした場合（2,000 回後）",
+            ),
+            decayed,
+            high=0.005,
+        ),
     )
 
 

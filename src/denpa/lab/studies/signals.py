@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import numpy as np
 
@@ -40,6 +42,24 @@ def _traced(name: str, layers: int, seed: int) -> tuple[list[np.ndarray], list[n
     return [np.asarray(met[p].y) for p in curved], [np.asarray(met[p].dy) for p in affine], weights
 
 
+def _by_layer(found: dict[str, np.ndarray], label: str, width: float, legend: str = "best") -> Any:
+    """The numbers of each setting, (layers, seeds), as curves from the first layer to the last; width in inches."""
+    layers = range(1, len(next(iter(found.values()))) + 1)
+    figure, (axes,) = figure_of(1, size=(width, 3.6))
+    for index, (name, values) in enumerate(found.items()):
+        curve(axes, layers, values, index, name, marker="o", markersize=3)
+    finish(axes, "layer", label, legend=legend, yscale="log", xticks=layers)
+    return figure
+
+
+def _rows(found: dict[str, np.ndarray], plan: Plan) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        {"setting": name, "layer": layer + 1, **{f"seed {s}": v for s, v in zip(plan.seeds, row, strict=True)}}
+        for name, values in found.items()
+        for layer, row in enumerate(values.tolist())
+    )
+
+
 def _saturation(plan: Plan) -> Result:
     layers = 5
     found = {name: [_traced(name, layers, seed)[0] for seed in plan.seeds] for name in _SETTINGS}
@@ -47,30 +67,10 @@ def _saturation(plan: Plan) -> Result:
     names = [f"layer {layer}" for layer in range(1, layers + 1)]
     bounded = histograms({n: found[n][0] for n in list(_SETTINGS)[:2]}, names, "activation", np.linspace(0, 1, 41))
     open_ended = histograms({n: found[n][0] for n in list(_SETTINGS)[2:]}, names, "activation", np.linspace(0, 4, 41))
-    figure, (axes,) = figure_of(1, size=(6.5, 3.6))
-    for index, (name, values) in enumerate(spread.items()):
-        curve(axes, range(1, layers + 1), values, index, name, marker="o", markersize=3)
-    finish(
-        axes, "layer", "standard deviation of activations", legend="beside", yscale="log", xticks=range(1, layers + 1)
-    )
-    flat = [np.mean([np.abs(a - 0.5) > 0.4 for a in seed]) for seed in found["sigmoid, N(0, 1)"]]
-    ends = {name: values[-1] for name, values in spread.items()}
+    figure = _by_layer(spread, "standard deviation of activations", 6.5, legend="beside")
+    flat = np.array([np.mean([np.abs(a - 0.5) > 0.4 for a in seed]) for seed in found["sigmoid, N(0, 1)"]])
     return Result(
-        checks=(  # ranges measured over 5 seeds in comments
-            Check(  # 0.75 to 0.77
-                Text(
-                    "sigmoid, N(0, 1): share of outputs outside [0.1, 0.9]",
-                    "シグモイド、N(0, 1)：[0.1, 0.9] の外にある出力の割合",
-                ),
-                flat,
-                0.65,
-                0.85,
-            ),
-            Check(_deviation("sigmoid, Xavier"), ends["sigmoid, Xavier"], 0.09, 0.17),  # 0.118 to 0.133
-            Check(_deviation("ReLU, N(0, 1)"), ends["ReLU, N(0, 1)"], low=5e3),  # 1.2e4 to 1.6e4
-            Check(_deviation("ReLU, Xavier"), ends["ReLU, Xavier"], 0.08, 0.25),  # 0.12 to 0.16
-            Check(_deviation("ReLU, He"), ends["ReLU, He"], 0.5, 1.6),  # 0.68 to 0.90
-        ),
+        checks=_saturation_checks(flat, {name: values[-1] for name, values in spread.items()}),
         pictures=(
             Picture("sigmoid", Text("Sigmoid: outputs of five layers.", "シグモイド：各層の出力の分布。"), bounded),
             Picture(
@@ -83,11 +83,26 @@ def _saturation(plan: Plan) -> Result:
             ),
             Picture("spread", Text("How the spread of activations goes on.", "活性の標準偏差の推移。"), figure),
         ),
-        rows=tuple(
-            {"setting": name, "layer": layer + 1, **{f"seed {s}": v for s, v in zip(plan.seeds, row, strict=True)}}
-            for name, values in spread.items()
-            for layer, row in enumerate(values.tolist())
+        rows=_rows(spread, plan),
+    )
+
+
+def _saturation_checks(flat: np.ndarray, ends: dict[str, np.ndarray]) -> tuple[Check, ...]:
+    """Of the share of sigmoid outputs near 0 or 1, and of the spread in the last layer; ranges over 5 seeds."""
+    return (
+        Check(  # 0.75 to 0.77
+            Text(
+                "sigmoid, N(0, 1): share of outputs outside [0.1, 0.9]",
+                "シグモイド、N(0, 1)：[0.1, 0.9] の外にある出力の割合",
+            ),
+            flat,
+            0.65,
+            0.85,
         ),
+        Check(_deviation("sigmoid, Xavier"), ends["sigmoid, Xavier"], 0.09, 0.17),  # 0.118 to 0.133
+        Check(_deviation("ReLU, N(0, 1)"), ends["ReLU, N(0, 1)"], low=5e3),  # 1.2e4 to 1.6e4
+        Check(_deviation("ReLU, Xavier"), ends["ReLU, Xavier"], 0.08, 0.25),  # 0.12 to 0.16
+        Check(_deviation("ReLU, He"), ends["ReLU, He"], 0.5, 1.6),  # 0.68 to 0.90
     )
 
 
@@ -98,56 +113,49 @@ def _deviation(name: str) -> Text:
 
 
 def _vanishing(plan: Plan) -> Result:
-    layers, found = 10, {}
-    settings = ("sigmoid, N(0, 1)", "sigmoid, Xavier", "ReLU, He")
-    worst = []
-    for name in settings:
-        norms = np.zeros((layers, len(plan.seeds)))
-        for column, seed in enumerate(plan.seeds):
-            _, deltas, weights = _traced(name, layers, seed)
-            norms[:, column] = [np.sqrt(np.sum(np.square(delta, dtype=np.float64))) for delta in deltas]
-            gains = [np.linalg.norm(w, 2) for w in weights[1:]]
-            if name.startswith("sigmoid"):
-                worst.append(max(norms[:-1, column] / norms[1:, column] / gains))
-        found[name] = norms / norms[-1]
-    figure, (axes,) = figure_of(1, size=(6, 3.6))
-    for index, (name, norms) in enumerate(found.items()):
-        curve(axes, range(1, layers + 1), norms, index, name, marker="o", markersize=3)
-    finish(axes, "layer", "norm of delta, last layer = 1", yscale="log", xticks=range(1, layers + 1))
+    layers, found, worst = 10, {}, []
+    for name in ("sigmoid, N(0, 1)", "sigmoid, Xavier", "ReLU, He"):
+        norms, factors = zip(*(_shrinking(name, layers, seed) for seed in plan.seeds), strict=True)
+        found[name] = np.stack([each / each[-1] for each in norms], axis=1)
+        if name.startswith("sigmoid"):
+            worst += factors
     per_layer = {name: (norms[0] / norms[-1]) ** (1 / (layers - 1)) for name, norms in found.items()}
+    caption = Text("How deltas fare on their way back to the first layer.", "第 1 層へ戻るまでのデルタの大きさ。")
     return Result(
-        checks=(
-            Check(  # 0.25 is a theorem; measured 0.05 to 0.13
-                Text(
-                    "sigmoid: largest factor of a layer, divided by the gain of its weights",
-                    "シグモイド：1 層ごとの倍率を重みの利得で割った値の最大",
-                ),
-                worst,
-                high=0.25,
+        checks=_vanishing_checks(worst, per_layer),
+        pictures=(Picture("deltas", caption, _by_layer(found, "norm of delta, last layer = 1", 6)),),
+        rows=_rows(found, plan),
+    )
+
+
+def _shrinking(name: str, layers: int, seed: int) -> tuple[np.ndarray, float]:
+    """The norm of the deltas of each layer; the largest factor of a layer, divided by the gain of its weights."""
+    _, deltas, weights = _traced(name, layers, seed)
+    norms = np.array([np.sqrt(np.sum(np.square(delta, dtype=np.float64))) for delta in deltas])
+    gains = [np.linalg.norm(w, 2) for w in weights[1:]]
+    return norms, max(norms[:-1] / norms[1:] / gains)
+
+
+def _vanishing_checks(worst: list[float], per_layer: dict[str, np.ndarray]) -> tuple[Check, ...]:
+    return (
+        Check(  # 0.25 is a theorem; measured 0.05 to 0.13
+            Text(
+                "sigmoid: largest factor of a layer, divided by the gain of its weights",
+                "シグモイド：1 層ごとの倍率を重みの利得で割った値の最大",
             ),
-            Check(  # 0.231 to 0.234
-                Text("sigmoid, Xavier: mean factor of a layer", "シグモイド、Xavier：1 層ごとの平均倍率"),
-                per_layer["sigmoid, Xavier"],
-                high=0.27,
-            ),
-            Check(  # 1.06 to 1.11
-                Text("ReLU, He: mean factor of a layer", "ReLU、He：1 層ごとの平均倍率"),
-                per_layer["ReLU, He"],
-                0.85,
-                1.25,
-            ),
+            worst,
+            high=0.25,
         ),
-        pictures=(
-            Picture(
-                "deltas",
-                Text("How deltas fare on their way back to the first layer.", "第 1 層へ戻るまでのデルタの大きさ。"),
-                figure,
-            ),
+        Check(  # 0.231 to 0.234
+            Text("sigmoid, Xavier: mean factor of a layer", "シグモイド、Xavier：1 層ごとの平均倍率"),
+            per_layer["sigmoid, Xavier"],
+            high=0.27,
         ),
-        rows=tuple(
-            {"setting": name, "layer": layer + 1, **{f"seed {s}": v for s, v in zip(plan.seeds, row, strict=True)}}
-            for name, norms in found.items()
-            for layer, row in enumerate(norms.tolist())
+        Check(  # 1.06 to 1.11
+            Text("ReLU, He: mean factor of a layer", "ReLU、He：1 層ごとの平均倍率"),
+            per_layer["ReLU, He"],
+            0.85,
+            1.25,
         ),
     )
 

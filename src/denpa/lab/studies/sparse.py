@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from denpa import classical
 from denpa.core.layer import Variables
 from denpa.lab.studies import chapters
-from denpa.lab.studies.images import images
+from denpa.lab.studies.images import Images, images
 from denpa.lab.studies.plots import COLOURS, curve, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
 from denpa.lab.studies.together import train_together
@@ -64,70 +64,96 @@ def _bottleneck(plan: Plan) -> Result:
     )
 
 
+class _Learned(NamedTuple):
+    """What was learned under a price.
+
+    Args:
+        means: the mean activation of each unit of the code (seeds, units).
+        active: the share of activations above 0.1 (seeds,).
+        errors: of the reconstruction (seeds,).
+        first: the codes of the first seed (examples, units).
+    """
+
+    means: np.ndarray
+    active: np.ndarray
+    errors: np.ndarray
+    first: np.ndarray
+
+
 def _sparse(plan: Plan) -> Result:
-    data, units, last = images(plan).flat().few(1000, seed=0), 100, plan.pick(1000, 3000)
+    data = images(plan).flat().few(1000, seed=0)
     prices: dict[str, Any] = {
         "none": None,
         "KL": KLSparsity(_RHO, plan.pick(0.5, 2.0)),
         "L1": ActivityL1(plan.pick(0.05, 0.2)),
     }
-    means, active, errors, first = {}, {}, {}, {}
-    for name, price in prices.items():
-        encoder = (Dense(units), Sigmoid(), *([] if price is None else [price]))
-        net = Sequential((*encoder, Dense(data.x.shape[1])))
-        parts = (data.x, data.x), (data.test_x[:500], data.test_x[:500]), plan.seeds, np.array([0, last])
-        curves = train_together(Model(net, MeanSquaredError(), Adam(3e-3)), *parts)
-        codes = _codes(Sequential(encoder), curves.params, curves.state, data.x)
-        means[name] = codes.mean(axis=1)  # (seeds, units)
-        active[name] = np.mean(codes > 0.1, axis=(1, 2))
-        errors[name] = curves.train["loss"][-1]
-        first[name] = codes[0]
-    figure, panels = figure_of(len(prices), size=(3.2, 2.6))
-    for index, (axes, (name, codes)) in enumerate(zip(panels, first.items(), strict=True)):
-        counts, edges = np.histogram(codes, np.linspace(0, 1, 41))
-        axes.stairs(counts / counts.sum(), edges, fill=True, color=COLOURS[index])
-        finish(axes, "activation", "share" if index == 0 else "", name, legend="", ylim=(0, 1))
+    found = {name: _learned(plan, data, price) for name, price in prices.items()}
+    caption = Text("How often each activation occurs.", "活性の分布。")
     return Result(
-        checks=(  # over 5 seeds on digits: 0.056; 0.49 to 0.50; 0.17 to 0.18; 1.00; 11 to 17
-            Check(
-                Text("KL: mean activation of the units", "KL：ユニットの平均活性"),
-                means["KL"].mean(axis=1),
-                0.5 * _RHO,
-                2 * _RHO,
-            ),
-            Check(Text("without a price: mean activation", "制約なし：平均活性"), means["none"].mean(axis=1), low=0.2),
-            Check(
-                Text("L1: share of activations above 0.1", "L1：0.1 を超える活性の割合"),
-                active["L1"],
-                high=plan.pick(0.25, 0.35),
-            ),
-            Check(Text("without a price: the same share", "制約なし：同じ割合"), active["none"], low=0.5),
-            Check(
-                Text("error of the reconstruction, KL / none", "復元誤差の比（KL／なし）"),
-                errors["KL"] / errors["none"],
-                low=1.0,
-            ),
-        ),
-        pictures=(Picture("activations", Text("How often each activation occurs.", "活性の分布。"), figure),),
+        checks=_sparse_checks(plan, found),
+        pictures=(Picture("activations", caption, _activations(found)),),
         rows=tuple(
             {
-                "price": n,
-                "seed": s,
-                "mean": float(means[n][c].mean()),
-                "above 0.1": float(active[n][c]),
-                "error": float(errors[n][c]),
+                "price": name,
+                "seed": seed,
+                "mean": float(learned.means[row].mean()),
+                "above 0.1": float(learned.active[row]),
+                "error": float(learned.errors[row]),
             }
-            for n in prices
-            for c, s in enumerate(plan.seeds)
+            for name, learned in found.items()
+            for row, seed in enumerate(plan.seeds)
         ),
         setting=data.describe(),
     )
+
+
+def _learned(plan: Plan, data: Images, price: Any) -> _Learned:
+    units, last = 100, plan.pick(1000, 3000)
+    encoder = (Dense(units), Sigmoid(), *([] if price is None else [price]))
+    net = Sequential((*encoder, Dense(data.x.shape[1])))
+    parts = (data.x, data.x), (data.test_x[:500], data.test_x[:500]), plan.seeds, np.array([0, last])
+    curves = train_together(Model(net, MeanSquaredError(), Adam(3e-3)), *parts)
+    codes = _codes(Sequential(encoder), curves.params, curves.state, data.x)
+    return _Learned(codes.mean(axis=1), np.mean(codes > 0.1, axis=(1, 2)), curves.train["loss"][-1], codes[0])
 
 
 def _codes(encoder: Sequential, params: Any, state: Any, x: np.ndarray) -> np.ndarray:
     """The codes of all members, (seeds, examples, units)."""
     own = {name: params[name] for name, _ in encoder.inner()}
     return np.asarray(jax.vmap(lambda p, s: encoder.apply(Variables(p, s), x))(own, {}))
+
+
+def _activations(found: dict[str, _Learned]) -> Any:
+    figure, panels = figure_of(len(found), size=(3.2, 2.6))
+    for index, (axes, (name, learned)) in enumerate(zip(panels, found.items(), strict=True)):
+        counts, edges = np.histogram(learned.first, np.linspace(0, 1, 41))
+        axes.stairs(counts / counts.sum(), edges, fill=True, color=COLOURS[index])
+        finish(axes, "activation", "share" if index == 0 else "", name, legend="", ylim=(0, 1))
+    return figure
+
+
+def _sparse_checks(plan: Plan, found: dict[str, _Learned]) -> tuple[Check, ...]:
+    none, divergence, absolute = found["none"], found["KL"], found["L1"]
+    return (  # over 5 seeds on digits: 0.056; 0.49 to 0.50; 0.17 to 0.18; 1.00; 11 to 17
+        Check(
+            Text("KL: mean activation of the units", "KL：ユニットの平均活性"),
+            divergence.means.mean(axis=1),
+            0.5 * _RHO,
+            2 * _RHO,
+        ),
+        Check(Text("without a price: mean activation", "制約なし：平均活性"), none.means.mean(axis=1), low=0.2),
+        Check(
+            Text("L1: share of activations above 0.1", "L1：0.1 を超える活性の割合"),
+            absolute.active,
+            high=plan.pick(0.25, 0.35),
+        ),
+        Check(Text("without a price: the same share", "制約なし：同じ割合"), none.active, low=0.5),
+        Check(
+            Text("error of the reconstruction, KL / none", "復元誤差の比（KL／なし）"),
+            divergence.errors / none.errors,
+            low=1.0,
+        ),
+    )
 
 
 STUDIES = (
