@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from docutils.utils.math import latex2mathml
 
 ROOT = Path(__file__).parents[1]
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^(```+).*?^\1$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+FORMULA = re.compile(r"(?<![\\$])\$(?!\$)([^$\n]+?)\$|\$\$(.+?)\$\$", re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#:]+)(?:#[^)]*)?\)")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 WITH_CODE = [document for document in DOCUMENTS if PYTHON.search(document.read_text("utf-8"))]
@@ -35,3 +38,9 @@ def test_the_code_in_a_document_runs(document, tmp_path):
 def test_links_to_files_lead_somewhere(document):
     missing = [link for link in LINK.findall(document.read_text("utf-8")) if not (document.parent / link).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
+def test_formulas_are_ones_that_the_documentation_can_draw(document):
+    for line, block in FORMULA.findall(FENCED.sub("", document.read_text("utf-8"))):
+        latex2mathml.tex2mathml(line or block, as_block=bool(block))  # a MathError names what it cannot read
