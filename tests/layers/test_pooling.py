@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
@@ -132,7 +132,6 @@ def test_max_unpooling_agrees_with_the_onnx_standard():
 # --------------------------------------------------------------------------------------- what the formulas promise
 
 
-@settings(max_examples=12)  # each example compiles three programs
 @given(
     st.tuples(st.integers(1, 3), st.integers(1, 3)),
     st.tuples(st.integers(1, 3), st.integers(1, 3)),
