@@ -111,6 +111,10 @@ def test_what_starts_from_what():
         np.testing.assert_allclose(gates[:, gate].T @ gates[:, gate], np.eye(3), atol=1e-6)
     assert np.abs(gates[:, 0] - gates[:, 1]).max() > 0.1
     assert np.abs(params["Wx"]).max() <= np.sqrt(6 / (5 + 3))  # Glorot's bound for one gate
+    with jax.enable_x64(False):
+        params = GRUCell(3, reset_after=True, update_bias=2.5).init(jax.random.key(1), 5)
+    np.testing.assert_array_equal(params["b"].reshape(3, 3), [[2.5] * 3, [0] * 3, [0] * 3])
+    np.testing.assert_array_equal(params["bh"], np.zeros(3))
 
 
 @pytest.mark.parametrize(

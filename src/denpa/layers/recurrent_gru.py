@@ -39,14 +39,18 @@ class GRUCell(Cell):
         units: size of h.
         reset_after: the second form, which cuDNN, PyTorch and Keras compute.
         kernel_init, recurrent_init: initialisers of Wx and Wh.
+        update_bias: what b starts from in the update gate, all else from 0; above 0 the unit starts by keeping its
+            state, for about 1 + exp(update_bias) steps.
 
-    Source: Cho et al. (2014), equations 5-8; Cho et al. exchange z and 1 − z in later texts.
+    Source: Cho et al. (2014), equations 5-8; Cho et al. exchange z and 1 − z in later texts. Tallec & Ollivier (2018),
+    Can recurrent neural networks warp time?, section 2, for the bias.
     """
 
     units: int
     reset_after: bool = False
     kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
     recurrent_init: Initializer = field(default_factory=Orthogonal)
+    update_bias: float = 0.0
 
     def validate(self) -> None:
         check_units(self, self.units)
@@ -55,7 +59,9 @@ class GRUCell(Cell):
         return (self.units,)
 
     def init(self, key: Array, size: int) -> Params:
-        return fresh(self, key, size, 3) | ({"bh": jnp.zeros(self.units)} if self.reset_after else {})
+        params = fresh(self, key, size, 3)
+        params["b"] = params["b"].at[: self.units].set(self.update_bias)
+        return params | ({"bh": jnp.zeros(self.units)} if self.reset_after else {})
 
     def step(self, params: Params, drive: Array, carry: Carry) -> tuple[Carry, Any]:
         (h,), n = carry, self.units

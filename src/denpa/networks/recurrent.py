@@ -303,12 +303,13 @@ class GRU(Recurrent):
         reset_after: whether the reset gate acts behind the recurrent product, as in cuDNN, PyTorch and Keras.
         return_sequences, return_carry, takes_carry, reverse, segment: see `Recurrent`.
         kernel_init, recurrent_init: initialisers of Wx and Wh.
+        update_bias: what the update gate's bias starts from; above 0 the layer starts by keeping its state.
 
     Raises:
         ConfigError: an option that makes no cell.
         ShapeError: x or the carry are not what the layer was made for.
 
-    Source: Cho et al. (2014), equations 5-8.
+    Source: Cho et al. (2014), equations 5-8; Tallec & Ollivier (2018) for the bias.
     """
 
     units: int
@@ -320,7 +321,8 @@ class GRU(Recurrent):
     segment: int = 0
     kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
     recurrent_init: Initializer = field(default_factory=Orthogonal)
+    update_bias: float = 0.0
 
     @property
     def cell(self) -> Cell:
-        return GRUCell(self.units, self.reset_after, self.kernel_init, self.recurrent_init)
+        return GRUCell(self.units, self.reset_after, self.kernel_init, self.recurrent_init, self.update_bias)
