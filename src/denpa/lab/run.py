@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 
 from denpa.core.errors import ConfigError, DataError, FileFormatError
 from denpa.data import datasets
@@ -224,4 +224,4 @@ def check_same_data(folder: RunFolder, data: Prepared) -> None:
 
 
 def _on_device(arrays: dict[str, Any]) -> dict[str, Any]:
-    return {name: jnp.asarray(array) for name, array in arrays.items()}
+    return {name: jax.device_put(array) for name, array in arrays.items()}

@@ -8,7 +8,6 @@ import numbers
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, DivergenceError
@@ -18,9 +17,9 @@ from denpa.training.history import History
 from denpa.training.inputs import checked_examples, padded_batches, unpacked
 from denpa.training.interrupts import interrupts_wait
 from denpa.training.loop import Position, summarize
-from denpa.training.members import MemberPrograms, Members, Together, combined, member_programs_for, sampled_rows
+from denpa.training.members import MemberPrograms, Members, Together, member_of, member_programs_for, sampled_rows
 from denpa.training.model import Model
-from denpa.training.program import Run
+from denpa.training.program import Run, key_of_run
 from denpa.training.progress import Progress
 from denpa.training.storage import write_arrays
 
@@ -148,13 +147,11 @@ class Bagging:
 
     def predict_members(self, x: Any) -> np.ndarray:
         """Each member's output for raw input x, (members, batch, ...)."""
-        recipe = self.programs.recipe
-        return np.asarray(recipe.answer(self.model.statistics, jnp.asarray(self._outputs(x))))
+        return self._answers(self.programs.each, x, axis=1)
 
     def predict(self, x: Any) -> np.ndarray:
         """The common output, in the form that the loss reads: mean values, probabilities, or logits of mean ones."""
-        y = combined(self.model.loss, jnp.asarray(self._outputs(x)))
-        return np.asarray(self.programs.recipe.answer(self.model.statistics, y))
+        return self._answers(self.programs.together, x, axis=0)
 
     def predict_probabilities(self, x: Any) -> np.ndarray:
         """The mean over the members of the probabilities of the classes."""
@@ -193,7 +190,7 @@ class Bagging:
         if not 0 <= index < self.members:
             raise ConfigError(f"There are {self.members} members, numbered from 0: there is no {index}.")
         model = copy.copy(self.model)
-        model.run = jax.tree.map(lambda a: a[index], self.runs)
+        model.run = member_of(self.runs, index)
         model.seed, model.history = int(self.seeds[index]), self.histories[index]
         model.epochs, model.steps = self.epochs, self.steps
         return model
@@ -223,10 +220,10 @@ class Bagging:
         ours = cls(model, plain["members"], bootstrap=plain["bootstrap"])
         for name, value in plain.items():
             setattr(ours, name, value)
-        keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), 0))(ours.seeds)
-        steps = jnp.full((ours.members,), ours.steps, jnp.int32)
+        keys = jax.vmap(key_of_run)(ours.seeds)
+        steps = jax.device_put(np.full(ours.members, ours.steps, np.int32))
         ours.runs = Run(variables.params, variables.state, None, keys, steps)
-        model.run = jax.tree.map(lambda a: a[0], ours.runs)
+        model.run = member_of(ours.runs, 0)
         return ours
 
     def _members(self, train: Any, batch_size: int, shuffle: bool) -> Members:
@@ -256,15 +253,16 @@ class Bagging:
             raise ConfigError("These members have no parameters yet: fit them.")
         return self.runs.params, self.runs.state
 
-    def _outputs(self, x: Any) -> np.ndarray:
+    def _answers(self, program: Any, x: Any, axis: int) -> np.ndarray:
+        """What a program makes of raw input x, batch by batch; `axis` of its result counts the examples."""
         params, state = self._arrays()
         x = checked_examples(x, self.model.in_shape, self.model.feature_names, "the input")
         use_compile_cache()
         examples = len(jax.tree.leaves(x)[0])
         size = min(_MEASURED_AT_ONCE, 1 << (examples - 1).bit_length())
         batches = [part for part, _, _ in padded_batches(x, None, None, size)]
-        parts = [np.asarray(self.programs.outputs(params, state, self.model.statistics, part)) for part in batches]
-        return np.concatenate(parts, axis=1)[:, :examples]
+        parts = [np.asarray(program(params, state, self.model.statistics, part)) for part in batches]
+        return np.concatenate(parts, axis=axis)[(slice(None),) * axis + (slice(examples),)]
 
     def _batches(self, data: Any) -> list[Any]:
         self._arrays()

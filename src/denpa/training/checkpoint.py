@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from denpa.core import tree
@@ -214,7 +213,7 @@ def restore(training: Any, folder: Any) -> None:
     model = training.model
     model.run = _run_like(model.run, _under(arrays, "run"), path)
     if statistics := _under(arrays, "statistics"):
-        model.statistics = tree.nested({name: jnp.asarray(a) for name, a in statistics.items()})
+        model.statistics = tree.nested({name: jax.device_put(a) for name, a in statistics.items()})
     model.history = training.history = History.from_config(description["history"])
     position = description["position"]
     logs = tuple(_log(_under(arrays, f"logs/{index}")) for index in range(position["parts"]))
@@ -264,6 +263,6 @@ def _run_like(template: Run, arrays: dict[str, Any], path: Path) -> Run:
     wanted = dict(vars(template), key=jax.random.key_data(template.key))
     if problems := differences(arrays, tree.flatten(wanted)):
         raise FileFormatError(f"{path} does not fit the model: " + "; ".join(problems) + ".")
-    values = tree.unflatten({name: jnp.asarray(a) for name, a in arrays.items()}, wanted)
+    values = tree.unflatten({name: jax.device_put(a) for name, a in arrays.items()}, wanted)
     key = jax.random.wrap_key_data(values["key"], impl=jax.random.key_impl(template.key))
     return Run(**dict(values, key=key))

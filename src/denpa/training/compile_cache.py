@@ -25,4 +25,4 @@ def use_compile_cache() -> None:
 
         chosen = os.path.join(user_cache_dir("denpa"), "xla")
     jax.config.update("jax_compilation_cache_dir", chosen)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.01)

@@ -139,7 +139,7 @@ class EarlyStoppingSession(Session):
         self.values = values
         if arrays:
             template = {"kept": self.training.model.variables}
-            self.kept = jax.tree.map(jax.numpy.asarray, tree.unflatten(arrays, template))["kept"]
+            self.kept = jax.device_put(tree.unflatten(arrays, template))["kept"]
 
 
 @dataclass(frozen=True)

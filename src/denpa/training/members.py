@@ -27,7 +27,16 @@ from denpa.training.history import History
 from denpa.training.loop import Position, summarize
 from denpa.training.program import Programs, Recipe, Run
 
-__all__ = ["MemberPrograms", "Members", "Together", "combined", "member_programs_for", "sampled_rows", "with_number"]
+__all__ = [
+    "MemberPrograms",
+    "Members",
+    "Together",
+    "combined",
+    "member_of",
+    "member_programs_for",
+    "sampled_rows",
+    "with_number",
+]
 
 _CHUNK_SECONDS = 0.2
 _FIRST_CHUNK = 16
@@ -42,7 +51,8 @@ class MemberPrograms:
         self.single = Programs(recipe)
         self.init = self._compiled(lambda seeds, shape: jax.vmap(lambda s: self.single.init(s, shape))(seeds), 1)
         self.train = self._compiled(self._train)
-        self.outputs = self._compiled(self._outputs)
+        self.each = self._compiled(self._each)
+        self.together = self._compiled(self._together)
         self.measure = self._compiled(self._measure)
         self.measure_apart = self._compiled(self._measure_apart)
 
@@ -89,6 +99,15 @@ class MemberPrograms:
     def _outputs(self, params: Any, state: Any, statistics: Any, x: Any) -> Any:
         """What each member's network gives: (members, batch, ...)."""
         return jax.vmap(lambda p, s: self.single._output(p, s, statistics, x))(params, state)
+
+    def _each(self, params: Any, state: Any, statistics: Any, x: Any) -> Any:
+        """What each member answers, in the units of the targets: (members, batch, ...)."""
+        return self.recipe.answer(statistics, self._outputs(params, state, statistics, x))
+
+    def _together(self, params: Any, state: Any, statistics: Any, x: Any) -> Any:
+        """What all of them answer together, in the units of the targets: (batch, ...)."""
+        y = combined(self.recipe.loss, self._outputs(params, state, statistics, x))
+        return self.recipe.answer(statistics, y)
 
     def _measure(self, params: Any, state: Any, statistics: Any, x: Any, t: Any, weight: Any, heard: Any) -> Any:
         """Sums over a batch, of the members' common output; `heard` (batch, members) says whose voice counts."""
@@ -138,6 +157,12 @@ def combined(loss: Any, outputs: Any, heard: Any = None) -> Array:
         return logits
     rest = 1 - mean if heard is not None else jnp.mean(1 - parts, axis=0)
     return logits - jnp.log(jnp.maximum(rest, least))
+
+
+@jax.jit
+def member_of(runs: Any, index: Any) -> Any:
+    """The arrays of one member among stacked ones."""
+    return jax.tree.map(lambda a: a[index], runs)
 
 
 @functools.lru_cache(maxsize=16)
@@ -230,7 +255,8 @@ class Members:
         self, programs: MemberPrograms, runs: Run, numbers: Any, statistics: Any, data: Any, counts: Any, plan: Together
     ) -> None:
         self.programs, self.runs, self.numbers, self.statistics = programs, runs, numbers, statistics
-        self.data, self.counts = jax.device_put(data), None if counts is None else jnp.asarray(counts, jnp.uint16)
+        self.data = jax.device_put(data)
+        self.counts = None if counts is None else jax.device_put(counts.astype(np.uint16))
         self.plan, self.count = plan, len(plan.rows)
         self.histories = [History() for _ in range(self.count)]
         self.history, self.stopped, self.row = History(), "", {}

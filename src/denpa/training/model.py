@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -48,8 +49,10 @@ from denpa.training.windows import check_window
 
 __all__ = ["Model"]
 
-_MEASURED_AT_ONCE = 1024
-_STEPS_AT_ONCE = 1 << 17  # of long sequences, or pixels of large outputs
+_FEWEST_AT_ONCE, _MOST_AT_ONCE = 32, 1024
+# Numbers in one layer's output. glibc asks the system anew for every array above 32 MiB, and fresh pages cost more than
+# they hold: predicting images in batches of 256 takes two thirds of the time of 1024.
+_NUMBERS_AT_ONCE = {"cpu": 1 << 22, "other": 1 << 27}
 # What fit may set before the first step; put back when something is refused.
 _SET_BY_FIT = ("run", "in_shape", "statistics", "class_names", "feature_names", "history", "epochs", "steps")
 
@@ -265,32 +268,36 @@ class Model:
         logs = [programs.measure(params, state, self.statistics, *batch) for batch in batches]
         stacked = jax.tree.map(lambda *parts: np.stack([np.asarray(part) for part in parts]), *logs)
         if self.penalty is not None:
-            stacked["penalty"] = np.asarray(self.penalty.value(params))[None]
+            stacked["penalty"] = np.asarray(programs.charge(params))[None]
         return summarize(programs.recipe, stacked)
 
     def predict(self, x: Any) -> np.ndarray:
         """The network's output for raw input x (batch, ...), in inference mode."""
+        return self._predicted(x, lambda y: y)
+
+    def predict_classes(self, x: Any) -> np.ndarray:
+        """The class index that each output speaks for, (batch,) int32; `class_names` gives their names."""
+        return self._predicted(x, self.programs.decide)
+
+    def predict_probabilities(self, x: Any) -> np.ndarray:
+        """The output as probabilities of the classes."""
+        return self._predicted(x, self.programs.probabilities)
+
+    def _predicted(self, x: Any, read: Callable[[Any], Any]) -> Any:
+        """What `read` makes of the network's output for raw input x, batch by batch."""
         self._need_run()
         x = checked_examples(x, self.in_shape, self.feature_names, "the input")
         use_compile_cache()
         examples = len(jax.tree.leaves(x)[0])
         # A power of two, so that inputs of many sizes need few programs.
         size = min(self._at_once(), 1 << (examples - 1).bit_length())
-        params, state = self.variables
+        (params, state), predict = self.variables, self.programs.predict
         padded = jax.tree.map(lambda a: _filled(a, math.ceil(examples / size) * size), x)
         outputs = [
-            self.programs.predict(params, state, self.statistics, jax.tree.map(lambda a, s=s: a[s : s + size], padded))
+            read(predict(params, state, self.statistics, jax.tree.map(lambda a, s=s: a[s : s + size], padded)))
             for s in range(0, examples, size)
         ]
         return jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts])[:examples], *outputs)
-
-    def predict_classes(self, x: Any) -> np.ndarray:
-        """The class index that each output speaks for, (batch,) int32; `class_names` gives their names."""
-        return np.asarray(self.loss.decide(self.predict(x)))
-
-    def predict_probabilities(self, x: Any) -> np.ndarray:
-        """The output as probabilities of the classes."""
-        return np.asarray(self.loss.probabilities(self.predict(x)))
 
     def load_weights(
         self, source: Any, only: Any = None, *, names: Any = None, strict: bool = True, pytorch: bool = False
@@ -376,12 +383,11 @@ class Model:
         }
 
     def _at_once(self) -> int:
-        """How many examples are measured together: a power of two, fewer where each has many steps."""
-        shape: Any = self.net.out_shape(self._net_shape())
-        while shape and isinstance(shape[0], tuple):
-            shape = shape[0]
-        fitting = max(_STEPS_AT_ONCE // math.prod(shape[:-1]), 1)
-        return min(_MEASURED_AT_ONCE, 1 << (fitting.bit_length() - 1))
+        """How many examples are measured together: a power of two, fewer where some layer's output is large."""
+        shapes = jax.tree.leaves(self.net.shapes(self._net_shape()), is_leaf=is_shape)
+        largest = max(math.prod(shape) for shape in shapes)
+        fitting = _NUMBERS_AT_ONCE["cpu" if jax.default_backend() == "cpu" else "other"] // max(largest, 1)
+        return 1 << (min(max(fitting, _FEWEST_AT_ONCE), _MOST_AT_ONCE).bit_length() - 1)
 
     def _need_run(self) -> None:
         if self.run is None:
@@ -412,7 +418,7 @@ class Model:
         if self.normalizer is not None and self.statistics is None:
             if isinstance(x, tuple):
                 raise ConfigError("A normalizer works for a network with a single input: normalise before fit.")
-            self.statistics = jax.tree.map(jnp.asarray, self.normalizer.fit(x if rest is None else x[rest]))
+            self.statistics = jax.device_put(self.normalizer.fit(x if rest is None else x[rest]))
         if self.run is None:
             self.build(shape_of_example(x))
         elif self.run.optimizer is None:
@@ -423,7 +429,7 @@ class Model:
         elif validation is not None:
             held_out = self._checked(*unpacked(validation), "the validation data", train=False)
         if self.target_normalizer is not None and "targets" not in (self.statistics or {}):
-            fitted = jax.tree.map(jnp.asarray, self.target_normalizer.fit(train[1]))
+            fitted = jax.device_put(self.target_normalizer.fit(train[1]))
             self.statistics = {**(self.statistics or {}), "targets": fitted}
         return train, held_out
 

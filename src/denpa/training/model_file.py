@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from denpa.core import tree
 from denpa.core.description import from_config
 from denpa.core.errors import ConfigError, FileFormatError
 from denpa.core.layer import Variables
 from denpa.networks.base import Network, differences
-from denpa.training.program import Run
+from denpa.training.program import Run, key_of_run
 from denpa.training.storage import read_arrays, write_arrays
 
 __all__ = ["load", "save_model"]
@@ -65,13 +65,13 @@ def load(path: Any) -> Any:
     learned = {name: a for name, a in arrays.items() if not name.startswith(("statistics/", "encoder/"))}
     if problems := differences(learned, tree.flatten(wanted)):
         raise FileFormatError(f"{path} does not fit its own description: " + "; ".join(problems) + ".")
-    variables = Variables(**tree.unflatten({name: jnp.asarray(a) for name, a in learned.items()}, wanted))
+    variables = Variables(**tree.unflatten({name: jax.device_put(a) for name, a in learned.items()}, wanted))
     if bagging:
         from denpa.training.bagging import Bagging
 
         return Bagging.restored(model, bagging, variables)
-    key = jax.random.fold_in(jax.random.key(model.seed), 0)
-    model.run = Run(variables.params, variables.state, None, key, jnp.asarray(model.steps, jnp.int32))
+    steps = jax.device_put(np.int32(model.steps))
+    model.run = Run(variables.params, variables.state, None, key_of_run(np.uint32(model.seed)), steps)
     return model
 
 
@@ -103,5 +103,5 @@ def _described(config: dict[str, Any], path: Any) -> Any:
 
 def _nested(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
     return tree.nested(
-        {n.removeprefix(f"{prefix}/"): jnp.asarray(a) for n, a in arrays.items() if n.startswith(f"{prefix}/")}
+        {n.removeprefix(f"{prefix}/"): jax.device_put(a) for n, a in arrays.items() if n.startswith(f"{prefix}/")}
     )

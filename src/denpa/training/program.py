@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from denpa.core import tree
 from denpa.core.layer import Array, Context, Params, State, Variables
@@ -23,7 +24,7 @@ from denpa.kernels import settings
 from denpa.networks.base import entering
 from denpa.training.windows import in_windows
 
-__all__ = ["Programs", "Recipe", "Run", "programs_for"]
+__all__ = ["Programs", "Recipe", "Run", "key_of_run", "programs_for"]
 
 
 @functools.partial(
@@ -181,6 +182,10 @@ class Programs:
         self.measure = self._compiled(self._measure)
         self.predict = self._compiled(self._predict)
         self.examine = self._compiled(recipe.examine)
+        # Small, but each of their operations would be compiled for itself.
+        self.charge = jax.jit(lambda params: recipe.penalty.value(params))
+        self.probabilities = jax.jit(lambda y: recipe.loss.probabilities(y))
+        self.decide = jax.jit(lambda y: recipe.loss.decide(y))
 
     def _compiled(self, function: Any) -> Any:
         """A program in which convolutions are computed by the recipe's kernels."""
@@ -195,7 +200,7 @@ class Programs:
     def init(self, seed: Any, shape: Any) -> Run:
         """A run before its first step; `shape` is that of one example as the network sees it."""
         params, state, key = _fresh(self.recipe.net, seed, shape)
-        return Run(params, state, self.moments(params), key, jnp.zeros((), jnp.int32))
+        return Run(params, state, self.moments(params), key, jax.device_put(np.int32(0)))
 
     def _train(self, run: Run, statistics: Any, data: Any, order: Array, count: Array) -> tuple[Run, Any, Array]:
         """`count` steps over the batches whose rows `order` (capacity, batch size) names.
@@ -233,9 +238,14 @@ class Programs:
 @functools.partial(jax.jit, static_argnums=(0, 2))
 def _fresh(net: Any, seed: Array, shape: Any) -> tuple[Params, State, Array]:
     """Variables and the key of a run. A program of its own, for models that differ in all but the network share it."""
-    key = jax.random.key(seed)
-    params, state = net.init(key, shape)
-    return params, state, jax.random.fold_in(key, 0)
+    params, state = net.init(jax.random.key(seed), shape)
+    return params, state, key_of_run(seed)
+
+
+@jax.jit
+def key_of_run(seed: Array) -> Array:
+    """The random key of a run, which is none of those that its network began with."""
+    return jax.random.fold_in(jax.random.key(seed), 0)
 
 
 @functools.lru_cache(maxsize=64)

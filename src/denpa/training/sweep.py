@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from denpa.core.errors import ConfigError, nearest
@@ -19,7 +18,7 @@ from denpa.training.history import History
 from denpa.training.inputs import padded_batches
 from denpa.training.interrupts import interrupts_wait
 from denpa.training.loop import summarize
-from denpa.training.members import Members, Together, member_programs_for, with_number
+from denpa.training.members import Members, Together, member_of, member_programs_for, with_number
 from denpa.training.model import Model
 from denpa.training.progress import Progress
 
@@ -103,7 +102,7 @@ def sweep(
     programs = member_programs_for(model.programs.recipe, tuple(over))
     all_seeds = np.array([seed for _, seed in members], np.uint32)
     runs = programs.init(all_seeds, model._net_shape())
-    numbers = {place: jnp.asarray([float(own[place]) for own, _ in members]) for place in over}
+    numbers = {place: jax.device_put(np.array([float(own[place]) for own, _ in members])) for place in over}
     plan = Together.of(examples, batch_size_of(batch_size, examples), all_seeds, shuffle, None)
     training = Members(programs, runs, numbers, model.statistics, train, None, plan)
     held = None if held_out is None else padded_batches(*held_out, _MEASURED_AT_ONCE)
@@ -164,7 +163,7 @@ def _gathered(model: Model, training: Members, members: Any, described: list[Mod
         history = training.histories[index]
         last = {k: v for k, v in history.epochs[-1].items() if isinstance(v, float)}
         rows.append({**numbers, "seed": seed, "finite": bool(training.finite[index]), **last})
-        own.run = jax.tree.map(lambda a, i=index: a[i], training.runs)
+        own.run = member_of(training.runs, index)
         own.history, own.epochs, own.steps = history, training.at.epoch, training.steps
         own.statistics, own.in_shape = model.statistics, model.in_shape
         own.class_names, own.feature_names = model.class_names, model.feature_names

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
+import jax
+import numpy as np
 
 from denpa.core import tree
 from denpa.core.errors import ConfigError, ShapeError, nearest
@@ -111,7 +112,7 @@ def transferred(
         )
     if not taken:
         raise ShapeError(f"The weights of {where} hold none of {', '.join(wanted[path] for path in chosen)}.")
-    values = {path: jnp.asarray(arrays[path], ours[path].dtype) for path in taken}
+    values = {path: jax.device_put(np.asarray(arrays[path], ours[path].dtype)) for path in taken}
     return Variables(**tree.unflatten(ours | values, variables._asdict()))
 
 
