@@ -12,6 +12,7 @@ __all__ = [
     "RECURRENCE",
     "REGULARISATION",
     "START",
+    "STATISTICS",
 ]
 
 GRADIENTS = Text("Back-propagation", "誤差逆伝播法")
@@ -23,3 +24,4 @@ CONVOLUTION = Text("Convolution", "畳み込みニューラルネットワーク
 RECURRENCE = Text("Recurrence", "再帰型ニューラルネットワーク")
 AUTOENCODERS = Text("Autoencoders", "自己符号化器")
 CLASSICAL = Text("Linear models", "線形モデル")
+STATISTICS = Text("Statistical learning", "統計的学習")

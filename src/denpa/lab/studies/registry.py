@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from denpa.core.errors import ConfigError, nearest
 from denpa.lab.studies import (
+    adaptive,
+    classifiers,
     convolutions,
+    decay,
+    expectations,
     gradient_checks,
     halting,
     linear,
@@ -14,7 +18,9 @@ from denpa.lab.studies import (
     recurrences,
     signals,
     sparse,
+    standardised,
     starts,
+    subnetworks,
     surfaces_many,
     surfaces_slow,
     surfaces_steep,
@@ -24,9 +30,9 @@ from denpa.lab.studies.study import Study
 __all__ = ["STUDIES", "chosen", "find"]
 
 _MODULES = (
-    *(gradient_checks, starts, signals, rates, races),
+    *(gradient_checks, starts, signals, rates, races, adaptive, standardised),
     *(surfaces_slow, surfaces_steep, surfaces_many),
-    *(overfitting, halting, convolutions, recurrences, sparse, linear),
+    *(overfitting, halting, decay, subnetworks, convolutions, recurrences, sparse, linear, expectations, classifiers),
 )
 
 STUDIES: dict[str, Study] = {study.name: study for module in _MODULES for study in module.STUDIES}
