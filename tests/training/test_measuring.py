@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pytest
 
 import denpa as dp
-from denpa.training import model as module
+from denpa.training import inputs
 from tests.training.common import DATA, QUIET, RANDOM_NET, model
 
 
@@ -59,7 +60,8 @@ def test_predicting_changes_nothing_and_draws_nothing(trained):
 @pytest.mark.parametrize("size", [1024, 999, 64])
 def test_measuring_does_not_depend_on_how_the_data_are_cut(trained, many, monkeypatch, size):
     """Loss and metrics of the whole, with and without weights, against one pass in NumPy."""
-    monkeypatch.setattr(module, "_MEASURED_AT_ONCE", size)
+    monkeypatch.setattr(inputs, "_FEWEST_AT_ONCE", 1)
+    monkeypatch.setattr(inputs, "_MOST_AT_ONCE", size)
     x, t, weight = many
     logits = by_hand(trained, x)
     p = np.exp(logits - logits.max(1, keepdims=True))
@@ -127,12 +129,13 @@ def test_the_summary_knows_the_shape_once_there_is_one():
     assert made.summary().parameters == 4 * 5 + 5 + 5 * 3 + 3
 
 
-def test_long_sequences_are_measured_few_at_a_time_with_the_same_result(monkeypatch):
+def test_large_outputs_are_measured_few_at_a_time_with_the_same_result(monkeypatch):
     model = dp.Model([dp.Embedding(5, 3), dp.Dense(5)], loss=dp.SoftmaxCrossEntropy(), in_shape=(6,))
     x = np.random.default_rng(0).integers(0, 5, (7, 6)).astype(np.int32)
     assert model._at_once() == 1024
     whole, outputs = model.evaluate((x, x)), model.predict(x)
-    monkeypatch.setattr("denpa.training.model._STEPS_AT_ONCE", 30)
-    assert model._at_once() == 4
+    monkeypatch.setattr("denpa.training.inputs._FEWEST_AT_ONCE", 1)
+    monkeypatch.setitem(inputs._NUMBERS_AT_ONCE, jax.default_backend(), 6 * 5 * 5)
+    assert model._at_once() == 4  # the largest output holds 6 · 5 numbers: 5 fit, and 4 is a power of two
     assert model.evaluate((x, x))["loss"] == pytest.approx(whole["loss"], rel=1e-6)
     np.testing.assert_allclose(model.predict(x), outputs, rtol=1e-6)

@@ -27,8 +27,6 @@ from denpa.training.inputs import Batch, checked_examples, checked_targets, chec
 
 __all__ = ["LossSurface", "loss_surface", "plane_through", "principal_directions", "random_direction"]
 
-_MEASURED_AT_ONCE = 1024
-
 
 @dataclass(frozen=True, eq=False)
 class LossSurface:
@@ -95,7 +93,7 @@ def loss_surface(
     x, t, weight = unpacked(data)
     x = checked_examples(x, model.in_shape, model.feature_names, "the data")
     t = checked_targets(t, x, model.loss, model.net.out_shape(model._net_shape()), "the data", train=False)
-    batches = padded_batches(x, t, checked_weight(weight, x), _MEASURED_AT_ONCE)
+    batches = padded_batches(x, t, checked_weight(weight, x), model._at_once())
     use_compile_cache()
     axis = np.linspace(low, high, resolution)
     points = jnp.asarray(np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2), jnp.float32)

@@ -66,6 +66,13 @@ class Network(Layer):
     def init_params(self, key: Array, in_shape: Any) -> Params:
         """Fresh parameters, a dict by layer name."""
 
+    def shapes(self, in_shape: Any) -> dict[str, Any]:
+        """The shape of one example at the entrance of every layer, by name, and under "" at the exit.
+
+        A network whose layers do not follow one another by shape alone gives the exit only.
+        """
+        return {"": self.out_shape(in_shape)}
+
     def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
         y, saved, _ = self.walk_forward(params, x, ctx)
         return y, saved

@@ -105,6 +105,9 @@ class Tied(Network):
         """What the network inside takes."""
         return self.net.takes_integers
 
+    def shapes(self, in_shape: Any) -> dict[str, Any]:
+        return self.net.shapes(in_shape)
+
     def out_shape(self, in_shape: Any) -> Any:
         return self.net.out_shape(in_shape)
 

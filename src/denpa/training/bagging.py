@@ -25,7 +25,6 @@ from denpa.training.storage import write_arrays
 
 __all__ = ["Bagging"]
 
-_MEASURED_AT_ONCE = 1024
 # What the members have in common, as attributes.
 _OF_MODEL = (
     *("net", "loss", "optimizer", "metrics", "penalty", "normalizer", "target_normalizer", "compute_dtype", "seed"),
@@ -128,7 +127,7 @@ class Bagging:
             raise DataError(f"These members were trained on {self.examples} examples and cannot go on with {examples}.")
         self.examples = examples
         training = self._members(train, batch_size_of(batch_size, examples), shuffle)
-        held = None if held_out is None else padded_batches(*held_out, _MEASURED_AT_ONCE)
+        held = None if held_out is None else padded_batches(*held_out, self.model._at_once(self.members))
 
         def measured() -> dict[str, Any]:
             self._take(training)
@@ -141,7 +140,7 @@ class Bagging:
             self._take(training)
         if self.bootstrap:
             heard = np.asarray(self.counts == 0).T
-            batches = padded_batches(train[0], (train[1], heard), train[2], _MEASURED_AT_ONCE)
+            batches = padded_batches(train[0], (train[1], heard), train[2], self.model._at_once(self.members))
             self.out_of_bag = self._measured([(x, t, weight, who) for x, (t, who), weight in batches])
         return self.history
 
@@ -259,7 +258,7 @@ class Bagging:
         x = checked_examples(x, self.model.in_shape, self.model.feature_names, "the input")
         use_compile_cache()
         examples = len(jax.tree.leaves(x)[0])
-        size = min(_MEASURED_AT_ONCE, 1 << (examples - 1).bit_length())
+        size = min(self.model._at_once(self.members), 1 << (examples - 1).bit_length())
         batches = [part for part, _, _ in padded_batches(x, None, None, size)]
         parts = [np.asarray(program(params, state, self.model.statistics, part)) for part in batches]
         return np.concatenate(parts, axis=axis)[(slice(None),) * axis + (slice(examples),)]
@@ -268,7 +267,7 @@ class Bagging:
         self._arrays()
         use_compile_cache()
         checked = self.model._checked(*unpacked(data), "the data to evaluate", train=False)
-        return padded_batches(*checked, _MEASURED_AT_ONCE)
+        return padded_batches(*checked, self.model._at_once(self.members))
 
     def _measured(self, batches: list[Any]) -> dict[str, Any]:
         params, state = self._arrays()

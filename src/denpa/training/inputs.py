@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -12,12 +13,14 @@ from denpa.core.padded import Padded, values_of
 from denpa.core.shapes import Shape
 from denpa.data.checks import check_data, check_features, check_x
 from denpa.data.dataset import Dataset
+from denpa.networks.base import Network
 
 __all__ = [
     "Batch",
     "checked_examples",
     "checked_targets",
     "checked_weight",
+    "examples_at_once",
     "held_back",
     "padded_batches",
     "rows_of",
@@ -26,6 +29,11 @@ __all__ = [
 ]
 
 Batch = tuple[Any, Any, Any]
+
+_FEWEST_AT_ONCE, _MOST_AT_ONCE = 32, 1024
+# How many numbers one layer's output may hold. On a CPU 16 MiB: for every array above 32 MiB glibc asks the system for
+# fresh pages, which cost more than the products that fill them.
+_NUMBERS_AT_ONCE = {"cpu": 1 << 22}
 
 
 def unpacked(data: Any) -> Batch:
@@ -145,6 +153,14 @@ def rows_of(batch: Batch, rows: np.ndarray) -> Batch:
     return jax.tree.map(lambda a: a[rows], batch)
 
 
+def examples_at_once(net: Network, in_shape: Any, members: int = 1) -> int:
+    """How many examples are measured together: a power of two, fewer where some layer's output is large."""
+    shapes = jax.tree.leaves(net.shapes(in_shape), is_leaf=_is_shape)
+    largest = max(math.prod(shape) for shape in shapes) * members
+    fitting = max(_NUMBERS_AT_ONCE.get(jax.default_backend(), 1 << 27) // max(largest, 1), _FEWEST_AT_ONCE)
+    return 1 << (min(fitting, _MOST_AT_ONCE).bit_length() - 1)
+
+
 def padded_batches(x: Any, t: Any, weight: Any, size: int) -> list[Batch]:
     """Batches of one size for measuring, on the device; rows that fill up the last one weigh 0."""
     examples = len(jax.tree.leaves(x)[0])
@@ -159,6 +175,10 @@ def padded_batches(x: Any, t: Any, weight: Any, size: int) -> list[Batch]:
         return jax.device_put(np.concatenate([rows, filling]))
 
     return [jax.tree.map(lambda a, s=start: cut(a, s), (x, t, weight)) for start in range(0, examples, size)]
+
+
+def _is_shape(part: Any) -> bool:
+    return isinstance(part, tuple) and all(isinstance(size, int) for size in part)
 
 
 def _is_array(part: Any) -> bool:

@@ -32,6 +32,7 @@ from denpa.training.inputs import (
     checked_examples,
     checked_targets,
     checked_weight,
+    examples_at_once,
     held_back,
     padded_batches,
     rows_of,
@@ -49,10 +50,6 @@ from denpa.training.windows import check_window
 
 __all__ = ["Model"]
 
-_FEWEST_AT_ONCE, _MOST_AT_ONCE = 32, 1024
-# Numbers in one layer's output. glibc asks the system anew for every array above 32 MiB, and fresh pages cost more than
-# they hold: predicting images in batches of 256 takes two thirds of the time of 1024.
-_NUMBERS_AT_ONCE = {"cpu": 1 << 22, "other": 1 << 27}
 # What fit may set before the first step; put back when something is refused.
 _SET_BY_FIT = ("run", "in_shape", "statistics", "class_names", "feature_names", "history", "epochs", "steps")
 
@@ -382,12 +379,9 @@ class Model:
             "epochs": self.epochs,
         }
 
-    def _at_once(self) -> int:
-        """How many examples are measured together: a power of two, fewer where some layer's output is large."""
-        shapes = jax.tree.leaves(self.net.shapes(self._net_shape()), is_leaf=is_shape)
-        largest = max(math.prod(shape) for shape in shapes)
-        fitting = _NUMBERS_AT_ONCE["cpu" if jax.default_backend() == "cpu" else "other"] // max(largest, 1)
-        return 1 << (min(max(fitting, _FEWEST_AT_ONCE), _MOST_AT_ONCE).bit_length() - 1)
+    def _at_once(self, members: int = 1) -> int:
+        """How many examples are measured together, by so many members at a time."""
+        return examples_at_once(self.net, self._net_shape(), members)
 
     def _need_run(self) -> None:
         if self.run is None:

@@ -24,8 +24,6 @@ from denpa.training.progress import Progress
 
 __all__ = ["Sweep", "sweep"]
 
-_MEASURED_AT_ONCE = 1024
-
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
@@ -105,7 +103,7 @@ def sweep(
     numbers = {place: jax.device_put(np.array([float(own[place]) for own, _ in members])) for place in over}
     plan = Together.of(examples, batch_size_of(batch_size, examples), all_seeds, shuffle, None)
     training = Members(programs, runs, numbers, model.statistics, train, None, plan)
-    held = None if held_out is None else padded_batches(*held_out, _MEASURED_AT_ONCE)
+    held = None if held_out is None else padded_batches(*held_out, model._at_once(len(members)))
     try:
         with interrupts_wait() as interrupted:
             training.go(int(epochs), lambda: _measured(training, held), Progress(verbosity(verbose)), interrupted)
