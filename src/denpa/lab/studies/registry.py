@@ -7,12 +7,15 @@ from denpa.lab.studies import (
     adaptive,
     classifiers,
     convolutions,
+    convolving,
     decay,
     expectations,
     gradient_checks,
     halting,
     linear,
     overfitting,
+    patches,
+    poolings,
     races,
     rates,
     recurrences,
@@ -24,6 +27,7 @@ from denpa.lab.studies import (
     surfaces_many,
     surfaces_slow,
     surfaces_steep,
+    unpoolings,
 )
 from denpa.lab.studies.study import Study
 
@@ -32,7 +36,9 @@ __all__ = ["STUDIES", "chosen", "find"]
 _MODULES = (
     *(gradient_checks, starts, signals, rates, races, adaptive, standardised),
     *(surfaces_slow, surfaces_steep, surfaces_many),
-    *(overfitting, halting, decay, subnetworks, convolutions, recurrences, sparse, linear, expectations, classifiers),
+    *(overfitting, halting, decay, subnetworks),
+    *(convolving, patches, poolings, unpoolings, convolutions),
+    *(recurrences, sparse, linear, expectations, classifiers),
 )
 
 STUDIES: dict[str, Study] = {study.name: study for module in _MODULES for study in module.STUDIES}
