@@ -12,9 +12,11 @@ __all__ = [
     "RECURRENCE",
     "REGULARISATION",
     "START",
+    "UNITS",
     "STATISTICS",
 ]
 
+UNITS = Text("Units and layers", "ユニットと層")
 GRADIENTS = Text("Back-propagation", "誤差逆伝播法")
 START = Text("Activation and initial weights", "活性化関数と重みの初期値")
 OPTIMISERS = Text("Optimisers", "最適化手法")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from denpa.core.errors import ConfigError, nearest
 from denpa.lab.studies import (
+    activations,
     adaptive,
+    by_hand,
     classifiers,
     convolutions,
     convolving,
     decay,
     expectations,
+    gates,
     gradient_checks,
     halting,
     linear,
@@ -34,6 +37,7 @@ from denpa.lab.studies.study import Study
 __all__ = ["STUDIES", "chosen", "find"]
 
 _MODULES = (
+    *(activations, gates, by_hand),
     *(gradient_checks, starts, signals, rates, races, adaptive, standardised),
     *(surfaces_slow, surfaces_steep, surfaces_many),
     *(overfitting, halting, decay, subnetworks),
