@@ -10,6 +10,7 @@ import numpy as np
 from denpa.core.layer import Variables
 from denpa.gradients import Trace, backprop, trace
 from denpa.lab.studies import chapters
+from denpa.lab.studies.checks import check, exactly
 from denpa.lab.studies.drawn import variables_of
 from denpa.lab.studies.plots import COLOURS, curve, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
@@ -176,16 +177,16 @@ def _forward_checks(found: list[_Passes]) -> tuple[Check, ...]:
     shares = [np.max(np.abs(p.classes.output - _chances(p.params[1], p.x))) for p in found]
     loss = [float(p.classes.loss) + np.log(np.sum(p.classes.output * p.d)) for p in found]
     return (
-        *(_check(f"numbers in {n}", f"{n} の要素数", [p.values[n].y.size for p in found], size) for n, size in _UNITS),
-        _check("parameters of 3-10-5-4", "3-10-5-4 のパラメータ数", counts, 119),
-        _check("3-10-5-4: layers less the sums by hand", "3-10-5-4：各層と手計算の差", by_hand, -1e-12, 1e-12),
-        _check("regression: largest output for 1000 |x|", "回帰：入力 1000 |x| での出力の最大値", far, 1000, np.inf),
-        _check(
+        *(exactly(f"numbers in {n}", f"{n} の要素数", [p.values[n].y.size for p in found], size) for n, size in _UNITS),
+        exactly("parameters of 3-10-5-4", "3-10-5-4 のパラメータ数", counts, 119),
+        check("3-10-5-4: layers less the sums by hand", "3-10-5-4：各層と手計算の差", by_hand, -1e-12, 1e-12),
+        check("regression: largest output for 1000 |x|", "回帰：入力 1000 |x| での出力の最大値", far, 1000, np.inf),
+        check(
             "classification: sum of the outputs less 1", "分類：出力の和 − 1", chances.sum(axis=1) - 1, -1e-15, 1e-15
         ),
-        _check("classification: least output", "分類：最小の出力", chances.min(axis=1), 1e-300, 1),
-        _check("classification: outputs less those by hand", "分類：出力と手計算の差", shares, -1e-14, 1e-14),
-        _check(
+        check("classification: least output", "分類：最小の出力", chances.min(axis=1), 1e-300, 1),
+        check("classification: outputs less those by hand", "分類：出力と手計算の差", shares, -1e-14, 1e-14),
+        check(
             "cross-entropy + log of the true class's chance",
             "交差エントロピー ＋ 正解の確率の対数",
             loss,
@@ -195,17 +196,13 @@ def _forward_checks(found: list[_Passes]) -> tuple[Check, ...]:
     )
 
 
-def _check(en: str, ja: str, values: Any, low: float, high: float | None = None) -> Check:
-    return Check(Text(en, ja), values, low, low if high is None else high)
-
-
 def _step_checks(found: list[_Passes]) -> tuple[Check, Check]:
     place = int(np.argmin(np.abs(_rates() - _RATE)))
     fallen = np.array([float(passes.classes.loss) - passes.after[place] for passes in found])
     predicted = np.array([_RATE * passes.squared_slope for passes in found])
     return (  # over 5 seeds: 0.025 to 0.32; 0.96 to 1.00
-        _check(f"fall of the error by a step, η = {_RATE}", f"更新 1 回での誤差の減少（η = {_RATE}）", fallen, 1e-6, 9),
-        _check("this fall / η ‖∇E‖²", "その減少／η ‖∇E‖²", fallen / predicted, 0.5, 1.0),
+        check(f"fall of the error by a step, η = {_RATE}", f"更新 1 回での誤差の減少（η = {_RATE}）", fallen, 1e-6, 9),
+        check("this fall / η ‖∇E‖²", "その減少／η ‖∇E‖²", fallen / predicted, 0.5, 1.0),
     )
 
 

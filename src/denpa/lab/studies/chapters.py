@@ -12,8 +12,8 @@ __all__ = [
     "RECURRENCE",
     "REGULARISATION",
     "START",
-    "UNITS",
     "STATISTICS",
+    "UNITS",
 ]
 
 UNITS = Text("Units and layers", "ユニットと層")

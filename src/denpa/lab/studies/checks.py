@@ -1,0 +1,19 @@
+"""Checks in a line: for exact statements, of which a study has many."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from denpa.lab.studies.study import Check, Text
+
+__all__ = ["check", "exactly"]
+
+
+def check(en: str, ja: str, values: Any, low: float, high: float, contradicts: bool = False) -> Check:
+    """A claim in English and Japanese, its numbers, and the bounds."""
+    return Check(Text(en, ja), values, low, high, contradicts)
+
+
+def exactly(en: str, ja: str, values: Any, wanted: float) -> Check:
+    """The same where one number alone will do."""
+    return Check(Text(en, ja), values, wanted, wanted)
