@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from denpa.lab.studies import Plan, adaptive, registry, subnetworks
+from denpa.lab.studies import Plan, adaptive, pieces, registry, subnetworks
 from denpa.layers import Dropout
 from denpa.networks import Sequential
 from denpa.optim import AdaGrad, RMSprop
@@ -30,6 +30,14 @@ def test_the_statement_holds(name):
     result = registry.find(name).run(ONE)
     assert not failed(result)
     assert len({tuple(row) for row in result.rows}) == 1  # equal columns
+
+
+def test_maxout_comes_to_the_least_error_of_its_pieces(monkeypatch):
+    monkeypatch.setattr(pieces, "_PIECES", (2, 8))
+    result = registry.find("maxout").run(ONE)
+    assert not failed(result)
+    errors = {(row["start"], row["pieces"]): row["error"] for row in result.rows}
+    assert errors["tangents", 8] < errors["plain", 8] < errors["plain", 2]
 
 
 def test_a_method_that_starts_elsewhere_is_noticed(monkeypatch):

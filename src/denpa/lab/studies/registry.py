@@ -18,6 +18,7 @@ from denpa.lab.studies import (
     linear,
     overfitting,
     patches,
+    pieces,
     poolings,
     races,
     rates,
@@ -38,7 +39,7 @@ __all__ = ["STUDIES", "chosen", "find"]
 
 _MODULES = (
     *(activations, gates, by_hand),
-    *(gradient_checks, starts, signals, rates, races, adaptive, standardised),
+    *(gradient_checks, starts, pieces, signals, rates, races, adaptive, standardised),
     *(surfaces_slow, surfaces_steep, surfaces_many),
     *(overfitting, halting, decay, subnetworks),
     *(convolving, patches, poolings, unpoolings, convolutions),
