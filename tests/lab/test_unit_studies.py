@@ -7,12 +7,12 @@ import re
 import numpy as np
 import pytest
 
-from denpa.lab.studies import activations, by_hand, gates
+from denpa.lab.studies import activations, by_hand, chain, gates, letters
 from denpa.lab.studies.study import Plan
 from denpa.lab.studies.terms import in_japanese
 
 ONE = Plan(False, (0,))
-ALL = [study for module in (activations, gates, by_hand) for study in module.STUDIES]
+ALL = [study for module in (activations, gates, by_hand, chain) for study in module.STUDIES]
 
 
 @pytest.mark.parametrize("study", ALL, ids=lambda study: study.name)
@@ -21,10 +21,12 @@ def test_it_comes_out_as_expected(study):
     assert result.passed, [check.claim.en for check in result.checks if not check.passed]
     assert len({tuple(row) for row in result.rows}) == 1  # equal columns
     assert result.pictures
-    for picture in result.pictures:  # no English word stands in the titles and axes of the Japanese pictures
+    for picture in result.pictures:  # no English word stands in the Japanese pictures
         for axes in picture.figure.axes:
-            for text in (axes.get_title(), axes.get_xlabel(), axes.get_ylabel()):
-                assert not re.search("[a-z]{4}", in_japanese(text).replace("tanh", "").replace("$", "")), text
+            words = [axes.get_title(), axes.get_xlabel(), axes.get_ylabel(), *axes.get_legend_handles_labels()[1]]
+            for text in words:
+                left = re.sub(r"\$.*?\$|tanh", "", in_japanese(text))
+                assert not re.search("[a-z]{4}", left), text
 
 
 def test_a_wrong_activation_and_a_wrong_threshold_are_noticed(monkeypatch):
@@ -42,3 +44,20 @@ def test_by_hand_and_by_layers_differ_where_a_number_differs():
     p = {name: dict(own) for name, own in found.params[0].items()}
     p["u2"]["b"] = p["u2"]["b"] + 0.1
     assert np.max(np.abs(by_hand._reckoned(p, found.x)[1] - found.values["z2"].y)) > 0.09
+
+
+def test_a_weight_of_the_chain_that_is_forgotten_is_noticed():
+    found = chain._walked(0)
+    assert np.max(np.abs(chain._by_recursion(found) / found.delta - 1)) < 1e-13
+    other = found._replace(w=np.append(found.w[:4], found.w[4:] * 1.01))
+    assert np.max(np.abs(chain._by_recursion(other) / found.delta - 1)) > 0.009
+
+
+def test_the_loss_without_its_other_half_teaches_both_letters_the_same():
+    """A tenth of the study's steps is enough to see it."""
+    found = letters._learned(*letters._SETTINGS["-t log z alone"], letters._images(), ONE, 2000)
+    assert found.z.min() > 0.99
+    assert found.total[-1, 0] < 0.01 < found.total[0, 0]
+    needed = found.steps_needed()[0]
+    at = list(found.curves.steps).index(needed)
+    assert found.total[at - 1, 0] >= 0.01 > found.total[at:, 0].max()

@@ -7,6 +7,7 @@ from denpa.lab.studies import (
     activations,
     adaptive,
     by_hand,
+    chain,
     classifiers,
     convolutions,
     convolving,
@@ -15,6 +16,7 @@ from denpa.lab.studies import (
     gates,
     gradient_checks,
     halting,
+    letters,
     linear,
     overfitting,
     patches,
@@ -39,7 +41,8 @@ __all__ = ["STUDIES", "chosen", "find"]
 
 _MODULES = (
     *(activations, gates, by_hand),
-    *(gradient_checks, starts, pieces, signals, rates, races, adaptive, standardised),
+    *(gradient_checks, chain, letters),
+    *(starts, pieces, signals, rates, races, adaptive, standardised),
     *(surfaces_slow, surfaces_steep, surfaces_many),
     *(overfitting, halting, decay, subnetworks),
     *(convolving, patches, poolings, unpoolings, convolutions),
