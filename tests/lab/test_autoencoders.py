@@ -11,7 +11,8 @@ import pytest
 
 import denpa as dp
 from denpa.cli.main import main
-from denpa.lab import DataConfig, layer_output, presets
+from denpa.lab import DataConfig, TrainingConfig, layer_output, presets
+from denpa.lab.run import begin
 from denpa.lab.sources import Look, load_data, load_folds, look_of
 from denpa.lab.trained import Trained, predictions_csv
 
@@ -156,3 +157,16 @@ def test_from_the_command_line_to_code_and_pictures(images, tmp_path, capsys, wi
     assert "7 examples" in capsys.readouterr().out
     with pytest.raises(dp.ConfigError, match="did you mean 'encoder'"):
         predictions_csv(trained.model, x, layer="encodr")
+
+
+def test_training_starts_where_pretraining_ends(capsys):
+    x = RNG.normal(size=(16, 3)).astype(np.float32)
+    net, scale = dp.Sequential([dp.Dense(4), dp.Tanh(), dp.Dense(2)]), dp.Standardize()
+    model = dp.Model(net, dp.SoftmaxCrossEntropy(), normalizer=scale, seed=3)
+    begin(model, TrainingConfig(pretrain=2, batch_size=100), x)
+    expected = dp.pretrain(net, x, normalizer=scale, seed=3, epochs=2, batch_size=16)
+    jax.tree.map(np.testing.assert_array_equal, model.variables, expected)
+    fresh = dp.Model(net, dp.SoftmaxCrossEntropy(), seed=3, in_shape=(3,)).variables
+    assert np.all(fresh.params["0_dense"]["W"] != expected.params["0_dense"]["W"])
+    assert main(["summary", "deep-autoencoder", "--pretrain", "7"]) == 0
+    assert "after 7 layer by layer" in capsys.readouterr().out

@@ -69,6 +69,7 @@ def test_of_a_classifier_all_layers_but_the_last():
     [
         (dp.Sequential([dp.Dense(4), dp.Tanh()]), "two layers with weights"),
         (dp.Tied(deep(), [dp.Tie("decoder/2_dense/W", "encoder/0_dense/W", transpose=True)]), "wants a Sequential"),
+        (dp.Sequential([dp.Embedding(5, 3), dp.Flatten(), dp.Dense(2)]), "read values"),
     ],
 )
 def test_what_is_no_stack_of_layers_is_refused(net, message):

@@ -48,6 +48,7 @@ PLACES = {
     "initial_weights": "training.initial_weights",
     "initial_only": "training.initial_only",
     "frozen": "training.frozen",
+    "pretrain": "training.pretrain",
 }
 
 
@@ -82,10 +83,9 @@ class OfExperiment:
     seed: Annotated[str, _option("N", "Decides initial parameters, order of examples, dropout.")] = ""
     strength: Annotated[str, _option("NUMBER", "Of the penalty: --penalty l2 --strength 1e-4.")] = ""
     initial_weights: Annotated[str, _option("RUN", "Start from the weights of a run folder or model file.")] = ""
-    initial_only: Annotated[
-        tuple[str, ...], _option("PATTERN ...", "Take these arrays from there alone, such as '0_conv2d/*'.")
-    ] = ()
+    initial_only: Annotated[tuple[str, ...], _option("PATTERN ...", "Take only these, such as '0_conv2d/*'.")] = ()
     frozen: Annotated[tuple[str, ...], _option("PATTERN ...", "Arrays that training leaves as they are.")] = ()
+    pretrain: Annotated[str, _option("EPOCHS", "First train layer by layer without targets, so many epochs each.")] = ""
 
 
 @dataclass(frozen=True)

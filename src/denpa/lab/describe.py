@@ -143,6 +143,8 @@ def _training(experiment: Experiment, data: Prepared | None) -> str:
         size = len(data.train) if plan.batch_size == "full" else int(plan.batch_size or min(32, len(data.train)))
         text += f" of {-(-len(data.train) // size):,} steps, {size} examples each"
     text += "" if plan.window is None else f", in windows of {plan.window} steps"
+    if plan.pretrain is not None:
+        text += f", after {plan.pretrain} layer by layer"
     rule = "" if plan.early_stopping is None else f", {plan.early_stopping!r}"
     return f"{text}, seed {plan.seed}{rule}"
 

@@ -111,6 +111,7 @@ class TrainingConfig(Description):
         initial_weights: a run folder or model file whose learned arrays are where training starts, or None.
         initial_only: patterns of the arrays to take from there, such as "0_conv2d/*"; none: all of them.
         frozen: patterns of the arrays that training leaves as they are.
+        pretrain: find initial weights layer by layer without targets, with so many epochs for each; None for no.
         window: cut sequences into windows of so many steps, one update each; None for whole ones.
 
     Raises:
@@ -130,6 +131,7 @@ class TrainingConfig(Description):
     initial_weights: str | None = None
     initial_only: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
+    pretrain: int | None = None
     window: int | None = None
 
     def validate(self) -> None:
@@ -150,6 +152,10 @@ class TrainingConfig(Description):
             _want_whole("training.window", self.window, 1)
         if self.initial_only and self.initial_weights is None:
             raise ConfigError("training.initial_only says what to take from training.initial_weights: give these too.")
+        if self.pretrain is not None:
+            _want_whole("training.pretrain", self.pretrain, 1)
+            if self.initial_weights is not None:
+                raise ConfigError("training.pretrain and training.initial_weights both set where to start: give one.")
 
 
 _KINDS = {

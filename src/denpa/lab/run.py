@@ -18,17 +18,17 @@ from denpa.data import datasets
 from denpa.data.checks import check_data
 from denpa.lab import figures
 from denpa.lab.environment import differences, environment, session
-from denpa.lab.experiment import Experiment
+from denpa.lab.experiment import Experiment, TrainingConfig
 from denpa.lab.keeper import Keeper
 from denpa.lab.measure import Measured, measure
 from denpa.lab.run_folder import RunFolder, create, free_name, refuse_existing
 from denpa.lab.sources import Prepared, load_data
-from denpa.training import Model
+from denpa.training import Model, pretrain
 from denpa.training.checkpoint import latest
 from denpa.training.history import History
 from denpa.training.inputs import shape_of_example
 
-__all__ = ["Run", "model_of"]
+__all__ = ["Run", "begin", "model_of"]
 
 
 class Run:
@@ -106,9 +106,8 @@ class Run:
         self._check_whole_data()
         keeper = Keeper(self._begin_folder, plan.checkpoint_seconds)
         checkpoint = self._checkpoint()
-        if checkpoint is None and plan.initial_weights is not None:
-            self.model.build(shape_of_example(self.data.train.x))
-            self.model.load_weights(plan.initial_weights, plan.initial_only or None)
+        if checkpoint is None:
+            begin(self.model, plan, self.data.train.x, verbose)
         self.history = self.model.fit(
             self.data.train,
             validation=self.data.validation,
@@ -200,6 +199,19 @@ def model_of(experiment: Experiment) -> Model:
         compute_dtype=training.compute_dtype,
         frozen=training.frozen,
     )
+
+
+def begin(model: Model, plan: TrainingConfig, x: Any, verbose: Any = False) -> None:
+    """Put a model where its training is to start: at its seed's numbers, at loaded ones, or at pre-trained ones."""
+    if plan.initial_weights is not None:
+        model.build(shape_of_example(x))
+        model.load_weights(plan.initial_weights, plan.initial_only or None)
+    elif plan.pretrain is not None:
+        size = min(plan.batch_size, len(x)) if isinstance(plan.batch_size, int) else plan.batch_size
+        options = {"epochs": plan.pretrain, "batch_size": size, "seed": model.seed, "verbose": verbose}
+        variables = pretrain(model.net, x, normalizer=model.normalizer, **options)
+        model.build(shape_of_example(x))
+        model.variables = variables
 
 
 def _anywhere(experiment: Experiment) -> Experiment:

@@ -21,7 +21,7 @@ from denpa.core.errors import ConfigError, DataError, DivergenceError
 from denpa.lab.experiment import Experiment
 from denpa.lab.measure import measure
 from denpa.lab.overrides import read_value
-from denpa.lab.run import model_of
+from denpa.lab.run import begin, model_of
 from denpa.lab.sources import Prepared
 from denpa.training import Model
 
@@ -99,9 +99,7 @@ def train_once(experiment: Experiment, data: Prepared) -> Model:
     """
     plan, model = experiment.training, model_of(experiment)
     size = plan.batch_size
-    if plan.initial_weights is not None:
-        model.build(data.train.x.shape[1:])
-        model.load_weights(plan.initial_weights, plan.initial_only or None)
+    begin(model, plan, data.train.x)
     model.fit(
         data.train,
         validation=data.validation,

@@ -77,6 +77,11 @@ def pretrain(
     of deep networks", section 3.
     """
     net = net if isinstance(net, Network) else Sequential(tuple(net))
+    if not isinstance(net, Sequential) or net.takes_integers:
+        raise ConfigError(
+            f"pretrain wants a Sequential of layers that read values, not {net!r}: what is layer by layer must be in a "
+            "row, and numbers of words cannot be compared with what an autoencoder gives back."
+        )
     h = np.asarray(x)
     if normalizer is not None:
         h = np.asarray(normalizer.apply(normalizer.fit(h), h))
@@ -101,10 +106,6 @@ def pretrain(
 
 def _blocks(net: Network, arrays: dict[str, Any]) -> list[_Block]:
     """The layers in order, a new block at each that has W; what stands before the first belongs to the first."""
-    if not isinstance(net, Sequential):
-        raise ConfigError(
-            f"pretrain wants a Sequential of layers, not {net!r}: what is layer by layer must be in a row."
-        )
     blocks: list[list[tuple[str, Any]]] = [[]]
     for path, layer in _in_row(net):
         if f"params/{path}/W" in arrays and any(f"params/{p}/W" in arrays for p, _ in blocks[-1]):
