@@ -49,7 +49,7 @@ def test_a_method_that_starts_elsewhere_is_noticed(monkeypatch):
 def test_a_factor_in_training_is_noticed(monkeypatch):
     layers = list(subnetworks._NET.layers)
     layers[2] = Dropout(0.5, scaling="inverted", per="batch")
-    monkeypatch.setattr(subnetworks, "_NET", Sequential(layers))
+    monkeypatch.setattr(subnetworks, "_NET", Sequential(tuple(layers)))
     monkeypatch.setattr(subnetworks, "_UPDATES", 8)
     found = failed(registry.find("dropout-subnetworks").run(ONE))
     assert any("network of the kept units" in line for line in found)

@@ -127,20 +127,12 @@ def _predictors_drawn(table: _Table, errors: dict[str, np.ndarray]) -> Any:
     areas = 1500 * table.P.ravel()
     left.scatter(rows.ravel(), table.y[columns.ravel()], s=areas, color="#bbbbbb", linewidths=0)
     for index, (name, values) in enumerate(table.predictors.items()):
-        left.plot(
-            np.arange(len(values)) + 0.12 * index - 0.18,
-            values,
-            "osD^"[index],
-            color=COLOURS[index],
-            label=name,
-            markersize=6,
-            linestyle="none",
-            markerfacecolor="none",
-        )
-        right.plot(np.full(len(errors[name]), index), errors[name], "osD^"[index], color=COLOURS[index], markersize=5)
+        style = {"marker": "osD^"[index], "color": COLOURS[index], "linestyle": "none"}
+        left.plot(np.arange(len(values)) + 0.12 * index - 0.18, values, markersize=6, markerfacecolor="none", **style)
+        right.plot(np.full(len(errors[name]), index), errors[name], markersize=5, label=name, **style)
+    most = float(max(values.max() for values in errors.values()))
     finish(left, "x", "y", legend="", xticks=range(_TABLE[0]))
-    finish(right, "", "expected squared error", legend="", xlim=(-0.5, 3.5), ylim=(0, None))
-    right.set_xticks(range(len(errors)), list(errors), rotation=20, ha="right", fontsize=8)
+    finish(right, "", "expected squared error", legend="upper left", xlim=(-0.5, 3.5), ylim=(0, 1.5 * most), xticks=[])
     return figure
 
 
