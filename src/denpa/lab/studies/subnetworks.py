@@ -79,13 +79,17 @@ def _of_the_smaller_network(update: _Update) -> float:
     small = Sequential((Dense(int(update.kept.sum())), Tanh(), Dense(_CLASSES)))
 
     def cut(tree: Any) -> Any:
-        first, last = tree["0_dense"], tree["3_dense"]
+        first, last = jax.tree.map(np.asarray, (tree["0_dense"], tree["3_dense"]))
         inner = {"W": first["W"][:, update.kept], "b": first["b"][update.kept]}
         return {"0_dense": inner, "2_dense": {"W": last["W"][update.kept], "b": last["b"]}}
 
     params = {"1_tanh": {}, **cut(update.variables.params)}
     own, expected = backprop(small, _LOSS, Variables(params, {}), *update.batch).grads, cut(update.grads)
-    return max(float(jnp.abs(own[layer][name] - g).max()) for layer, gs in expected.items() for name, g in gs.items())
+    return max(
+        float(np.abs(np.asarray(own[layer][name]) - g).max())
+        for layer, gs in expected.items()
+        for name, g in gs.items()
+    )
 
 
 def _dropout(plan: Plan) -> Result:
