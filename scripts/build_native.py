@@ -24,7 +24,7 @@ from pathlib import Path
 __all__ = ["BuildError", "build", "compiler", "headers", "library", "wanted"]
 
 FOLDER = Path(__file__).parents[1] / "src" / "denpa" / "kernels" / "native"
-INTERFACE = 2  # one more whenever Python and an older library would misunderstand each other; native.py has it too
+INTERFACE = 3  # one more whenever Python and an older library would misunderstand each other; native.py has it too
 
 # One object file for each instruction set, with all hot loops in it.
 SETS = {
@@ -105,7 +105,8 @@ def build() -> Path:
             for name, flags in SETS[_machine()].items()
         }
         jobs["instruction_set"] = [*OPTIONS, f"-DDENPA_INTERFACE={INTERFACE}", "instruction_set.cc"]
-        jobs["ffi"] = [*OPTIONS, "-isystem", str(include), "ffi.cc"]
+        for name in ("ffi", "recurrent_ffi"):
+            jobs[name] = [*OPTIONS, "-isystem", str(include), f"{name}.cc"]
         objects = [str(Path(folder, f"{name}.o")) for name in jobs]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             compiled = zip(jobs.values(), objects, strict=True)

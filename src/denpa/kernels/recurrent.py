@@ -30,10 +30,13 @@ def gate_slopes(a: jax.Array, scale: jax.Array) -> jax.Array:
     return (1 - a) * (a + (2 * scale - 1))
 
 
-def serves(*arrays: jax.Array) -> bool:
-    """Whether the native kernels run whole sequences of these arrays: on a CPU, where all of them are float32."""
+def serves(x: jax.Array, *params: jax.Array, batch: int = 1) -> bool:
+    """Whether the native kernels run x (time, batch, ...): on a CPU, all in float32, `batch` sequences at least.
+
+    A sequence alone cannot be cut into pieces of work; a cell whose scan is faster then asks for two.
+    """
     on_cpu = jax.default_backend() == "cpu" and settings.current() != "xla" and native.available()
-    return on_cpu and all(array.dtype == jnp.float32 for array in arrays)
+    return on_cpu and x.shape[1] >= batch and all(array.dtype == jnp.float32 for array in (x, *params))
 
 
 def split(u: jax.Array, parts: int) -> list[jax.Array]:

@@ -10,8 +10,9 @@ import numpy as np
 
 from denpa.core.layer import Array, Grads, Params
 from denpa.init import Glorot, Initializer, Orthogonal
+from denpa.kernels import native
 from denpa.kernels.product import sum_of_outer_products
-from denpa.kernels.recurrent import gates, split
+from denpa.kernels.recurrent import gates, serves, split
 from denpa.layers.recurrent import Carry, Cell, check_units, fresh, rows
 
 __all__ = ["GRUCell"]
@@ -72,20 +73,20 @@ class GRUCell(Cell):
             m = recurrent[..., 2 * n :] + params["bh"]
             z, r = split(zr, 2)
             candidate = jnp.tanh(d[..., 2 * n :] + r * m)
-            kept = {"zr": zr, "n": candidate, "m": m}
+            kept = {"gates": jnp.concatenate([zr, candidate], axis=-1), "m": m}
         else:
             zr = gates(d[..., : 2 * n] + h @ params["Wh"][:, : 2 * n], _half(d))
             z, r = split(zr, 2)
             candidate = jnp.tanh(d[..., 2 * n :] + (r * h) @ params["Wh"][:, 2 * n :])
-            kept = {"zr": zr, "n": candidate}
+            kept = {"gates": jnp.concatenate([zr, candidate], axis=-1)}
         return (candidate + z * (h - candidate),), kept
 
     def slopes(self, params: Params, kept: Any, before: Carry, after: Carry) -> Any:
-        (z, r), n = split(kept["zr"], 2), kept["n"]
+        z, r, n = split(kept["gates"], 3)
         return {
             "zn": jnp.concatenate([(before[0] - n) * z * (1 - z), (1 - z) * (1 - n * n)], axis=-1),  # ∂h/∂u_z, ∂h/∂u_n
             "r": (kept["m"] if self.reset_after else before[0]) * r * (1 - r),  # ∂(r ⊙ h)/∂u_r, or ∂(r ⊙ m)/∂u_r
-            "gates": kept["zr"],
+            "gates": kept["gates"][..., : 2 * self.units],
         }
 
     def back(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
@@ -102,9 +103,24 @@ class GRUCell(Cell):
             before = dh * z + q * r + jnp.concatenate([delta_z, delta_r], axis=-1) @ Wh[:, : 2 * n].T
         return jnp.concatenate([delta_z, delta_r, delta_n], axis=-1), (before,)
 
+    def runs(self, params: Params, x: Array) -> bool:
+        return serves(x, *params.values())
+
+    def run(self, params: Params, drive: Array, first: Carry, reverse: bool) -> tuple[Carry, Any]:
+        gates, m, h = native.gru(drive, params["b"], params.get("bh"), params["Wh"], first[0], reverse)
+        return (h,), {"gates": gates, "m": m} if self.reset_after else {"gates": gates}
+
+    def run_home(
+        self, params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Array | None, dfinal: Carry,
+        reverse: bool,
+    ) -> tuple[Array, Carry, Grads]:  # fmt: skip
+        run = (after[0], first[0], params["Wh"], dy, dfinal[0], reverse)
+        delta, inner, dh = native.gru_home(kept["gates"], kept.get("m"), *run)
+        return delta, (dh,), native.gru_weights(x, first[0], after[0], delta, inner, self.reset_after, reverse)
+
     def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:
         n, h = self.units, before[0]
-        r, delta_n = kept["zr"][..., n:], delta[..., 2 * n :]
+        r, delta_n = kept["gates"][..., n : 2 * n], delta[..., 2 * n :]
         flat = rows(delta)
         found = {"Wx": sum_of_outer_products(rows(x), flat), "b": jnp.sum(flat, axis=0)}
         if self.reset_after:
@@ -132,7 +148,7 @@ class GRUCell(Cell):
         return (z * dh + to_z * du_z + to_n * du_n,)
 
     def direct(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Array]:
-        h, r = before[0], kept["zr"][..., self.units :]
+        h, (_, r, _) = before[0], split(kept["gates"], 3)
         plain = jnp.broadcast_to(h[..., None], (*h.shape, 2 * self.units))
         reset = h[..., None] * r[..., None, :] if self.reset_after else (r * h)[..., None]
         candidate = jnp.broadcast_to(reset, (*h.shape, self.units))
@@ -149,14 +165,14 @@ class GRUCell(Cell):
 
     def observe(self, params: Params, drive: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Any]:
         (h,), n, Wh = before, self.units, params["Wh"]
-        z, r = split(kept["zr"], 2)
+        z, r, candidate = split(kept["gates"], 3)
         d = drive + params["b"]
         early = d[..., : 2 * n] + h @ Wh[:, : 2 * n]
         late = d[..., 2 * n :] + (r * kept["m"] if self.reset_after else (r * h) @ Wh[:, 2 * n :])
         return {
             "z": (early[..., :n], z),
             "r": (early[..., n:], r),
-            "n": (late, kept["n"]),
+            "n": (late, candidate),
             "h": (h, after[0]),
         }
 
@@ -165,10 +181,10 @@ class GRUCell(Cell):
     ) -> dict[str, Any]:
         (h,), (dh,), n = before, dcarry, self.units
         delta_z, delta_r, delta_n = split(delta, 3)
-        z = kept["zr"][..., :n]
+        z, _, candidate = split(kept["gates"], 3)
         to_r = delta_n * kept["m"] if self.reset_after else (delta_n @ params["Wh"][:, 2 * n :].T) * h
         return {
-            "z": (dh * (h - kept["n"]), delta_z),
+            "z": (dh * (h - candidate), delta_z),
             "r": (to_r, delta_r),
             "n": (dh * (1 - z), delta_n),
             "h": (dh, self.back(params, slopes, dcarry)[1][0]),

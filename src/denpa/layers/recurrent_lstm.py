@@ -113,7 +113,7 @@ class LSTMCell(Cell):
 
     def runs(self, params: Params, x: Array) -> bool:
         standard = not self.peepholes and not self.truncated and self.activation == "tanh"
-        return standard and serves(x, *params.values())
+        return standard and serves(x, *params.values(), batch=2)
 
     def run(self, params: Params, drive: Array, first: Carry, reverse: bool) -> tuple[Carry, Any]:
         h, c = first
@@ -126,8 +126,7 @@ class LSTMCell(Cell):
     ) -> tuple[Array, Carry, Grads]:  # fmt: skip
         dh, dc = dfinal
         delta, dh, dc = native.lstm_home(kept["gates"], after[1], first[1], params["Wh"], dy, dh, dc, reverse)
-        found = native.recurrent_weights(x, first[0], after[0], delta, reverse)
-        return delta, (dh, dc), dict(zip(("Wx", "Wh", "b"), found, strict=True))
+        return delta, (dh, dc), native.recurrent_weights(x, first[0], after[0], delta, reverse)
 
     def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:
         found = gathered(x, before[0], delta)

@@ -11,7 +11,10 @@ import numpy as np
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Grads, Params
 from denpa.init import Glorot, Initializer, Orthogonal
+from denpa.kernels import native
 from denpa.kernels.product import sum_of_outer_products
+from denpa.kernels.recurrent import serves
+from denpa.layers.activation import ReLU, Tanh
 from denpa.layers.recurrent import (
     Carry,
     Cell,
@@ -69,6 +72,21 @@ class RNNCell(Cell):
     def back(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
         delta, _ = activation_of(self, self.activation).backward({}, slopes, dcarry[0])  # δ = f'(u) ∂E/∂h
         return delta, (delta @ params["Wh"].T,)
+
+    def runs(self, params: Params, x: Array) -> bool:
+        return activation_of(self, self.activation) in (Tanh(), ReLU()) and serves(x, *params.values(), batch=2)
+
+    def run(self, params: Params, drive: Array, first: Carry, reverse: bool) -> tuple[Carry, Any]:
+        relu = activation_of(self, self.activation) == ReLU()
+        h = native.rnn(drive, params["b"], params["Wh"], first[0], relu, reverse)
+        return (h,), remembered({"mask": h > 0} if relu else {"y": h}, h)
+
+    def run_home(
+        self, params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Array | None, dfinal: Carry,
+        reverse: bool,
+    ) -> tuple[Array, Carry, Grads]:  # fmt: skip
+        delta, dh = native.rnn_home(after[0], params["Wh"], dy, dfinal[0], "mask" in kept, reverse)
+        return delta, (dh,), native.recurrent_weights(x, first[0], after[0], delta, reverse)
 
     def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:
         return gathered(x, before[0], delta)

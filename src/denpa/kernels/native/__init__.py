@@ -19,7 +19,16 @@ from denpa.kernels.native.operations import (
     conv_relu_pool_input_gradient,
     conv_relu_pool_kernel_gradient,
 )
-from denpa.kernels.native.recurrent import lstm, lstm_home, recurrent_weights
+from denpa.kernels.native.recurrent import (
+    gru,
+    gru_home,
+    gru_weights,
+    lstm,
+    lstm_home,
+    recurrent_weights,
+    rnn,
+    rnn_home,
+)
 
 __all__ = [
     "Padding",
@@ -33,11 +42,16 @@ __all__ = [
     "conv_relu_pool",
     "conv_relu_pool_input_gradient",
     "conv_relu_pool_kernel_gradient",
+    "gru",
+    "gru_home",
+    "gru_weights",
     "instruction_set",
     "instruction_sets",
     "lstm",
     "lstm_home",
     "reason",
     "recurrent_weights",
+    "rnn",
+    "rnn_home",
     "use_instruction_set",
 ]

@@ -1,7 +1,24 @@
 // All hot loops, compiled once for each instruction set. No standard header is included here: an inline function of
 // one, compiled for AVX-512, could be the copy that the linker keeps for everybody.
-#include "recurrent.h"
+#include "cells.h"
+#include "recurrent_weights.h"
 #include "winograd.h"
+
+namespace denpa {
+namespace {
+
+template <class Cell>
+constexpr Operation<Recurrence> forward_of() {
+  return {nullptr, forward_needs<Cell>, forward_open<Cell>, forward_run<Cell>, nullptr};
+}
+
+template <class Cell>
+constexpr Operation<RecurrenceHome> home_of() {
+  return {nullptr, home_needs<Cell>, home_open<Cell>, home_run<Cell>, nullptr};
+}
+
+}  // namespace
+}  // namespace denpa
 
 extern "C" {
 extern const denpa::Kernels DENPA_KERNELS;
@@ -13,8 +30,10 @@ const denpa::Kernels DENPA_KERNELS = {
      denpa::direct_gradient_run, denpa::direct_gradient_close},
     {denpa::winograd_gradient_serves, denpa::winograd_gradient_needs, denpa::winograd_gradient_open,
      denpa::winograd_gradient_run, denpa::winograd_gradient_close},
-    {nullptr, denpa::forward_needs<denpa::Lstm>, denpa::forward_open<denpa::Lstm>, denpa::forward_run<denpa::Lstm>, nullptr},
-    {nullptr, denpa::home_needs<denpa::Lstm>, denpa::home_open<denpa::Lstm>, denpa::home_run<denpa::Lstm>, nullptr},
+    {denpa::forward_of<denpa::Lstm>(), denpa::forward_of<denpa::GruBefore>(), denpa::forward_of<denpa::GruAfter>(),
+     denpa::forward_of<denpa::Rnn<true>>(), denpa::forward_of<denpa::Rnn<false>>()},
+    {denpa::home_of<denpa::Lstm>(), denpa::home_of<denpa::GruBefore>(), denpa::home_of<denpa::GruAfter>(),
+     denpa::home_of<denpa::Rnn<true>>(), denpa::home_of<denpa::Rnn<false>>()},
     {nullptr, denpa::weights_needs, nullptr, denpa::weights_run, nullptr},
 };
 }

@@ -52,9 +52,10 @@ struct Recurrence {
   const float* carry[2];
   float* after[2];
   float* gates;  // may be where the drive is
+  float* inner;  // of a GRU with its reset gate behind the product: m = h' Wh_n + bh
 };
 
-// The way home: dy may be null, and delta may be where the gates are.
+// The way home: dy may be null, delta may be where the gates are, and inner where `kept` is, which is m.
 struct RecurrenceHome {
   Int steps, batch, units;
   bool reverse;
@@ -64,14 +65,24 @@ struct RecurrenceHome {
   const float* dfinal[2];
   float* dfirst[2];
   float* delta;
+  const float* kept;
+  float* inner;  // the delta of m, or r h' of a GRU with its reset gate before the product
+};
+
+// What takes part in the last gate's columns of dWh.
+enum class Inner : int {
+  none = 0,
+  state = 1,  // instead of h
+  delta = 2,  // instead of delta; its sum is dbh
 };
 
 // dWx = sum of x' delta, dWh = sum of h' delta, db = sum of delta, where h is what stands before each step.
 struct RecurrentWeights {
-  Int steps, batch, inputs, units, columns;
+  Int steps, batch, inputs, units, gates;
   bool reverse;
-  const float *x, *first, *after, *delta;  // h: the initial one, and those behind all steps
-  float *dWx, *dWh, *db;
+  Inner inner_is;
+  const float *x, *first, *after, *delta, *inner;  // h: the initial one, and those behind all steps
+  float *dWx, *dWh, *db, *dbh;
 };
 
 // How much work an operation is and what it needs; memory is counted in bytes.
@@ -92,13 +103,16 @@ struct Operation {
   void (*close)(const Problem&, Int threads, const char* shared, Int piece);
 };
 
+// Which cell; Python counts them too.
+enum Which : int { kLstm = 0, kGruBefore = 1, kGruAfter = 2, kRnnTanh = 3, kRnnRelu = 4, kCells = 5 };
+
 // All operations for one instruction set.
 struct Kernels {
   const char* name;
   Operation<Correlation> direct, winograd;
   Operation<KernelGradient> direct_gradient, winograd_gradient;
-  Operation<Recurrence> lstm;
-  Operation<RecurrenceHome> lstm_home;
+  Operation<Recurrence> recurrence[kCells];
+  Operation<RecurrenceHome> recurrence_home[kCells];
   Operation<RecurrentWeights> recurrent_weights;
 };
 

@@ -2,7 +2,8 @@
 // so that no thread waits for another between two steps.
 //
 // Forward, Wh is packed by blocks of units with the gates of a block side by side: their sums stay in the first-level
-// cache until the gates are made of them. Home, the deltas of all gates go through Wh transposed in one product.
+// cache until the gates are made of them. Home, deltas go through Wh transposed. A cell of cells.h says which gates a
+// product has, in which order the products come, and what is done element by element around them.
 #pragma once
 
 #include "block.h"
@@ -10,7 +11,6 @@
 namespace denpa {
 namespace {
 
-constexpr Int kUnits = 16;      // units of a block: one gate's sums fill a cache line
 constexpr Int kDepth = 128;     // rows of a panel, so that it stays in the first-level cache
 constexpr Int kSequences = 64;  // the most in a piece of work
 
@@ -88,54 +88,55 @@ struct Step {
       : row((p.reverse ? p.steps - 1 - step : step) * p.batch),
         before(step == 0 ? 0 : p.reverse ? row + p.batch : row - p.batch),
         carry(step == 0 ? p.first : p.carry) {}
+
+  // No step at all: the carry alone.
+  template <class Problem>
+  explicit Step(const Problem& p) : row(0), before(0), carry(p.first) {}
 };
 
-// i, f, o = sigmoid(u), g = tanh(u), c = f c' + i g, h = o tanh(c); the gates side by side as i f g o.
-struct Lstm {
-  static constexpr Int kGates = 4, kCarries = 2;
-
-  static void forward(const Recurrence& p, const Place& at, const Place& before, const Step& step, const float* sums) {
-    const auto u = [&](Int gate) { return load(sums + gate * kUnits) + at.read(p.drive, kGates, gate); };
-    const Vector i = sigmoid(u(0)), f = sigmoid(u(1)), g = tanh(u(2)), o = sigmoid(u(3));
-    const Vector c = f * before.read(step.carry[1]) + i * g;
-    at.write(p.gates, i, kGates, 0);
-    at.write(p.gates, f, kGates, 1);
-    at.write(p.gates, g, kGates, 2);
-    at.write(p.gates, o, kGates, 3);
-    at.write(p.after[1], c);
-    at.write(p.after[0], o * tanh(c));
-  }
-
-  // dh and dc come in and go out as what reaches h' and c' directly.
-  static void home(const RecurrenceHome& p, const Place& at, const Place& before, const Step& step, Vector dh,
-                   float* dcarry, Int part) {
-    const Vector i = at.read(p.gates, kGates, 0), f = at.read(p.gates, kGates, 1);
-    const Vector g = at.read(p.gates, kGates, 2), o = at.read(p.gates, kGates, 3);
-    const Vector squashed = tanh(at.read(p.carry[1]));
-    const Vector dc = load(dcarry + part) + dh * o * (1.0f - squashed * squashed);
-    at.write(p.delta, dc * g * i * (1.0f - i), kGates, 0);
-    at.write(p.delta, dc * before.read(step.carry[1]) * f * (1.0f - f), kGates, 1);
-    at.write(p.delta, dc * i * (1.0f - g * g), kGates, 2);
-    at.write(p.delta, dh * squashed * o * (1.0f - o), kGates, 3);
-    store(dcarry + part, dc * f);
-  }
+// A product of a step: neighbouring gates, and how many units a block of them has.
+struct Product {
+  Int gate, gates, units;
+  constexpr Int width() const { return gates * units; }
 };
 
 // ------------------------------------------------------------------------------------------------------ forward
 
+// One vector of units in the midst of a step: sums + drive = u.
+struct Forward {
+  const Recurrence& p;
+  const Step& step;
+  Place at, before;
+  const Product& product;
+  const float* sums;
+  float* inner;  // what a second product of the step reads
+
+  Vector sum(Int gate) const { return load(sums + (gate - product.gate) * product.units); }
+  Vector u(Int gates, Int gate) const { return sum(gate) + at.read(p.drive, gates, gate); }
+  Vector earlier(Int part) const { return before.read(step.carry[part]); }
+};
+
 template <class Cell>
 struct ForwardLayout {
-  static constexpr Int kWidth = Cell::kGates * kUnits;
+  static constexpr int kProducts = sizeof Cell::kForward / sizeof(Product);
   Share share;
-  Int blocks, shared, scratch;
-  float *panels, *start, *sums;
+  Int blocks[kProducts], all, shared, scratch;
+  float *panels[kProducts], *start[kProducts], *sums, *inner;
 
   ForwardLayout(const Recurrence& p, Int threads, char* shared_base, char* scratch_base)
-      : share(p.batch, threads), blocks(divide_up(p.units, kUnits)) {
+      : share(p.batch, threads), all(0) {
     Carver from_shared{shared_base}, from_scratch{scratch_base};
-    panels = from_shared.take<float>(blocks * p.units * kWidth);
-    start = from_shared.take<float>(blocks * kWidth);
-    sums = from_scratch.take<float>(share.size * kWidth);
+    Int width = 0;
+    for (int i = 0; i < kProducts; ++i) {
+      const Product& product = Cell::kForward[i];
+      blocks[i] = divide_up(p.units, product.units);
+      panels[i] = from_shared.take<float>(blocks[i] * p.units * product.width());
+      start[i] = from_shared.take<float>(blocks[i] * product.width());
+      all += blocks[i];
+      width = most(width, product.width());
+    }
+    sums = from_scratch.take<float>(share.size * width);
+    inner = from_scratch.take<float>(kProducts > 1 ? share.size * p.units : 0);
     shared = from_shared.used;
     scratch = from_scratch.used;
   }
@@ -144,20 +145,26 @@ struct ForwardLayout {
 template <class Cell>
 Needs forward_needs(const Recurrence& p, Int threads) {
   const ForwardLayout<Cell> at(p, threads, nullptr, nullptr);
-  return {at.blocks, at.share.items, 0, at.shared, at.scratch};
+  return {at.all, at.share.items, 0, at.shared, at.scratch};
 }
 
 template <class Cell>
 void forward_open(const Recurrence& p, Int threads, char* shared, Int block) {
   const ForwardLayout<Cell> at(p, threads, shared, nullptr);
-  const auto entry = [&](const float* row, Int f) {
-    const Int unit = block * kUnits + f % kUnits;
-    return unit < p.units ? row[f / kUnits * p.units + unit] : 0.0f;
+  int i = 0;
+  for (; block >= at.blocks[i]; ++i) block -= at.blocks[i];
+  const Product& product = Cell::kForward[i];
+  const Int width = product.width();
+  const auto entry = [&](const float* row, Int f, Int gate) {
+    const Int unit = block * product.units + f % product.units;
+    return unit < p.units ? row[gate * p.units + unit] : 0.0f;
   };
-  for (Int f = 0; f < at.kWidth; ++f) at.start[block * at.kWidth + f] = entry(p.bias, f);
+  for (Int f = 0; f < width; ++f)
+    at.start[i][block * width + f] = entry(p.bias, f, Cell::bias(product.gate + f / product.units));
   for (Int k = 0; k < p.units; k += kDepth)
-    pack(at.panels + block * p.units * at.kWidth, k, p.units, at.kWidth,
-         [&](Int row, Int f) { return entry(p.Wh + row * Cell::kGates * p.units, f); });
+    pack(at.panels[i] + block * p.units * width, k, p.units, width, [&](Int row, Int f) {
+      return entry(p.Wh + row * Cell::kGates * p.units, f, product.gate + f / product.units);
+    });
 }
 
 template <class Cell>
@@ -166,37 +173,43 @@ void forward_run(const Recurrence& p, Int threads, const char* shared, char* scr
   const Int first = item * at.share.size, count = least(at.share.size, p.batch - first), n = p.units;
   for (Int t = 0; t < p.steps; ++t) {
     const Step step(p, t);
-    const Rows h{step.carry[0] + (step.before + first) * n, count, n};
-    for (Int block = 0; block < at.blocks; ++block) {
-      for (Int row = 0; row < count; ++row)  // lines far from each other, which come while the product is computed
-        for (Int gate = 0; gate < Cell::kGates; ++gate)
-          __builtin_prefetch(p.drive + ((step.row + first + row) * Cell::kGates + gate) * n + block * kUnits);
-      multiply(h, n, at.panels + block * n * at.kWidth,
-               {at.sums, at.kWidth, at.kWidth, at.start + block * at.kWidth, false, false});
-      for (Int row = 0; row < count; ++row)
-        for (Int unit = block * kUnits; unit < least(n, (block + 1) * kUnits); unit += kLanes)
-          Cell::forward(p, {step.row + first + row, n, unit, n - unit}, {step.before + first + row, n, unit, n - unit},
-                        step, at.sums + row * at.kWidth + unit % kUnits);
+    for (int i = 0; i < at.kProducts; ++i) {
+      const Product& product = Cell::kForward[i];
+      const Int size = product.units, width = product.width();
+      const Rows left{i == 0 ? step.carry[0] + (step.before + first) * n : at.inner, count, n};
+      for (Int block = 0; block < at.blocks[i]; ++block) {
+        for (Int row = 0; row < count; ++row)  // lines far from each other, which come while the product is computed
+          for (Int gate = 0; gate < product.gates; ++gate)
+            for (Int unit = 0; unit < size; unit += kLine / Int(sizeof(float)))
+              __builtin_prefetch(p.drive + ((step.row + first + row) * Cell::kGates + product.gate + gate) * n +
+                                 block * size + unit);
+        multiply(left, n, at.panels[i] + block * n * width,
+                 {at.sums, width, width, at.start[i] + block * width, false, false});
+        for (Int row = 0; row < count; ++row)
+          for (Int unit = block * size; unit < least(n, (block + 1) * size); unit += kLanes)
+            Cell::forward({p, step, {step.row + first + row, n, unit, n - unit},
+                           {step.before + first + row, n, unit, n - unit}, product,
+                           at.sums + row * width + unit % size, at.inner + row * n + unit});
+      }
     }
   }
 }
 
 // --------------------------------------------------------------------------------------------------------- home
 
+// In scratch lie Cell::kParts arrays (sequences, units): first what reaches the carry, then what the cell wants beside.
 template <class Cell>
 struct HomeLayout {
+  static constexpr int kProducts = sizeof Cell::kHome / sizeof(Product);
   Share share;
-  Int padded, part, depth, shared, scratch;  // part: from dh to dc
-  float *panels, *dcarry;
+  Int padded, part, shared, scratch;  // part: from one array to the next
+  float *panels, *parts;
 
   HomeLayout(const RecurrenceHome& p, Int threads, char* shared_base, char* scratch_base)
-      : share(p.batch, threads),
-        padded(vectors(p.units) * kLanes),
-        part(share.size * padded),
-        depth(Cell::kGates * p.units) {
+      : share(p.batch, threads), padded(vectors(p.units) * kLanes), part(share.size * padded) {
     Carver from_shared{shared_base}, from_scratch{scratch_base};
-    panels = from_shared.take<float>(depth * padded);
-    dcarry = from_scratch.take<float>(Cell::kCarries * part);
+    panels = from_shared.take<float>(Cell::kGates * p.units * padded);
+    parts = from_scratch.take<float>(Cell::kParts * part);
     shared = from_shared.used;
     scratch = from_scratch.used;
   }
@@ -205,117 +218,77 @@ struct HomeLayout {
 template <class Cell>
 Needs home_needs(const RecurrenceHome& p, Int threads) {
   const HomeLayout<Cell> at(p, threads, nullptr, nullptr);
-  return {divide_up(at.depth, kDepth), at.share.items, 0, at.shared, at.scratch};
+  Int pieces = 0;
+  for (const Product& product : Cell::kHome) pieces += divide_up(product.gates * p.units, kDepth);
+  return {pieces, at.share.items, 0, at.shared, at.scratch};
 }
 
 template <class Cell>
 void home_open(const RecurrenceHome& p, Int threads, char* shared, Int piece) {
   const HomeLayout<Cell> at(p, threads, shared, nullptr);
-  pack(at.panels, piece * kDepth, at.depth, p.units,
-       [&](Int row, Int f) { return f < p.units ? p.Wh[f * at.depth + row] : 0.0f; });
+  int i = 0;
+  for (Int own; piece >= (own = divide_up(Cell::kHome[i].gates * p.units, kDepth)); ++i) piece -= own;
+  const Int depth = Cell::kHome[i].gates * p.units, first = Cell::kHome[i].gate * p.units;
+  pack(at.panels + first * at.padded, piece * kDepth, depth, p.units, [&](Int row, Int f) {
+    return f < p.units ? p.Wh[f * Cell::kGates * p.units + first + row] : 0.0f;
+  });
 }
+
+// One vector of units in the midst of a step home.
+struct Home {
+  const RecurrenceHome& p;
+  const Step& step;
+  Place at, before;
+  float* parts;
+  Int part;
+
+  Vector read(Int i) const { return load(parts + i * part); }
+  void write(Int i, Vector value) const { store(parts + i * part, value); }
+  Vector earlier(Int i) const { return before.read(step.carry[i]); }
+  Vector e() const { return p.dy ? read(0) + at.read(p.dy) : read(0); }  // what reaches h
+};
+
+// Some sequences of the batch on their way home.
+template <class Cell>
+struct Walk {
+  const RecurrenceHome& p;
+  const HomeLayout<Cell>& at;
+  Int first, count;
+
+  // Calls work for every vector of units of these sequences.
+  template <class Work>
+  void each(const Step& step, const Work& work) const {
+    const Int n = p.units;
+    for (Int row = 0; row < count; ++row)
+      for (Int unit = 0; unit < n; unit += kLanes)
+        work(Home{p, step, {step.row + first + row, n, unit, n - unit}, {step.before + first + row, n, unit, n - unit},
+                  at.parts + row * at.padded + unit, at.part});
+  }
+
+  // The product of this number with the deltas, or with what is in `inner`, goes to a part or is added to it.
+  void multiply(const Step& step, int number, bool inner, Int to, bool add) const {
+    const Product& product = Cell::kHome[number];
+    const Int n = p.units, stride = inner ? n : Cell::kGates * n;
+    const float* const left = inner ? p.inner : p.delta + product.gate * n;
+    denpa::multiply({left + (step.row + first) * stride, count, stride}, product.gates * n,
+                    at.panels + product.gate * n * at.padded,
+                    {at.parts + to * at.part, at.padded, at.padded, nullptr, add, false});
+  }
+};
 
 template <class Cell>
 void home_run(const RecurrenceHome& p, Int threads, const char* shared, char* scratch, Int item) {
   const HomeLayout<Cell> at(p, threads, const_cast<char*>(shared), scratch);
-  const Int first = item * at.share.size, count = least(at.share.size, p.batch - first), n = p.units;
-  // Calls work(row, unit, its place in dcarry) for every vector of units of these sequences.
-  const auto each = [&](const auto& work) {
-    for (Int row = 0; row < count; ++row)
-      for (Int unit = 0; unit < n; unit += kLanes) work(first + row, unit, at.dcarry + row * at.padded + unit);
-  };
-  each([&](Int row, Int unit, float* dcarry) {
-    const Place place{row, n, unit, n - unit};
-    for (Int i = 0; i < Cell::kCarries; ++i) store(dcarry + i * at.part, place.read(p.dfinal[i]));
+  const Int first = item * at.share.size;
+  const Walk<Cell> walk{p, at, first, least(at.share.size, p.batch - first)};
+  const Step none(p);
+  walk.each(none, [&](const Home& s) {
+    for (Int i = 0; i < Cell::kCarries; ++i) s.write(i, s.at.read(p.dfinal[i]));
   });
-  for (Int t = p.steps - 1; t >= 0; --t) {
-    const Step step(p, t);
-    each([&](Int row, Int unit, float* dcarry) {
-      const Place now{step.row + row, n, unit, n - unit}, before{step.before + row, n, unit, n - unit};
-      const Vector dh = p.dy ? load(dcarry) + now.read(p.dy) : load(dcarry);
-      Cell::home(p, now, before, step, dh, dcarry, at.part);
-    });
-    const Rows delta{p.delta + (step.row + first) * at.depth, count, at.depth};
-    multiply(delta, at.depth, at.panels, {at.dcarry, at.padded, at.padded, nullptr, false, false});
-  }
-  each([&](Int row, Int unit, const float* dcarry) {
-    const Place place{row, n, unit, n - unit};
-    for (Int i = 0; i < Cell::kCarries; ++i) place.write(p.dfirst[i], load(dcarry + i * at.part));
+  for (Int t = p.steps - 1; t >= 0; --t) Cell::home(walk, Step(p, t));
+  walk.each(none, [&](const Home& s) {
+    for (Int i = 0; i < Cell::kCarries; ++i) s.at.write(p.dfirst[i], s.read(i));
   });
-}
-
-// -------------------------------------------------------------------------------------------- gradients of weights
-
-// A piece is some columns of delta, with all rows of x and h: the sums need no second thread. Samples go through it by
-// kDepth at a time, so that their x and h stay in the cache while all columns of the piece meet them.
-struct WeightsLayout {
-  Int all, pieces, features, width, scratch;  // in vectors: all columns; in floats: those of a piece
-  int *rows, *x_columns, *h_columns;
-  float *panel, *sums;
-
-  WeightsLayout(const RecurrentWeights& p, Int threads, char* base)
-      : all(vectors(p.columns)), pieces(least(all, 2 * threads)), features(p.inputs + p.units) {
-    width = divide_up(all, pieces) * kLanes;
-    pieces = divide_up(all * kLanes, width);
-    Carver from{base};
-    rows = from.take<int>(most(p.inputs, p.units));
-    x_columns = from.take<int>(kDepth);
-    h_columns = from.take<int>(kDepth);
-    panel = from.take<float>(kDepth * kMostVectors * kLanes);
-    sums = from.take<float>((features + 1) * width);
-    scratch = from.used;
-  }
-};
-
-Needs weights_needs(const RecurrentWeights& p, Int threads) {
-  const WeightsLayout at(p, threads, nullptr);
-  return {0, at.pieces, 0, 0, at.scratch};
-}
-
-// Adds what `count` samples from `sample` on give, whose h begins at `h`. Behind all features lies the bias.
-void add_samples(const RecurrentWeights& p, const WeightsLayout& at, Int column, Int sample, const float* h, Int count) {
-  const Int own = vectors(least(at.width, p.columns - column));
-  for (Int vector = 0, width; vector < own; vector += width) {
-    width = panel_width(own - vector);
-    const Int first = column + vector * kLanes;
-    float* const bias = at.sums + at.features * at.width + vector * kLanes;
-    for (Int v = 0; v < width; ++v) {
-      Vector sum = load(bias + v * kLanes);
-      for (Int k = 0; k < count; ++k) {
-        const Vector delta = load(p.delta + (sample + k) * p.columns + first + v * kLanes, p.columns - first - v * kLanes);
-        store(at.panel + (k * width + v) * kLanes, delta);
-        sum = sum + delta;
-      }
-      store(bias + v * kLanes, sum);
-    }
-    const Output x{at.sums, at.width, at.width, nullptr, true, false};
-    const Output state{at.sums + p.inputs * at.width, at.width, at.width, nullptr, true, false};
-    if (p.inputs > 0)
-      multiply_panel(p.x + sample * p.inputs, at.rows, p.inputs, at.x_columns, count, at.panel, width, vector, x);
-    multiply_panel(h, at.rows, p.units, at.h_columns, count, at.panel, width, vector, state);
-  }
-}
-
-void weights_run(const RecurrentWeights& p, Int threads, const char*, char* scratch, Int piece) {
-  const WeightsLayout at(p, threads, scratch);
-  const Int column = piece * at.width, samples = p.steps * p.batch, floats = (at.features + 1) * at.width;
-  for (Int i = 0; i < most(p.inputs, p.units); ++i) at.rows[i] = int(i);
-  for (int k = 0; k < kDepth; ++k) at.x_columns[k] = int(k * p.inputs), at.h_columns[k] = int(k * p.units);
-  for (Int i = 0; i < floats; i += kLanes) store(at.sums + i, Vector{});
-  // The first step in time has the initial h before it, the others that of their neighbour.
-  const Int start = p.reverse ? samples - p.batch : 0;
-  for (Int k = 0; k < p.batch; k += kDepth)
-    add_samples(p, at, column, start + k, p.first + k * p.units, least(kDepth, p.batch - k));
-  for (Int k = 0; k < samples - p.batch; k += kDepth)
-    add_samples(p, at, column, p.reverse ? k : p.batch + k, p.after + (p.reverse ? p.batch + k : k) * p.units,
-                least(kDepth, samples - p.batch - k));
-  for (Int row = 0; row <= at.features; ++row) {
-    float* const to = row < p.inputs     ? p.dWx + row * p.columns
-                      : row < at.features ? p.dWh + (row - p.inputs) * p.columns
-                                          : p.db;
-    for (Int f = column; f < least(p.columns, column + at.width); f += kLanes)
-      store(to + f, load(at.sums + row * at.width + f - column), p.columns - f);
-  }
 }
 
 }  // namespace
