@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 
+import jax
 import numpy as np
 import pytest
 
-from denpa.lab.studies import activations, by_hand, chain, gates, letters
+from denpa.lab.studies import activations, by_hand, chain, gates, letter_gradients, letters, worksheets
 from denpa.lab.studies.study import Plan
 from denpa.lab.studies.terms import in_japanese
 
 ONE = Plan(False, (0,))
-ALL = [study for module in (activations, gates, by_hand, chain) for study in module.STUDIES]
+ALL = [
+    study for module in (activations, gates, by_hand, chain, letter_gradients, worksheets) for study in module.STUDIES
+]
 
 
 @pytest.mark.parametrize("study", ALL, ids=lambda study: study.name)
@@ -61,3 +64,22 @@ def test_the_loss_without_its_other_half_teaches_both_letters_the_same():
     needed = found.steps_needed()[0]
     at = list(found.curves.steps).index(needed)
     assert found.total[at - 1, 0] >= 0.01 > found.total[at:, 0].max()
+
+
+def test_the_47_components_come_in_the_order_that_their_names_say():
+    found = letter_gradients._gradients(1)
+    names = letter_gradients._names()
+    assert len(set(names)) == 47
+    hidden, output = (jax.tree.map(np.asarray, found.met.grads[name]) for name in ("hidden", "output"))
+    for name, value in zip(names, found.squared, strict=True):
+        (kind, *place), layer = name.split()[0].split("_"), {"hidden": hidden, "output": output}[name.split()[1]]
+        index = tuple(int(number) - 1 for number in place[0].split(","))
+        assert value == layer["W" if kind == "w" else "theta"][index], name
+
+
+def test_the_worksheets_formula_goes_back_along_the_weights_of_the_walk_forward():
+    rng = np.random.default_rng(0)
+    tried = worksheets._tried("classification", "sigmoid", (3, 2, 4), rng)
+    astray = worksheets._by_formula(tried.met, tried.d, rng.normal(size=(2, 4)), relu=False)
+    assert worksheets._off(tried.formulas, tried.slopes) < 1e-8
+    assert worksheets._off(astray, tried.slopes) > 1e-3  # other weights on the way back

@@ -18,11 +18,11 @@ from denpa.lab.studies import chapters
 from denpa.lab.studies.plots import curve, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
 from denpa.layers import Dense, Sigmoid
-from denpa.losses import SoftmaxCrossEntropy
+from denpa.losses import Loss, SoftmaxCrossEntropy
 from denpa.networks import Sequential
 from denpa.testing import oracle
 
-__all__ = ["STUDIES"]
+__all__ = ["STUDIES", "differences"]
 
 _STEPS = 10.0 ** np.arange(-12, 0.5, 0.5)
 _INPUTS, _CLASSES, _BATCH = 3, 4, 5
@@ -38,14 +38,17 @@ def _case(hidden: int, seed: int) -> tuple[Sequential, Any, Any]:
 
 
 @functools.lru_cache
-def _differences(net: Sequential) -> Callable[..., Any]:
-    """Central differences of all parameters at once, for a vector w: (E(w + h e_i) - E(w - h e_i)) / 2h."""
+def differences(net: Sequential, loss: Loss) -> Callable[..., Any]:
+    """Central differences of all parameters at once, for a vector w: (E(w + h e_i) - E(w - h e_i)) / 2h.
+
+    A function of variables, x, t and h, in the precision in force; the vector is in the order of `ravel_pytree`.
+    """
 
     def slopes(variables: Any, x: Any, t: Any, h: Any) -> Any:
         w, whole = ravel_pytree(variables.params)
 
         def energy(w: Any) -> Any:
-            return _LOSS.value(net.apply(variables._replace(params=whole(w)), x), t)
+            return loss.value(net.apply(variables._replace(params=whole(w)), x), t)
 
         moves = h * jnp.eye(len(w), dtype=w.dtype)
         return jax.vmap(lambda move: (energy(w + move) - energy(w - move)) / (2 * h))(moves)
@@ -61,7 +64,7 @@ def _errors(seed: int) -> np.ndarray:
     """The largest error of central differences, as a share of the largest gradient, for each of `_STEPS`."""
     net, variables, (x, t) = _case(6, seed)
     exact = _exact(net, variables, x, t)
-    found = [np.asarray(_differences(net)(variables, x, t, h)) - exact for h in _STEPS]
+    found = [np.asarray(differences(net, _LOSS)(variables, x, t, h)) - exact for h in _STEPS]
     return np.abs(np.stack(found)).max(axis=1) / np.abs(exact).max()
 
 
@@ -78,7 +81,7 @@ def _seconds(hidden: int) -> tuple[int, float, float]:
             times.append(time.perf_counter() - started)
         return min(times)
 
-    numerical = timed(lambda: _differences(net)(variables, x, t, 1e-5))
+    numerical = timed(lambda: differences(net, _LOSS)(variables, x, t, 1e-5))
     return len(_exact(net, variables, x, t)), numerical, timed(lambda: backprop(net, _LOSS, variables, x, t))
 
 

@@ -16,6 +16,7 @@ from denpa.lab.studies import (
     gates,
     gradient_checks,
     halting,
+    letter_gradients,
     letters,
     linear,
     overfitting,
@@ -34,6 +35,7 @@ from denpa.lab.studies import (
     surfaces_slow,
     surfaces_steep,
     unpoolings,
+    worksheets,
 )
 from denpa.lab.studies.study import Study
 
@@ -41,7 +43,7 @@ __all__ = ["STUDIES", "chosen", "find"]
 
 _MODULES = (
     *(activations, gates, by_hand),
-    *(gradient_checks, chain, letters),
+    *(gradient_checks, chain, letters, letter_gradients, worksheets),
     *(starts, pieces, signals, rates, races, adaptive, standardised),
     *(surfaces_slow, surfaces_steep, surfaces_many),
     *(overfitting, halting, decay, subnetworks),
