@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
-from denpa.lab.studies import Plan, convolving, patches, poolings, unpoolings
+from denpa.lab.studies import Plan, contrasts, convolving, fields, patches, poolings, shifts, transfers, unpoolings
 from denpa.lab.studies.terms import in_japanese
 
-STUDIES = {study.name: study for module in (convolving, patches, poolings, unpoolings) for study in module.STUDIES}
+MODULES = (convolving, patches, poolings, unpoolings, shifts, fields, contrasts)
+STUDIES = {study.name: study for module in MODULES for study in module.STUDIES}
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
@@ -32,3 +34,19 @@ def test_a_layer_that_is_wrong_fails_its_study(monkeypatch):
     assert [check.passed for check in STUDIES["convolution-by-hand"].run(plan).checks].count(False) == 2
     monkeypatch.setitem(poolings._POOLS, "maximum", poolings._POOLS["average"])
     assert [check.passed for check in STUDIES["pooling-by-hand"].run(plan).checks] == [False, False, *(True,) * 5]
+    monkeypatch.setitem(contrasts._LAYERS, "subtractive", contrasts._LAYERS["responses"])
+    assert not contrasts._contrast_checks(contrasts._row())[0].passed
+    delta, field = fields._delta(fields.Sequential(fields._STACKS["3 × 3"]), (8, 8)), fields._STACKS["dilation 2"]
+    assert (
+        fields._outside(delta, fields.receptive_field(fields.Sequential(field), (16, 16, 1), "0_conv2d", (8, 8))) == 4
+    )
+
+
+def test_hidden_layers_are_taken_over_and_the_last_is_not():
+    source = transfers._started("ReLU", 1, 9, None)
+    taken, fresh = (transfers._started("ReLU", 2, 9, start).variables.params for start in (source, None))
+    for name, arrays in source.variables.params.items():
+        for key, array in arrays.items():
+            expected = fresh[name][key] if name == "8_dense" else array
+            np.testing.assert_array_equal(taken[name][key], expected)
+    assert not np.array_equal(taken["0_dense"]["W"], fresh["0_dense"]["W"])

@@ -9,10 +9,12 @@ from denpa.lab.studies import (
     by_hand,
     chain,
     classifiers,
+    contrasts,
     convolutions,
     convolving,
     decay,
     expectations,
+    fields,
     gates,
     gradient_checks,
     halting,
@@ -26,6 +28,7 @@ from denpa.lab.studies import (
     races,
     rates,
     recurrences,
+    shifts,
     signals,
     sparse,
     standardised,
@@ -34,6 +37,7 @@ from denpa.lab.studies import (
     surfaces_many,
     surfaces_slow,
     surfaces_steep,
+    transfers,
     unpoolings,
     worksheets,
 )
@@ -47,7 +51,7 @@ _MODULES = (
     *(starts, pieces, signals, rates, races, adaptive, standardised),
     *(surfaces_slow, surfaces_steep, surfaces_many),
     *(overfitting, halting, decay, subnetworks),
-    *(convolving, patches, poolings, unpoolings, convolutions),
+    *(convolving, patches, poolings, unpoolings, shifts, fields, contrasts, convolutions, transfers),
     *(recurrences, sparse, linear, expectations, classifiers),
 )
 
