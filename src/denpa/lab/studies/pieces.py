@@ -147,8 +147,7 @@ def _checks(found: dict[str, dict[int, _Fit]], bent: float, raised: list[Any]) -
         ),
         Check(
             Text(
-                "x², k = 2 and 8, raised tangents: largest deviation × 2k²",
-                "x²、k = 2、8：接線を上げたときの最大のずれ × 2k²",
+                "x², k = 2 and 8, tangents raised: most it is off × 2k²", "x²、k = 2、8、上げた接線：最大のずれ × 2k²"
             ),
             raised,
             0.999,
