@@ -52,7 +52,8 @@ _MODULES = (
     *(surfaces_slow, surfaces_steep, surfaces_many),
     *(overfitting, halting, decay, subnetworks),
     *(convolving, patches, poolings, unpoolings, shifts, fields, contrasts, convolutions, transfers),
-    *(recurrences, sparse, linear, expectations, classifiers),
+    *(recurrences, remembering, sentences),
+    *(sparse, linear, expectations, classifiers),
 )
 
 STUDIES: dict[str, Study] = {study.name: study for module in _MODULES for study in module.STUDIES}
