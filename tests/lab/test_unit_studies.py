@@ -8,13 +8,15 @@ import jax
 import numpy as np
 import pytest
 
-from denpa.lab.studies import activations, by_hand, chain, gates, letter_gradients, letters, worksheets
+from denpa.lab.studies import activations, by_hand, chain, counts, gates, letter_gradients, letters, worksheets
 from denpa.lab.studies.study import Plan
 from denpa.lab.studies.terms import in_japanese
 
 ONE = Plan(False, (0,))
 ALL = [
-    study for module in (activations, gates, by_hand, chain, letter_gradients, worksheets) for study in module.STUDIES
+    study
+    for module in (activations, gates, by_hand, chain, counts, letter_gradients, worksheets)
+    for study in module.STUDIES
 ]
 
 
@@ -83,3 +85,9 @@ def test_the_worksheets_formula_goes_back_along_the_weights_of_the_walk_forward(
     astray = worksheets._by_formula(tried.met, tried.d, rng.normal(size=(2, 4)), relu=False)
     assert worksheets._off(tried.formulas, tried.slopes) < 1e-8
     assert worksheets._off(astray, tried.slopes) > 1e-3  # other weights on the way back
+
+
+def test_dense_sparse_and_shared_count_as_their_layers_do():
+    assert [counts._count(*part) for part in counts._layers(7).values()] == [49, 21, 3]
+    biased = counts.Dense(7), (7,)
+    assert counts._count(*biased) == 56

@@ -12,6 +12,7 @@ from denpa.lab.studies import (
     contrasts,
     convolutions,
     convolving,
+    counts,
     decay,
     expectations,
     fields,
@@ -46,7 +47,7 @@ from denpa.lab.studies.study import Study
 __all__ = ["STUDIES", "chosen", "find"]
 
 _MODULES = (
-    *(activations, gates, by_hand),
+    *(activations, gates, by_hand, counts),
     *(gradient_checks, chain, letters, letter_gradients, worksheets),
     *(starts, pieces, signals, rates, races, adaptive, standardised),
     *(surfaces_slow, surfaces_steep, surfaces_many),
