@@ -29,6 +29,8 @@ from denpa.lab.studies import (
     races,
     rates,
     recurrences,
+    remembering,
+    sentences,
     shifts,
     signals,
     sparse,
