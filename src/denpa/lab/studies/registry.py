@@ -16,7 +16,6 @@ from denpa.lab.studies import (
     decay,
     expectations,
     fields,
-    forward_in_time,
     gates,
     gradient_checks,
     halting,
@@ -56,7 +55,7 @@ _MODULES = (
     *(surfaces_slow, surfaces_steep, surfaces_many),
     *(overfitting, halting, decay, subnetworks),
     *(convolving, patches, poolings, unpoolings, shifts, fields, contrasts, convolutions, transfers),
-    *(recurrences, remembering, forward_in_time, sentences),
+    *(recurrences, remembering, sentences),
     *(sparse, linear, expectations, classifiers),
 )
 
