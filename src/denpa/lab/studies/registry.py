@@ -16,6 +16,7 @@ from denpa.lab.studies import (
     decay,
     expectations,
     fields,
+    forward_in_time,
     gates,
     gradient_checks,
     halting,
@@ -55,7 +56,7 @@ _MODULES = (
     *(surfaces_slow, surfaces_steep, surfaces_many),
     *(overfitting, halting, decay, subnetworks),
     *(convolving, patches, poolings, unpoolings, shifts, fields, contrasts, convolutions, transfers),
-    *(recurrences, remembering, sentences),
+    *(recurrences, remembering, forward_in_time, sentences),
     *(sparse, linear, expectations, classifiers),
 )
 

@@ -70,7 +70,9 @@ def _copying(plan: Plan) -> Result:
 
 
 def _checks(ends: dict[str, np.ndarray], time: int, last: int) -> tuple[Check, ...]:
-    """Over 5 seeds at T = 100: 1.00; 1.00; 0.14 to 0.18; 0.16 to 0.94. At T = 50: 1.00; 0.99 to 1.00; 0.10 to 0.39; 0.91 to 1.00."""
+    """Over 5 seeds at T = 100: 1.00; 1.00; 0.10 to 0.27; 0.07 to 0.40, on other data up to 0.94. At T = 50: 1.00;
+    0.99 to 1.00; 0.10 to 0.39; 0.91 to 1.00.
+    """
     orthogonal = ends["RNN, orthogonal"]
 
     def claim(name: str, ja: str) -> Text:
@@ -82,7 +84,7 @@ def _checks(ends: dict[str, np.ndarray], time: int, last: int) -> tuple[Check, .
     checks = (
         Check(claim("LSTM", "LSTM"), ends["LSTM"], low=0.95),
         Check(claim("GRU", "GRU"), ends["GRU"], low=0.9),
-        Check(claim("RNN", "RNN"), ends["RNN"], high=0.6 if time < 100 else 0.3),
+        Check(claim("RNN", "RNN"), ends["RNN"], high=0.6 if time < 100 else 0.5),
     )
     if time < 100:
         best = claim("RNN with orthogonal weights, the best seed", "直交行列から始めた RNN、最良のシード")
@@ -130,12 +132,12 @@ STUDIES = (
             "Gates alone do not do it: at T = 100 and 300 updates the LSTM with a forget bias of 1 learns from 2 of 5 "
             "seeds, and the GRU with an update bias of 0 from none. And an RNN is not lost in principle: from "
             "orthogonal "
-            "weights, which let deltas pass, it learns T = 50, and from some seeds much of T = 100.",
+            "weights, which let deltas pass, it learns T = 50, and T = 100 from one start in ten.",
             "ゲートがあるだけでは足りない。T = 100、300 回更新では、忘却バイアス 1 の LSTM は 5 シード中 2 つでしか学"
             "習せず、"
             "更新バイアス 0 の GRU はまったく学習しない。また RNN が原理的に不可能なわけではない。デルタが伝わる直交行"
             "列から"
-            "始めると、T = 50 は学習し、T = 100 もシードによってはかなり学習する。",
+            "始めると、T = 50 は学習し、T = 100 も 10 回に 1 回ほど学習する。",
         ),
     ),
 )

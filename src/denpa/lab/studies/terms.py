@@ -104,6 +104,7 @@ TERMS = {
     "raw": "標準化なし",
     "rectifier": "一般のランプ関数",
     "regression": "回帰",
+    "relative difference from BPTT": "BPTT との相対差",
     "relative error": "相対誤差",
     "probability of the sentence": "文の確率",
     "responses": "局所応答正規化",
@@ -157,6 +158,7 @@ TERMS = {
     "variance of w / variance of x": "w の分散／x の分散",
     "step h": "刻み幅 h",
     "way of training": "学習の経路",
+    "with output feedback": "出力フィードバックつき",
     "weight": "重み",
     "weights": "重みの数",
 }

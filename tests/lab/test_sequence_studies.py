@@ -1,0 +1,40 @@
+"""The studies of sequences: what is short enough holds for one seed; the task of remembering is what it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from denpa.lab.studies import Plan, registry, remembering
+
+
+@pytest.mark.parametrize("name", ["next-word", "real-time-recurrent-learning"])
+def test_the_statement_holds(name):
+    result = registry.find(name).run(Plan(seeds=(3,)))
+    assert not [f"{c.claim.en}: {c.measured}, not {c.expected}" for c in result.checks if not c.passed]
+    assert len({tuple(row) for row in result.rows}) == 1  # equal columns
+
+
+def test_the_symbol_is_seen_at_the_first_step_alone():
+    x, symbols = remembering._sequences(500, 6, seed=4)
+    np.testing.assert_array_equal(x[:, 0].argmax(axis=1), symbols)
+    np.testing.assert_array_equal(x[:, 0].sum(axis=1), 1)
+    assert not x[:, 1:, :-1].any()
+    assert np.std(x[:, 1:, -1]) == pytest.approx(1, abs=0.1)
+    assert set(symbols) == set(range(8))
+
+
+def test_the_gates_keep_for_as_long_as_is_asked():
+    layers = remembering._layers(100)
+    for bias in (layers["LSTM"].forget_bias, layers["GRU"].update_bias):
+        assert (1 + np.exp(-bias)) ** -100 == pytest.approx(np.exp(-1), rel=0.01)
+
+
+def test_the_long_task_has_bounds_of_its_own():
+    def passed(time, orthogonal, rnn=0.14):
+        ends = {"LSTM": [1.0], "GRU": [1.0], "RNN": [rnn], "RNN, orthogonal": np.array(orthogonal)}
+        return [check.passed for check in remembering._checks(ends, time, 300)]
+
+    assert passed(100, [0.16, 0.94]) == passed(50, [0.5, 1.0]) == [True] * 4
+    assert passed(100, [0.9, 0.94], rnn=0.55) == [True, True, False, False]
+    assert passed(50, [0.2, 0.3]) == [True, True, True, False]
