@@ -152,6 +152,23 @@ def test_a_second_model_of_the_same_description_compiles_nothing(compilations, r
     assert whole(second) != whole(reference)
 
 
+def test_no_operation_outside_of_training_is_compiled_for_itself(compilations, reference, tmp_path):
+    """Measuring with a penalty, answers in two forms and loading: a program each, however many operations it has."""
+    x, t = problem(3, 70)
+    found = []
+    for use in (
+        lambda: reference.evaluate((x, t)),  # the sums, and the penalty
+        lambda: reference.predict_probabilities(x),  # the output, and what becomes of it
+        lambda: reference.predict_classes(x),
+        lambda: reference.save(tmp_path / "m.safetensors"),
+        lambda: dp.load(tmp_path / "m.safetensors"),  # the key
+    ):
+        before = compilations["all"]
+        use()
+        found.append(compilations["all"] - before)
+    assert np.all(np.array(found) <= [2, 2, 1, 0, 1]), found
+
+
 # --------------------------------------------------------------------------------------------- what it learns
 def test_metrics_during_training_are_those_of_the_frozen_network():
     frozen = model(optimizer=dp.SGD(1e-12), metrics=[dp.Accuracy(), dp.TopK(2), dp.Perplexity(), dp.ConfusionMatrix()])
