@@ -63,7 +63,7 @@ def _images(copies: int = 1, noise: float = 0.0, shift: int = 0, seed: int = 0) 
 
 
 def _learned(net: Sequential, loss: Loss, data: tuple[np.ndarray, np.ndarray], plan: Plan, last: int) -> _Learned:
-    steps = np.unique(np.append(0, np.geomspace(10, last, 30).round().astype(int)))
+    steps = np.unique(np.append(0, np.geomspace(10, last, 25).round().astype(int)))
     model = Model(net, loss, SGD(2 * _ETA))  # the loss is a mean over two examples, E their sum
     curves = train_together(model, data, data, plan.seeds, steps, batch_size=2)
     return _Learned(curves, _outputs(net, curves.params, _images()[0]))
@@ -71,7 +71,7 @@ def _learned(net: Sequential, loss: Loss, data: tuple[np.ndarray, np.ndarray], p
 
 def _outputs(net: Sequential, params: Any, x: np.ndarray) -> np.ndarray:
     """The outputs of all members (seeds, n, 2)."""
-    return np.asarray(jax.vmap(lambda own: net.apply(Variables(own, {}), x))(params))
+    return np.asarray(jax.jit(jax.vmap(lambda own: net.apply(Variables(own, {}), x)))(params))
 
 
 def _letters(plan: Plan) -> Result:
@@ -113,12 +113,10 @@ def _letters(plan: Plan) -> Result:
 
 def _accuracies(learned: _Learned, shift: int) -> np.ndarray:
     """The share of 400 images that are told apart, by the noise on them (noises, seeds)."""
-    rows = []
-    for noise in _NOISES:
-        x, t = _images(200, float(noise), shift, 2)
-        said = np.argmax(_outputs(SOFTMAX, learned.curves.params, x), axis=-1)
-        rows.append(np.mean(said == np.argmax(t, axis=1), axis=1))
-    return np.array(rows)
+    images = [_images(200, float(noise), shift, 2) for noise in _NOISES]
+    x, t = (np.concatenate(part) for part in zip(*images, strict=True))
+    said = np.argmax(_outputs(SOFTMAX, learned.curves.params, x), axis=-1)
+    return np.mean((said == np.argmax(t, axis=1)).reshape(len(said), len(_NOISES), -1), axis=2).T
 
 
 def _drawn(found: dict[str, _Learned]) -> Any:

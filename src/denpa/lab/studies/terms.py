@@ -79,7 +79,7 @@ TERMS = {
     "mistakes": "誤り",
     "momentum": "モーメンタム",
     "most probable": "最も確率の高い値",
-    "moved images": "枚の移動した画像",
+    "moved images": "枚",
     "moved": "移動あり",
     "nearest": "最近傍",
     "no convolution": "畳み込みなし",
