@@ -35,7 +35,7 @@ def test_a_layer_that_is_wrong_fails_its_study(monkeypatch):
     monkeypatch.setitem(poolings._POOLS, "maximum", poolings._POOLS["average"])
     assert [check.passed for check in STUDIES["pooling-by-hand"].run(plan).checks] == [False, False, *(True,) * 5]
     monkeypatch.setitem(contrasts._LAYERS, "subtractive", contrasts._LAYERS["responses"])
-    assert not contrasts._contrast_checks(contrasts._row())[0].passed
+    assert not contrasts._subtractive_checks(contrasts._row())[0].passed
     delta, field = fields._delta(fields.Sequential(fields._STACKS["3 × 3"]), (8, 8)), fields._STACKS["dilation 2"]
     assert (
         fields._outside(delta, fields.receptive_field(fields.Sequential(field), (16, 16, 1), "0_conv2d", (8, 8))) == 4

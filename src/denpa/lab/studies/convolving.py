@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from denpa.lab.studies import chapters
+from denpa.lab.studies.checks import exactly
 from denpa.lab.studies.one_image import differing, frame, show, through
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
 from denpa.layers import Conv2d
@@ -57,48 +58,40 @@ def _by_hand_checks(found: np.ndarray, halved: np.ndarray, counts: dict[str, np.
     correlated = differing(counts["not turned"], _CORRELATED) + differing(counts["turned"], _CONVOLVED)
     sums = [[np.sum(_window(i, j) * _CROSS) for j in range(3)] for i in range(3)]
     return (
-        Check(
-            Text("numbers of 9 that differ from those by hand", "手計算と異なる数（9 個中）"),
-            [differing(found, _BY_HAND) + differing(found, sums)],
-            0,
+        exactly(
+            "numbers of 9 that differ from those by hand",
+            "手計算と異なる数（9 個中）",
+            differing(found, _BY_HAND) + differing(found, sums),
             0,
         ),
-        Check(
-            Text(
-                "row 2, column 1, from 0: 2·1 − 2·3 + 2·0 − 2·2 + 2·0",
-                "第 2 行第 1 列（0 から数える）：2·1 − 2·3 + 2·0 − 2·2 + 2·0",
-            ),
+        exactly(
+            "row 2, column 1, from 0: 2·1 − 2·3 + 2·0 − 2·2 + 2·0",
+            "第 2 行第 1 列（0 から数える）：2·1 − 2·3 + 2·0 − 2·2 + 2·0",
             [found[2, 1]],
             -8,
-            -8,
         ),
-        Check(
-            Text("stride 2: numbers of 4 that differ", "ストライド 2：異なる数（4 個中）"),
-            [differing(halved, _STRIDE) + differing(halved, found[::2, ::2])],
-            0,
-            0,
-        ),
-        Check(
-            Text(
-                "filter 1, 2, …, 9, not turned and turned: numbers of 18 that differ",
-                "フィルタ 1, 2, …, 9、反転なしとあり：異なる数（18 個中）",
-            ),
-            [correlated],
-            0,
+        exactly(
+            "stride 2: numbers of 4 that differ",
+            "ストライド 2：異なる数（4 個中）",
+            differing(halved, _STRIDE) + differing(halved, found[::2, ::2]),
             0,
         ),
-        Check(
-            Text(
-                "numbers of 9 that change when the filter is turned: the example's", "反転で変わる数（9 個中）：この例"
-            ),
-            [differing(found, through(_TURNED, _Z, _CROSS))],
-            0,
+        exactly(
+            "filter 1, 2, …, 9, not turned and turned: numbers of 18 that differ",
+            "フィルタ 1, 2, …, 9、反転なしとあり：異なる数（18 個中）",
+            correlated,
             0,
         ),
-        Check(
-            Text("the same for the filter 1, 2, …, 9", "同じく、フィルタ 1, 2, …, 9"),
+        exactly(
+            "numbers of 9 that change when the filter is turned: the example's",
+            "反転で変わる数（9 個中）：この例",
+            differing(found, through(_TURNED, _Z, _CROSS)),
+            0,
+        ),
+        exactly(
+            "the same for the filter 1, 2, …, 9",
+            "同じく、フィルタ 1, 2, …, 9",
             [differing(counts["not turned"], counts["turned"])],
-            9,
             9,
         ),
     )

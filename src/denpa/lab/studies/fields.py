@@ -11,6 +11,7 @@ import numpy as np
 from denpa.init import Constant
 from denpa.lab.receptive_field import receptive_field
 from denpa.lab.studies import chapters
+from denpa.lab.studies.checks import exactly
 from denpa.lab.studies.one_image import differing, frame, show
 from denpa.lab.studies.plots import figure_of
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
@@ -84,23 +85,17 @@ def _field_checks(centre: dict[str, Any], corner: dict[str, Any]) -> tuple[Check
     three = centre["3 × 3, 3 × 3, 3 × 3"]
     first, left = three[1].rows[0], three[1].columns[0]
     return (
-        Check(
-            Text(
-                "S₃: inputs of x₁ … x₅ that should get a delta and do not, or the reverse",
-                "x₁ … x₅ のうち S₃ のデルタの有無が x₂, x₃, x₄ と異なる数",
-            ),
-            [differing(np.asarray(alone).ravel() != 0, [False, True, True, True, False])],
-            0,
+        exactly(
+            "S₃: inputs of x₁ … x₅ that should get a delta and do not, or the reverse",
+            "x₁ … x₅ のうち S₃ のデルタの有無が x₂, x₃, x₄ と異なる数",
+            differing(np.asarray(alone).ravel() != 0, [False, True, True, True, False]),
             0,
         ),
         *(
-            Check(
-                Text(
-                    f"{english}: edges of {4 * len(found)} that are not where the deltas end",
-                    f"{japanese}：デルタの端と異なる受容野の端（{4 * len(found)} 個中）",
-                ),
-                [sum(_outside(*pair) for pair in found.values())],
-                0,
+            exactly(
+                f"{english}: edges of {4 * len(found)} that are not where the deltas end",
+                f"{japanese}：デルタの端と異なる受容野の端（{4 * len(found)} 個中）",
+                sum(_outside(*pair) for pair in found.values()),
                 0,
             )
             for english, japanese, found in (
@@ -108,19 +103,16 @@ def _field_checks(centre: dict[str, Any], corner: dict[str, Any]) -> tuple[Check
                 ("unit in the corner", "隅のユニット", corner),
             )
         ),
-        Check(
-            Text("size of the field after 1, 2, 3 layers less 2n + 1", "1、2、3 層後の受容野の大きさ − (2n + 1)"),
+        exactly(
+            "size of the field after 1, 2, 3 layers less 2n + 1",
+            "1、2、3 層後の受容野の大きさ − (2n + 1)",
             [centre[", ".join(["3 × 3"] * n)][1].size[0] - (2 * n + 1) for n in (1, 2, 3)],
             0,
-            0,
         ),
-        Check(
-            Text(
-                "three layers: delta of the middle pixel / of a corner of the field",
-                "3 層：中央の画素のデルタ／受容野の隅のデルタ",
-            ),
+        exactly(
+            "three layers: delta of the middle pixel / of a corner of the field",
+            "3 層：中央の画素のデルタ／受容野の隅のデルタ",
             [three[0].max() / three[0][first, left]],
-            49,
             49,
         ),
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from denpa.kernels.unfolding import col2im, im2col
 from denpa.lab.studies import chapters
+from denpa.lab.studies.checks import check, exactly
 from denpa.lab.studies.one_image import differing, frame, show, through
 from denpa.lab.studies.plots import COLOURS, GREY, LINES, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
@@ -55,54 +57,48 @@ def _sizes(plan: Plan) -> Result:
         "左：9 画素の出力サイズ（点は層、線は公式）。右：両側に 0 を一つ加えた 5 画素に収まる 3 画素の窓。",
     )
     return Result(
-        checks=_size_checks(rows),
-        pictures=(Picture("sizes", caption, _sizes_drawn(rows)),),
-        rows=tuple(rows),
+        checks=_size_checks(rows), pictures=(Picture("sizes", caption, _sizes_drawn(rows)),), rows=tuple(rows)
     )
 
 
 def _size_checks(rows: list[dict[str, int]]) -> tuple[Check, ...]:
-    def output(*case: int) -> int:
-        return next(row["output"] for row in rows if (row["W"], row["H"], row["S"], row["P"]) == case)
+    sizes = {(row["W"], row["H"], row["S"], row["P"]): row["output"] for row in rows}
 
     def wrong(formula: Any) -> int:
         return sum(not formula(*row.values()) for row in rows)
 
-    count, seen = len(rows), through(Conv2d(1, 3, stride=2, padding=1, use_bias=False), np.eye(5), np.ones((3, 3)))
+    count, layer = len(rows), Conv2d(1, 3, stride=2, padding=1, use_bias=False)
     return (
-        Check(
-            Text(f"sizes of {count} that are not by the formula", f"公式と異なるサイズ（{count} 通り中）"),
-            [wrong(lambda w, h, s, p, out, _: out == (w - h + 2 * p) // s + 1)],
-            0,
-            0,
-        ),
-        Check(
-            Text(f"sizes of {count} that are not the number of windows", f"窓の数と異なるサイズ（{count} 通り中）"),
-            [wrong(lambda w, h, s, p, out, _: out == len(_places(w, h, s, p)))],
-            0,
+        exactly(
+            f"sizes of {count} that are not by the formula",
+            f"公式と異なるサイズ（{count} 通り中）",
+            wrong(lambda w, h, s, p, out, _: out == (w - h + 2 * p) // s + 1),
             0,
         ),
-        Check(Text("W = 5, H = 3: size", "W = 5、H = 3：サイズ"), [output(5, 3, 1, 0)], 3, 3),
-        Check(Text("W = 5, H = 3, S = 2: size", "W = 5、H = 3、S = 2：サイズ"), [output(5, 3, 2, 0)], 2, 2),
-        Check(
-            Text("W = 5, H = 3, S = 2, P = 1: size", "W = 5、H = 3、S = 2、P = 1：サイズ"),
-            [output(5, 3, 2, 1), *seen.shape],
+        exactly(
+            f"sizes of {count} that are not the number of windows",
+            f"窓の数と異なるサイズ（{count} 通り中）",
+            wrong(lambda w, h, s, p, out, _: out == len(_places(w, h, s, p))),
+            0,
+        ),
+        exactly("W = 5, H = 3: size", "W = 5、H = 3：サイズ", [sizes[5, 3, 1, 0]], 3),
+        exactly("W = 5, H = 3, S = 2: size", "W = 5、H = 3、S = 2：サイズ", [sizes[5, 3, 2, 0]], 2),
+        exactly(
+            "W = 5, H = 3, S = 2, P = 1: size",
+            "W = 5、H = 3、S = 2、P = 1：サイズ",
+            [sizes[5, 3, 2, 1], *through(layer, np.eye(5), np.ones((3, 3))).shape],
             3,
-            3,
         ),
-        Check(
-            Text("W = 9, P = 3: size less 16 − H, for H = 1 … 7", "W = 9、P = 3：サイズ − (16 − H)、H = 1 〜 7"),
-            [output(9, h, 1, 3) - (16 - h) for h in range(1, 8)],
-            0,
+        exactly(
+            "W = 9, P = 3: size less 16 − H, for H = 1 … 7",
+            "W = 9、P = 3：サイズ − (16 − H)、H = 1 〜 7",
+            [sizes[9, h, 1, 3] - (16 - h) for h in range(1, 8)],
             0,
         ),
-        Check(
-            Text(
-                "sizes that the transposed convolution does not bring back, but for a rest of (W − H + 2P) / S",
-                "転置畳み込みで元に戻らないサイズ（(W − H + 2P) / S の余りを除く）",
-            ),
-            [wrong(lambda w, h, s, p, _, again: w - again == (w - h + 2 * p) % s)],
-            0,
+        exactly(
+            "sizes that the transposed convolution does not bring back, but for a rest of (W − H + 2P) / S",
+            "転置畳み込みで元に戻らないサイズ（(W − H + 2P) / S の余りを除く）",
+            wrong(lambda w, h, s, p, _, again: w - again == (w - h + 2 * p) % s),
             0,
         ),
     )
@@ -127,10 +123,7 @@ def _sizes_drawn(rows: list[dict[str, int]]) -> Any:
 
 
 def _unfolded(plan: Plan) -> Result:
-    images, kernel = _IMAGES[..., None], np.random.default_rng(27).integers(-3, 4, size=(3, 3)).astype(np.float32)
-    columns = np.asarray(im2col(images, 3))
-    convolved = np.stack([through(Conv2d(1, 3, use_bias=False), image, kernel) for image in _IMAGES])
-    ones = np.ones((1, 4, 4, 1), np.float32)
+    columns = np.asarray(im2col(_IMAGES[..., None], 3))
     adjoint = []
     for seed in plan.seeds:
         rng = np.random.default_rng((seed, 27))
@@ -141,47 +134,44 @@ def _unfolded(plan: Plan) -> Result:
         "2 枚の画像と、窓を並べた行列。画像 1 枚につき 4 行。枠は窓とそれに対応する行。",
     )
     return Result(
-        checks=(
-            Check(
-                Text("numbers of 72 that differ", "異なる数（72 個中）"),
-                [differing(columns, _ROWS) + (columns.shape != (8, 9))],
-                0,
-                0,
-            ),
-            Check(
-                Text(
-                    "matrix times filter: numbers of 8 that are not the convolution's",
-                    "行列とフィルタの積：畳み込みと異なる数（8 個中）",
-                ),
-                [differing(columns @ kernel.ravel(), convolved.ravel())],
-                0,
-                0,
-            ),
-            Check(
-                Text(
-                    "col2im of ones: pixels of 16 not counted once a window",
-                    "すべて 1 の col2im：窓の数と異なる画素（16 個中）",
-                ),
-                [differing(np.asarray(col2im(im2col(ones, 3), ones.shape, 3))[0, ..., 0], _SEEN)],
-                0,
-                0,
-            ),
-            Check(
-                Text("|Σ im2col(x) c − Σ x col2im(c)|, random", "|Σ im2col(x) c − Σ x col2im(c)|、乱数"),
-                adjoint,
-                high=1e-4,
-            ),
-            Check(
-                Text("numbers in the matrix / in the images", "行列の要素数／画像の画素数"),
-                [columns.size / images.size],
-                2.25,
-                2.25,
-            ),
-        ),
+        checks=_unfolded_checks(columns, adjoint),
         pictures=(Picture("matrix", caption, _unfolded_drawn(columns)),),
         rows=tuple(
             {"row": row} | {f"column {k}": v for k, v in enumerate(values)}
             for row, values in enumerate(columns.tolist())
+        ),
+    )
+
+
+def _unfolded_checks(columns: np.ndarray, adjoint: list[float]) -> tuple[Check, ...]:
+    kernel = np.random.default_rng(27).integers(-3, 4, size=(3, 3)).astype(np.float32)
+    convolved = np.stack([through(Conv2d(1, 3, use_bias=False), image, kernel) for image in _IMAGES])
+    ones = np.ones((1, 4, 4, 1), np.float32)
+    return (
+        exactly(
+            "numbers of 72 that differ",
+            "異なる数（72 個中）",
+            differing(columns, _ROWS) + (columns.shape != (8, 9)),
+            0,
+        ),
+        exactly(
+            "matrix times filter: numbers of 8 that are not the convolution's",
+            "行列とフィルタの積：畳み込みと異なる数（8 個中）",
+            differing(columns @ kernel.ravel(), convolved.ravel()),
+            0,
+        ),
+        exactly(
+            "col2im of ones: pixels of 16 not counted once a window",
+            "すべて 1 の col2im：窓の数と異なる画素（16 個中）",
+            differing(np.asarray(col2im(im2col(ones, 3), ones.shape, 3))[0, ..., 0], _SEEN),
+            0,
+        ),
+        check("|Σ im2col(x) c − Σ x col2im(c)|, random", "|Σ im2col(x) c − Σ x col2im(c)|、乱数", adjoint, -inf, 1e-4),
+        exactly(
+            "numbers in the matrix / in the images",
+            "行列の要素数／画像の画素数",
+            [columns.size / _IMAGES.size],
+            2.25,
         ),
     )
 
@@ -209,10 +199,7 @@ STUDIES = (
             "A convolution has as many outputs along an axis as windows fit into the padded image.",
             "畳み込みの出力サイズは、パディングした画像に収まる窓の数である。",
         ),
-        formula=(
-            r"W - H + 1 \quad (S = 1,\ P = 0)",
-            r"\left\lfloor \frac{W - H + 2P}{S} \right\rfloor + 1",
-        ),
+        formula=(r"W - H + 1 \quad (S = 1,\ P = 0)", r"\left\lfloor \frac{W - H + 2P}{S} \right\rfloor + 1"),
         setting=Text(
             "Images of W = 3 … 12 pixels, filters of H = 1 … 7, strides S = 1 … 4, P = 0 … 3 zeros on each side.",
             "画像 W = 3 〜 12 画素、フィルタ H = 1 〜 7、ストライド S = 1 〜 4、両側に 0 を P = 0 〜 3 個。",

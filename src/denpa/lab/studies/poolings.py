@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from denpa.lab.studies import chapters
+from denpa.lab.studies.checks import check, exactly
 from denpa.lab.studies.images import images
 from denpa.lab.studies.one_image import back, differing, show, through
 from denpa.lab.studies.plots import COLOURS, LINES, figure_of, finish
@@ -32,34 +34,13 @@ _EXPONENTS = (1, 2, 3, 5, 10, 20, 50, 100, 200)
 def _by_hand(plan: Plan) -> Result:
     found = {name: through(pool, _Z) for name, pool in _POOLS.items()}
     deltas = {name: back(pool, _Z, _DELTAS) for name, pool in _POOLS.items()}
-    numerical = {name: _numerical(pool) for name, pool in _POOLS.items()}
-    words = {"maximum": "最大プーリング", "average": "平均プーリング"}
     caption = Text("Forward from the left, and the deltas back on the right.", "左から順伝播、右に戻っていくデルタ。")
-    checks = [
-        check
-        for name in _POOLS
-        for check in (
-            _none(
-                f"{name}: numbers of 4 that differ", f"{words[name]}：異なる数（4 個中）", found[name], _FORWARD[name]
-            ),
-            _none(
-                f"{name}: deltas of 16 that differ",
-                f"{words[name]}：異なるデルタ（16 個中）",
-                deltas[name],
-                _BACKWARD[name],
-            ),
-            Check(
-                Text(f"{name}: deltas less central differences", f"{words[name]}：デルタと中心差分の差"),
-                [np.abs(deltas[name] - numerical[name]).max()],
-                high=1e-9,
-            ),
-        )
-    ]
-    tied = back(MaxPool2d(2), np.full((2, 2), 3.0), [[1.0]])
+    tied = differing(back(MaxPool2d(2), np.full((2, 2), 3.0), [[1.0]]), [[1, 0], [0, 0]])
     return Result(
         checks=(
-            *checks,
-            _none("four equal maxima: deltas that differ", "最大値が 4 個：異なるデルタ", tied, [[1, 0], [0, 0]]),
+            *_one_way("maximum", "最大プーリング", found["maximum"], deltas["maximum"]),
+            *_one_way("average", "平均プーリング", found["average"], deltas["average"]),
+            exactly("four equal maxima: deltas that differ", "最大値が 4 個：異なるデルタ", tied, 0),
         ),
         pictures=(Picture("deltas", caption, _by_hand_drawn(found, deltas)),),
         rows=tuple(
@@ -69,8 +50,15 @@ def _by_hand(plan: Plan) -> Result:
     )
 
 
-def _none(english: str, japanese: str, found: Any, expected: Any) -> Check:
-    return Check(Text(english, japanese), [differing(found, expected)], 0, 0)
+def _one_way(name: str, japanese: str, found: np.ndarray, deltas: np.ndarray) -> tuple[Check, ...]:
+    """The checks of one of the two ways of pooling."""
+    numerical = np.abs(deltas - _numerical(_POOLS[name])).max()
+    wrong, astray = differing(found, _FORWARD[name]), differing(deltas, _BACKWARD[name])
+    return (
+        exactly(f"{name}: numbers of 4 that differ", f"{japanese}：異なる数（4 個中）", wrong, 0),
+        exactly(f"{name}: deltas of 16 that differ", f"{japanese}：異なるデルタ（16 個中）", astray, 0),
+        check(f"{name}: deltas less central differences", f"{japanese}：デルタと中心差分の差", numerical, -inf, 1e-9),
+    )
 
 
 def _numerical(pool: Any, step: float = 1e-3) -> np.ndarray:
@@ -114,52 +102,43 @@ def _lp(plan: Plan) -> Result:
 
 def _lp_checks(values: np.ndarray, delta: np.ndarray, digit: np.ndarray) -> tuple[Check, ...]:
     largest, count = _WINDOWS.max(axis=1), _WINDOWS.shape[1]
-    bound = largest * count ** (-1 / np.array(_EXPONENTS)[:, None])  # reached where the others are 0
+    least = largest * count ** (-1 / np.array(_EXPONENTS)[:, None])  # where the others are 0
+    growth = np.diff(values, axis=0).min()
+    beyond = np.sum((values < least - 1e-5) | (values > largest))
     printed = [[3.9686, 3.5707, 4.5277, 3.3912], [5.917, 6.904, 7.890, 5.917]]
-    chosen = values[[_EXPONENTS.index(2), _EXPONENTS.index(100)]]
-    tied = [[4.0, 4], [4, 1]]
-    ends = through(LpPool2d(1), digit) - through(AveragePool2d(2), digit)
+    off = np.abs(values[[_EXPONENTS.index(2), _EXPONENTS.index(100)]] - printed).max()
+    mean = np.abs(through(LpPool2d(1), digit) - through(AveragePool2d(2), digit)).max()
+    tied = through(LpPool2d(50), [[4, 4], [4, 1]])[0, 0] - 4 * 0.75 ** (1 / 50)
+    huge = (through(LpPool2d(1000), _Z).ravel() / largest).min()
     return (
-        Check(Text("P = 1, a digit: less the average", "P = 1、数字画像：平均との差"), [np.abs(ends).max()], high=1e-6),
-        Check(
-            Text("P = 2 and 100: less the numbers by hand", "P = 2、100：手計算との差"),
-            [np.abs(chosen - printed).max()],
-            high=5e-4,
+        check("P = 1, a digit: less the average", "P = 1、数字画像：平均との差", mean, -inf, 1e-6),
+        check("P = 2 and 100: less the numbers by hand", "P = 2、100：手計算との差", off, -inf, 5e-4),
+        check("least growth from one exponent to the next", "次の指数までの増加の最小値", growth, 1e-3, inf),
+        exactly(
+            "values that are not between n^(−1/P) · maximum and maximum",
+            "n^(−1/P) · 最大値と最大値の間にない値の数",
+            beyond,
+            0,
         ),
-        Check(
-            Text("least growth from one exponent to the next", "次の指数までの増加の最小値"),
-            [np.diff(values, axis=0).min()],
-            low=1e-3,
+        check(
+            "P = 200: value / maximum, the least", "P = 200：値／最大値（最小）", (values[-1] / largest).min(), 0.99, 1
         ),
-        Check(
-            Text("value less n^(−1/P) · maximum, the least", "値 − n^(−1/P) · 最大値（最小）"),
-            [(values - bound).min()],
-            low=-1e-5,
+        check(
+            "three maxima of 4, P = 50: |value − (3/4)^(1/P) · 4|",
+            "最大値 4 が三つ、P = 50：|値 − (3/4)^(1/P) · 4|",
+            abs(tied),
+            -inf,
+            1e-5,
         ),
-        Check(Text("maximum less value, the least", "最大値 − 値（最小）"), [(largest - values).min()], low=0),
-        Check(
-            Text("P = 200: value / maximum, the least", "P = 200：値／最大値（最小）"),
-            [(values[-1] / largest).min()],
-            low=0.99,
-        ),
-        Check(
-            Text(
-                "three maxima of 4, P = 50: |value − (3/4)^(1/P) · 4|",
-                "最大値 4 が三つ、P = 50：|値 − (3/4)^(1/P) · 4|",
-            ),
-            [abs(through(LpPool2d(50), tied)[0, 0] - 4 * 0.75 ** (1 / 50))],
-            high=1e-5,
-        ),
-        Check(
-            Text(
-                "P = 1000, where 8^P is more than any float: value / maximum", "P = 1000（8^P は表せない）：値／最大値"
-            ),
-            [(through(LpPool2d(1000), _Z).ravel() / largest).min()],
-            4**-0.001 - 1e-4,
+        check(
+            "P = 1000, where 8^P is more than any float: value / maximum",
+            "P = 1000（8^P は表せない）：値／最大値",
+            huge,
+            0.9985,
             1,
         ),
-        Check(Text("delta of the largest, P = 1", "最大の要素のデルタ、P = 1"), [delta[0]], 0.25, 0.25),
-        Check(Text("delta of the largest, P = 200", "最大の要素のデルタ、P = 200"), [delta[-1]], 0.99, 1),
+        exactly("delta of the largest, P = 1", "最大の要素のデルタ、P = 1", delta[0], 0.25),
+        check("delta of the largest, P = 200", "最大の要素のデルタ、P = 200", delta[-1], 0.99, 1),
     )
 
 

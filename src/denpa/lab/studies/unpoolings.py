@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from denpa.lab.studies import chapters
+from denpa.lab.studies.checks import check, exactly
 from denpa.lab.studies.images import images
 from denpa.lab.studies.one_image import back, differing, show, through
 from denpa.lab.studies.plots import figure_of
@@ -51,7 +53,7 @@ def _run(plan: Plan) -> Result:
         "転置畳み込みは画素の値を掛けたフィルタを 2 画素おきに置き、重なる中央の行と列では足し合わせる。",
     )
     return Result(
-        checks=(*_by_hand(), *_adjoint(plan), *_restored(digits, found)),
+        checks=(*_by_hand(), *_adjoint(plan), *_restored(digits, found), *_errors(errors)),
         pictures=(
             Picture("digit", caption, _digit_drawn(np.asarray(digits[0, ..., 0]), shown)),
             Picture("overlap", parts, _overlap_drawn()),
@@ -60,23 +62,21 @@ def _run(plan: Plan) -> Result:
     )
 
 
-def _none(english: str, japanese: str, count: int) -> Check:
-    return Check(Text(english, japanese), [count], 0, 0)
-
-
 def _by_hand() -> tuple[Check, ...]:
     block = np.kron(_SMALL, np.ones((2, 2)))
     ones = ConvTranspose2d(1, 2, stride=2, use_bias=False)
     return (
-        _none(
+        exactly(
             "transposed convolution of [[1, 2], [3, 4]] with ones: numbers of 25 that differ",
             "[[1, 2], [3, 4]] とすべて 1 のフィルタの転置畳み込み：異なる数（25 個中）",
             differing(through(_LARGE, _SMALL, np.ones((3, 3))), _OVERLAPPED),
+            0,
         ),
-        _none(
+        exactly(
             "nearest: numbers of 16 that are not those of a transposed convolution with ones, 2 × 2, stride 2",
             "最近傍：2 × 2 のすべて 1 のフィルタの転置畳み込み（ストライド 2）と異なる数（16 個中）",
             differing(through(Unpool2d(2), _SMALL), block) + differing(through(ones, _SMALL, np.ones((2, 2))), block),
+            0,
         ),
     )
 
@@ -92,15 +92,19 @@ def _adjoint(plan: Plan) -> tuple[Check, ...]:
         products.append(abs(np.sum(through(convolution, x, kernel) * y) - np.sum(x * large)))
         ways.append(np.abs(back(convolution, x, y, kernel) - large).max())
     return (
-        Check(
-            Text("|Σ (x ⋆ h) y − Σ x (transposed y)|, random", "|Σ (x ⋆ h) y − Σ x (転置畳み込み y)|、乱数"),
+        check(
+            "|Σ (x ⋆ h) y − Σ x (transposed y)|, random",
+            "|Σ (x ⋆ h) y − Σ x (転置畳み込み y)|、乱数",
             products,
-            high=1e-4,
+            -inf,
+            1e-4,
         ),
-        Check(
-            Text("transposed convolution less the convolution's way back", "転置畳み込みと畳み込みの逆伝播の差"),
+        check(
+            "transposed convolution less the convolution's way back",
+            "転置畳み込みと畳み込みの逆伝播の差",
             ways,
-            high=1e-5,
+            -inf,
+            1e-5,
         ),
     )
 
@@ -114,37 +118,50 @@ def _restored(digits: Any, found: dict[str, np.ndarray]) -> tuple[Check, ...]:
     }
     lit = np.asarray(pooled) > 0
     misplaced = (found["top left"] > 0) & (found["top left"] != digits)
-    errors = {name: float(np.sqrt(np.mean((values - digits) ** 2))) for name, values in found.items()}
     return (
-        _none(
+        exactly(
             "places remembered: numbers that are not those of the pooling's way back",
             "位置を記憶：プーリングの逆伝播と異なる数",
             differing(found["places remembered"], way_back),
+            0,
         ),
-        _none(
+        exactly(
             "places remembered: values that are not the image's there",
             "位置を記憶：その位置の画像と異なる値",
             differing(found["places remembered"][way_back > 0], digits[way_back > 0]),
+            0,
         ),
-        Check(
-            Text("top left: share of values that are not the image's there", "左上：その位置の画像と異なる値の割合"),
+        check(
+            "top left: share of values that are not the image's there",
+            "左上：その位置の画像と異なる値の割合",
             [misplaced.sum() / lit.sum()],
-            low=0.3,
+            0.3,
+            inf,
         ),
-        _none(
+        exactly(
             "maxima that differ after pooling again, all three ways of unpooling",
             "再びプーリングすると異なる最大値（アンプーリング 3 通り）",
             sum(differing(values, pooled) for values in again.values()),
+            0,
         ),
-        Check(
-            Text("root mean squared error, places remembered / top left", "二乗平均平方根誤差の比、位置を記憶／左上"),
+    )
+
+
+def _errors(errors: dict[str, Any]) -> tuple[Check, ...]:
+    return (
+        check(
+            "root mean squared error, places remembered / top left",
+            "二乗平均平方根誤差の比、位置を記憶／左上",
             [errors["places remembered"] / errors["top left"]],
-            high=0.9,
+            -inf,
+            0.9,
         ),
-        Check(
-            Text("root mean squared error, transposed / nearest", "二乗平均平方根誤差の比、転置畳み込み／最近傍"),
+        check(
+            "root mean squared error, transposed / nearest",
+            "二乗平均平方根誤差の比、転置畳み込み／最近傍",
             [errors["transposed convolution"] / errors["nearest"]],
-            high=0.95,
+            -inf,
+            0.95,
         ),
     )
 
