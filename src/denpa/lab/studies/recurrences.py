@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from denpa.gradients import trace
@@ -19,6 +20,7 @@ __all__ = ["STUDIES"]
 
 _UNITS, _TIME, _BATCH, _INPUTS = 50, 100, 10, 10
 _GAINS = (0.5, 1.0, 1.5, 3.0)
+_TIMES = tuple(range(10, _TIME + 1, 10))
 
 
 def _recurrent(gain: float) -> RNN:
@@ -49,10 +51,34 @@ def _measured(seeds: tuple[int, ...]) -> dict[str, np.ndarray]:
     return {name: np.stack([_deltas(*part, seed) for seed in seeds], axis=1) for name, part in layers.items()}
 
 
+@jax.jit
+def _home(params: Any, x: Any, z: Any, dy: Any) -> Any:
+    """∂E/∂z⁰ of an RNN; its numbers alone know how its weights were drawn, so that one program serves all."""
+    layer = RNN(_UNITS, return_sequences=True, takes_carry=True)
+    return layer.backward(params, layer.forward(params, (x, z))[1], dy)[0][1]
+
+
+def _jacobian_norms(gain: float, seed: int) -> list[float]:
+    """The spectral norm of ∂zᵗ/∂z⁰ at `_TIMES`: row i of the batch asks for the delta of z⁰ that unit i hands back.
+
+    No input; z⁰ from N(0, 1); float64, since the norms span more than float32 has room for.
+    """
+    with jax.enable_x64(True):
+        drawn = _recurrent(gain).init(jax.random.key(seed), (_TIME, 1)).params
+        params = jax.tree.map(lambda a: a.astype(np.float64), drawn)
+        z = np.tile(np.random.default_rng(seed).normal(size=_UNITS), (_UNITS, 1))
+        found = []
+        for time in _TIMES:
+            dy = jnp.zeros((_UNITS, _TIME, _UNITS)).at[:, time - 1].set(jnp.eye(_UNITS))
+            found.append(float(np.linalg.norm(_home(params, jnp.zeros((_UNITS, _TIME, 1)), z, dy), 2)))
+    return found
+
+
 def _over_time(plan: Plan) -> Result:
     found = _measured(plan.seeds)
+    jacobians = {gain: np.array([_jacobian_norms(gain, seed) for seed in plan.seeds]).T for gain in _GAINS}
     return Result(
-        checks=_checks(found),
+        checks=(*_checks(found), *_jacobian_checks(jacobians)),
         pictures=(
             Picture(
                 "deltas",
@@ -61,6 +87,14 @@ def _over_time(plan: Plan) -> Result:
                     "隠れ状態（LSTM は記憶セル）のデルタ。学習前。",
                 ),
                 _figure(found),
+            ),
+            Picture(
+                "jacobians",
+                Text(
+                    "RNN without input: how much of a change of the first state is left, or has become of it.",
+                    "入力のない RNN：最初の状態の変化が t ステップ後に何倍になるか。",
+                ),
+                _jacobians_drawn(jacobians),
             ),
         ),
         rows=tuple(
@@ -96,6 +130,30 @@ def _checks(found: dict[str, np.ndarray]) -> tuple[Check, ...]:
     )
 
 
+def _jacobian_checks(found: dict[float, np.ndarray]) -> tuple[Check, ...]:
+    # over 5 seeds: 9e-31 to 7e-21; 0.35 to 4.5; 5 to 2e3; 8e10 to 1e13
+    bounds = {0.5: (0.0, 1e-15), 1.0: (1e-3, 1e2), 1.5: (0.5, 1e5), 3.0: (1e8, np.inf)}
+    return tuple(
+        Check(
+            Text(
+                f"RNN, g = {gain:g}: spectral norm of ∂zᵗ/∂z⁰ at t = 100",
+                f"RNN、g = {gain:g}：t = 100 の ∂zᵗ/∂z⁰ のスペクトルノルム",
+            ),
+            found[gain][-1],
+            *bound,
+        )
+        for gain, bound in bounds.items()
+    )
+
+
+def _jacobians_drawn(found: dict[float, np.ndarray]) -> Any:
+    figure, (axes,) = figure_of(1, size=(6, 3.8))
+    for index, (gain, norms) in enumerate(found.items()):
+        curve(axes, _TIMES, norms, index, f"g = {gain:g}")
+    finish(axes, "$t$", "spectral norm", r"$\partial z^t / \partial z^0$", legend="beside", yscale="log")
+    return figure
+
+
 def _figure(found: dict[str, np.ndarray]) -> Any:
     figure, (axes,) = figure_of(1, size=(6.8, 4))
     back = np.arange(_TIME)
@@ -125,9 +183,9 @@ STUDIES = (
         setting=Text(
             "50 units, 100 steps, inputs N(0, 1); recurrent weights of the RNN N(0, g²/50), of the others "
             "orthogonal; "
-            "biases 0, but for the LSTM's forget gate.",
+            "biases 0, but for the LSTM's forget gate. Second picture: no input, z⁰ from N(0, 1).",
             "50 ユニット、100 ステップ、入力 N(0, 1)。RNN の再帰結合は N(0, g²/50)、他は直交行列。バイアスは "
-            "LSTM の忘却ゲート以外 0。",
+            "LSTM の忘却ゲート以外 0。2 つ目の図：入力なし、z⁰ は N(0, 1)。",
         ),
         run=_over_time,
         remark=Text(

@@ -123,6 +123,7 @@ TERMS = {
     "softmax": "ソフトマックス",
     "sparse": "疎結合",
     "squared error": "二乗誤差",
+    "spectral norm": "スペクトルノルム",
     "standard deviation of activations": "活性の標準偏差",
     "standard deviation of the noise": "雑音の標準偏差",
     "standardised": "標準化あり",
