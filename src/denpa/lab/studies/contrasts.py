@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from math import inf
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -27,8 +29,13 @@ _WITHOUT_CONSTANT = LocalResponseNorm(5, alpha=1.0, beta=0.5, k=0.0)
 _ADDED, _TIMES = 0.5, 3.0
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def _forward(layer: Any, x: Any) -> Any:
+    return layer.forward({}, x)[0]
+
+
 def _normalised(layer: Any, x: Any) -> np.ndarray:
-    return np.asarray(layer.forward({}, jnp.asarray(x, jnp.float32))[0])
+    return np.asarray(_forward(layer, jnp.asarray(x, jnp.float32)))
 
 
 def _change(layer: Any, x: Any, other: Any) -> float:

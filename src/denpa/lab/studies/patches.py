@@ -112,13 +112,13 @@ def _sizes_drawn(rows: list[dict[str, int]]) -> Any:
         line = {"color": COLOURS[index], "label": label}
         left.plot(filters, [row["output"] for row in own], "o", color=COLOURS[index], markersize=4)
         left.plot(filters, [(9 - h + 2 * padding) // stride + 1 for h in filters], linestyle=LINES[index], **line)
-    finish(left, "filter $H$", "output", legend="beside", ylim=(0, 16))
+    finish(left, "size of the filter", "size of the output", legend="beside", ylim=(0, 16))
     for row, stride in enumerate((1, 2, 3)):
         for number, first in enumerate(_places(5, 3, stride, 1)):
             height = row + 0.15 * number
             right.plot([first - 0.4, first + 2.4], [height, height], color=COLOURS[row], linewidth=3)
     right.axvspan(-0.5, 4.5, color=GREY, alpha=0.12)
-    finish(right, "pixel", "stride $S$", legend="", xticks=range(-1, 6), yticks=(0, 1, 2), yticklabels=(1, 2, 3))
+    finish(right, "pixel", "stride", legend="", xticks=range(-1, 6), yticks=(0, 1, 2), yticklabels=(1, 2, 3))
     return figure
 
 
