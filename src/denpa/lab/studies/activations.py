@@ -220,8 +220,8 @@ STUDIES = (
         claim=Text(
             "Sigmoid and tanh keep values between two ends and lose their slope towards them; rectifiers do neither. "
             "Back-propagation needs the slope alone.",
-            "シグモイドと tanh の値は有界で、端に近づくと微分が 0 に近づく。ランプ関数の仲間はそのどちらでもない。"
-            "誤差逆伝播法に必要なのは微分の値である。",
+            "シグモイドと tanh の値は有界で、端に近づくと微分が 0 に近づく。ランプ関数の仲間はそのどちらでもない。誤差"
+            "逆伝播法に必要なのは微分の値である。",
         ),
         formula=(
             r"\sigma(u) = \frac{1}{1 + e^{-u}},\ \sigma' = \sigma (1 - \sigma) \qquad "
@@ -241,9 +241,9 @@ STUDIES = (
             "ELU is printed now and then as c e^(u - 1) for u < 0. That jumps at 0 from c/e, is positive left of it, "
             "and ends at 0, not at -c; c (e^u - 1) is meant. At 0 the slopes of ReLU are all of [0, 1]: 0 is taken, "
             "and 1 where asked for.",
-            "ELU は u < 0 で c e^(u−1) と書かれることがあるが、これは 0 で c/e から跳び、左側で正で、極限は −c "
-            "でなく 0 になる。正しくは c (e^u − 1) である。ReLU の 0 での劣微分は [0, 1] 全体で、"
-            "ここでは 0（指定すれば 1）とする。",
+            "ELU は u < 0 で c e^(u−1) と書かれることがあるが、これは 0 で c/e から跳び、左側で正で、極限は −c でなく "
+            "0 になる。正しくは c (e^u − 1) である。ReLU の 0 での劣微分は [0, 1] 全体で、ここでは 0（指定すれば "
+            "1）とする。",
         ),
     ),
 )

@@ -46,8 +46,8 @@ def _anisotropy(plan: Plan) -> Result:
     found = {name: _walked(method, _FACTORS, starts) for name, method in _methods().items()}
     blurred = _walked(RMSprop(0.5, epsilon=30.0), _FACTORS[::2], starts)
     caption = Text(
-        "Paths from the same point; in E = (w₁² + c w₂²)/2 the second component of the gradient has the factor c. "
-        "In the middle and on the right the three paths lie on each other.",
+        "Paths from the same point; in E = (w₁² + c w₂²)/2 the second component of the gradient has the factor c. In "
+        "the middle and on the right the three paths lie on each other.",
         "同じ点からの軌跡。E = (w₁² + c w₂²)/2 では勾配の第 2 成分が c 倍になる。中央と右では三つの軌跡が重なる。",
     )
     return Result(
@@ -160,8 +160,8 @@ STUDIES = (
         claim=Text(
             "Multiply one component of the gradient by a constant: AdaGrad and RMSprop take exactly the same steps, "
             "for each component is divided by the size of its own past; gradient descent takes others.",
-            "勾配の一つの成分を定数倍しても、AdaGrad と RMSprop の更新はまったく変わらない（成分ごとに過去の大きさで"
-            "割るため）。勾配降下法の更新は変わる。",
+            "勾配の一つの成分を定数倍しても、AdaGrad と RMSprop の更新はまったく変わらない（成分ごとに過去の大きさで割"
+            "るため）。勾配降下法の更新は変わる。",
         ),
         formula=(
             r"\mathrm{AdaGrad:}\ \Delta w_i = -\eta\, g_i / \sqrt{\sum_{\tau \leq t} (g_i^{(\tau)})^2}",
@@ -169,15 +169,15 @@ STUDIES = (
             r"g_i \rightarrow c\, g_i: \ \Delta w_i \rightarrow \Delta w_i",
         ),
         setting=Text(
-            "E = (w₁² + c w₂²)/2 with c = 1, 8, 64; 30 updates from (10, 10), at random within 20 %; η = 0.02, 2 "
-            "and 0.5; ε = 0.",
-            "E = (w₁² + c w₂²)/2、c = 1, 8, 64。(10, 10) 付近（±20 % の乱数）から 30 回。"
-            "η は順に 0.02、2、0.5、ε = 0。",
+            "E = (w₁² + c w₂²)/2 with c = 1, 8, 64; 30 updates from (10, 10), at random within 20 %; η = 0.02, 2 and "
+            "0.5; ε = 0.",
+            "E = (w₁² + c w₂²)/2、c = 1, 8, 64。(10, 10) 付近（±20 % の乱数）から 30 回。η は順に 0.02、2、0.5、ε = "
+            "0。",
         ),
         run=_anisotropy,
         remark=Text(
-            "The ε that guards against division by 0 spoils this as soon as it is not small beside the gradient: "
-            "with ε = 30 the paths of RMSprop differ.",
+            "The ε that guards against division by 0 spoils this as soon as it is not small beside the gradient: with "
+            "ε = 30 the paths of RMSprop differ.",
             "0 での割り算を防ぐ ε が勾配に比べて小さくないと、この性質は失われる。ε = 30 では RMSprop の軌跡も変わる。",
         ),
     ),
@@ -188,8 +188,8 @@ STUDIES = (
         claim=Text(
             "After one gradient of 100 all others are 1. AdaGrad's steps stay near η/100 for ever; RMSprop, whose "
             "mean forgets, makes steps of nearly η again after 100 updates.",
-            "勾配が一度だけ 100 で、その後ずっと 1 のとき、AdaGrad の更新量は η/100 程度のまま戻らない。"
-            "古い勾配を忘れる RMSprop は 100 回後にはほぼ η に戻る。",
+            "勾配が一度だけ 100 で、その後ずっと 1 のとき、AdaGrad の更新量は η/100 "
+            "程度のまま戻らない。古い勾配を忘れる RMSprop は 100 回後にはほぼ η に戻る。",
         ),
         formula=(
             r"\mathrm{AdaGrad:}\ |\Delta w^{(t)}| = \eta / \sqrt{100^2 + t}",

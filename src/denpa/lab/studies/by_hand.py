@@ -218,9 +218,9 @@ STUDIES = (
             "many as it has units. Without an activation at the end outputs are any numbers; softmax makes them "
             "probabilities, whose cross-entropy is -log of that of the true class, and a small step against the "
             "gradient lowers it.",
-            "ネットワークは積和と関数の繰り返しである。各層は数の並びを受け取り、ユニット数だけの数を出す。"
-            "最後が恒等写像なら出力は任意の実数、ソフトマックスなら確率で、"
-            "交差エントロピーは正解クラスの確率の −log となる。勾配と逆向きの小さな 1 歩でそれは減少する。",
+            "ネットワークは積和と関数の繰り返しである。各層は数の並びを受け取り、ユニット数だけの数を出す。最後が恒等"
+            "写像なら出力は任意の実数、ソフトマックスなら確率で、交差エントロピーは正解クラスの確率の −log "
+            "となる。勾配と逆向きの小さな 1 歩でそれは減少する。",
         ),
         formula=(
             r"z_1 = \max(0, x W^{(1)} + b^{(1)}), \quad z_2 = \max(0, z_1 W^{(2)} + b^{(2)}), \quad "
@@ -231,17 +231,16 @@ STUDIES = (
         setting=Text(
             "Regression 3-10-5-4 (ReLU, ReLU, identity), classification 3-10-4 (ReLU, softmax); one input N(0, 1), "
             "weights and biases U[0, 1), float64.",
-            "回帰 3-10-5-4（ReLU、ReLU、恒等写像）、分類 3-10-4（ReLU、ソフトマックス）。入力は N(0, 1) から 1 個、"
-            "重みとバイアスは U[0, 1)、float64。",
+            "回帰 3-10-5-4（ReLU、ReLU、恒等写像）、分類 3-10-4（ReLU、ソフトマックス）。入力は N(0, 1) から 1 "
+            "個、重みとバイアスは U[0, 1)、float64。",
         ),
         run=_forward,
         remark=Text(
             "With all weights positive, ReLU has little to cut off, and the outputs are large: these numbers are for "
             "reckoning, not for training. And for a single example no rate here is too large: what a large step "
             "spoils are the answers to others.",
-            "重みがすべて正なので ReLU が 0 にする値は少なく、出力も大きい。計算練習のための値で、学習の初期値には"
-            "向かない。また例が 1 個なら、ここでの学習率は大きくても誤差が減る。"
-            "大きな歩幅が損なうのは他の例への答である。",
+            "重みがすべて正なので ReLU が 0 にする値は少なく、出力も大きい。計算練習のための値で、学習の初期値には向か"
+            "ない。また例が 1 個なら、ここでの学習率は大きくても誤差が減る。大きな歩幅が損なうのは他の例への答である。",
         ),
     ),
 )

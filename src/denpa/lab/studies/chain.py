@@ -207,9 +207,9 @@ STUDIES = (
             "A network is a function of a function of a function. A weight acts on the error through the total input "
             "of its own unit alone, so its gradient is two local numbers multiplied: the delta of that unit and what "
             "arrives along the weight; and deltas follow from one another, the last first.",
-            "ネットワークは合成関数である。重みは、自分のつながるユニットの総入力を通してだけ誤差に作用するので、"
-            "その勾配は 2 つの局所的な数の積、すなわちそのユニットのデルタと重みを伝わってくる入力の積である。"
-            "デルタは最後の層から順に求まる。",
+            "ネットワークは合成関数である。重みは、自分のつながるユニットの総入力を通してだけ誤差に作用するので、その"
+            "勾配は 2 つの局所的な数の積、すなわちそのユニットのデルタと重みを伝わってくる入力の積である。デルタは最後"
+            "の層から順に求まる。",
         ),
         formula=(
             r"\hat y = f(w^{(L)} f(w^{(L-1)} \cdots f(w^{(1)} x))), \qquad u^{(l)} = w^{(l)} z^{(l-1)}",
@@ -220,15 +220,15 @@ STUDIES = (
         setting=Text(
             "Eight layers of one tanh unit, weights of either sign between 0.6 and 1.6, one example, half the squared "
             "error, float64; central differences with h = 0.00001. A network 5-4-3-2 besides.",
-            "1 ユニットの tanh 層を 8 層、重みは絶対値 0.6〜1.6 で符号は任意、例は 1 個、二乗誤差の 1/2、float64、"
-            "中心差分は h = 0.00001。ほかに 5-4-3-2 のネットワーク。",
+            "1 ユニットの tanh 層を 8 層、重みは絶対値 0.6〜1.6 で符号は任意、例は 1 個、二乗誤差の "
+            "1/2、float64、中心差分は h = 0.00001。ほかに 5-4-3-2 のネットワーク。",
         ),
         run=_chain,
         remark=Text(
             "The first factor of the recursion is ∂E/∂u^(l+1), the delta of the layer above. Where ∂E/∂u^(l) is "
             "printed in its place, the equation would say that w^(l+1) f'(u^(l)) = 1.",
-            "漸化式の最初の因子は一つ上の層のデルタ ∂E/∂u^(l+1) である。∂E/∂u^(l) と書かれていることがあるが、"
-            "それでは w^(l+1) f'(u^(l)) = 1 になってしまう。",
+            "漸化式の最初の因子は一つ上の層のデルタ ∂E/∂u^(l+1) である。∂E/∂u^(l) "
+            "と書かれていることがあるが、それでは w^(l+1) f'(u^(l)) = 1 になってしまう。",
         ),
     ),
 )

@@ -163,8 +163,8 @@ STUDIES = (
         claim=Text(
             "For classes that are Gaussian with the same covariance, Bayes' rule on estimated densities and logistic "
             "regression learn the same boundary in the limit of many examples.",
-            "各クラスが共分散の等しい正規分布に従うとき、密度を推定してベイズの定理を使う生成モデルと、"
-            "ロジスティック回帰（識別モデル）は、データを増やすと同じ境界に近づく。",
+            "各クラスが共分散の等しい正規分布に従うとき、密度を推定してベイズの定理を使う生成モデルと、ロジスティック"
+            "回帰（識別モデル）は、データを増やすと同じ境界に近づく。",
         ),
         formula=(r"\log \frac{P(C_1|x)}{P(C_0|x)} = w^T x + b, \quad w = \Sigma^{-1} (\mu_1 - \mu_0)",),
         setting=Text(
@@ -176,8 +176,8 @@ STUDIES = (
         remark=Text(
             "Where the classes have different covariances, and the generative classifier assumes one, the boundaries "
             "stay apart however many the examples. Where the assumption is right, it needs fewer.",
-            "共分散が異なるのに等しいと仮定した生成モデルでは、データを増やしても二つの境界は一致しない。"
-            "仮定が正しければ、生成モデルのほうが少ないデータで済む。",
+            "共分散が異なるのに等しいと仮定した生成モデルでは、データを増やしても二つの境界は一致しない。仮定が正しけ"
+            "れば、生成モデルのほうが少ないデータで済む。",
         ),
     ),
 )

@@ -68,8 +68,8 @@ def _run(plan: Plan) -> Result:
     caption = Text(
         "Four digits, brighter, with more contrast and in uneven light, and what the normalisations make of them; "
         "grey: 0.",
-        "数字 4 枚と、明るくしたもの、コントラストを上げたもの、不均一な照明のもの、"
-        "およびそれぞれの正規化結果。灰色は 0。",
+        "数字 4 枚と、明るくしたもの、コントラストを上げたもの、不均一な照明のもの、およびそれぞれの正規化結果。灰色は"
+        " 0。",
     )
     return Result(
         checks=(*_subtractive_checks(row), *_divisive_checks(row), *_response_checks(maps)),
@@ -200,8 +200,8 @@ STUDIES = (
             "Subtracting the local mean makes an image independent of a constant added to it; dividing by the local "
             "deviation as well makes it independent of a factor too. Local response normalisation subtracts nothing "
             "and depends on both.",
-            "局所平均を引く（減算正規化）と、画像に定数を加えても結果は変わらない。さらに局所標準偏差で割る（除算正規化）と、"
-            "定数倍しても変わらない。局所応答正規化は何も引かないので、どちらでも変わる。",
+            "局所平均を引く（減算正規化）と、画像に定数を加えても結果は変わらない。さらに局所標準偏差で割る（除算正規"
+            "化）と、定数倍しても変わらない。局所応答正規化は何も引かないので、どちらでも変わる。",
         ),
         formula=(
             r"\bar x_{ij} = \sum_{pq} w_{pq} x_{i+p,\ j+q}",
@@ -212,17 +212,17 @@ STUDIES = (
         setting=Text(
             "Four digits in a row; Gaussian windows of 5 × 5, c = 0.01; responses with N = 5, α = 1, β = 0.75, c = 2 "
             "of the row, and of 8 maps of random filters of 3 × 3 with ReLU.",
-            "数字 4 枚の並び。5 × 5 のガウス窓、c = 0.01。局所応答正規化は N = 5、α = 1、β = 0.75、c = 2 で、"
-            "この画像と、3 × 3 の乱数フィルタと ReLU による 8 枚の特徴マップに適用。",
+            "数字 4 枚の並び。5 × 5 のガウス窓、c = 0.01。局所応答正規化は N = 5、α = 1、β = 0.75、c = 2 "
+            "で、この画像と、3 × 3 の乱数フィルタと ReLU による 8 枚の特徴マップに適用。",
         ),
         run=_run,
         remark=Text(
             "The floor c ends the independence of a factor where the deviation is small. With the published constant "
             "α = 0.0001, responses near 1 are all but divided by 2^0.75 and not normalised at all: it was made for "
             "large ones. Only without the constant c, and with β = 1/2, does a factor cancel.",
-            "標準偏差が下限 c より小さい所では、定数倍すると結果が変わる。論文の定数 α = 0.0001 では、1 程度の応答は"
-            "ほぼ 2^0.75 で割られるだけで正規化されない。大きな応答を前提とした値である。c = 0、β = 1/2 のときに限り"
-            "定数倍が打ち消される。",
+            "標準偏差が下限 c より小さい所では、定数倍すると結果が変わる。論文の定数 α = 0.0001 では、1 "
+            "程度の応答はほぼ 2^0.75 で割られるだけで正規化されない。大きな応答を前提とした値である。c = 0、β = 1/2 "
+            "のときに限り定数倍が打ち消される。",
         ),
     ),
 )

@@ -93,16 +93,12 @@ STUDIES = (
         ),
         formula=(r"u_{ijk} = \sum_c \sum_p \sum_q z_{i+p,\ j+q,\ c}\ h_{pqck} + b_k",),
         setting=Text(
-            "MNIST: 30 filters of 5 × 5, pooling 2 × 2, 100 units; deep: (two convolutions 3 × 3, pooling) "
-            "three times with "
-            "16, 32, 64 filters, 50 units, dropout 0.5. Digits: 16 filters of 3 × 3, 50 units; deep: 8 and 16 "
-            "filters. Adam "
-            "with learning rate 0.001, batches of 100.",
+            "MNIST: 30 filters of 5 × 5, pooling 2 × 2, 100 units; deep: (two convolutions 3 × 3, pooling) three "
+            "times with 16, 32, 64 filters, 50 units, dropout 0.5. Digits: 16 filters of 3 × 3, 50 units; deep: 8 and "
+            "16 filters. Adam with learning rate 0.001, batches of 100.",
             "MNIST：5 × 5 のフィルタ 30 枚、2 × 2 のプーリング、100 ユニット。深い CNN は（3 × 3 の畳み込み 2 "
-            "層＋プーリング）× 3、"
-            "フィルタ 16・32・64 枚、50 ユニット、ドロップアウト 0.5。digits：3 × 3 のフィルタ 16 枚、50 ユニッ"
-            "ト、深い方は 8・16 枚。"
-            "Adam、学習率 0.001、ミニバッチ 100。",
+            "層＋プーリング）× 3、フィルタ 16・32・64 枚、50 ユニット、ドロップアウト 0.5。digits：3 × 3 のフィルタ "
+            "16 枚、50 ユニット、深い方は 8・16 枚。Adam、学習率 0.001、ミニバッチ 100。",
         ),
         run=_run,
         remark=Text(

@@ -31,8 +31,8 @@ def _by_hand(plan: Plan) -> Result:
     caption = Text(
         "Each number of the result is the sum of a window's entries times the filter's; with stride 2 every second "
         "window in each direction is taken. Framed: the window of the number −8.",
-        "結果の各数は、窓の要素とフィルタの要素の積の和。ストライド 2 では縦横とも窓を一つおきに取る。"
-        "枠は −8 を与える窓。",
+        "結果の各数は、窓の要素とフィルタの要素の積の和。ストライド 2 では縦横とも窓を一つおきに取る。枠は −8 "
+        "を与える窓。",
     )
     return Result(
         checks=_by_hand_checks(found, halved, counts),
@@ -127,12 +127,12 @@ STUDIES = (
         ),
         run=_by_hand,
         remark=Text(
-            "Where −14 is printed in place of −8 it is a slip of the pen. And this filter is the same turned by half a "
-            "turn, so the example cannot tell a cross-correlation, which layers compute, from the convolution of "
+            "Where −14 is printed in place of −8 it is a slip of the pen. And this filter is the same turned by half "
+            "a turn, so the example cannot tell a cross-correlation, which layers compute, from the convolution of "
             "mathematics; the filter 1, 2, …, 9 can.",
-            "−8 の代わりに −14 と書かれていることがあるが、計算の誤りである。またこのフィルタは 180 度回転しても"
-            "変わらないので、この例では層が計算する相互相関と数学の畳み込みを区別できない。"
-            "フィルタ 1, 2, …, 9 なら区別できる。",
+            "−8 の代わりに −14 と書かれていることがあるが、計算の誤りである。またこのフィルタは 180 "
+            "度回転しても変わらないので、この例では層が計算する相互相関と数学の畳み込みを区別できない。フィルタ 1, 2, "
+            "…, 9 なら区別できる。",
         ),
     ),
 )

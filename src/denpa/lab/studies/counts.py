@@ -94,10 +94,10 @@ def _counted(plan: Plan) -> Result:
     counts = {size: {kind: _count(*part) for kind, part in _layers(size).items()} for size in _SIZES}
     found = [_same(seed) for seed in plan.seeds]
     caption = Text(
-        "Rows: inputs, columns: outputs; each colour is a number of its own, white is no connection; numbers "
-        "1 and 15 of the sparse layer lie beyond the border. Right: how many there are, three inputs to each output.",
-        "行：入力、列：出力。色ごとに別の数、白は結合なし（疎結合の 1 と 15 は境界の外）。"
-        "右：層の大きさと重みの数（出力ごとに入力 3 個）。",
+        "Rows: inputs, columns: outputs; each colour is a number of its own, white is no connection; numbers 1 and 15 "
+        "of the sparse layer lie beyond the border. Right: how many there are, three inputs to each output.",
+        "行：入力、列：出力。色ごとに別の数、白は結合なし（疎結合の 1 と 15 "
+        "は境界の外）。右：層の大きさと重みの数（出力ごとに入力 3 個）。",
     )
     return Result(
         checks=(*_count_checks(counts), *_same_checks(found)),
@@ -176,16 +176,17 @@ STUDIES = (
             "From N inputs to M outputs a dense layer has N M weights; K inputs to each output leave K M; one set of "
             "them for all outputs, which is convolution, leaves K, however large the layer. The gradient of a shared "
             "weight is the sum over the places where it is used.",
-            "N 入力 M 出力の重みは、全結合なら N M 個、出力ごとに K 入力なら K M 個、それを全出力で共有すれば"
-            "（畳み込み）層の大きさによらず K 個である。共有重みの勾配は、使われる場所についての和になる。",
+            "N 入力 M 出力の重みは、全結合なら N M 個、出力ごとに K 入力なら K M "
+            "個、それを全出力で共有すれば（畳み込み）層の大きさによらず K 個である。共有重みの勾配は、使われる場所につ"
+            "いての和になる。",
         ),
         formula=(
             r"N M \geq K M \geq K \qquad "
             r"\frac{\partial E}{\partial k_p} = \sum_j \frac{\partial E}{\partial w_{j+p,\,j}}",
         ),
         setting=Text(
-            "N = M = 5, K = 3, no biases: Dense, a Conv1d with a group for each output over its windows, and a Conv1d. "
-            "One kernel N(0, 1) put into all three; four examples, squared error, float64.",
+            "N = M = 5, K = 3, no biases: Dense, a Conv1d with a group for each output over its windows, and a "
+            "Conv1d. One kernel N(0, 1) put into all three; four examples, squared error, float64.",
             "N = M = 5、K = 3、バイアスなし：Dense、出力ごとに 1 群の Conv1d（窓に分けた入力）、Conv1d。同じカーネル "
             "N(0, 1) を 3 つに入れる。例は 4 個、二乗誤差、float64。",
         ),
@@ -194,8 +195,8 @@ STUDIES = (
             "Of the 15 weights of the sparse layer 13 connect anything: the outputs at the two ends reach one step "
             "beyond the border, where 0 stands, so that their outer weight never gets a gradient. Sharing saves "
             "numbers, not multiplications.",
-            "疎結合の 15 個のうち実際に結合しているのは 13 個である。両端の出力は境界の外（値 0）に届くため、その外側の"
-            "重みは勾配を受けない。また重み共有で減るのは数の個数であり、乗算の回数ではない。",
+            "疎結合の 15 個のうち実際に結合しているのは 13 個である。両端の出力は境界の外（値 "
+            "0）に届くため、その外側の重みは勾配を受けない。また重み共有で減るのは数の個数であり、乗算の回数ではない。",
         ),
     ),
 )

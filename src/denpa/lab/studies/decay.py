@@ -160,8 +160,8 @@ STUDIES = (
         claim=Text(
             "Near a minimum, weight decay shrinks the part of the weights along each eigenvector of the second "
             "derivatives by h / (h + α): little where the error is steep, almost to 0 where it is flat.",
-            "最小点の近くでは、荷重減衰は 2 階微分の各固有ベクトル方向の成分を h /(h + α) 倍に縮める。"
-            "誤差が急な方向はほとんど変わらず、平らな方向はほぼ 0 になる。",
+            "最小点の近くでは、荷重減衰は 2 階微分の各固有ベクトル方向の成分を h /(h + α) "
+            "倍に縮める。誤差が急な方向はほとんど変わらず、平らな方向はほぼ 0 になる。",
         ),
         formula=(
             r"E(w) = \frac{1}{2} (w - w^0)^T H (w - w^0) + \frac{\alpha}{2} \Vert w \Vert^2",
@@ -171,8 +171,8 @@ STUDIES = (
         setting=Text(
             "A linear unit with 5 weights, eigenvalues 0, 0.02, 0.1, 0.5 and 3 along axes turned at random, from 0 "
             "with η = 0.3, 300 updates; stopped after 40 without decay.",
-            "重み 5 個の線形ユニット、固有値 0、0.02、0.1、0.5、3（軸は乱数で回転）。0 から η = 0.3 で 300 回更新。"
-            "早期終了は荷重減衰なしで 40 回。",
+            "重み 5 個の線形ユニット、固有値 0、0.02、0.1、0.5、3（軸は乱数で回転）。0 から η = 0.3 で 300 "
+            "回更新。早期終了は荷重減衰なしで 40 回。",
         ),
         run=_weight_decay,
         remark=Text(

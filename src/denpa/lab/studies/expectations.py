@@ -144,8 +144,8 @@ STUDIES = (
         claim=Text(
             "Of all predictors the mean of y given x has the smallest expected squared error; any other has more by "
             "its mean squared distance from it.",
-            "二乗誤差の期待値を最小にする予測は、x のもとでの y の条件付き期待値である。他の予測の誤差は、"
-            "それとの二乗距離の平均だけ大きい。",
+            "二乗誤差の期待値を最小にする予測は、x のもとでの y の条件付き期待値である。他の予測の誤差は、それとの二乗"
+            "距離の平均だけ大きい。",
         ),
         formula=(
             r"\hat y^*(x) = \sum_y y\, P(y|x)",
@@ -154,8 +154,8 @@ STUDIES = (
         setting=Text(
             "A random table of 5 values of x and 7 of y; 1,000 predictors at random around the conditional mean, the "
             "median and the most probable y given x, the overall mean; 2,000 examples drawn from the table.",
-            "x が 5 通り、y が 7 通りの乱数の同時分布。条件付き期待値のまわりの乱数による予測 1,000 個、"
-            "条件付き中央値、最も確率の高い y、全体の平均。分布からの標本 2,000 個。",
+            "x が 5 通り、y が 7 通りの乱数の同時分布。条件付き期待値のまわりの乱数による予測 1,000 "
+            "個、条件付き中央値、最も確率の高い y、全体の平均。分布からの標本 2,000 個。",
         ),
         run=_conditional_mean,
         remark=Text(

@@ -130,13 +130,11 @@ STUDIES = (
         title=Text("Forward in time: RTRL and BPTT", "RTRL 法と BPTT 法"),
         claim=Text(
             "Real-time recurrent learning carries the derivatives of the state forward instead of deltas back, and "
-            "finds "
-            "the same gradients, output feedback included. It needs no past, so that the weights can change at every "
-            "step; its gradients are then those of BPTT only in the limit of small learning rates.",
-            "RTRL 法はデルタを過去へ戻す代わりに状態の微分を先へ運び、出力のフィードバックがあっても BPTT 法と同じ勾配"
-            "を得る。"
-            "過去を必要としないので毎ステップ重みを更新できるが、そのときの勾配が BPTT 法と一致するのは学習率が小さい"
-            "極限に限る。",
+            "finds the same gradients, output feedback included. It needs no past, so that the weights can change at "
+            "every step; its gradients are then those of BPTT only in the limit of small learning rates.",
+            "RTRL 法はデルタを過去へ戻す代わりに状態の微分を先へ運び、出力のフィードバックがあっても BPTT "
+            "法と同じ勾配を得る。過去を必要としないので毎ステップ重みを更新できるが、そのときの勾配が BPTT "
+            "法と一致するのは学習率が小さい極限に限る。",
         ),
         formula=(
             r"p_{rs}^j(t) = \partial z_j^t / \partial w_{rs}, \qquad \partial E^t / \partial w_{rs} = "
@@ -146,11 +144,10 @@ STUDIES = (
         ),
         setting=Text(
             f"{_UNITS} units, {_INPUTS} inputs, {_TIME} steps, {_BATCH} sequences, all N(0, 1); squared error at "
-            "every step; "
-            "weights N(0, 0.7²); float64. The second sum in the recursion is that of the output that is fed back.",
+            "every step; weights N(0, 0.7²); float64. The second sum in the recursion is that of the output that is "
+            "fed back.",
             f"{_UNITS} ユニット、{_INPUTS} 入力、{_TIME} ステップ、{_BATCH} 系列、入力と目標は N(0, 1)。各ステップの二"
-            "乗誤差。"
-            "重みは N(0, 0.7²)。float64。漸化式の 2 つ目の和が出力のフィードバック。",
+            "乗誤差。重みは N(0, 0.7²)。float64。漸化式の 2 つ目の和が出力のフィードバック。",
         ),
         run=_forward_in_time,
     ),

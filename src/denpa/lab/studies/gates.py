@@ -55,10 +55,10 @@ def _gates(plan: Plan) -> Result:
     found = {gate: _learned(gate) for gate in _GATES}
     caption = Text(
         "Blue dots: 0, orange squares: 1. Solid: the line of the neuron with weights by hand (for exclusive or those "
-        "of or and nand). Dashed: the line that the perceptron learned; a point on it is answered by 0. "
-        "Last panel: mistakes in each epoch.",
-        "青い点：0、橙の四角：1。実線：手で決めた重みの境界（XOR は OR と NAND の 2 本）。破線：パーセプトロンが"
-        "学習した境界で、線上の点の答は 0。最後の図：エポックごとの誤り。",
+        "of or and nand). Dashed: the line that the perceptron learned; a point on it is answered by 0. Last panel: "
+        "mistakes in each epoch.",
+        "青い点：0、橙の四角：1。実線：手で決めた重みの境界（XOR は OR と NAND の 2 "
+        "本）。破線：パーセプトロンが学習した境界で、線上の点の答は 0。最後の図：エポックごとの誤り。",
     )
     return Result(
         checks=(*_neuron_checks(), *_perceptron_checks(plan, found)),
@@ -155,8 +155,8 @@ STUDIES = (
         claim=Text(
             "A formal neuron computes AND, OR, NAND, NOR and NOT with fixed weights; a perceptron learns the weights "
             "from its mistakes. Exclusive or is beyond both: no line separates its classes. Two layers compute it.",
-            "形式ニューロンは固定の重みで AND、OR、NAND、NOR、NOT を計算する。パーセプトロンはその重みを誤りから学習"
-            "する。XOR は直線で分離できないため 1 個では計算できず、2 層なら計算できる。",
+            "形式ニューロンは固定の重みで AND、OR、NAND、NOR、NOT を計算する。パーセプトロンはその重みを誤りから学習す"
+            "る。XOR は直線で分離できないため 1 個では計算できず、2 層なら計算できる。",
         ),
         formula=(
             r"y = 1\ \mathrm{if}\ \sum_i w_i x_i + b > 0,\ \mathrm{else}\ 0",
@@ -166,15 +166,15 @@ STUDIES = (
         setting=Text(
             "By hand: AND w = (1, 1), b = -1.5; OR b = -0.5; NAND and NOR the same with all signs turned; NOT w = -1, "
             "b = 0.5. Perceptron: w = 0, b = 0, η = 1, corners in the order 00, 01, 10, 11.",
-            "手で決めた重み：AND w = (1, 1)、b = −1.5、OR b = −0.5、NAND と NOR は符号をすべて反転、NOT w = −1、"
-            "b = 0.5。パーセプトロン：w = 0、b = 0、η = 1、順序 00、01、10、11。",
+            "手で決めた重み：AND w = (1, 1)、b = −1.5、OR b = −0.5、NAND と NOR は符号をすべて反転、NOT w = −1、b = "
+            "0.5。パーセプトロン：w = 0、b = 0、η = 1、順序 00、01、10、11。",
         ),
         run=_gates,
         remark=Text(
-            "Where one unit fails, it is no fault of the rule: w₁ + b > 0 and w₂ + b > 0 with b ≤ 0 give "
-            "w₁ + w₂ + b > -b ≥ 0, so (1, 1) must be answered like (0, 1) and (1, 0).",
-            "1 個で XOR ができないのは学習則のせいではない。w₁ + b > 0、w₂ + b > 0、b ≤ 0 なら "
-            "w₁ + w₂ + b > −b ≥ 0 となり、(1, 1) の答は (0, 1)、(1, 0) と同じになる。",
+            "Where one unit fails, it is no fault of the rule: w₁ + b > 0 and w₂ + b > 0 with b ≤ 0 give w₁ + w₂ + b "
+            "> -b ≥ 0, so (1, 1) must be answered like (0, 1) and (1, 0).",
+            "1 個で XOR ができないのは学習則のせいではない。w₁ + b > 0、w₂ + b > 0、b ≤ 0 なら w₁ + w₂ + b > −b ≥ 0 "
+            "となり、(1, 1) の答は (0, 1)、(1, 0) と同じになる。",
         ),
     ),
 )

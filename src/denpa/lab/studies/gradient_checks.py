@@ -108,11 +108,10 @@ def _run(plan: Plan) -> Result:
             Picture(
                 "error-and-cost",
                 Text(
-                    "Left: what central differences get wrong; with a large step the curve of E, with a small "
-                    "one the "
+                    "Left: what central differences get wrong; with a large step the curve of E, with a small one the "
                     "rounding. Right: what one gradient costs.",
-                    "左：中心差分の誤差。刻み幅が大きいと E の曲がりが、小さいと丸め誤差が効く。"
-                    "右：勾配 1 回の計算時間。",
+                    "左：中心差分の誤差。刻み幅が大きいと E の曲がりが、小さいと丸め誤差が効く。右：勾配 1 "
+                    "回の計算時間。",
                 ),
                 _figure(errors, costs),
             ),
@@ -174,20 +173,18 @@ STUDIES = (
         claim=Text(
             "Numerical differentiation and back-propagation give the same gradient, but the former evaluates the "
             "network twice for every parameter, the latter goes through it once forward and once back.",
-            "数値微分と誤差逆伝播法は同じ勾配を与える。ただし数値微分はパラメータ 1 個につき 2 回ネットワークを"
-            "計算し、"
-            "誤差逆伝播法は順方向 1 回と逆方向 1 回で済む。",
+            "数値微分と誤差逆伝播法は同じ勾配を与える。ただし数値微分はパラメータ 1 個につき 2 "
+            "回ネットワークを計算し、誤差逆伝播法は順方向 1 回と逆方向 1 回で済む。",
         ),
         formula=(
             r"\frac{\partial E}{\partial w_i} = \frac{E(w + h e_i) - E(w - h e_i)}{2h} + O(h^2)",
             r"\delta^{(l)} = f'(u^{(l)}) \odot W^{(l+1)} \delta^{(l+1)}",
         ),
         setting=Text(
-            "3 inputs, a hidden layer of sigmoid units, 4 classes with softmax and cross-entropy; weights N(0, "
-            "0.7²); "
+            "3 inputs, a hidden layer of sigmoid units, 4 classes with softmax and cross-entropy; weights N(0, 0.7²); "
             "5 random inputs; float64.",
-            "入力 3、シグモイド中間層 1 層、4 クラス（ソフトマックス＋交差エントロピー）。"
-            "重みは N(0, 0.7²)。ランダムな入力 5 個、倍精度。",
+            "入力 3、シグモイド中間層 1 層、4 クラス（ソフトマックス＋交差エントロピー）。重みは N(0, "
+            "0.7²)。ランダムな入力 5 個、倍精度。",
         ),
         run=_run,
     ),

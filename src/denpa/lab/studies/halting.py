@@ -49,8 +49,8 @@ def _curves(plan: Plan) -> Result:
             Picture(
                 "curves",
                 Text(
-                    "The training error goes to 0, the test error rises again; dotted: the least error on "
-                    "examples held out.",
+                    "The training error goes to 0, the test error rises again; dotted: the least error on examples "
+                    "held out.",
                     "訓練誤差は 0 に近づくが、テスト誤差は再び上昇する。点線は検証データの誤差が最小の点。",
                 ),
                 _stopping_figure(curves, stops),
@@ -142,8 +142,8 @@ def _bagging(plan: Plan) -> Result:
             Picture(
                 "bagging",
                 Text(
-                    "Left: networks, each trained on a bootstrap sample. Right: errors of variance 1 and "
-                    "correlation 0.3.",
+                    "Left: networks, each trained on a bootstrap sample. Right: errors of variance 1 and correlation "
+                    "0.3.",
                     "左：ブートストラップ標本で学習したネットワーク。右：分散 1、相関 0.3 の誤差の平均。",
                 ),
                 _bagging_figure(together, single, simulated, predicted),
@@ -188,10 +188,9 @@ def _simulated(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
 
 _SETTING = Text(
     "Six hidden layers of 100 ReLU units, gradient descent with batches of at most 100; 100 training images of "
-    "digits, "
-    "300 of MNIST.",
-    "中間層 6 層 × 100 ユニット（ReLU）、ミニバッチ 100 以下の勾配降下法。訓練画像は digits で 100 枚、MNIST で"
-    " 300 枚。",
+    "digits, 300 of MNIST.",
+    "中間層 6 層 × 100 ユニット（ReLU）、ミニバッチ 100 以下の勾配降下法。訓練画像は digits で 100 枚、MNIST で 300 "
+    "枚。",
 )
 
 STUDIES = (
@@ -200,21 +199,19 @@ STUDIES = (
         chapter=chapters.REGULARISATION,
         title=Text("Learning curves and early stopping", "学習曲線と早期終了"),
         claim=Text(
-            "The training error goes to 0, while the test error falls and then rises. Whoever stops where the "
-            "error on "
-            "examples held out is least keeps the better network.",
-            "訓練誤差は 0 に向かうが、テスト誤差は下がったあと上昇する。検証データの誤差が最小のところで止めれ"
-            "ば、よいネットワークが残る。",
+            "The training error goes to 0, while the test error falls and then rises. Whoever stops where the error "
+            "on examples held out is least keeps the better network.",
+            "訓練誤差は 0 に向かうが、テスト誤差は下がったあと上昇する。検証データの誤差が最小のところで止めれば、よい"
+            "ネットワークが残る。",
         ),
         formula=(r"t^* = \mathrm{argmin}_t\ E_{\mathrm{validation}}(w^{(t)})",),
         setting=Text(f"{_SETTING.en} Learning rate 0.01.", f"{_SETTING.ja} 学習率 0.01。"),
         run=_curves,
         remark=Text(
-            "The rise shows in the error, not in the accuracy: the network becomes surer of its mistakes, it "
-            "hardly makes "
-            "more of them.",
-            "上昇は誤差に現れ、正解率にはほとんど現れない。誤りが増えるのではなく、誤りに対する確信が強まるため"
-            "である。",
+            "The rise shows in the error, not in the accuracy: the network becomes surer of its mistakes, it hardly "
+            "makes more of them.",
+            "上昇は誤差に現れ、正解率にはほとんど現れない。誤りが増えるのではなく、誤りに対する確信が強まるためであ"
+            "る。",
         ),
     ),
     Study(
@@ -222,11 +219,10 @@ STUDIES = (
         chapter=chapters.REGULARISATION,
         title=Text("Bagging", "バギング"),
         claim=Text(
-            "A mean over networks that were trained on different bootstrap samples is better than one of them; "
-            "it gains as "
-            "far as their errors differ.",
-            "異なるブートストラップ標本で学習したネットワークの平均は、個々のネットワークよりよい。効果は誤差の"
-            "相関が小さいほど大きい。",
+            "A mean over networks that were trained on different bootstrap samples is better than one of them; it "
+            "gains as far as their errors differ.",
+            "異なるブートストラップ標本で学習したネットワークの平均は、個々のネットワークよりよい。効果は誤差の相関が"
+            "小さいほど大きい。",
         ),
         formula=(
             r"\mathrm{Var}\left( \frac{1}{M} \sum_m \epsilon_m \right) = "

@@ -169,8 +169,8 @@ STUDIES = (
         claim=Text(
             "Each of the 47 derivatives of the letter recogniser is a product of few numbers that are at hand: error, "
             "slope, weight and input. Central differences tell which error the formulas belong to.",
-            "文字認識器の 47 個の偏微分は、誤差・微分・重み・入力という手元の数の積である。その式がどの誤差関数の"
-            "ものかは中心差分で確かめられる。",
+            "文字認識器の 47 個の偏微分は、誤差・微分・重み・入力という手元の数の積である。その式がどの誤差関数のもの"
+            "かは中心差分で確かめられる。",
         ),
         formula=(
             r"\frac{\partial e}{\partial w_{ij}} = (z_j - t_j)\, a'(s_j)\, h_i, \quad "
@@ -187,10 +187,10 @@ STUDIES = (
         run=_letters,
         remark=Text(
             "These formulas are sometimes printed for -Σ t log z. Its derivative by z is -t/z, not z - t; z - t times "
-            "the slope is the squared error's. With the cross-entropy of yes and no, or with softmax, the delta is "
-            "z - t again, without the slope.",
-            "これらの式が −Σ t log z に対するものとして書かれていることがある。その z での微分は −t/z で、z − t では"
-            "ない。z − t に微分 a' を掛けた式は二乗誤差のものである。二値の交差エントロピーやソフトマックスでは、"
+            "the slope is the squared error's. With the cross-entropy of yes and no, or with softmax, the delta is z "
+            "- t again, without the slope.",
+            "これらの式が −Σ t log z に対するものとして書かれていることがある。その z での微分は −t/z で、z − t "
+            "ではない。z − t に微分 a' を掛けた式は二乗誤差のものである。二値の交差エントロピーやソフトマックスでは、"
             "デルタは a' のつかない z − t になる。",
         ),
     ),

@@ -85,14 +85,14 @@ def _letters(plan: Plan) -> Result:
     caption = Text(
         "The two images; the total error; and what is answered to C (filled) and T (open) at the end. Squared error "
         "and softmax end in the right corners, -t log z of independent sigmoid outputs in (1, 1) for both letters.",
-        "2 つの画像、全体の誤差、学習後の C（塗り）と T（白抜き）への出力。二乗誤差とソフトマックスは正しい隅に"
-        "達するが、独立なシグモイド出力での −t log z はどちらの文字でも (1, 1) になる。",
+        "2 つの画像、全体の誤差、学習後の C（塗り）と T（白抜き）への出力。二乗誤差とソフトマックスは正しい隅に達する"
+        "が、独立なシグモイド出力での −t log z はどちらの文字でも (1, 1) になる。",
     )
     noise = Text(
-        "Share of noisy letters told apart: after training on the two images as they stand and moved by up to a pixel; "
-        "and, moved, after training on 400 images that were moved as well.",
-        "雑音のある文字の正解率：2 枚で学習した場合（移動なし、1 画素まで移動）と、"
-        "移動した 400 枚で学習した場合（移動あり）。",
+        "Share of noisy letters told apart: after training on the two images as they stand and moved by up to a "
+        "pixel; and, moved, after training on 400 images that were moved as well.",
+        "雑音のある文字の正解率：2 枚で学習した場合（移動なし、1 画素まで移動）と、移動した 400 "
+        "枚で学習した場合（移動あり）。",
     )
     return Result(
         checks=(*_checks(found), *_noise_checks(seen)),
@@ -180,8 +180,9 @@ STUDIES = (
         claim=Text(
             "Twelve pixels, three hidden units and two outputs learn to answer (1, 0) to C and (0, 1) to T. Noise on "
             "the pixels hardly matters to what they learned; a shift by one pixel does, unless it was shown.",
-            "12 画素、中間層 3 ユニット、出力 2 個で、C に (1, 0)、T に (0, 1) と答えることを学習する。画素の雑音には"
-            "ほとんど影響されないが、1 画素の移動には、学習に含めない限り対応できない。",
+            "12 画素、中間層 3 ユニット、出力 2 個で、C に (1, 0)、T に (0, 1) "
+            "と答えることを学習する。画素の雑音にはほとんど影響されないが、1 "
+            "画素の移動には、学習に含めない限り対応できない。",
         ),
         formula=(
             r"s_i = \sum_p w_{pi} x_p - \theta_i, \quad h_i = \sigma(s_i), \qquad "
@@ -189,18 +190,18 @@ STUDIES = (
             r"E = \frac{1}{2} \sum_j (z_j - t_j)^2 \qquad \mathrm{or} \qquad E = -\sum_j t_j \log z_j",
         ),
         setting=Text(
-            "Images of 4 x 3 pixels, 1 in a stroke; batch gradient descent with η = 0.5 on E summed over both letters, "
-            "20,000 steps. Moved: 400 images with noise 0.2, batches of 2, 5,000 steps.",
-            "4×3 画素、線が 1。2 文字の和 E に対するバッチ勾配降下法（η = 0.5、20,000 回）。"
-            "移動あり：雑音 0.2 の 400 枚、バッチ 2、5,000 回。",
+            "Images of 4 x 3 pixels, 1 in a stroke; batch gradient descent with η = 0.5 on E summed over both "
+            "letters, 20,000 steps. Moved: 400 images with noise 0.2, batches of 2, 5,000 steps.",
+            "4×3 画素、線が 1。2 文字の和 E に対するバッチ勾配降下法（η = 0.5、20,000 回）。移動あり：雑音 0.2 の 400 "
+            "枚、バッチ 2、5,000 回。",
         ),
         run=_letters,
         remark=Text(
-            "E = -Σ t log z with outputs that do not sum to 1 is 0 at z = (1, 1) for every target: descent goes there, "
-            "E falls as it should, and the letters are not told apart. Softmax outputs mend it, the cross-entropy of "
-            "yes and no, or the squared error.",
-            "和が 1 でない出力での E = −Σ t log z は、どの目標でも z = (1, 1) で 0 になる。降下法はそこへ向かい、E は"
-            "減るのに文字は識別されない。ソフトマックス、二値の交差エントロピー、または二乗誤差を使えばよい。",
+            "E = -Σ t log z with outputs that do not sum to 1 is 0 at z = (1, 1) for every target: descent goes "
+            "there, E falls as it should, and the letters are not told apart. Softmax outputs mend it, the "
+            "cross-entropy of yes and no, or the squared error.",
+            "和が 1 でない出力での E = −Σ t log z は、どの目標でも z = (1, 1) で 0 になる。降下法はそこへ向かい、E "
+            "は減るのに文字は識別されない。ソフトマックス、二値の交差エントロピー、または二乗誤差を使えばよい。",
         ),
     ),
 )

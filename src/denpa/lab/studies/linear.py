@@ -215,15 +215,15 @@ STUDIES = (
         claim=Text(
             "The training error of a polynomial falls with its degree, to 0 where there are as many weights as "
             "points; the test error does not, and the weights explode. A small penalty keeps them small.",
-            "次数を上げると訓練誤差は減り、重みの数がデータ数に等しくなると 0 になる。"
-            "しかしテスト誤差は下がらず、重みは極端に大きくなる。小さな正則化で重みは抑えられる。",
+            "次数を上げると訓練誤差は減り、重みの数がデータ数に等しくなると 0 "
+            "になる。しかしテスト誤差は下がらず、重みは極端に大きくなる。小さな正則化で重みは抑えられる。",
         ),
         formula=(
             r"E(w) = \frac{1}{2} \sum_n \left( \sum_m w_m x_n^m - t_n \right)^2 + \frac{\lambda}{2} \Vert w \Vert^2",
         ),
         setting=Text(
-            "10 points of sin(2πx) on [0, 1] with noise N(0, 0.2²), 1,000 for the test; degrees 0 to 9; ridge "
-            "with λ = 0.001.",
+            "10 points of sin(2πx) on [0, 1] with noise N(0, 0.2²), 1,000 for the test; degrees 0 to 9; ridge with λ "
+            "= 0.001.",
             "[0, 1] 上の sin(2πx) に雑音 N(0, 0.2²) を加えた 10 点、テスト 1,000 点。次数 0〜9。リッジの λ = 0.001。",
         ),
         run=_polynomials,
@@ -233,8 +233,8 @@ STUDIES = (
         chapter=chapters.CLASSICAL,
         title=Text("The paths of lasso and ridge", "LASSO とリッジ回帰の経路"),
         claim=Text(
-            "As its strength grows, an L1 penalty makes one weight after the other exactly 0, those first that "
-            "do not matter; an L2 penalty shrinks all of them and makes none 0.",
+            "As its strength grows, an L1 penalty makes one weight after the other exactly 0, those first that do not "
+            "matter; an L2 penalty shrinks all of them and makes none 0.",
             "L1 は強めるにつれて、関係の薄い重みから順にちょうど 0 にする。L2 はすべての重みを縮めるが、0 にはしない。",
         ),
         formula=(

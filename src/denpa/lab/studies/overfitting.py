@@ -192,11 +192,10 @@ def _reached(curves: Curves) -> np.ndarray:
 
 
 _NET = Text(
-    "Six hidden layers of 100 ReLU units, He's weights, softmax and cross-entropy, gradient descent with "
-    "learning rate "
-    "0.01 and batches of at most 100, 1,000 updates.",
-    "中間層 6 層 × 100 ユニット（ReLU、He の初期値）、ソフトマックス＋交差エントロピー、学習率 0.01、"
-    "ミニバッチ 100 以下、1,000 回更新。",
+    "Six hidden layers of 100 ReLU units, He's weights, softmax and cross-entropy, gradient descent with learning "
+    "rate 0.01 and batches of at most 100, 1,000 updates.",
+    "中間層 6 層 × 100 ユニット（ReLU、He の初期値）、ソフトマックス＋交差エントロピー、学習率 0.01、ミニバッチ 100 "
+    "以下、1,000 回更新。",
 )
 
 STUDIES = (
@@ -205,11 +204,10 @@ STUDIES = (
         chapter=chapters.REGULARISATION,
         title=Text("Over-fitting", "過学習"),
         claim=Text(
-            "A large network learns a few examples by heart: all training examples are right, of the test "
-            "examples many "
-            "are not. With more examples the gap closes.",
-            "大きなネットワークは少数の訓練データを丸暗記する。訓練正解率は 100 % でも、テスト正解率は低い。"
-            "訓練データを増やすと差は縮まる。",
+            "A large network learns a few examples by heart: all training examples are right, of the test examples "
+            "many are not. With more examples the gap closes.",
+            "大きなネットワークは少数の訓練データを丸暗記する。訓練正解率は 100 % "
+            "でも、テスト正解率は低い。訓練データを増やすと差は縮まる。",
         ),
         formula=(r"E_{\mathrm{train}} \rightarrow 0 \ \mathrm{while}\ E_{\mathrm{test}} \gg E_{\mathrm{train}}",),
         setting=_NET,
@@ -220,12 +218,10 @@ STUDIES = (
         chapter=chapters.REGULARISATION,
         title=Text("Remedies against over-fitting", "過学習への対策"),
         claim=Text(
-            "Weight decay, L1 and dropout keep training and test accuracy closer together; too much weight "
-            "decay lets the "
-            "accuracy fall as training goes on; L1 makes it swing. None lifts the test accuracy much.",
-            "荷重減衰（L2）・L1・ドロップアウトは訓練とテストの差を抑える。強すぎる L2 では学習が進むと正解率が"
-            "下がり、"
-            "L1 では不安定になる。いずれもテスト正解率を大きくは上げない。",
+            "Weight decay, L1 and dropout keep training and test accuracy closer together; too much weight decay lets "
+            "the accuracy fall as training goes on; L1 makes it swing. None lifts the test accuracy much.",
+            "荷重減衰（L2）・L1・ドロップアウトは訓練とテストの差を抑える。強すぎる L2 "
+            "では学習が進むと正解率が下がり、L1 では不安定になる。いずれもテスト正解率を大きくは上げない。",
         ),
         formula=(
             r"\mathrm{L2:}\ E + \frac{\lambda}{2} \Vert W \Vert^2 \qquad \mathrm{L1:}\ E + \lambda \sum |w|",
@@ -237,13 +233,11 @@ STUDIES = (
         ),
         run=_remedies,
         remark=Text(
-            "Weight decay narrows the gap, where it does, by fitting the training images less well; the test "
-            "accuracy does "
-            "not gain. Batch normalisation, which speeds up training, lowers the test accuracy here. What helps is a "
-            "network of another size, and more examples.",
-            "L2 が差を縮めるとしても、訓練データへの当てはまりを悪くするためで、テスト正解率は上がらない。"
-            "学習を速めるバッチ正規化も、ここではテスト正解率を下げる。"
-            "層数とユニット数の見直しと、データの追加が先である。",
+            "Weight decay narrows the gap, where it does, by fitting the training images less well; the test accuracy "
+            "does not gain. Batch normalisation, which speeds up training, lowers the test accuracy here. What helps "
+            "is a network of another size, and more examples.",
+            "L2 が差を縮めるとしても、訓練データへの当てはまりを悪くするためで、テスト正解率は上がらない。学習を速める"
+            "バッチ正規化も、ここではテスト正解率を下げる。層数とユニット数の見直しと、データの追加が先である。",
         ),
     ),
 )

@@ -213,8 +213,8 @@ STUDIES = (
         claim=Text(
             "With every window as a row of a matrix, a convolution is one product of matrices. col2im is the adjoint, "
             "not the inverse: it adds each number back to its pixel.",
-            "窓を行に並べた行列を作ると、畳み込みは一つの行列の積になる。col2im は逆ではなく随伴であり、"
-            "各数を元の画素に足し戻す。",
+            "窓を行に並べた行列を作ると、畳み込みは一つの行列の積になる。col2im "
+            "は逆ではなく随伴であり、各数を元の画素に足し戻す。",
         ),
         formula=(
             r"x \star h = \mathrm{im2col}(x)\ h",

@@ -219,8 +219,8 @@ STUDIES = (
         remark=Text(
             "More pieces help only where they are used. A piece that is nowhere the largest has no gradient; from "
             "biases 0 several stay so for ever, and the error is that of the pieces used.",
-            "区分は使われて初めて役に立つ。どこでも最大でない区分には勾配がなく、バイアス 0 から始めるといくつかは"
-            "ずっと使われない。誤差は使われる区分の数で決まる。",
+            "区分は使われて初めて役に立つ。どこでも最大でない区分には勾配がなく、バイアス 0 "
+            "から始めるといくつかはずっと使われない。誤差は使われる区分の数で決まる。",
         ),
     ),
 )

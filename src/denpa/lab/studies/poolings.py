@@ -188,8 +188,8 @@ STUDIES = (
         remark=Text(
             "Of equal maxima one alone gets the delta, the first in reading order: a choice, since there the maximum "
             "has no derivative.",
-            "最大値が複数あるときは、行順で最初の一つだけがデルタを受け取る。そこでは最大値は微分できないので、"
-            "これは約束にすぎない。",
+            "最大値が複数あるときは、行順で最初の一つだけがデルタを受け取る。そこでは最大値は微分できないので、これは"
+            "約束にすぎない。",
         ),
     ),
     Study(
@@ -199,8 +199,8 @@ STUDIES = (
         claim=Text(
             "With P = 1 Lp pooling is the average; it grows with P and comes to the maximum. So does its backward "
             "pass: from equal shares to the delta for the largest alone.",
-            "Lp プーリングは P = 1 で平均になり、P とともに大きくなって最大値に近づく。逆伝播も、均等な分配から"
-            "最大の要素だけへの伝播へと移る。",
+            "Lp プーリングは P = 1 で平均になり、P とともに大きくなって最大値に近づく。逆伝播も、均等な分配から最大の"
+            "要素だけへの伝播へと移る。",
         ),
         formula=(
             r"u = \left( \frac{1}{H^2} \sum_{(p, q) \in Q} z_{pq}^P \right)^{1/P} = "
@@ -216,8 +216,8 @@ STUDIES = (
             "It takes a large P: the average's factor H^(−2/P) is 0.93 still with P = 20. Where all entries are 0 "
             "there is nothing to divide by, and with m equal maxima the value is (m/H²)^(1/P) z*, which comes to the "
             "same limit.",
-            "P はかなり大きい必要がある。平均の係数 H^(−2/P) は P = 20 でもまだ 0.93 である。すべての要素が 0 の窓では"
-            " z* で割れない。最大値が m 個あると (m/H²)^(1/P) z* となるが、極限は同じである。",
+            "P はかなり大きい必要がある。平均の係数 H^(−2/P) は P = 20 でもまだ 0.93 である。すべての要素が 0 "
+            "の窓では z* で割れない。最大値が m 個あると (m/H²)^(1/P) z* となるが、極限は同じである。",
         ),
     ),
 )

@@ -151,14 +151,12 @@ STUDIES = (
         chapter=chapters.OPTIMISERS,
         title=Text("Five optimisers", "最適化手法の比較"),
         claim=Text(
-            "From small Gaussian weights a sigmoid network learns neither with a fixed rate nor with momentum "
-            "nor with "
-            "AdaGrad, but with RMSprop and Adam, whose steps do not shrink with the gradient. With ReLU, "
-            "momentum and "
-            "AdaGrad learn as well.",
-            "小さなガウス分布の重みから始めると、シグモイドのネットワークは固定学習率・モーメンタム・AdaGrad では"
-            "学習せず、"
-            "歩幅が勾配とともに縮まない RMSProp と Adam では学習する。ReLU ではモーメンタムと AdaGrad でも学習する。",
+            "From small Gaussian weights a sigmoid network learns neither with a fixed rate nor with momentum nor "
+            "with AdaGrad, but with RMSprop and Adam, whose steps do not shrink with the gradient. With ReLU, "
+            "momentum and AdaGrad learn as well.",
+            "小さなガウス分布の重みから始めると、シグモイドのネットワークは固定学習率・モーメンタム・AdaGrad "
+            "では学習せず、歩幅が勾配とともに縮まない RMSProp と Adam では学習する。ReLU ではモーメンタムと AdaGrad "
+            "でも学習する。",
         ),
         formula=(
             r"\mathrm{momentum:}\ \Delta w \leftarrow \mu\,\Delta w - \eta\,g \qquad "
@@ -168,23 +166,20 @@ STUDIES = (
         ),
         setting=Text(
             f"{_SETTING.en} Weights N(0, 0.01²), learning rate 0.02 in 1,500 updates on digits, 0.01 in 1,000 "
-            "on MNIST; "
-            "μ = 0.9, ρ = 0.99; AdaGrad's sum starts at 0.0001.",
+            "on MNIST; μ = 0.9, ρ = 0.99; AdaGrad's sum starts at 0.0001.",
             f"{_SETTING.ja} 重みは N(0, 0.01²)。digits では学習率 0.02・1,500 回、MNIST では 0.01・1,000 回更新"
-            "。μ = 0.9、"
-            "ρ = 0.99。AdaGrad の累積の初期値は 0.0001。",
+            "。μ = 0.9、ρ = 0.99。AdaGrad の累積の初期値は 0.0001。",
         ),
         run=_race,
         remark=Text(
             "That AdaGrad does not learn with sigmoid depends on where its sum starts: from 0 its first steps are "
             "large, and it learns slowly. And momentum with the factor 1 - μ before the gradient does not learn with "
-            "ReLU either in that time, for its steps are a tenth as long. RMSprop, whose mean starts at 0, "
-            "takes a first step of 10 times the learning rate: on digits it switches all ReLU units off for good.",
-            "シグモイドで AdaGrad が学習しないのは累積の初期値による。0 から始めると最初の歩幅が大きく、遅いな"
-            "がら学習する。"
-            "また勾配に 1 − μ を掛ける形のモーメンタムは歩幅が 10 分の 1 になり、ReLU でもこの回数では学習しない。"
-            "平均が 0 から始まる RMSProp の最初の歩幅は学習率の 10 倍で、digits では ReLU のユニットがすべて働"
-            "かなくなる。",
+            "ReLU either in that time, for its steps are a tenth as long. RMSprop, whose mean starts at 0, takes a "
+            "first step of 10 times the learning rate: on digits it switches all ReLU units off for good.",
+            "シグモイドで AdaGrad が学習しないのは累積の初期値による。0 "
+            "から始めると最初の歩幅が大きく、遅いながら学習する。また勾配に 1 − μ を掛ける形のモーメンタムは歩幅が 10 "
+            "分の 1 になり、ReLU でもこの回数では学習しない。平均が 0 から始まる RMSProp の最初の歩幅は学習率の 10 "
+            "倍で、digits では ReLU のユニットがすべて働かなくなる。",
         ),
     ),
     Study(

@@ -214,9 +214,8 @@ STUDIES = (
         chapter=chapters.OPTIMISERS,
         title=Text("Batch, mini-batch and online learning", "バッチ学習・ミニバッチ学習・オンライン学習"),
         claim=Text(
-            "From as many examples, smaller batches learn faster, for they update more often; but their noise "
-            "keeps the "
-            "weights from coming to rest unless the rate decays.",
+            "From as many examples, smaller batches learn faster, for they update more often; but their noise keeps "
+            "the weights from coming to rest unless the rate decays.",
             "同じ数のデータを見るなら、更新回数の多い小さなバッチのほうが速く学習する。ただし学習率を減らさない限り、"
             "雑音のため重みは静止しない。",
         ),

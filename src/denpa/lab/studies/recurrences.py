@@ -170,32 +170,29 @@ STUDIES = (
         title=Text("Gradients over time", "時間方向の勾配消失と勾配爆発"),
         claim=Text(
             "In a simple recurrent network deltas vanish or explode with the number of steps, as its recurrent "
-            "weights are "
-            "small or large; the memory of an LSTM hands them on almost unchanged, as long as its forget gate "
-            "is open.",
-            "単純な RNN では、再帰結合の重みの大小により、デルタはステップ数とともに指数的に消失または爆発する。"
-            "LSTM の記憶セルは、忘却ゲートが開いている限りデルタを伝える。",
+            "weights are small or large; the memory of an LSTM hands them on almost unchanged, as long as its forget "
+            "gate is open.",
+            "単純な RNN では、再帰結合の重みの大小により、デルタはステップ数とともに指数的に消失または爆発する。LSTM "
+            "の記憶セルは、忘却ゲートが開いている限りデルタを伝える。",
         ),
         formula=(
             r"\delta^{t-1} = \left( \delta^{t} \odot f'(u^{t}) \right) W_h^T \qquad "
             r"\mathrm{LSTM:}\ \frac{\partial c^{t}}{\partial c^{t-1}} = f^{t} + \ldots",
         ),
         setting=Text(
-            "50 units, 100 steps, inputs N(0, 1); recurrent weights of the RNN N(0, g²/50), of the others "
-            "orthogonal; "
+            "50 units, 100 steps, inputs N(0, 1); recurrent weights of the RNN N(0, g²/50), of the others orthogonal; "
             "biases 0, but for the LSTM's forget gate. Second picture: no input, z⁰ from N(0, 1).",
-            "50 ユニット、100 ステップ、入力 N(0, 1)。RNN の再帰結合は N(0, g²/50)、他は直交行列。バイアスは "
-            "LSTM の忘却ゲート以外 0。2 つ目の図：入力なし、z⁰ は N(0, 1)。",
+            "50 ユニット、100 ステップ、入力 N(0, 1)。RNN の再帰結合は N(0, g²/50)、他は直交行列。バイアスは LSTM "
+            "の忘却ゲート以外 0。2 つ目の図：入力なし、z⁰ は N(0, 1)。",
         ),
         run=_over_time,
         remark=Text(
-            "An LSTM or a GRU is no remedy by itself: with gates half open, as they are where biases start at "
-            "0 or 1, its "
-            "deltas vanish at first as well. It can learn to keep them open; a large forget bias opens them "
-            "from the start.",
-            "LSTM や GRU にするだけでは解決しない。バイアスが 0 や 1 から始まるとゲートは半開きで、学習前はデル"
-            "タがやはり消失する。"
-            "ゲートを開くことは学習でき、忘却ゲートのバイアスを大きくすれば最初から開いている。",
+            "An LSTM or a GRU is no remedy by itself: with gates half open, as they are where biases start at 0 or 1, "
+            "its deltas vanish at first as well. It can learn to keep them open; a large forget bias opens them from "
+            "the start.",
+            "LSTM や GRU にするだけでは解決しない。バイアスが 0 や 1 "
+            "から始まるとゲートは半開きで、学習前はデルタがやはり消失する。ゲートを開くことは学習でき、忘却ゲートのバ"
+            "イアスを大きくすれば最初から開いている。",
         ),
     ),
 )

@@ -101,11 +101,9 @@ STUDIES = (
         claim=Text(
             "A symbol is shown at the first step and asked for at the last, with noise between. With as many updates, "
             "an LSTM and a GRU whose gates start open tell it 100 steps later; a simple recurrent network does not "
-            "get "
-            "beyond chance.",
-            "最初のステップで見た記号を、雑音を挟んで最後のステップで答える。ゲートを開いて始めた LSTM と GRU は、同じ"
-            "更新"
-            "回数で 100 ステップ後でも答えられるが、単純な RNN は偶然の正解率にとどまる。",
+            "get beyond chance.",
+            "最初のステップで見た記号を、雑音を挟んで最後のステップで答える。ゲートを開いて始めた LSTM と GRU "
+            "は、同じ更新回数で 100 ステップ後でも答えられるが、単純な RNN は偶然の正解率にとどまる。",
         ),
         formula=(
             r"\mathrm{LSTM:}\ c^{t} = f \odot c^{t-1} + i \odot g",
@@ -114,30 +112,23 @@ STUDIES = (
         ),
         setting=Text(
             "8 symbols, one-hot; N(0, 1) on a ninth input. 32 units, then softmax and cross-entropy on the last step; "
-            "Adam "
-            "with 0.005, gradients clipped to norm 1, batches of 32: the same for all. Forget and update bias ln T "
-            "(Tallec "
-            "& Ollivier 2018); recurrent weights orthogonal, of the RNN uniform within ±1/√32 or orthogonal. --quick: "
-            "T = 50, --full: T = 100.",
-            "8 種の記号（one-hot）、9 番目の入力に雑音 N(0, 1)。32 ユニット、最後のステップにソフトマックス＋交差エン"
-            "トロピー。"
-            "Adam、学習率 0.005、勾配ノルムを 1 でクリッピング、ミニバッチ 32（すべて共通）。忘却・更新ゲートのバイア"
-            "スは ln T "
-            "（Tallec & Ollivier 2018）。再帰結合は直交行列、RNN は ±1/√32 の一様分布または直交行列。短縮版は T = 50、"
-            "完全版は "
-            "T = 100。",
+            "Adam with 0.005, gradients clipped to norm 1, batches of 32: the same for all. Forget and update bias ln "
+            "T (Tallec & Ollivier 2018); recurrent weights orthogonal, of the RNN uniform within ±1/√32 or "
+            "orthogonal. --quick: T = 50, --full: T = 100.",
+            "8 種の記号（one-hot）、9 番目の入力に雑音 N(0, 1)。32 "
+            "ユニット、最後のステップにソフトマックス＋交差エントロピー。Adam、学習率 0.005、勾配ノルムを 1 "
+            "でクリッピング、ミニバッチ 32（すべて共通）。忘却・更新ゲートのバイアスは ln T （Tallec & Ollivier "
+            "2018）。再帰結合は直交行列、RNN は ±1/√32 の一様分布または直交行列。短縮版は T = 50、完全版は T = 100。",
         ),
         run=_copying,
         remark=Text(
             "Gates alone do not do it: at T = 100 and 300 updates the LSTM with a forget bias of 1 learns from 2 of 5 "
             "seeds, and the GRU with an update bias of 0 from none. And an RNN is not lost in principle: from "
-            "orthogonal "
-            "weights, which let deltas pass, it learns T = 50, and T = 100 from one start in ten.",
-            "ゲートがあるだけでは足りない。T = 100、300 回更新では、忘却バイアス 1 の LSTM は 5 シード中 2 つでしか学"
-            "習せず、"
-            "更新バイアス 0 の GRU はまったく学習しない。また RNN が原理的に不可能なわけではない。デルタが伝わる直交行"
-            "列から"
-            "始めると、T = 50 は学習し、T = 100 も 10 回に 1 回ほど学習する。",
+            "orthogonal weights, which let deltas pass, it learns T = 50, and T = 100 from one start in ten.",
+            "ゲートがあるだけでは足りない。T = 100、300 回更新では、忘却バイアス 1 の LSTM は 5 シード中 2 "
+            "つでしか学習せず、更新バイアス 0 の GRU はまったく学習しない。また RNN "
+            "が原理的に不可能なわけではない。デルタが伝わる直交行列から始めると、T = 50 は学習し、T = 100 も 10 回に "
+            "1 回ほど学習する。",
         ),
     ),
 )

@@ -88,8 +88,8 @@ def _probability(name: str, sentence: str) -> Text:
 
 _ENGLISH = "this is an apple/that is a pear/i eat an apple/you eat the pear/i run/you run/good morning/thank you"
 _JAPANESE = (
-    "これ は りんご です/あれ は 梨 です/私 は りんご を 食べ ます/あなた は その 梨 を 食べ ます/走り ます/"
-    "あなた は 走り ます/おはよう/ありがとう ござい ます"
+    "これ は りんご です/あれ は 梨 です/私 は りんご を 食べ ます/あなた は その 梨 を 食べ ます/走り ます/あなた は "
+    "走り ます/おはよう/ありがとう ござい ます"
 )
 _PAIRS = Pairs(tuple(_ENGLISH.split("/")), tuple(_JAPANESE.split("/")))
 _LONGEST = 14
@@ -189,8 +189,8 @@ STUDIES = (
             "A recurrent network that is to foretell the next word learns “This is an apple” by heart and writes it. "
             "Where a word occurs twice with different successors, the last word alone does not do: the network has to "
             "remember what came before.",
-            "次の単語を予測する RNN は「This is an apple」を暗記し、その文を書く。同じ単語が異なる単語に続く文では、"
-            "直前の単語だけでは足りず、それより前を覚えている必要がある。",
+            "次の単語を予測する RNN は「This is an apple」を暗記し、その文を書く。同じ単語が異なる単語に続く文では、直"
+            "前の単語だけでは足りず、それより前を覚えている必要がある。",
         ),
         formula=(
             r"h^t = \tanh(x^t W_x + h^{t-1} W_h + b)",
@@ -201,8 +201,7 @@ STUDIES = (
             "RNN of 12 units, tanh, on words (an embedding is a matrix behind one-hot words), softmax and "
             "cross-entropy; "
             f"without recurrence a dense layer in its place. Adam with 0.03, {_UPDATES} updates. The end of the "
-            "sentence "
-            "is a word too; what is written is the likeliest word each time.",
+            "sentence is a word too; what is written is the likeliest word each time.",
             f"12 ユニット、tanh の RNN。単語（one-hot に行列を掛けた埋め込み）、ソフトマックス＋交差エントロピー。"
             f"再帰なしでは同じ位置に全結合層。Adam、学習率 0.03、{_UPDATES} 回更新。文の終わりも 1 語とし、毎回最も確"
             "率の高い語を書く。",
@@ -220,11 +219,9 @@ STUDIES = (
         title=Text("Answers of another length", "長さの異なる系列への変換"),
         claim=Text(
             "An encoder and a decoder translate sentences of one length into sentences of another: the likelihood of "
-            "the "
-            "answer is a product over its words, and the answer ends by itself, with an end symbol.",
+            "the answer is a product over its words, and the answer ends by itself, with an end symbol.",
             "符号化器と復号化器により、長さの異なる文へ翻訳する。応答の尤度は各単語の条件付き確率の積であり、応答は終"
-            "端記号に"
-            "より自ら終わる。",
+            "端記号により自ら終わる。",
         ),
         formula=(
             r"P(t^1 \ldots t^{T'} | x^1 \ldots x^T) = \prod_k P(t^k | t^1 \ldots t^{k-1}, c)",
@@ -232,10 +229,9 @@ STUDIES = (
         ),
         setting=Text(
             "Eight English sentences and their translations into Japanese, by words; embeddings of 8, GRU of 24 units "
-            "on "
-            "both sides, no attention. Adam with 0.02, 120 updates with all pairs; greedy search.",
-            "英語の文 8 つとその和訳（単語単位）。埋め込み 8 次元、両側とも 24 ユニットの GRU、アテンションなし。"
-            "Adam、学習率 0.02、全ペアで 120 回更新。貪欲探索。",
+            "on both sides, no attention. Adam with 0.02, 120 updates with all pairs; greedy search.",
+            "英語の文 8 つとその和訳（単語単位）。埋め込み 8 次元、両側とも 24 ユニットの "
+            "GRU、アテンションなし。Adam、学習率 0.02、全ペアで 120 回更新。貪欲探索。",
         ),
         run=_different_lengths,
         remark=Text(

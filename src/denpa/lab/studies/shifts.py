@@ -55,8 +55,8 @@ def _equivariance(plan: Plan) -> Result:
     caption = Text(
         "The outputs of a shifted digit beside the shifted outputs of the digit, as well aligned as can be; 0: the "
         "same. The maximum is over 2 × 2 after a convolution with stride 1.",
-        "ずらした数字画像の出力と、数字画像の出力をずらしたものとの差（最もよく合う位置）。0 なら一致。"
-        "最大はストライド 1 の畳み込み後の 2 × 2 最大プーリング。",
+        "ずらした数字画像の出力と、数字画像の出力をずらしたものとの差（最もよく合う位置）。0 "
+        "なら一致。最大はストライド 1 の畳み込み後の 2 × 2 最大プーリング。",
     )
     seen = Text(
         "A digit and the digit shifted by 2, and their outputs.", "数字画像と 2 画素ずらした画像、それぞれの出力。"
@@ -163,10 +163,10 @@ STUDIES = (
         chapter=chapters.CONVOLUTION,
         title=Text("Shifted images, and the stride as sampling", "平行移動に対する同変性とストライド"),
         claim=Text(
-            "A convolution of a shifted image is the shifted convolution of the image. A stride of S is sampling every "
-            "S-th output; only shifts by multiples of S then shift the output.",
-            "ずらした画像の畳み込みは、畳み込みの結果をずらしたものに等しい。ストライド S は結果を S 個ごとに"
-            "取り出すことで、そのとき出力がずれるのは S の倍数だけずらした場合に限る。",
+            "A convolution of a shifted image is the shifted convolution of the image. A stride of S is sampling "
+            "every S-th output; only shifts by multiples of S then shift the output.",
+            "ずらした画像の畳み込みは、畳み込みの結果をずらしたものに等しい。ストライド S は結果を S "
+            "個ごとに取り出すことで、そのとき出力がずれるのは S の倍数だけずらした場合に限る。",
         ),
         formula=(r"f(g(x)) = g(f(x)), \quad g(x)_{ij} = x_{i-a,\ j-b}", r"u^{(S)}_{ij} = u^{(1)}_{Si,\ Sj}"),
         setting=Text(
@@ -177,8 +177,8 @@ STUDIES = (
         remark=Text(
             "Zeros around the image break it where something meets the edge. That a cat is a cat wherever it sits is "
             "another thing, invariance: it takes pooling, here the mean over all places.",
-            "画像の端に触れるものがあると、周囲の 0 のため成り立たない。またどこにあっても同じ物と認識されるのは"
-            "不変性であり、プーリング（ここでは全位置の平均）による。",
+            "画像の端に触れるものがあると、周囲の 0 のため成り立たない。またどこにあっても同じ物と認識されるのは不変性"
+            "であり、プーリング（ここでは全位置の平均）による。",
         ),
     ),
 )

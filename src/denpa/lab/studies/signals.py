@@ -169,11 +169,9 @@ STUDIES = (
         title=Text("Initial weights and activations", "重みの初期値と活性の分布"),
         claim=Text(
             "With weights N(0, 1) the outputs of sigmoid layers are nearly all 0 or 1, and those of ReLU layers grow "
-            "without bound; with Xavier's weights sigmoid layers keep their spread, with He's weights ReLU "
-            "layers do.",
-            "重みが N(0, 1) だとシグモイド層の出力はほとんど 0 か 1 になり（二値化）、ReLU 層の出力は際限なく大"
-            "きくなる。"
-            "シグモイドは Xavier、ReLU は He の初期値で出力の広がりが保たれる。",
+            "without bound; with Xavier's weights sigmoid layers keep their spread, with He's weights ReLU layers do.",
+            "重みが N(0, 1) だとシグモイド層の出力はほとんど 0 か 1 になり（二値化）、ReLU "
+            "層の出力は際限なく大きくなる。シグモイドは Xavier、ReLU は He の初期値で出力の広がりが保たれる。",
         ),
         formula=(r"\mathrm{Var}(u) = n\,\mathrm{Var}(w)\,\mathrm{E}[z^2]",),
         setting=_INPUT,
@@ -185,11 +183,9 @@ STUDIES = (
         title=Text("The vanishing gradient", "勾配消失"),
         claim=Text(
             "Through each sigmoid layer a delta shrinks by a factor of at least 4, apart from the gain of the "
-            "weights, "
-            "because the slope of a sigmoid is at most 1/4; with ReLU and He's weights it keeps its size.",
-            "シグモイドの傾きは最大でも 1/4 なので、デルタは 1 層戻るごとに（重みの利得を除いて）4 分の 1 以下"
-            "になる。"
-            "ReLU と He の初期値では大きさが保たれる。",
+            "weights, because the slope of a sigmoid is at most 1/4; with ReLU and He's weights it keeps its size.",
+            "シグモイドの傾きは最大でも 1/4 なので、デルタは 1 層戻るごとに（重みの利得を除いて）4 分の 1 "
+            "以下になる。ReLU と He の初期値では大きさが保たれる。",
         ),
         formula=(
             r"\delta^{(l)} = \sigma'(u^{(l)}) \odot W^{(l+1)} \delta^{(l+1)}",

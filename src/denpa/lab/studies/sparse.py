@@ -162,9 +162,8 @@ STUDIES = (
         chapter=chapters.AUTOENCODERS,
         title=Text("An autoencoder with a bottleneck", "ボトルネックのある自己符号化器"),
         claim=Text(
-            "A linear autoencoder whose code is smaller than its input keeps the main features: it finds the "
-            "same subspace "
-            "as principal component analysis.",
+            "A linear autoencoder whose code is smaller than its input keeps the main features: it finds the same "
+            "subspace as principal component analysis.",
             "符号が入力より小さい線形の自己符号化器は主要な特徴を残す。見つかる部分空間は主成分分析と同じである。",
         ),
         formula=(r"E = \frac{1}{2N} \sum_n \Vert x_n - \tilde W^T W^T x_n \Vert^2",),
@@ -179,24 +178,20 @@ STUDIES = (
         chapter=chapters.AUTOENCODERS,
         title=Text("Sparse autoencoders", "スパース自己符号化器"),
         claim=Text(
-            "A price on the Kullback-Leibler divergence from ρ = 0.05 brings the mean activation of the code "
-            "near ρ; an L1 "
-            "price makes most activations nearly 0. The reconstruction pays for it.",
-            "平均活性と ρ = 0.05 の KL ダイバージェンスを加えると、平均活性は ρ に近づく。L1 を加えるとほとんど"
-            "の活性が 0 に近くなる。"
-            "その分、復元誤差は増える。",
+            "A price on the Kullback-Leibler divergence from ρ = 0.05 brings the mean activation of the code near ρ; "
+            "an L1 price makes most activations nearly 0. The reconstruction pays for it.",
+            "平均活性と ρ = 0.05 の KL ダイバージェンスを加えると、平均活性は ρ に近づく。L1 "
+            "を加えるとほとんどの活性が 0 に近くなる。その分、復元誤差は増える。",
         ),
         formula=(
             r"E + \beta \sum_j \mathrm{KL}(\rho \Vert \bar h_j)",
             r"E + \lambda \frac{1}{N} \sum_n \Vert h_n \Vert_1",
         ),
         setting=Text(
-            "1,000 images, a code of 100 sigmoid units, linear output, Adam with learning rate 0.003, batches "
-            "of 100; "
+            "1,000 images, a code of 100 sigmoid units, linear output, Adam with learning rate 0.003, batches of 100; "
             "β = 0.5 and λ = 0.05 on digits, 2 and 0.2 on MNIST.",
-            "画像 1,000 枚、符号はシグモイド 100 ユニット、出力は線形、Adam（学習率 0.003）、ミニバッチ 100。β "
-            "= 0.5、λ = 0.05"
-            "（digits）、2、0.2（MNIST）。",
+            "画像 1,000 枚、符号はシグモイド 100 ユニット、出力は線形、Adam（学習率 0.003）、ミニバッチ 100。β = "
+            "0.5、λ = 0.05（digits）、2、0.2（MNIST）。",
         ),
         run=_sparse,
     ),

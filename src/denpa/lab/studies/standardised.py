@@ -165,8 +165,8 @@ STUDIES = (
         claim=Text(
             "Inputs of mean 0 and variance 1 make the error surface round: gradient descent needs far fewer steps "
             "than with inputs whose means and scales differ.",
-            "入力を平均 0・分散 1 にすると誤差曲面が丸くなり、平均や大きさがまちまちな入力に比べて"
-            "勾配降下法ははるかに少ない回数で収束する。",
+            "入力を平均 0・分散 1 にすると誤差曲面が丸くなり、平均や大きさがまちまちな入力に比べて勾配降下法ははるかに"
+            "少ない回数で収束する。",
         ),
         formula=(
             r"x_{ni} \leftarrow \frac{x_{ni} - \bar x_i}{s_i}, \quad s_i^2 = \frac{1}{N} \sum_n (x_{ni} - \bar x_i)^2",
@@ -176,8 +176,8 @@ STUDIES = (
             "Linear regression, 200 examples of three features with means 0.5, -2, 20 and standard deviations 0.1, 1, "
             "10; gradient descent over all examples from 0 with η = 0.2 / (largest eigenvalue of H), until 1 % of the "
             "error above its minimum is left.",
-            "線形回帰、200 例、特徴量 3 個（平均 0.5、−2、20、標準偏差 0.1、1、10）。全データの勾配降下法を 0 から、"
-            "η = 0.2 /（H の最大固有値）で、最小値を超える誤差が 1 % になるまで。",
+            "線形回帰、200 例、特徴量 3 個（平均 0.5、−2、20、標準偏差 0.1、1、10）。全データの勾配降下法を 0 から、η "
+            "= 0.2 /（H の最大固有値）で、最小値を超える誤差が 1 % になるまで。",
         ),
         run=_standardisation,
         remark=Text(

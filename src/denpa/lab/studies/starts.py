@@ -100,11 +100,10 @@ def _run(plan: Plan) -> Result:
             Picture(
                 "activations",
                 Text(
-                    "Activations before the first update: with weights of standard deviation 0.01 all units of "
-                    "the second "
-                    "layer say the same, with 1 they are saturated at 0 and 1.",
-                    "学習前の活性。標準偏差 0.01 では第 2 層のユニットがすべて同じ値を出し、1 では 0 と 1 に飽"
-                    "和する（二値化）。",
+                    "Activations before the first update: with weights of standard deviation 0.01 all units of the "
+                    "second layer say the same, with 1 they are saturated at 0 and 1.",
+                    "学習前の活性。標準偏差 0.01 では第 2 層のユニットがすべて同じ値を出し、1 では 0 と 1 "
+                    "に飽和する（二値化）。",
                 ),
                 seen,
             ),
@@ -159,9 +158,8 @@ STUDIES = (
         chapter=chapters.START,
         title=Text("Activation function and initial weights", "活性化関数と重みの初期値"),
         claim=Text(
-            "Sigmoid units with small Gaussian weights do not learn; with ReLU learning starts, but late; "
-            "sigmoid with "
-            "Xavier's weights learns slowly but surely; ReLU with He's weights learns fastest of the four.",
+            "Sigmoid units with small Gaussian weights do not learn; with ReLU learning starts, but late; sigmoid "
+            "with Xavier's weights learns slowly but surely; ReLU with He's weights learns fastest of the four.",
             "シグモイド＋ガウス分布の重みでは学習が進まない。ReLU にすると遅れて正解率が上がり始める。シグモイドでも "
             "Xavier の初期値なら遅いながら確実に学習し、ReLU＋He の初期値が四つの中で最も速い。",
         ),
@@ -171,21 +169,18 @@ STUDIES = (
         ),
         setting=Text(
             "Two hidden layers of 40 and 20 units, softmax and cross-entropy, gradient descent with batches of 100; "
-            "learning rate 0.3 in 1,500 updates on digits, 0.1 in 2,000 on MNIST; biases start at 0. "
-            "n is the number of inputs of a unit.",
-            "中間層 40、20 ユニット、ソフトマックス＋交差エントロピー、ミニバッチ 100 の勾配降下法。digits では"
-            "学習率 0.3・1,500 回、"
-            "MNIST では 0.1・2,000 回更新。バイアスの初期値は 0。n はユニットの入力数。",
+            "learning rate 0.3 in 1,500 updates on digits, 0.1 in 2,000 on MNIST; biases start at 0. n is the number "
+            "of inputs of a unit.",
+            "中間層 40、20 ユニット、ソフトマックス＋交差エントロピー、ミニバッチ 100 の勾配降下法。digits では学習率 "
+            "0.3・1,500 回、MNIST では 0.1・2,000 回更新。バイアスの初期値は 0。n はユニットの入力数。",
         ),
         run=_run,
         remark=Text(
-            "With weights of standard deviation 1, which 'standard normal' means literally, a sigmoid network "
-            "does learn, "
-            "for its weights differ from each other; what keeps it from learning is that they are small and "
+            "With weights of standard deviation 1, which 'standard normal' means literally, a sigmoid network does "
+            "learn, for its weights differ from each other; what keeps it from learning is that they are small and "
             "nearly equal.",
-            "標準偏差 1 の重み（文字どおりの標準正規分布）では、シグモイドのネットワークもある程度は学習する。"
-            "学習が進まないのは重みが"
-            "小さく、ユニットの出力がほぼ等しくなる場合である。",
+            "標準偏差 1 の重み（文字どおりの標準正規分布）では、シグモイドのネットワークもある程度は学習する。学習が進"
+            "まないのは重みが小さく、ユニットの出力がほぼ等しくなる場合である。",
         ),
     ),
 )

@@ -182,8 +182,8 @@ STUDIES = (
         claim=Text(
             "With a mask an update is one of the smaller network of the units kept: the weights of dropped units keep "
             "their values to the last bit, those of the others move as they would in that network alone.",
-            "マスクのもとでの更新は、残ったユニットだけの小さなネットワークの更新である。ドロップアウトされたユニットの"
-            "重みはまったく変わらず、他の重みはその部分ネットワークだけを学習した場合と同じように変わる。",
+            "マスクのもとでの更新は、残ったユニットだけの小さなネットワークの更新である。ドロップアウトされたユニット"
+            "の重みはまったく変わらず、他の重みはその部分ネットワークだけを学習した場合と同じように変わる。",
         ),
         formula=(
             r"y = m \odot h, \ m_j \in \{0, 1\}: \quad "
@@ -191,10 +191,10 @@ STUDIES = (
             r"\frac{\partial E}{\partial w_{jk}} = 0",
         ),
         setting=Text(
-            "4 inputs, 6 tanh units, 3 classes, random data in batches of 8; a mask for each batch, p = 0.5, no factor "
-            "in training; 60 updates by gradient descent with η = 0.5, and by momentum with η = 0.1, μ = 0.8.",
-            "入力 4、tanh ユニット 6、3 クラス、乱数のデータ（バッチ 8）。バッチごとに一つのマスク、p = 0.5、学習時の"
-            "倍率なし。勾配降下法（η = 0.5）とモーメンタム法（η = 0.1、μ = 0.8）で 60 回更新。",
+            "4 inputs, 6 tanh units, 3 classes, random data in batches of 8; a mask for each batch, p = 0.5, no "
+            "factor in training; 60 updates by gradient descent with η = 0.5, and by momentum with η = 0.1, μ = 0.8.",
+            "入力 4、tanh ユニット 6、3 クラス、乱数のデータ（バッチ 8）。バッチごとに一つのマスク、p = "
+            "0.5、学習時の倍率なし。勾配降下法（η = 0.5）とモーメンタム法（η = 0.1、μ = 0.8）で 60 回更新。",
         ),
         run=_dropout,
         remark=Text(

@@ -203,16 +203,16 @@ STUDIES = (
             "Gradient descent ends in the minimum nearest to its start, good or bad. Momentum rolls over small "
             "ridges, and noise that is large at first and fades away leads to a good minimum, though not always to "
             "the best.",
-            "勾配降下法は、良し悪しにかかわらず出発点に近い局所的最適解に落ち着く。モーメンタム法は低い峰を越え、"
-            "初めは大きく次第に小さくなる雑音は、最良とは限らないが良い局所的最適解に導く。",
+            "勾配降下法は、良し悪しにかかわらず出発点に近い局所的最適解に落ち着く。モーメンタム法は低い峰を越え、初め"
+            "は大きく次第に小さくなる雑音は、最良とは限らないが良い局所的最適解に導く。",
         ),
         formula=(r"E = \sum_i w_i^2 / 2 + (1 - \cos 2 \pi w_i) / 2",),
         setting=Text(
             "From 20 random starts between −3 and 3, 400 steps: gradient descent with η = 0.03; momentum, the same "
             "with μ = 0.9; gradient descent with noise of standard deviation 5 in the gradient and η falling from "
             "0.05 to 0.001.",
-            "−3～3 の乱数による 20 個の出発点から 400 回。勾配降下法は η = 0.03、モーメンタムは同じ η で μ = 0.9、"
-            "雑音つきの勾配降下法は勾配に標準偏差 5 の雑音を加え、η を 0.05 から 0.001 まで下げる。",
+            "−3～3 の乱数による 20 個の出発点から 400 回。勾配降下法は η = 0.03、モーメンタムは同じ η で μ = "
+            "0.9、雑音つきの勾配降下法は勾配に標準偏差 5 の雑音を加え、η を 0.05 から 0.001 まで下げる。",
         ),
         run=_many,
     ),
@@ -224,23 +224,23 @@ STUDIES = (
             "Seen along random directions a trained network lies at the bottom of a bowl. Between two networks that "
             "were trained from other starts there is a ridge: they are different minima. The way of training lies "
             "almost in a plane.",
-            "乱数の方向に沿って見ると、学習後のネットワークは椀の底にある。初期値だけが異なる二つの学習結果の間には峰があり、"
-            "両者は別の極小点である。学習の経路はほぼ一つの平面に収まる。",
+            "乱数の方向に沿って見ると、学習後のネットワークは椀の底にある。初期値だけが異なる二つの学習結果の間には峰"
+            "があり、両者は別の極小点である。学習の経路はほぼ一つの平面に収まる。",
         ),
         formula=(r"E(a, b) = E(\theta + a\,d_1 + b\,d_2)",),
         setting=Text(
             "One hidden layer of 32 ReLU units, softmax and cross-entropy, gradient descent with η = 0.1 and batches "
             "of 32, 15 epochs; E on the training images.",
-            "中間層は ReLU 32 ユニット、ソフトマックス＋交差エントロピー、勾配降下法"
-            "（η = 0.1、ミニバッチ 32）、15 エポック。E は訓練画像での値。",
+            "中間層は ReLU 32 ユニット、ソフトマックス＋交差エントロピー、勾配降下法（η = 0.1、ミニバッチ 32）、15 "
+            "エポック。E は訓練画像での値。",
         ),
         run=_planes,
         remark=Text(
             "A plane is only a glimpse: in a space of thousands of directions two networks with a ridge between them "
             "on the straight line can mostly be joined by a bent path without one. And a random walk, too, keeps to a "
             "plane for about three quarters of its way.",
-            "平面はごく一部の眺めにすぎない。直線上に峰があっても、曲がった道でなら峰を通らずに二つの学習結果を結べることが多い。"
-            "また、ランダムウォークの経路でさえ約 4 分の 3 は一つの平面に収まる。",
+            "平面はごく一部の眺めにすぎない。直線上に峰があっても、曲がった道でなら峰を通らずに二つの学習結果を結べる"
+            "ことが多い。また、ランダムウォークの経路でさえ約 4 分の 3 は一つの平面に収まる。",
         ),
     ),
 )

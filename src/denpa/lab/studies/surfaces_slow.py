@@ -81,25 +81,25 @@ STUDIES = (
         claim=Text(
             "In a narrow valley gradient descent bounces from wall to wall and gets on slowly along the floor. "
             "Momentum damps the bouncing, for what points to and fro cancels out, and adds up what points along it.",
-            "深く狭い谷では勾配降下法は壁の間を往復し、谷底に沿ってはなかなか進まない。モーメンタム法では往復する成分が"
-            "打ち消し合い、谷に沿う成分が積み重なるので、振動が抑えられる。",
+            "深く狭い谷では勾配降下法は壁の間を往復し、谷底に沿ってはなかなか進まない。モーメンタム法では往復する成分"
+            "が打ち消し合い、谷に沿う成分が積み重なるので、振動が抑えられる。",
         ),
         formula=(
             r"E = (w_1^2 + 25\,w_2^2) / 2",
             r"\Delta w^{(t)} = \mu\,\Delta w^{(t-1)} - (1 - \mu)\,\eta\,\nabla E(w^{(t)})",
         ),
         setting=Text(
-            "50 steps from about (10, 1), at random within 20 %; gradient descent, momentum and Nesterov with "
-            "η = 0.079, just below 2/25, and μ = 0.5; the others with rates of their own.",
-            "(10, 1) 付近（±20 % の乱数）から 50 回。勾配降下法・モーメンタム・ネステロフは η = 0.079（2/25 の直前）、"
-            "μ = 0.5。他の手法は個別の学習率。",
+            "50 steps from about (10, 1), at random within 20 %; gradient descent, momentum and Nesterov with η = "
+            "0.079, just below 2/25, and μ = 0.5; the others with rates of their own.",
+            "(10, 1) 付近（±20 % の乱数）から 50 回。勾配降下法・モーメンタム・ネステロフは η = 0.079（2/25 "
+            "の直前）、μ = 0.5。他の手法は個別の学習率。",
         ),
         run=_valley,
         remark=Text(
             "More momentum is not better here: with μ = 0.9 and the same factor 1 − μ the path overshoots along the "
             "floor, and E is 0.4 after 50 steps instead of 0.007.",
-            "慣性は大きいほどよいわけではない。同じ形で μ = 0.9 とすると谷底を行き過ぎ、"
-            "50 回後の E は 0.007 でなく 0.4 になる。",
+            "慣性は大きいほどよいわけではない。同じ形で μ = 0.9 とすると谷底を行き過ぎ、50 回後の E は 0.007 でなく "
+            "0.4 になる。",
         ),
     ),
     Study(
@@ -110,15 +110,15 @@ STUDIES = (
             "Where a sigmoid unit is saturated the error is at its largest and the gradient nearly nothing: gradient "
             "descent hardly moves. Momentum gathers the little there is; methods that divide the gradient by its own "
             "size walk on as if it were large.",
-            "シグモイドが飽和した所では誤差が大きいのに勾配はほぼ 0 で、勾配降下法はほとんど進まない（プラトー）。"
-            "モーメンタム法は小さな勾配を積み重ね、勾配をその大きさで割る手法は勾配が大きいときと同じように進む。",
+            "シグモイドが飽和した所では誤差が大きいのに勾配はほぼ 0 で、勾配降下法はほとんど進まない（プラトー）。モー"
+            "メンタム法は小さな勾配を積み重ね、勾配をその大きさで割る手法は勾配が大きいときと同じように進む。",
         ),
         formula=(r"E = (\sigma(w_1)^2 + w_2^2) / 2", r"\partial E / \partial w_1 = \sigma^2 (1 - \sigma)"),
         setting=Text(
-            "From (5, 1), w₁ at random within 0.5. Gradient descent and momentum (μ = 0.8) with η = 1, "
-            "RMSprop 0.1, Adam 0.2.",
-            "(5, 1) 付近（w₁ は ±0.5 の乱数）から。勾配降下法とモーメンタム（μ = 0.8）は η = 1、"
-            "RMSprop は 0.1、Adam は 0.2。",
+            "From (5, 1), w₁ at random within 0.5. Gradient descent and momentum (μ = 0.8) with η = 1, RMSprop 0.1, "
+            "Adam 0.2.",
+            "(5, 1) 付近（w₁ は ±0.5 の乱数）から。勾配降下法とモーメンタム（μ = 0.8）は η = 1、RMSprop は 0.1、Adam "
+            "は 0.2。",
         ),
         run=_plateau,
     ),

@@ -98,8 +98,8 @@ STUDIES = (
         claim=Text(
             "On a steep wall one step of gradient descent throws the weights far away. Clipping the gradient to a "
             "largest norm keeps its direction and survives the cliff.",
-            "絶壁では勾配が非常に大きく、勾配降下法の 1 回の更新でパラメータが遠くへ飛ばされる。"
-            "勾配のノルムに上限を設ける勾配クリップは、向きを変えずに更新幅だけを抑える。",
+            "絶壁では勾配が非常に大きく、勾配降下法の 1 回の更新でパラメータが遠くへ飛ばされる。勾配のノルムに上限を設"
+            "ける勾配クリップは、向きを変えずに更新幅だけを抑える。",
         ),
         formula=(
             r"E = f(w_1) + w_2^2 / 2,\quad f(w) = w^2 / 2\ (w \leq 1),\ \ 1/2 + 1000\,(w - 1)\ (w > 1)",
@@ -114,8 +114,8 @@ STUDIES = (
             "Methods that divide the gradient by its size are not thrown either, but AdaGrad never forgets the wall: "
             "its later steps stay tiny. Momentum without clipping keeps the speed of its fall and returns to the wall "
             "again and again.",
-            "勾配をその大きさで割る手法も飛ばされない。ただし AdaGrad は壁の勾配を忘れず、"
-            "その後の更新幅が小さいままになる。クリップのないモーメンタム法は落下の速度を保ち、何度も壁に戻る。",
+            "勾配をその大きさで割る手法も飛ばされない。ただし AdaGrad は壁の勾配を忘れず、その後の更新幅が小さいままに"
+            "なる。クリップのないモーメンタム法は落下の速度を保ち、何度も壁に戻る。",
         ),
     ),
     Study(
@@ -124,19 +124,18 @@ STUDIES = (
         title=Text("A saddle point: who escapes", "鞍点からの脱出"),
         claim=Text(
             "At a saddle point the gradient vanishes though it is no minimum, and around it the error is flat: "
-            "gradient descent from the ridge stays there for ever, from beside it for long. The noise of mini-batches, "
-            "momentum and adaptive rates get away.",
-            "鞍点は極小点でないのに勾配が 0 で、その周りは平坦である。尾根の上から出発した勾配降下法は"
-            "鞍点に留まり、少しずれていても抜け出すのに時間がかかる。ミニバッチによる雑音、モーメンタム、学習率の適応は脱出を助ける。",
+            "gradient descent from the ridge stays there for ever, from beside it for long. The noise of "
+            "mini-batches, momentum and adaptive rates get away.",
+            "鞍点は極小点でないのに勾配が 0 で、その周りは平坦である。尾根の上から出発した勾配降下法は鞍点に留まり、少"
+            "しずれていても抜け出すのに時間がかかる。ミニバッチによる雑音、モーメンタム、学習率の適応は脱出を助ける。",
         ),
         formula=(r"E = (w_1^2 - w_2^2) / 2 + w_2^4 / 16", r"w_2^{(t)} \approx (1 + \eta)^t\,w_2^{(0)}"),
         setting=Text(
             "From w₁ = 2.5 and w₂ between 0.0005 and 0.002; gradient descent and momentum (μ = 0.8) with η = 0.1, "
-            "RMSprop 0.05, Adam 0.1; the noise has standard deviation 0.001. On the ridge and from w₂ = 10⁻⁶: "
-            "without the quartic term, from w₁ = 1.",
-            "w₁ = 2.5、w₂ は 0.0005～0.002 から。勾配降下法とモーメンタム（μ = 0.8）は η = 0.1、"
-            "RMSprop は 0.05、Adam は 0.1。雑音の標準偏差は 0.001。"
-            "尾根の上と w₂ = 10⁻⁶ の場合は 4 次の項なし、w₁ = 1 から。",
+            "RMSprop 0.05, Adam 0.1; the noise has standard deviation 0.001. On the ridge and from w₂ = 10⁻⁶: without "
+            "the quartic term, from w₁ = 1.",
+            "w₁ = 2.5、w₂ は 0.0005～0.002 から。勾配降下法とモーメンタム（μ = 0.8）は η = 0.1、RMSprop は 0.05、Adam "
+            "は 0.1。雑音の標準偏差は 0.001。尾根の上と w₂ = 10⁻⁶ の場合は 4 次の項なし、w₁ = 1 から。",
         ),
         run=_saddle,
     ),

@@ -195,10 +195,10 @@ STUDIES = (
             "Unpooling, pooling's way back, transposed convolution", "アンプーリング・プーリングの逆伝播・転置畳み込み"
         ),
         claim=Text(
-            "Unpooling makes an image larger, but unlike the way back through a maximum pooling it does not know where "
-            "the maxima stood. A transposed convolution lays down its filter and adds where copies overlap.",
-            "アンプーリングは画像を拡大するが、最大プーリングの逆伝播と違って最大値の位置を覚えていない。転置畳み込みは"
-            "フィルタを置いていき、重なった所を足し合わせる。",
+            "Unpooling makes an image larger, but unlike the way back through a maximum pooling it does not know "
+            "where the maxima stood. A transposed convolution lays down its filter and adds where copies overlap.",
+            "アンプーリングは画像を拡大するが、最大プーリングの逆伝播と違って最大値の位置を覚えていない。転置畳み込み"
+            "はフィルタを置いていき、重なった所を足し合わせる。",
         ),
         formula=(
             r"\mathrm{nearest}: u_{Si+p,\ Sj+q} = z_{ij} \qquad \mathrm{back}: \delta_I = \sum_J "
@@ -206,10 +206,10 @@ STUDIES = (
             r"\mathrm{transposed}: u_{Si+p,\ Sj+q} \ {+}{=}\ z_{ij} h_{pq}, \quad \mathrm{size}\ S (n - 1) + H - 2P",
         ),
         setting=Text(
-            "200 test images, maxima over 2 × 2; the transposed convolution of the digit has the fixed filter "
-            "(1, 3, 3, 1) ⊗ (1, 3, 3, 1) / 16, stride 2, padding 1: bilinear interpolation.",
-            "テスト画像 200 枚、2 × 2 の最大プーリング。数字画像の転置畳み込みは固定フィルタ "
-            "(1, 3, 3, 1) ⊗ (1, 3, 3, 1) / 16、ストライド 2、パディング 1（双線形補間）。",
+            "200 test images, maxima over 2 × 2; the transposed convolution of the digit has the fixed filter (1, 3, "
+            "3, 1) ⊗ (1, 3, 3, 1) / 16, stride 2, padding 1: bilinear interpolation.",
+            "テスト画像 200 枚、2 × 2 の最大プーリング。数字画像の転置畳み込みは固定フィルタ (1, 3, 3, 1) ⊗ (1, 3, 3, "
+            "1) / 16、ストライド 2、パディング 1（双線形補間）。",
         ),
         run=_run,
     ),

@@ -195,8 +195,8 @@ STUDIES = (
             "For any numbers of inputs, hidden units and outputs the gradients derived on paper are those of central "
             "differences, with sigmoid and with ReLU. The delta of the output is y - d in regression and in "
             "classification.",
-            "入力・中間・出力のユニット数が何であっても、紙の上で導いた勾配は中心差分と一致する"
-            "（シグモイドでも ReLU でも）。出力層のデルタは回帰でも分類でも y − d である。",
+            "入力・中間・出力のユニット数が何であっても、紙の上で導いた勾配は中心差分と一致する（シグモイドでも ReLU "
+            "でも）。出力層のデルタは回帰でも分類でも y − d である。",
         ),
         formula=(
             r"\frac{\partial E}{\partial W^{(2)}} = \left( (y_k^{(2)} - d_k)\, y_j^{(1)} \right), \qquad "
@@ -207,15 +207,15 @@ STUDIES = (
         setting=Text(
             "Two to six inputs, hidden units and outputs, drawn anew for each seed; inputs, weights, biases and the "
             "targets of regression N(0, 1), no hidden u within 0.05 of 0; float64, differences with h = 0.00001.",
-            "入力・中間・出力はシードごとに 2〜6 個。入力、重み、バイアス、回帰の目標は N(0, 1)、"
-            "中間層の u は 0 から 0.05 以上離す。float64、差分は h = 0.00001。",
+            "入力・中間・出力はシードごとに 2〜6 個。入力、重み、バイアス、回帰の目標は N(0, 1)、中間層の u は 0 から "
+            "0.05 以上離す。float64、差分は h = 0.00001。",
         ),
         run=_worksheets,
         remark=Text(
             "For ReLU the active branch alone is sometimes written down. Units with u < 0 have gradient 0; without "
             "that branch the formula is wrong for them.",
-            "ReLU では u ≥ 0 の場合の式だけが書かれていることがある。u < 0 のユニットの勾配は 0 であり、この場合を"
-            "省くと誤りになる。",
+            "ReLU では u ≥ 0 の場合の式だけが書かれていることがある。u < 0 のユニットの勾配は 0 "
+            "であり、この場合を省くと誤りになる。",
         ),
     ),
 )
