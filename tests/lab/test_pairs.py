@@ -88,6 +88,8 @@ def test_a_run_shows_where_it_looks_and_answers_lines_of_text(files, tmp_path, m
     measured = run.go(verbose=False)
     assert {"loss", "exact_match", "bleu"} <= set(measured.numbers)
     assert (tmp_path / "run/figures/alignment.png").stat().st_size > 1000
+    words = run.data.test.pairs.sources[0].split()
+    assert all(f">{word}</text>" in (tmp_path / "run/figures/alignment.svg").read_text() for word in words)
     text = (tmp_path / "run/figures/examples.txt").read_text()
     assert run.data.test.pairs.sources[0] in text
     trained = Trained.of(tmp_path / "run")

@@ -23,14 +23,14 @@ _FONTS = ["DejaVu Sans", "Noto Sans CJK JP", "IPAexGothic", "Hiragino Sans", "Yu
 
 
 def write_all(folder: Path, run: Any, measured: Any) -> None:
-    """examples.txt with answers, and where there is attention alignment.png of the first of them."""
+    """examples.txt with answers, and where there is attention alignment.png and .svg of the first of them."""
     test = run.data.test
     if test is None:
         return
     write_text(folder / "examples.txt", "\n".join(examples_in_text(test, list(measured.predicted))))
     if getattr(run.model.net, "attention", None) is not None:
         few = test[: min(_SHOWN, len(test))]
-        alignment(alignments_of(run.model, few), folder / "alignment.png")
+        alignment(alignments_of(run.model, few), folder / "alignment.png", folder / "alignment.svg")
 
 
 def alignments_of(model: Any, data: Any) -> list[tuple[list[str], list[str], np.ndarray]]:
@@ -50,13 +50,17 @@ def alignments_of(model: Any, data: Any) -> list[tuple[list[str], list[str], np.
     return found
 
 
-def alignment(found: list[tuple[list[str], list[str], np.ndarray]], path: Any) -> Any:
-    """A panel for each pair: the darker, the more of the source's token (below) goes into the answer's (left)."""
-    from matplotlib import rc_context
+def alignment(found: list[tuple[list[str], list[str], np.ndarray]], *paths: Path) -> Any:
+    """A panel for each pair: the darker, the more of the source's token (below) goes into the answer's (left).
+
+    In an SVG words stay text, so that a browser draws them in its own fonts, whatever matplotlib has.
+    """
+    from matplotlib import font_manager, rc_context
     from matplotlib.figure import Figure
 
-    with warnings.catch_warnings(), rc_context({"font.family": _FONTS}):
-        warnings.simplefilter("ignore")  # fonts and characters that are not there
+    here = [font for font in _FONTS if font in font_manager.get_font_names()]
+    with warnings.catch_warnings(), rc_context({"font.family": here, "svg.fonttype": "none"}):
+        warnings.simplefilter("ignore")  # characters that are in none of them
         widest = max(len(words) for words, _, _ in found)
         heights = [0.24 * len(written) + 0.9 for _, written, _ in found]
         figure = Figure(figsize=(0.26 * widest + 2.2, sum(heights)), layout="constrained")
@@ -66,5 +70,6 @@ def alignment(found: list[tuple[list[str], list[str], np.ndarray]], path: Any) -
             upright = all(len(word) == 1 for word in words)
             axes.set_xticks(range(len(words)), words, rotation=0 if upright else 60, fontsize=8)
             axes.set_yticks(range(len(written)), written, fontsize=8)
-        write_figure(path, figure)
+        for path in paths:
+            write_figure(path, figure)
     return figure
