@@ -124,6 +124,15 @@ def test_the_common_output_is_the_mean_of_the_probabilities(bagging):
     assert found["loss"] <= np.mean([row["loss"] for row in alone])  # Jensen: −ln is convex
 
 
+def test_inputs_of_many_sizes_need_few_programs(bagging):
+    program = bagging.programs.together
+    whole = bagging.predict(X[:8])
+    before = program._cache_size()
+    for count in (5, 6, 7):
+        np.testing.assert_array_equal(bagging.predict(X[:count]), whole[:count])
+    assert program._cache_size() == before
+
+
 def test_out_of_bag_asks_those_who_never_saw_the_example(bagging):
     each = np.stack([bagging.member(m).predict_probabilities(X) for m in range(MEMBERS)])
     heard = bagging.counts == 0

@@ -14,7 +14,7 @@ from denpa.core.errors import ConfigError, DataError, DivergenceError
 from denpa.training.arguments import batch_size_of, verbosity
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.history import History
-from denpa.training.inputs import checked_examples, padded_batches, unpacked
+from denpa.training.inputs import checked_examples, filled_batches, padded_batches, unpacked
 from denpa.training.interrupts import interrupts_wait
 from denpa.training.loop import Position, summarize
 from denpa.training.members import MemberPrograms, Members, Together, member_of, member_programs_for, sampled_rows
@@ -258,8 +258,7 @@ class Bagging:
         x = checked_examples(x, self.model.in_shape, self.model.feature_names, "the input")
         use_compile_cache()
         examples = len(jax.tree.leaves(x)[0])
-        size = min(self.model._at_once(self.members), 1 << (examples - 1).bit_length())
-        batches = [part for part, _, _ in padded_batches(x, None, None, size)]
+        batches = filled_batches(x, self.model._at_once(self.members))
         parts = [np.asarray(program(params, state, self.model.statistics, part)) for part in batches]
         return np.concatenate(parts, axis=axis)[(slice(None),) * axis + (slice(examples),)]
 

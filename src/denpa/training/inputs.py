@@ -21,6 +21,7 @@ __all__ = [
     "checked_targets",
     "checked_weight",
     "examples_at_once",
+    "filled_batches",
     "held_back",
     "padded_batches",
     "rows_of",
@@ -159,6 +160,24 @@ def examples_at_once(net: Network, in_shape: Any, members: int = 1) -> int:
     largest = max(math.prod(shape) for shape in shapes) * members
     fitting = max(_NUMBERS_AT_ONCE.get(jax.default_backend(), 1 << 27) // max(largest, 1), _FEWEST_AT_ONCE)
     return 1 << (min(fitting, _MOST_AT_ONCE).bit_length() - 1)
+
+
+def filled_batches(x: Any, most: int) -> list[Any]:
+    """Batches of one size for predicting, `most` examples or fewer; the last one is filled up with zeros.
+
+    The size is a power of two (as `most` must be), so that inputs of many sizes need few programs.
+    """
+    examples = len(jax.tree.leaves(x)[0])
+    size = min(most, 1 << (examples - 1).bit_length())
+    starts = range(0, examples, size)
+
+    def filled(array: Any) -> np.ndarray:
+        array = np.asarray(array)
+        missing = len(starts) * size - examples
+        return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)]) if missing else array
+
+    whole = jax.tree.map(filled, x)
+    return [jax.tree.map(lambda a, s=start: a[s : s + size], whole) for start in starts]
 
 
 def padded_batches(x: Any, t: Any, weight: Any, size: int) -> list[Batch]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import numbers
 from collections.abc import Callable
 from typing import Any
@@ -33,6 +32,7 @@ from denpa.training.inputs import (
     checked_targets,
     checked_weight,
     examples_at_once,
+    filled_batches,
     held_back,
     padded_batches,
     rows_of,
@@ -285,15 +285,9 @@ class Model:
         self._need_run()
         x = checked_examples(x, self.in_shape, self.feature_names, "the input")
         use_compile_cache()
-        examples = len(jax.tree.leaves(x)[0])
-        # A power of two, so that inputs of many sizes need few programs.
-        size = min(self._at_once(), 1 << (examples - 1).bit_length())
         (params, state), predict = self.variables, self.programs.predict
-        padded = jax.tree.map(lambda a: _filled(a, math.ceil(examples / size) * size), x)
-        outputs = [
-            read(predict(params, state, self.statistics, jax.tree.map(lambda a, s=s: a[s : s + size], padded)))
-            for s in range(0, examples, size)
-        ]
+        outputs = [read(predict(params, state, self.statistics, part)) for part in filled_batches(x, self._at_once())]
+        examples = len(jax.tree.leaves(x)[0])
         return jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts])[:examples], *outputs)
 
     def load_weights(
@@ -432,12 +426,3 @@ class Model:
         x = checked_examples(x, self.in_shape, self.feature_names, where)
         t = checked_targets(t, x, self.loss, self.net.out_shape(self._net_shape()), where, train=train)
         return x, t, checked_weight(weight, x)
-
-
-def _filled(array: Any, size: int) -> Any:
-    array = np.asarray(array)
-    return (
-        np.concatenate([array, np.zeros((size - len(array), *array.shape[1:]), array.dtype)])
-        if size > len(array)
-        else array
-    )
