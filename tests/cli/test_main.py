@@ -153,6 +153,8 @@ def test_predictions_of_a_raw_table(said, trained, inside):
     status, _, err = said("predict", str(trained / "run"), "--input", "new.csv", "--output", "p.csv")
     assert (status, "exists already" in err) == (2, True)
     assert (inside / "p.csv").read_text() == "precious"
+    (inside / "new.csv").write_text("b,a,where\n1.5,1.5,\n-1.5,1.5,unheard of\n")
+    assert said("predict", str(trained / "run"), "--input", "new.csv") == (0, out, "")  # targets are not looked at
 
 
 def test_evaluation_of_another_table(said, trained, inside):

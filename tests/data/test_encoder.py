@@ -127,7 +127,7 @@ def test_gaps_that_training_did_not_have_are_refused(write):
     encoder = TableEncoder.of(table)
     arrays = encoder.fit(table)
     for text, name in [("n,c\n1,a\n,b\n", "n"), ("n,c\n1,a\n2,\n", "c")]:
-        with pytest.raises(DataError, match=f"'{name}' is missing on line 3"):
+        with pytest.raises(DataError, match=f"'{name}' is missing on line 3. No way to fill it was chosen"):
             encoder.apply(arrays, encoder.read(write(text)))
     with pytest.raises(DataError, match="target 't' is missing on line 2"):
         encoder.targets(encoder.read(write("n,c,t\n1,a,\n")))

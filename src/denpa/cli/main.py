@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from denpa.cli.errors import RunFailed
+from denpa.cli.wording import for_command_line
 from denpa.core.errors import ConfigError, DenpaError, DivergenceError, nearest
 
 __all__ = ["main"]
@@ -113,12 +114,12 @@ def _explained(error: Exception) -> tuple[str, int]:
 
 def _tell(text: str, status: int) -> int:
     sys.stdout.flush()
-    print(f"denpa: {text}", file=sys.stderr)
+    print(f"denpa: {for_command_line(text)}", file=sys.stderr)
     return status
 
 
 def _warn(message: Any, category: Any, filename: Any, lineno: Any, file: Any = None, line: Any = None) -> None:
-    print(f"denpa: warning: {message}", file=sys.stderr)
+    print(f"denpa: warning: {for_command_line(str(message))}", file=sys.stderr)
 
 
 def _be_quiet() -> None:

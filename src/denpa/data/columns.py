@@ -50,7 +50,7 @@ def described(table: Table, column: Column) -> NumericColumn | CategoricalColumn
     if column.missing in ("error", "keep") and column.is_missing().any():
         raise DataError(
             f"{table.source}: {column.name!r} is missing on {table.at(np.flatnonzero(column.is_missing()))}. "
-            "Choose a way in read_table(missing=...)."
+            "Choose a way to treat it: missing=..."
         )
     missing = "error" if column.missing == "keep" else column.missing
     if column.kind == "numeric":

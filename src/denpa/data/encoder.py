@@ -128,8 +128,7 @@ class TableEncoder(Normalizer):
                 continue
             values = numbers_of(x, found)
             gaps = np.isnan(values)
-            if column.missing == "error" and gaps.any():
-                raise DataError(f"{x.source}: {column.name!r} is missing on {x.at(np.flatnonzero(gaps))}.")
+            _refuse_gaps(x, column, gaps)
             statistics = {name: float(array[position]) for name, array in arrays.items()}
             values = np.where(gaps, statistics["fill"], values)
             # Centring in float64: a large common offset would cost the digits that matter.
@@ -169,11 +168,18 @@ class TableEncoder(Normalizer):
 
     def _one_hot(self, table: Table, column: CategoricalColumn, found: Column) -> np.ndarray:
         gaps = np.array([value is None for value in found.as_text()], bool)
-        if gaps.any() and column.missing == "error":
-            raise DataError(f"{table.source}: {column.name!r} is missing on {table.at(np.flatnonzero(gaps))}.")
+        _refuse_gaps(table, column, gaps)
         positions = positions_of(table, column, found, "category", strict=self.unseen == "error")
         known = len(column.categories)
         wide = (positions[:, None] == np.arange(known)).astype(np.float32)
         if column.missing == "error":
             return wide
         return np.concatenate([wide, gaps[:, None].astype(np.float32)], axis=1)
+
+
+def _refuse_gaps(table: Table, column: NumericColumn | CategoricalColumn, gaps: np.ndarray) -> None:
+    if gaps.any() and column.missing == "error":
+        raise DataError(
+            f"{table.source}: {column.name!r} is missing on {table.at(np.flatnonzero(gaps))}. No way to fill it was "
+            "chosen before training: complete such rows, or leave them out."
+        )

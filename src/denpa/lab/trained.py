@@ -120,7 +120,7 @@ class Trained:
             raise ConfigError("A language model writes on: denpa sample RUN --prompt TEXT.")
         path = Path(source)
         if is_table(path):
-            return self._table(source).x, None
+            return self._table(source, targets=False).x, None
         if path.suffix.lower() in (".npy", ".npz"):
             return read_x(path), None
         if path.is_dir():
@@ -166,7 +166,8 @@ class Trained:
         options = {name: value for name, value in self._options_of(config.source).items() if name != "length"}
         return read_table(source, config.target, task="regression", missing=ways, ignore=config.ignore, **options)
 
-    def _table(self, source: str) -> Dataset:
+    def _table(self, source: str, targets: bool = True) -> Dataset:
+        """A table encoded; without `targets` no column of them is looked at."""
         model = self.model
         if model.encoder is None:
             raise DataError(f"{source} is a table, but this model was not trained on one.")
@@ -174,7 +175,8 @@ class Trained:
         table = model.encoder.read(source, **options)
         for sentence in unknown_categories(model.encoder, table):
             warnings.warn(sentence, UserWarning, stacklevel=3)
-        return model.encoder.encode({name: np.asarray(a) for name, a in model.encoder_arrays.items()}, table)
+        encoder = model.encoder if targets else model.encoder.replace(target=None)
+        return encoder.encode({name: np.asarray(a) for name, a in model.encoder_arrays.items()}, table)
 
     def _options_of(self, source: str) -> dict[str, Any]:
         known = self.experiment is not None and self.experiment.data.source == source
