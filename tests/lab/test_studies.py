@@ -145,6 +145,21 @@ def test_the_page_holds_everything_within_itself(stored):
         ElementTree.fromstring(base64.b64decode(source.partition(",")[2]))
 
 
+@pytest.mark.parametrize(
+    ("contradicts", "en", "ja"), [(False, "Remark", "注意"), (True, "What does not hold up", "主張どおりでない点")]
+)
+def test_a_remark_has_the_heading_that_it_deserves(stored, contradicts, en, ja):
+    _, study, found = stored
+    told = dataclasses.replace(study, remark=Text("Unless it rains.", "雨のとき以外。"), contradicts=contradicts)
+    assert f"<b>{en}:</b> Unless it rains." in page([(told, found)])
+    assert f"<b>{ja}:</b> 雨のとき以外。" in page([(told, found)], "ja")
+    assert "What does not" not in page([(study, found)])
+
+
+def test_a_study_that_contradicts_says_what():
+    assert all(study.remark for study in registry.STUDIES.values() if study.contradicts)
+
+
 def test_the_japanese_page_has_japanese_in_its_pictures_too(stored):
     _, study, found = stored
     text = page([(study, found)], "ja")

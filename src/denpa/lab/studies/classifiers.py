@@ -121,7 +121,6 @@ def _classifier_checks(plan: Plan, same: list[list[_Boundaries]], apart: dict[st
             _distance("different covariances", "共分散が異なる"),
             apart["different covariances"][-1],
             low=0.12,
-            contradicts=True,
         ),
     )
 

@@ -25,7 +25,8 @@ th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ccc;
 vertical-align:top}td.n{white-space:nowrap;font-variant-numeric:tabular-nums}
 .yes{background:#d9f2e6}.no{background:#fbd9c8}.yes td:first-child::before{content:"✓ ";color:#00684a;font-weight:bold}
 .no td:first-child::before{content:"✗ ";color:#a63603;font-weight:bold}
-.but{border-left:4px solid #E69F00;padding:.2rem .8rem;background:#fff7e6}.setting{color:#444;font-size:.9rem}
+.but{border-left:4px solid #E69F00;padding:.2rem .8rem;background:#fff7e6}
+.remark{border-left:4px solid #0072B2;padding:.2rem .8rem;background:#eef6fb}.setting{color:#444;font-size:.9rem}
 figure{margin:1rem 0}img{max-width:100%;height:auto}figcaption{color:#444;font-size:.9rem}.formula{margin:.6rem 0}
 nav li.bad{color:#a63603;font-weight:bold}
 @media print{h3{break-before:page}body{max-width:none}}
@@ -43,7 +44,8 @@ _WORDS = {
     "full": Text("full", "完全版"),
     "seeds": Text("seeds", "シード"),
     "seconds": Text("s", "秒"),
-    "remark": Text("What does not hold up", "主張どおりでない点"),
+    "remark": Text("Remark", "注意"),
+    "but": Text("What does not hold up", "主張どおりでない点"),
     "png": Text(
         "Pictures as PNG and SVG, and the numbers as CSV, lie beside this page in a folder for each study.",
         "図の PNG・SVG と数値の CSV は、実験ごとのフォルダにある。PNG の文字は英語と数式である。",
@@ -95,8 +97,9 @@ def _section(study: Study, stored: Stored, language: str) -> str:
         _checks(stored, language),
     ]
     if study.remark is not None:
+        kind = "but" if study.contradicts else "remark"
         lines.append(
-            f'<p class="but"><b>{_WORDS["remark"].of(language)}:</b> {html.escape(study.remark.of(language))}</p>'
+            f'<p class="{kind}"><b>{_WORDS[kind].of(language)}:</b> {html.escape(study.remark.of(language))}</p>'
         )
     return "\n".join([*lines, f'<p class="setting">{facts}</p></section>'])
 

@@ -167,7 +167,6 @@ def _checks(found: dict[str, dict[int, _Fit]], bent: float, raised: list[Any]) -
             plain.used,
             1,
             7,
-            contradicts=True,
         ),
         Check(
             Text("the same: E / least possible of the pieces used", "同上：E／使われる区分の数での最小の E"),

@@ -181,6 +181,7 @@ STUDIES = (
             "分の 1 になり、ReLU でもこの回数では学習しない。平均が 0 から始まる RMSProp の最初の歩幅は学習率の 10 "
             "倍で、digits では ReLU のユニットがすべて働かなくなる。",
         ),
+        contradicts=True,
     ),
     Study(
         name="best-combination",

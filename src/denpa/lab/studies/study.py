@@ -137,7 +137,8 @@ class Study:
         formula: what it rests on, each in LaTeX as matplotlib's mathtext reads it.
         setting: networks, data, learning rates: all that it takes to do it again.
         run: puts it to the test.
-        remark: where the common claim holds only in part, or not at all: what holds instead.
+        remark: a condition, a variant, a pitfall; or where the common claim does not hold up, what holds instead.
+        contradicts: the remark is of the latter kind, and the page says so above it.
     """
 
     name: str
@@ -148,3 +149,4 @@ class Study:
     run: Callable[[Plan], Result]
     formula: tuple[str, ...] = field(default=())
     remark: Text | None = None
+    contradicts: bool = False

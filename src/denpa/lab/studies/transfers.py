@@ -171,5 +171,6 @@ STUDIES = (
             "transferred layers gain nothing.",
             "ReLU と He の初期値では乱数から始めても学習は速く、これほど単純な画像では転移の効果はない。",
         ),
+        contradicts=True,
     ),
 )
