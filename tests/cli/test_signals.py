@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 import denpa as dp
+from denpa.cli.main import main
+from denpa.lab.keeper import KeeperSession
 
 # Dropout, batch statistics, moments, a falling rate and early stopping: all that a checkpoint must hold.
 CONFIG = """
@@ -134,3 +136,35 @@ def test_a_disk_that_fills_up_while_training(denpa, tmp_path):
     assert sorted(entry.name for entry in (tmp_path / "run").rglob("*")) == [
         "checkpoint", "config.toml", "environment.json",
     ]  # fmt: skip
+
+
+SMALL = ["train", "xor", "--hidden", "3", "2", "--epochs", "2", "--progress", "none"]
+
+
+def test_a_batch_system_that_ends_the_process_loses_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(KeeperSession, "on_progress", lambda _: signal.raise_signal(signal.SIGTERM))
+    assert main([*SMALL, "--run", "run"]) == 1
+    assert capsys.readouterr().err.endswith(" steps. Go on with: denpa train --resume run\n")
+    assert newest(tmp_path / "run") > 0
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_control_c_in_the_pretraining_keeps_the_layers_that_are_done(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = [*SMALL, "--pretrain", "3"]
+    assert main([*words, "--run", "whole"]) == 0
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as between_layers:
+        between_layers.setattr("denpa.training.pretraining._coded", interrupted)
+        assert main([*words, "--run", "run"]) == 1
+    assert capsys.readouterr().err.endswith("that are done are kept. Go on with: denpa train --resume run\n")
+    assert (tmp_path / "run" / "pretraining.safetensors").is_file()
+    assert main(["train", "--resume", "run", "--progress", "none"]) == 0
+    assert sorted(os.listdir("run")) == sorted(os.listdir("whole"))
+    for name in ("model.safetensors", "metrics.csv"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -64,6 +64,30 @@ def test_of_a_classifier_all_layers_but_the_last():
     assert np.any(found.state["2_batchnorm"]["mean"] != 0)
 
 
+def test_what_was_interrupted_goes_on_behind_the_layers_that_are_done(tmp_path, monkeypatch):
+    options = {"optimizer": dp.Adam(0.02), "epochs": 2, "batch_size": 50}
+    whole, fits, fit = dp.pretrain(deep(), X, **options), [], dp.Model.fit
+
+    def interrupted(model, *args, **plan):
+        fits.append(model)
+        if len(fits) == 2:
+            raise KeyboardInterrupt
+        return fit(model, *args, **plan)
+
+    monkeypatch.setattr(dp.Model, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        dp.pretrain(deep(), X, **options, folder=tmp_path)
+    with pytest.raises(dp.ConfigError, match="layers of another pre-training"):
+        dp.pretrain(deep(), 2 * X, **options, folder=tmp_path)
+    found = dp.pretrain(deep(), X, **options, folder=tmp_path)
+    assert len(fits) == 3  # the first layer was not trained again
+    jax.tree.map(np.testing.assert_array_equal, found, whole)
+    whole_file = (tmp_path / "pretraining.safetensors").read_bytes()
+    (tmp_path / "pretraining.safetensors").write_bytes(whole_file[:-9])
+    with pytest.raises(dp.FileFormatError, match="damaged, cut off"):
+        dp.pretrain(deep(), X, **options, folder=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("net", "message"),
     [

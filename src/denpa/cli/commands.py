@@ -70,6 +70,8 @@ def _gone(run: Run, progress: str) -> Measured:
         again = f"denpa train --resume {shlex.quote(str(run.folder.path))}"
         if isinstance(error, KeyboardInterrupt):
             text = f"interrupted after {run.model.steps:,} steps. Go on with: {again}"
+            if run.experiment.training.pretrain is not None and not run.model.steps:
+                text = f"interrupted in the pre-training; the layers that are done are kept. Go on with: {again}"
         elif isinstance(error, BrokenPipeError):
             text = f"whoever read the output has gone. Go on with: {again}"
         elif isinstance(error, StorageError):

@@ -7,12 +7,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from denpa.cli.errors import RunFailed
@@ -59,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _ending_as_by_control_c():
             warnings.showwarning = _warn
             _be_quiet()
             status = _dispatch(words)
@@ -76,6 +79,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         return _tell(*_explained(error))
+
+
+@contextlib.contextmanager
+def _ending_as_by_control_c() -> Iterator[None]:
+    """SIGTERM, of a batch system or a shutdown, and SIGHUP, of a lost connection: what Ctrl-C keeps, they keep too."""
+    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    ours = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]  # nohup ignores SIGHUP
+    for number in ours:
+        signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _interrupt(*_: Any) -> None:
+    if not callable(signal.getsignal(signal.SIGINT)):  # a script's background job ignores Ctrl-C
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 def _dispatch(words: list[str]) -> int:

@@ -27,6 +27,7 @@ from denpa.training import Model, pretrain
 from denpa.training.checkpoint import latest
 from denpa.training.history import History
 from denpa.training.inputs import shape_of_example
+from denpa.training.pretraining import check_stack
 
 __all__ = ["Run", "begin", "model_of"]
 
@@ -67,7 +68,7 @@ class Run:
         self.model = model_of(experiment)
         self.model.encoder, self.model.encoder_arrays = self.data.encoder, _on_device(self.data.encoder_arrays)
         self.folder: RunFolder | None = None
-        self.resumed, self.from_step = False, 0
+        self.resumed, self.from_step, self.verbose = False, 0, False
         self.history = History()
 
     @classmethod
@@ -106,8 +107,9 @@ class Run:
         self._check_whole_data()
         keeper = Keeper(self._begin_folder, plan.checkpoint_seconds)
         checkpoint = self._checkpoint()
-        if checkpoint is None:
-            begin(self.model, plan, self.data.train.x, verbose)
+        if checkpoint is None and plan.pretrain is None:  # which writes to the folder, and comes when this is there
+            begin(self.model, plan, self.data.train.x)
+        self.verbose = verbose
         self.history = self.model.fit(
             self.data.train,
             validation=self.data.validation,
@@ -136,9 +138,15 @@ class Run:
         return self.folder.path
 
     def _begin_folder(self, training: Any) -> RunFolder:
-        """Called when model and data fit: make the folder, or note who goes on."""
-        seed = self.experiment.training.seed
+        """Called when model and data fit: make the folder, or note who goes on; then pre-train where that is asked."""
+        plan, x, seed = self.experiment.training, self.data.train.x, self.experiment.training.seed
         if self.folder is None:
+            if plan.pretrain is not None:
+                norm, first = self.model.normalizer, x[:1]
+                check_stack(
+                    self.model.net,
+                    shape_of_example(first if norm is None else norm.apply(self.model.statistics, first)),
+                )
             path = free_name("runs", self.experiment.name) if self.wanted is None else Path(self.wanted)
             found = environment(seed, self.data.content_hash(), self.command)
             self.folder = create(path, self.experiment, found, overwrite=self.overwrite)
@@ -146,6 +154,8 @@ class Run:
             found = self.folder.read_json(self.folder.environment)
             found["sessions"].append(session(self.command, self.from_step))
             self.folder.write_json(self.folder.environment, found)
+        if plan.pretrain is not None and not training.resumed:
+            begin(self.model, plan, x, self.verbose, self.folder.path)
         return self.folder
 
     def _check_whole_data(self) -> None:
@@ -181,6 +191,7 @@ class Run:
             **measured.to_config(),
         }
         folder.write_json(folder.results, results)
+        folder.pretraining.unlink(missing_ok=True)
         return measured
 
 
@@ -201,7 +212,7 @@ def model_of(experiment: Experiment) -> Model:
     )
 
 
-def begin(model: Model, plan: TrainingConfig, x: Any, verbose: Any = False) -> None:
+def begin(model: Model, plan: TrainingConfig, x: Any, verbose: Any = False, folder: Path | None = None) -> None:
     """Put a model where its training is to start: at its seed's numbers, at loaded ones, or at pre-trained ones."""
     if plan.initial_weights is not None:
         model.build(shape_of_example(x))
@@ -209,8 +220,9 @@ def begin(model: Model, plan: TrainingConfig, x: Any, verbose: Any = False) -> N
     elif plan.pretrain is not None:
         size = min(plan.batch_size, len(x)) if isinstance(plan.batch_size, int) else plan.batch_size
         options = {"epochs": plan.pretrain, "batch_size": size, "seed": model.seed, "verbose": verbose}
-        variables = pretrain(model.net, x, normalizer=model.normalizer, **options)
-        model.build(shape_of_example(x))
+        variables = pretrain(model.net, x, normalizer=model.normalizer, folder=folder, **options)
+        if model.run is None:
+            model.build(shape_of_example(x))
         model.variables = variables
 
 

@@ -4,6 +4,7 @@ config.toml          the experiment, complete
 environment.json     versions, device, seed, hash of the data, commands
 metrics.csv          the numbers of every epoch; the same bits whenever the run is repeated
 timing.csv           seconds of every epoch
+pretraining.safetensors  as long as a run with pre-training has not finished: the layers that are done
 checkpoint/          from which an interrupted run goes on
 model.safetensors    the trained model
 results.json         the final measurements; when this is there the run has finished
@@ -25,6 +26,7 @@ from typing import Any
 from denpa.core.errors import FileFormatError, StorageError
 from denpa.lab.experiment import Experiment
 from denpa.training.history import is_number
+from denpa.training.pretraining import PRETRAINING
 from denpa.training.storage import write_text
 
 __all__ = ["RunFolder", "create", "free_name", "refuse_existing"]
@@ -41,6 +43,7 @@ class RunFolder:
         self.timing = self.path / "timing.csv"
         self.steps = self.path / "steps.csv"
         self.retraining = self.path / "retraining.csv"
+        self.pretraining = self.path / PRETRAINING
         self.checkpoint = self.path / "checkpoint"
         self.model = self.path / "model.safetensors"
         self.results = self.path / "results.json"

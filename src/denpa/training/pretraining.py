@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from denpa.core import tree
-from denpa.core.errors import ConfigError
+from denpa.core.errors import ConfigError, FileFormatError
 from denpa.core.layer import Variables
 from denpa.layers import Dense, Reshape
 from denpa.losses import MeanSquaredError
 from denpa.networks import Network, Sequential
+from denpa.networks.base import differences
+from denpa.training.arguments import described
 from denpa.training.model import Model
+from denpa.training.storage import read_arrays, write_arrays
 
-__all__ = ["pretrain"]
+__all__ = ["PRETRAINING", "check_stack", "pretrain"]
+
+PRETRAINING = "pretraining.safetensors"
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,7 @@ def pretrain(
     normalizer: Any = None,
     seed: int = 0,
     verbose: Any = False,
+    folder: Any = None,
 ) -> Variables:
     """Variables for a deep network, found layer by layer without targets:
 
@@ -63,13 +72,17 @@ def pretrain(
         loss, optimizer: of every small autoencoder; ½ the squared distance and Adam(1e-3) by default.
         epochs, batch_size, seed, verbose: as in `Model.fit` and `Model`.
         normalizer: fitted to x, and applied to it.
+        folder: where to keep the layers that are done, in pretraining.safetensors. The same call, interrupted and made
+            again, goes on behind them and comes to the same bits.
 
     Returns:
         params and state of `net`, as `Model.variables` takes them; what is not pre-trained is as a `Model` of this
         seed has it.
 
     Raises:
-        ConfigError: a network of another kind, or with fewer than two layers with weights.
+        ConfigError: a network of another kind, or with fewer than two layers with weights; `folder` holds layers of
+            another call.
+        FileFormatError, StorageError: what `folder` holds is damaged, or it cannot be written to.
         DataError, ShapeError, DivergenceError: as `Model.fit`.
 
     Source: Hinton & Salakhutdinov (2006), "Reducing the dimensionality of data with neural networks" (with restricted
@@ -77,31 +90,70 @@ def pretrain(
     of deep networks", section 3.
     """
     net = net if isinstance(net, Network) else Sequential(tuple(net))
+    h = np.asarray(x)
+    if normalizer is not None:
+        h = np.asarray(normalizer.apply(normalizer.fit(h), h))
+    found, blocks = check_stack(net, h.shape[1:], seed)
+    arrays = tree.flatten(found._asdict())
+    hourglass = len(blocks) % 2 == 0 and tuple(net.out_shape(h.shape[1:])) == h.shape[1:] and _mirrored(blocks, h)
+    count = len(blocks) // 2 if hourglass else len(blocks) - 1
+    plan = {"epochs": epochs, "batch_size": batch_size, "verbose": verbose}
+    keep = (
+        None
+        if folder is None
+        else _Kept(folder, h, [*map(described, (net, loss, optimizer)), epochs, batch_size, seed])
+    )
+    done = 0 if keep is None else keep.read(arrays)
+    for place in range(count):
+        block = blocks[place]
+        if place >= done:
+            back = blocks[-1 - place] if hourglass else _Block(("", ""), _own_decoder(h.shape[1:]))
+            both = Sequential((*_named("there", block), *_named("back", back)))
+            model = Model(both, loss or MeanSquaredError(), optimizer, seed=seed, in_shape=h.shape[1:])
+            model.fit((h, h), **plan)
+            learned = tree.flatten(model.variables._asdict())
+            arrays |= _put(learned, "there", block) | (_put(learned, "back", back) if hourglass else {})
+            if keep is not None:
+                keep.write(arrays, place + 1)
+        if place + 1 < count:
+            h = _coded(block, arrays, h)
+    return Variables(**tree.unflatten(arrays, found._asdict()))
+
+
+def check_stack(net: Any, in_shape: tuple[int, ...], seed: int = 0) -> tuple[Variables, list[_Block]]:
+    """Initial variables, and the blocks that pre-training takes one by one; `ConfigError` where there are none."""
     if not isinstance(net, Sequential) or net.takes_integers:
         raise ConfigError(
             f"pretrain wants a Sequential of layers that read values, not {net!r}: what is layer by layer must be in a "
             "row, and numbers of words cannot be compared with what an autoencoder gives back."
         )
-    h = np.asarray(x)
-    if normalizer is not None:
-        h = np.asarray(normalizer.apply(normalizer.fit(h), h))
-    found = Model(net, MeanSquaredError(), seed=seed, in_shape=h.shape[1:]).variables
-    arrays = tree.flatten(found._asdict())
-    blocks = _blocks(net, arrays)
-    hourglass = len(blocks) % 2 == 0 and tuple(net.out_shape(h.shape[1:])) == h.shape[1:] and _mirrored(blocks, h)
-    count = len(blocks) // 2 if hourglass else len(blocks) - 1
-    plan = {"epochs": epochs, "batch_size": batch_size, "verbose": verbose}
-    for place in range(count):
-        block = blocks[place]
-        back = blocks[-1 - place] if hourglass else _Block(("", ""), _own_decoder(h.shape[1:]))
-        both = Sequential((*_named("there", block), *_named("back", back)))
-        model = Model(both, loss or MeanSquaredError(), optimizer, seed=seed, in_shape=h.shape[1:])
-        model.fit((h, h), **plan)
-        learned = tree.flatten(model.variables._asdict())
-        arrays |= _put(learned, "there", block) | (_put(learned, "back", back) if hourglass else {})
-        if place + 1 < count:
-            h = _coded(block, model, h)
-    return Variables(**tree.unflatten(arrays, found._asdict()))
+    found = Model(net, MeanSquaredError(), seed=seed, in_shape=in_shape).variables
+    return found, _blocks(net, tree.flatten(found._asdict()))
+
+
+class _Kept:
+    """The layers that are done, in a file beside what they were made of."""
+
+    def __init__(self, folder: Any, x: np.ndarray, made_of: list[Any]) -> None:
+        self.path = Path(folder) / PRETRAINING
+        digest = hashlib.sha256(f"{x.shape}{x.dtype}".encode())
+        digest.update(np.ascontiguousarray(x).view(np.uint8).data)
+        self.made_of = repr([*made_of, digest.hexdigest()])
+
+    def read(self, arrays: dict[str, Any]) -> int:
+        """How many layers are done; their numbers are put into `arrays`."""
+        if not self.path.is_file():
+            return 0
+        found, description = read_arrays(self.path)
+        if description.get("made_of") != self.made_of:
+            raise ConfigError(f"{self.path} holds layers of another pre-training: choose another folder, or remove it.")
+        if problems := differences(found, arrays):
+            raise FileFormatError(f"{self.path} does not fit the network: {'; '.join(problems)}.")
+        arrays |= {path: jax.device_put(array) for path, array in found.items()}
+        return int(description["layers"])
+
+    def write(self, arrays: dict[str, Any], layers: int) -> None:
+        write_arrays(self.path, tree.nested(arrays), {"made_of": self.made_of, "layers": layers})
 
 
 def _blocks(net: Network, arrays: dict[str, Any]) -> list[_Block]:
@@ -151,10 +203,14 @@ def _put(learned: dict[str, Any], side: str, block: _Block) -> dict[str, Any]:
     return found
 
 
-def _coded(block: _Block, model: Model, h: np.ndarray) -> np.ndarray:
-    """f_l(h), in inference mode."""
-    encoder = Model(Sequential(tuple(_named("there", block))), MeanSquaredError(), in_shape=h.shape[1:])
-    params, state = model.variables
-    names = [name for name, _ in _named("there", block)]
-    encoder.variables = Variables({n: params[n] for n in names}, {n: state[n] for n in names if n in state})
+def _coded(block: _Block, arrays: dict[str, Any], h: np.ndarray) -> np.ndarray:
+    """f_l(h), in inference mode, with the numbers that stand in the whole network."""
+    encoder = Model(Sequential(block.layers), MeanSquaredError(), in_shape=h.shape[1:])
+    blank = encoder.variables._asdict()
+    paths = dict(zip((name for name, _ in encoder.net.inner()), block.paths, strict=True))
+    ours = {}
+    for path in tree.flatten(blank):
+        kind, name, *rest = path.split("/")
+        ours[path] = arrays["/".join((kind, paths[name], *rest))]
+    encoder.variables = Variables(**tree.unflatten(ours, blank))
     return encoder.predict(h)
