@@ -78,9 +78,13 @@ USAGE = {
     "train xor --batch-size -1": "1 or more",
     "train xor --validation 1.5": "from 0 to below 1",
     "train xor --early-stopping 3": "data.validation",
+    "train xor --early-stopping x --validation 0.5": "EarlyStopping wants patience >= 1",
     "train xor --loss MeanSquaredErr": "did you mean 'MeanSquaredError'",
     "train xor --loss BinaryCrossEntropy": "targets",
     "train xor --metrics '[\"TopK\"]'": "TopK",
+    "train xor --penalty l3": "There is no 'l3' in denpa: known penalties: ElasticNet, L1, L2",
+    "train xor --penalty l2 --strength x": "L2.strength must be a number, not 'x'",
+    "train xor --optimizer Chain": "Chain at optimizer: missing 1 option: 'parts'",
     "train xor --seed -1": "0 or more",
     "train xor --progress dots": "Unknown kind of progress",
     "train xor --target y": "data.target is for tables",
@@ -150,6 +154,7 @@ TABLES = {
     "ragged": ("a,b,y\n1,2,u\n3,4\n", "line 3: 2 fields"),
     "header only": ("a,b,y\n", "no rows"),
     "nothing": ("", "is empty"),
+    "an open quote": ('a,b,y\n1,2,"u\n3,4,v\n', "line 3: a quoted field does not end"),
     "one class": ("a,b,y\n" + "1,2,u\n2,1,u\n" * 9, "one class only: 'u'"),
     "no target": ("a,b,z\n1,2,u\n3,4,v\n", "no column 'y'"),
     "no features": ("y\nu\nv\n", "no column to predict from"),
@@ -212,6 +217,12 @@ def test_a_damaged_config(refused, run, tmp_path):
     (tmp_path / "run" / "results.json").unlink()
     (tmp_path / "run" / "config.toml").write_text("[network\n")
     assert "is not TOML" in refused("train", "--resume", "run")
+
+
+def test_files_of_other_kinds(refused, run, tmp_path):
+    (tmp_path / "t.xlsx").write_bytes(b"PK")
+    assert "t.xlsx: data come from .csv" in refused("train", "mlp", "--data", "t.xlsx", "--target", "y")
+    assert "not as .xlsx" in refused("predict", str(run), "--input", "x.npy", "--output", "p.xlsx")
 
 
 def test_a_place_that_cannot_be_written(refused, tmp_path):

@@ -168,7 +168,9 @@ def test_validate_also_guards_configs_and_replacements():
             {"type": "Knob", "rate": 1, "below": [["a", {"type": "Nob"}]]},
             "Unknown description 'Nob' at here.below[0][1]",
         ),
-        ({"type": "Knob"}, "Knob at here: missing 1 required positional argument: 'rate'"),
+        ({"type": "Knob"}, "Knob at here: missing 1 option: 'rate'"),
+        ({"type": "Knob", "rate": "high"}, "Knob.rate must be a number, not 'high'"),
+        ({"type": "Knob", "rate": [1, 2]}, "Knob.rate must be a number, not (1, 2)"),
     ],
 )
 def test_a_bad_config_is_refused_with_place_and_nearest_name(config, message):

@@ -22,6 +22,11 @@ def test_rows_are_true_classes_and_columns_predicted_ones():
     ]
 
 
+def test_a_line_end_in_a_label_does_not_break_the_table():
+    lines = confusion_text(np.array([[1, 0], [0, 2]]), ("a\nb", "c")).splitlines()
+    assert [line.split() for line in lines[1:]] == [["a", "b", "c"], ["a", "b", "1", "·"], ["c", "·", "2"]]
+
+
 def test_many_classes_show_the_most_frequent_confusions():
     counts = np.diag(np.full(40, 9))
     counts[3, 7], counts[8, 1] = 5, 2

@@ -158,6 +158,17 @@ def test_arrays_of_all_kinds_come_back(tmp_path):
     np.testing.assert_array_equal(found["key"], jax.random.key_data(key))
 
 
+def test_a_single_flipped_bit_is_found(tmp_path):
+    path = tmp_path / "m.safetensors"
+    storage.write_arrays(path, {"a": np.arange(64.0), "b": np.zeros((0, 3))}, {"name": "ü", "rate": 0.1})
+    whole = path.read_bytes()
+    assert storage.read_arrays(path)[1] == {"name": "ü", "rate": 0.1}
+    for place in (whole.index(b"rate") + 1, whole.index(b"0.1") + 2, len(whole) - 1, len(whole) - 300):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(dp.FileFormatError, match="is damaged"):
+            storage.read_arrays(path)
+
+
 def test_a_figure_is_written_in_the_format_of_its_ending(tmp_path):
     from matplotlib.figure import Figure
 

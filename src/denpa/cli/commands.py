@@ -116,6 +116,8 @@ def predict(options: Any, places: Places, words: list[str]) -> int:
     output = Path(options.output) if options.output else None
     if output is not None and output.exists() and not options.overwrite:
         raise StorageError(f"{output} exists already: choose another place, or replace it with --overwrite.")
+    if output is not None and output.suffix.lower() in (".npz", ".parquet", ".pq", ".xlsx", ".json"):
+        raise ConfigError(f"Predictions are written as CSV, or as .npy; not as {output.suffix}.")
     if is_of_pairs(trained.model):
         text = answers_text(trained.model, source)
         return _put(text, output, f"{text.count(chr(10)):,} answers")

@@ -131,7 +131,7 @@ def _explained(error: Exception) -> tuple[str, int]:
         return str(error), 1
     if isinstance(error, DenpaError):
         return str(error), 2
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
         return "there is not enough memory. Try a smaller batch size or network.", 1
     return f"{type(error).__name__}: {error}. This should not happen; --debug shows where it did.", 1
 

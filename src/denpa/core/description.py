@@ -44,9 +44,11 @@ class Description:
             cls.__post_init__ = Description.__post_init__
 
     def __post_init__(self) -> None:
-        for field, wants_float in _fields(type(self)):
-            value = getattr(self, field)
-            settled = _settle(value, wants_float, f"{type(self).__name__}.{field}")
+        for field, wants_float, only_float in _fields(type(self)):
+            value, where = getattr(self, field), f"{type(self).__name__}.{field}"
+            settled = _settle(value, wants_float, where)
+            if only_float and isinstance(settled, (str, tuple)):
+                raise ConfigError(f"{where} must be a number, not {value!r}.")
             if settled is not value:
                 object.__setattr__(self, field, settled)
         self.validate()
@@ -141,7 +143,8 @@ def from_config(config: Any, kind: type[Any] = Description, where: str = "") -> 
     try:
         return cls(**fields)
     except TypeError as error:
-        raise ConfigError(f"{name}{at}: {str(error).rpartition('__init__() ')[2]}.") from None
+        fault = str(error).rpartition("__init__() ")[2].replace(" required positional argument", " option")
+        raise ConfigError(f"{name}{at}: {fault}.") from None
 
 
 def _check_names(cls: type[Any], fields: dict[str, Any], at: str = "") -> None:
@@ -157,9 +160,10 @@ def _is_ours(cls: type[Any]) -> bool:
 
 
 @functools.cache
-def _fields(cls: type[Any]) -> tuple[tuple[str, bool], ...]:
-    """Each field's name and whether its annotation asks for a float."""
-    return tuple((f.name, "float" in str(f.type)) for f in dataclasses.fields(cls))
+def _fields(cls: type[Any]) -> tuple[tuple[str, bool, bool], ...]:
+    """Each field's name, whether its annotation asks for a float, and whether for nothing else."""
+    types = {f.name: str(f.type) for f in dataclasses.fields(cls)}
+    return tuple((n, "float" in kind, kind in ("float", "float | None")) for n, kind in types.items())
 
 
 def _settle(value: Any, wants_float: bool, where: str) -> Any:
@@ -170,11 +174,9 @@ def _settle(value: Any, wants_float: bool, where: str) -> Any:
     if isinstance(value, (bool, str, Description)) or value is None:
         return value
     if isinstance(value, numbers.Real):
-        number = int(value) if isinstance(value, numbers.Integral) else float(value)
+        number = int(value) if isinstance(value, numbers.Integral) and not wants_float else float(value)
         if isinstance(number, float) and not math.isfinite(number):
             raise ConfigError(f"{where} must be a finite number, not {value}.")
-        if wants_float:
-            number = float(number)
         return value if type(value) is type(number) else number
     return value
 

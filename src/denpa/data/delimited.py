@@ -109,7 +109,8 @@ def _rows(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], list[
                 rows.append(row)
                 lines.append(reader.line_num)
     except csv.Error as error:
-        raise FileFormatError(f"{path}, line {reader.line_num}: {error}.") from None
+        fault = "a quoted field does not end" if "unexpected end" in str(error) else error
+        raise FileFormatError(f"{path}, line {reader.line_num}: {fault}.") from None
     return rows, lines
 
 

@@ -35,10 +35,11 @@ class Options(Description):
 
     hidden: tuple[int, ...] | None = None
     activation: str | None = None
-    epochs: int | None = None
+    # What these may be is checked in the places that they go to, which messages then name.
+    epochs: int | Any = None
     batch_size: int | str | None = None
-    learning_rate: float | None = None
-    code: int | None = None
+    learning_rate: float | Any = None
+    code: int | Any = None
 
     def validate(self) -> None:
         for units in self.hidden or ():

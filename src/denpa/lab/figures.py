@@ -23,6 +23,11 @@ _ROWS, _COLUMNS = 4, 8
 
 def write_all(folder: Path, run: Any, measured: Any) -> None:
     """All pictures that the run's data allow."""
+    with figures_alignment.every_character():
+        _write(folder, run, measured)
+
+
+def _write(folder: Path, run: Any, measured: Any) -> None:
     run.history.plot(folder / "learning_curves.png")
     if run.data.task in ("text", "series"):
         of_sequences(folder, run, measured)

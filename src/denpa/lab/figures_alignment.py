@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,17 @@ __all__ = ["alignment", "alignments_of", "write_all"]
 _SHOWN = 4
 # One of these has Japanese and Chinese characters where it is installed.
 _FONTS = ["DejaVu Sans", "Noto Sans CJK JP", "IPAexGothic", "Hiragino Sans", "Yu Gothic", "Noto Sans JP"]
+
+
+@contextlib.contextmanager
+def every_character() -> Iterator[None]:
+    """Words of any language, in fonts that are there; characters that are in none of them become boxes."""
+    from matplotlib import font_manager, rc_context
+
+    here = [font for font in _FONTS if font in font_manager.get_font_names()]
+    with warnings.catch_warnings(), rc_context({"font.family": here, "svg.fonttype": "none"}):
+        warnings.filterwarnings("ignore", message="Glyph ")
+        yield
 
 
 def write_all(folder: Path, run: Any, measured: Any) -> None:
@@ -55,12 +68,9 @@ def alignment(found: list[tuple[list[str], list[str], np.ndarray]], *paths: Path
 
     In an SVG words stay text, so that a browser draws them in its own fonts, whatever matplotlib has.
     """
-    from matplotlib import font_manager, rc_context
     from matplotlib.figure import Figure
 
-    here = [font for font in _FONTS if font in font_manager.get_font_names()]
-    with warnings.catch_warnings(), rc_context({"font.family": here, "svg.fonttype": "none"}):
-        warnings.simplefilter("ignore")  # characters that are in none of them
+    with every_character():
         widest = max(len(words) for words, _, _ in found)
         heights = [0.24 * len(written) + 0.9 for _, written, _ in found]
         figure = Figure(figsize=(0.26 * widest + 2.2, sum(heights)), layout="constrained")

@@ -69,6 +69,7 @@ def confusion_text(counts: np.ndarray, names: tuple[str, ...]) -> str:
 
     With many classes, the ten most frequent confusions instead.
     """
+    names = tuple(" ".join(name.split()) for name in names)  # a label may hold a line end
     if len(counts) > _MOST_COLUMNS:
         return _most_confused(counts, names)
     short = [name if len(name) <= _WIDEST else f"{name[: _WIDEST - 1]}…" for name in names]

@@ -10,6 +10,14 @@ from typing import Any
 
 from denpa.core.description import Description, registered
 from denpa.core.errors import ConfigError, nearest
+from denpa.core.layer import Layer
+from denpa.data.normalise import Normalizer
+from denpa.init.base import Initializer
+from denpa.losses import Loss
+from denpa.metrics import Metric
+from denpa.networks import Network
+from denpa.optim import Schedule, Transform
+from denpa.penalties import Penalty
 
 __all__ = ["assign", "read_value"]
 
@@ -22,7 +30,23 @@ _USUAL = {
     "normalizer": "Standardize",
     "target_normalizer": "Standardize",
 }
-_PARTS = (*_USUAL, "loss", "metrics", "learning_rate", "schedule", "kernel_init", "bias_init")
+# What a part may be, of those that are named by their class.
+_KINDS: dict[str, type[Any]] = {
+    "optimizer": Transform,
+    "early_stopping": Description,
+    "network": Network,
+    "penalty": Penalty,
+    "normalizer": Normalizer,
+    "target_normalizer": Normalizer,
+    "loss": Loss,
+    "metric": Metric,
+    "learning_rate": Schedule,
+    "schedule": Schedule,
+    "kernel_init": Initializer,
+    "bias_init": Initializer,
+    "layers": Layer,
+}
+_PLURALS = {Transform: "optimizers", Penalty: "penalties", Loss: "losses", Description: "names"}
 # Rates to begin with for optimisers that have no default of their own.
 _RATES = {"SGD": 0.1, "Momentum": 0.05, "Nesterov": 0.05, "AdaGrad": 0.01, "RMSprop": 0.001}
 
@@ -61,7 +85,7 @@ def assign(config: dict[str, Any], place: str, value: Any) -> None:
     elif value is None:
         here.pop(last, None)
     elif last == "type":
-        _retype(here, value)
+        _retype(here, value, parents[-1] if parents else "")
     else:
         here[last] = _as_part(last, value)
 
@@ -91,18 +115,20 @@ def _index(here: list[Any], name: str, place: str) -> int:
 def _as_part(name: str, value: Any) -> Any:
     if name == "metrics":
         return [_as_part("metric", entry) for entry in (value if isinstance(value, list) else [value])]
-    if isinstance(value, str) and (name in _PARTS or name in ("metric", "layers")):
+    if isinstance(value, str) and name in _KINDS:
         part: dict[str, Any] = {}
-        _retype(part, value)
+        _retype(part, value, name)
         return part
     return value
 
 
-def _retype(part: dict[str, Any], name: Any) -> None:
+def _retype(part: dict[str, Any], name: Any, place: str) -> None:
     """Another class in the place of the one before, whose options make no sense any more."""
     known = {known.lower(): known for known in registered(Description)}
     if str(name).lower() not in known:
-        raise ConfigError(f"There is no {name!r} in denpa: {nearest(str(name), known.values(), plural='names')}")
+        kind = _KINDS.get(place, Description)
+        plural = _PLURALS.get(kind, f"{kind.__name__.lower()}s")
+        raise ConfigError(f"There is no {name!r} in denpa: {nearest(str(name), registered(kind), plural=plural)}")
     part.clear()
     part["type"] = known[str(name).lower()]
     if part["type"] in _RATES:

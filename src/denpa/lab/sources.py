@@ -118,6 +118,8 @@ def look_of(config: DataConfig) -> Look:
 def _found(config: DataConfig) -> Dataset | Splits:
     """What a source other than a table holds."""
     source = config.source
+    if Path(source).is_file() and Path(source).suffix.lower() != ".npz" and source not in datasets.names():
+        raise ConfigError(f"{source}: data come from {', '.join(_TABLES)}, .npz, or a folder of images by class.")
     for name in _OF_TABLES:
         if getattr(config, name) != getattr(DataConfig("digits"), name):
             raise ConfigError(f"data.{name} is for tables, but {source} is none.")
@@ -138,8 +140,6 @@ def _found(config: DataConfig) -> Dataset | Splits:
             read = read_images  # the classes colour the picture of the code
         _check_options(source, options, [name for name in _parameters(read) if name != "folder"])
         return read(path, **options)
-    if path.exists():
-        raise ConfigError(f"{source}: data come from {', '.join(_TABLES)}, .npz, or a folder of images by class.")
     if path.suffix or len(path.parts) > 1:
         raise DataError(f"{source} cannot be read: there is no such file or folder.")
     raise ConfigError(

@@ -234,7 +234,7 @@ def _check(training: Any, description: dict[str, Any], path: Path) -> None:
     """Refuse a checkpoint of another model, other data, or a format to come."""
     if missing := _PARTS - set(description):
         raise FileFormatError(f"{path} is no checkpoint: it says nothing about {', '.join(sorted(missing))}.")
-    if description["format"] > _FORMAT:
+    if description["format"] not in range(_FORMAT + 1):
         raise FileFormatError(f"{path} has format {description['format']}, which needs a newer denpa.")
     here = training.model.description()
     for part in _DECISIVE:

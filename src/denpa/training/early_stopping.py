@@ -56,7 +56,8 @@ class EarlyStopping(Callback):
     retrain: str | None = None
 
     def validate(self) -> None:
-        if self.patience < 1 or (self.period is not None and self.period < 1) or self.min_delta < 0:
+        periods = (self.patience,) if self.period is None else (self.patience, self.period)
+        if any(not isinstance(n, int) or n < 1 for n in periods) or self.min_delta < 0:
             raise ConfigError("EarlyStopping wants patience >= 1, period >= 1 (or None) and min_delta >= 0.")
         if self.compare not in ("best", "previous"):
             raise ConfigError(f'EarlyStopping.compare must be "best" or "previous", not {self.compare!r}.')

@@ -48,7 +48,7 @@ def load(path: Any) -> Any:
     arrays, description = read_arrays(path)
     if description.get("kind") not in ("model", "bagging"):
         raise FileFormatError(f"{path} holds no model but a checkpoint: give the run folder's model.safetensors.")
-    if description.get("format", 0) > _FORMAT:
+    if description.get("format", 0) not in range(_FORMAT + 1):
         raise FileFormatError(f"{path} has format {description['format']}, which needs a newer denpa.")
     try:
         model = _described(description["model"], path)

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from denpa.core.errors import FileFormatError, StorageError
 
 __all__ = ["read_arrays", "write_arrays", "write_bytes", "write_figure", "write_text"]
 
-_KEY = "denpa"
+_KEY, _SUM = "denpa", "crc32"
 
 
 def write_bytes(path: Any, content: bytes) -> None:
@@ -90,8 +91,17 @@ def write_arrays(path: Any, arrays: Any, description: dict[str, Any]) -> None:
     from safetensors.numpy import save
 
     flat = {name: _plain(leaf) for name, leaf in tree.flatten(arrays).items()}
-    text = json.dumps(description)  # in its own order: the columns of a history have one
+    # In its own order: the columns of a history have one. And all in one entry: the order of several would be random.
+    text = json.dumps({**description, _SUM: _checksum(flat, description)})
     write_bytes(path, save(flat, metadata={_KEY: text}))
+
+
+def _checksum(flat: dict[str, np.ndarray], description: dict[str, Any]) -> str:
+    """CRC-32 of the description and the arrays: a flipped bit would pass for a number otherwise."""
+    found = zlib.crc32(json.dumps(description).encode())
+    for name in sorted(flat):
+        found = zlib.crc32(np.ascontiguousarray(flat[name]).reshape(-1).view(np.uint8).data, found)
+    return f"{found:08x}"
 
 
 def _plain(leaf: Any) -> np.ndarray:
@@ -121,4 +131,7 @@ def read_arrays(path: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise FileFormatError(f"{path} is damaged, cut off, or not a model file: {error}.") from None
     if not isinstance(description, dict):
         raise FileFormatError(f"{path} is damaged: its description is {type(description).__name__}, not a table.")
+    wanted = description.pop(_SUM, None)
+    if wanted is not None and wanted != _checksum(arrays, description):
+        raise FileFormatError(f"{path} is damaged: its numbers are not those that were written.")
     return arrays, description
