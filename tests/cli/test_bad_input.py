@@ -94,6 +94,8 @@ USAGE = {
     "train --resume nowhere": "no run folder",
     "train xor --resume nowhere": "leave xor out",
     "train --resume nowhere --epochs 3": "leave --training.epochs out",
+    "train " + "d" * 300: "File name too long",
+    "train .": "'.' is a folder: go on with a run by --resume",
     "evaluate": "wants RUN",
     "evaluate nowhere": "no file nowhere",
     "predict nowhere --input x.npy": "no file nowhere",
@@ -223,6 +225,17 @@ def test_files_of_other_kinds(refused, run, tmp_path):
     (tmp_path / "t.xlsx").write_bytes(b"PK")
     assert "t.xlsx: data come from .csv" in refused("train", "mlp", "--data", "t.xlsx", "--target", "y")
     assert "not as .xlsx" in refused("predict", str(run), "--input", "x.npy", "--output", "p.xlsx")
+
+
+def test_a_warning_is_told_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("n,a,y\n" + "".join(f"{i},7,{i % 3}.5\n" for i in range(12)))
+    main(["cv", "ridge", "--data", "t.csv", "--target", "y", "--folds", "20"])
+    assert [line.split("; ")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "denpa: warning: t.csv: column 'n' looks like an identifier",
+        "denpa: warning: t.csv: column 'a' has one value only, 7.0",
+        "denpa: Cannot make 20 folds of 10 examples: each fold needs at least one.",
+    ]
 
 
 def test_a_place_that_cannot_be_written(refused, tmp_path):

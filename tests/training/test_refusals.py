@@ -58,6 +58,7 @@ BAD_DATA = {
     "weights of another number": ((X, T, np.ones(19)), r"20 examples but sample_weight has shape \(19,\)"),
     "weights below 0": ((X, T, -np.ones(20)), "finite and not negative"),
     "weights of NaN": ((X, T, np.full(20, np.nan)), "finite and not negative"),
+    "weights of 0": ((X, T, np.zeros(20)), "0 everywhere: no example would count"),
 }
 BAD_OPTIONS = {
     "batch larger than the data": (
@@ -176,6 +177,7 @@ def test_a_last_batch_of_one_for_batch_normalisation_is_found_before_training():
         (lambda: dp.Adam(-1e-3), "Adam.learning_rate must be positive"),
         (lambda: model(optimizer=dp.Adam), r"optimizer must be one of denpa's.*Did you forget the brackets\? Adam\(\)"),
         (lambda: model(loss=dp.MeanSquaredError), "loss must be one of denpa's.*forget the brackets"),
+        (lambda: dp.Model(None, dp.MeanSquaredError()), "Model wants a network such as .* not None"),
         (lambda: model(loss="mse"), "loss must be one of denpa's, not 'mse'"),
         (lambda: model(loss=None), "loss must be one of denpa's, not None"),
         (lambda: model(optimizer=0.1), "optimizer must be one of denpa's, not 0.1"),
@@ -217,6 +219,8 @@ def test_a_single_metric_or_callback_needs_no_brackets():
 
 
 def test_predict_and_evaluate_refuse_too(trained):
+    with pytest.raises(dp.DataError, match=r"made for \(4,\)\. For one example alone give x\[None\]"):
+        trained.predict(X[0])
     with pytest.raises(dp.ConfigError, match=r"no parameters yet: fit it, or call build\(\(784,\)\)"):
         model().predict(X)
     with pytest.raises(dp.ConfigError, match="no parameters yet"):

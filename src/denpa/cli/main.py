@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -15,7 +16,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from denpa.cli.errors import RunFailed
@@ -38,6 +39,7 @@ _COMMANDS = {
     "check": "compare gradients with automatic and numerical differentiation",
     "list": "list presets, data sets, layers, losses, optimizers, ...",
 }
+_WRONG_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
 _HELP = f"""usage: denpa COMMAND [OPTIONS]
 
 {chr(10).join(f"  {name:<10}{text}" for name, text in _COMMANDS.items())}
@@ -63,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--debug"]
     try:
         with warnings.catch_warnings(), _ending_as_by_control_c():
-            warnings.showwarning = _warn
+            warnings.showwarning = _warner()
             _be_quiet()
             status = _dispatch(words)
             sys.stdout.flush()
@@ -133,6 +135,8 @@ def _explained(error: Exception) -> tuple[str, int]:
         return str(error), 2
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
         return "there is not enough memory. Try a smaller batch size or network.", 1
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _WRONG_PATHS:
+        return f"{os.fspath(error.filename)}: {error.strerror}.", 2
     return f"{type(error).__name__}: {error}. This should not happen; --debug shows where it did.", 1
 
 
@@ -142,8 +146,17 @@ def _tell(text: str, status: int) -> int:
     return status
 
 
-def _warn(message: Any, category: Any, filename: Any, lineno: Any, file: Any = None, line: Any = None) -> None:
-    print(f"denpa: warning: {for_command_line(str(message))}", file=sys.stderr)
+def _warner() -> Callable[..., None]:
+    """Tells each warning once: comparisons read the same data again and again."""
+    told: set[str] = set()
+
+    def warn(message: Any, category: Any, filename: Any, lineno: Any, file: Any = None, line: Any = None) -> None:
+        text = for_command_line(str(message))
+        if text not in told:
+            told.add(text)
+            print(f"denpa: warning: {text}", file=sys.stderr)
+
+    return warn
 
 
 def _be_quiet() -> None:

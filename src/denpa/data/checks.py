@@ -105,7 +105,8 @@ def check_features(
     if got != tuple(in_shape):
         if len(got) == len(in_shape) == 1:
             raise DataError(f"Each example has {got[0]} features, but the network was made for {in_shape[0]}.")
-        raise DataError(f"Each example has shape {got}, but the network was made for {tuple(in_shape)}.")
+        hint = " For one example alone give x[None]." if tuple(np.shape(x)) == tuple(in_shape) else ""
+        raise DataError(f"Each example has shape {got}, but the network was made for {tuple(in_shape)}.{hint}")
 
 
 def check_batch_size(batch_size: Any, n: int) -> None:

@@ -65,7 +65,7 @@ def warn_of(table: Table, column: Column) -> None:
     identifier = False
     if len(present) >= _IDENTIFIER_ROWS and column.kind == "categorical":
         identifier = different > len(present) / 2
-    elif len(present) >= _IDENTIFIER_ROWS and (np.diff(np.sort(present)) == 1).all():
+    elif len(present) >= _IDENTIFIER_ROWS and len(table.columns) > 1 and (np.diff(np.sort(present)) == 1).all():
         identifier = column.is_integer()
     if identifier or different == 1:
         what = "looks like an identifier" if identifier else f"has one value only, {present[0]}"

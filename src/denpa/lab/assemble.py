@@ -50,6 +50,10 @@ def assemble(
             )
         experiment = _changed(Experiment.from_toml(what), changes)
         return experiment, data or (load_data(experiment.data) if read else look_of(experiment.data))
+    if what not in presets.PRESETS and Path(what).is_dir():
+        raise ConfigError(
+            f"{what!r} is a folder: go on with a run by --resume {what}, or begin anew from {what}/config.toml."
+        )
     if what not in presets.PRESETS:
         hint = nearest(what, presets.PRESETS, plural="presets")
         raise ConfigError(f"{what!r} is neither a preset nor a file: {hint}")

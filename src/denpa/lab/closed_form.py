@@ -44,9 +44,11 @@ class ClosedForm:
     distance: float
 
     def __str__(self) -> str:
-        excess = (self.trained_loss - self.loss) / abs(self.loss) if self.loss else self.trained_loss - self.loss
+        excess = max(self.trained_loss - self.loss, 0.0)
+        relative = excess < abs(self.loss) * 1e6  # a loss of rounding errors alone is no unit to measure in
+        above = f"{excess / abs(self.loss):.1e} of it" if relative else f"{excess:.1e}"
         return (
-            f"{self.method}: loss {self.loss:.6g}; training ended {max(excess, 0.0):.1e} of it above, "
+            f"{self.method}: loss {self.loss:.6g}; training ended {above} above, "
             f"its weights within {self.distance:.1e} of the largest"
         )
 

@@ -11,9 +11,28 @@ from denpa.core import tree
 from denpa.core.description import Description, to_config
 from denpa.core.errors import ConfigError
 from denpa.data.checks import check_batch_size
+from denpa.networks import Network, Sequential
 from denpa.training.foreign import ForeignOptimizer
 
-__all__ = ["batch_size_of", "check_frozen", "check_model", "described", "suited", "verbosity", "want_part"]
+__all__ = [
+    "batch_size_of",
+    "check_frozen",
+    "check_model",
+    "described",
+    "network_of",
+    "suited",
+    "verbosity",
+    "want_part",
+]
+
+
+def network_of(net: Any) -> Network:
+    """A network as it is, or a list of layers in a row."""
+    if isinstance(net, Network):
+        return net
+    if not isinstance(net, (list, tuple)):
+        raise ConfigError(f"Model wants a network such as Sequential([...]), or a list of layers, not {net!r}.")
+    return Sequential(tuple(net))
 
 
 def check_model(model: Any) -> None:

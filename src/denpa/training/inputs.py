@@ -132,6 +132,8 @@ def checked_weight(weight: Any, x: Any) -> np.ndarray | None:
         raise DataError(f"There are {examples} examples but sample_weight has shape {weight.shape}.")
     if not np.isfinite(weight).all() or (weight < 0).any():
         raise DataError("sample_weight must be finite and not negative.")
+    if not weight.any():
+        raise DataError("sample_weight is 0 everywhere: no example would count.")
     return weight
 
 

@@ -15,11 +15,20 @@ from denpa.core import tree
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Variables
 from denpa.kernels import settings
-from denpa.networks import Network, Sequential, Summary
+from denpa.networks import Summary
 from denpa.networks.base import shape_of_inputs
 from denpa.optim import Adam
 from denpa.training import checkpoint
-from denpa.training.arguments import batch_size_of, check_frozen, check_model, described, suited, verbosity, want_part
+from denpa.training.arguments import (
+    batch_size_of,
+    check_frozen,
+    check_model,
+    described,
+    network_of,
+    suited,
+    verbosity,
+    want_part,
+)
 from denpa.training.batches import BatchPlan
 from denpa.training.buckets import check_buckets
 from denpa.training.callbacks import as_callbacks
@@ -106,7 +115,7 @@ class Model:
         class_names: Any = None,
         frozen: Any = (),
     ) -> None:
-        self.net = net if isinstance(net, Network) else Sequential(tuple(net))
+        self.net = network_of(net)
         self.loss, self.penalty = loss, penalty
         self.normalizer, self.target_normalizer = normalizer, target_normalizer
         self.run: Any = None
