@@ -102,6 +102,17 @@ def test_it_goes_on_where_it_left_off(groups):
     assert not np.array_equal(whole.set_params(random_state=2).fit(X, y).predict_proba(X), wanted)
 
 
+def test_what_is_set_anew_acts_when_it_goes_on(groups):
+    X, y = groups
+    still = classifier(epochs=3, optimizer="momentum", learning_rate=0.1, warm_start=True).fit(X, y)
+    before = still.predict_proba(X)
+    still.set_params(learning_rate=1e-12).fit(X, y)
+    np.testing.assert_allclose(still.predict_proba(X), before, atol=1e-6)
+    with pytest.raises(dp.ConfigError, match="network has been set anew"):
+        still.set_params(hidden_units=(3,)).fit(X, y)
+    assert still.n_iter_ == 6
+
+
 def test_early_stopping_returns_to_the_best_epoch(groups):
     X, y = groups
     stopped = classifier(epochs=500, early_stopping=True, validation_fraction=0.3, patience=2, learning_rate=8.0)

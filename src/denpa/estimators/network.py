@@ -108,6 +108,19 @@ class NeuralNetEstimator(BaseEstimator):
             net = self._network(x.shape[1], outputs)
             self.model_ = Model(net, self.loss, self._optimizer(), penalty=penalty, seed=seed, in_shape=x.shape[1:])
 
+    def _take_up(self, x: np.ndarray) -> None:
+        """What was set anew since training began: another optimiser or penalty acts from now on."""
+        model = self.model_
+        if self._network(x.shape[1], model.net.out_shape(x.shape[1:])[0]) != model.net:
+            raise ConfigError(
+                f"The network has been set anew, but what was learned is of {model.net!r}: begin anew with "
+                "warm_start=False, or with a clone."
+            )
+        optimizer, model.penalty = self._optimizer(), L2(self.strength) if self.strength else None
+        if optimizer != model.optimizer:
+            model.optimizer = optimizer
+            model.run = dataclasses.replace(model.run, optimizer=model.programs.moments(model.run.params))
+
     def _network(self, features: int, outputs: int) -> Network:
         if self.network is None:
             return Sequential((*hidden_layers(sizes(self.hidden_units), self.activation), Dense(outputs)))
@@ -135,6 +148,7 @@ class NeuralNetEstimator(BaseEstimator):
         held: Any = None
         rules: list[Any] = [Progress("lines")] if self.verbose else []
         with jax.enable_x64(x.dtype == np.float64):
+            self._take_up(x)
             if self.early_stopping:
                 labels = t if t.ndim == 1 else None
                 rest, out = split_indices(len(x), self.validation_fraction, model.seed, labels)

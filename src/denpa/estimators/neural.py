@@ -35,7 +35,8 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNetEstimator):
         batch_size: "auto" for 200 or all examples if they are fewer, "full" for all, or a number.
         early_stopping: hold back `validation_fraction` of the examples, stop when their loss has not fallen for
             `patience` epochs, and return to the parameters of the best epoch.
-        warm_start: `fit` goes on with the parameters of the last one, for `epochs` more.
+        warm_start: `fit` goes on with the parameters of the last one, for `epochs` more. An optimizer, learning_rate
+            or strength set anew acts from then on; another network is refused.
         random_state: decides initial parameters, order of examples, and what is held back.
         verbose: a line for each epoch.
 
