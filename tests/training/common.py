@@ -49,3 +49,8 @@ def whole(model):
 def rows(history):
     """The history without its clock."""
     return [{name: value for name, value in row.items() if np.ndim(value) == 0} for row in history.epochs]
+
+
+def random_model(**options):
+    """Dropout, batch normalisation, momentum and penalty."""
+    return model(RANDOM_NET, optimizer=dp.Momentum(0.05), penalty=dp.L2(1e-3), **options)
