@@ -371,3 +371,59 @@ def test_shape_errors_name_the_vertex(key):
     tied = dp.Graph((a, b), dp.Add()(shared(a, name="enc"), shared(b, name="enc")))
     with pytest.raises(dp.ShapeError, match="'enc@2' shares the parameters of 'enc' but has another input shape"):
         tied.init(key, ((2,), (4,)))
+
+
+# ------------------------------------------------------------------------------------ several values of one layer
+def test_a_layer_that_gives_its_carry_is_unpacked(key):
+    """Encoder and decoder written as a graph have the numbers and gradients of the two layers called by hand."""
+    first = dp.LSTM(3, return_carry=True, segment=3)
+    second = dp.LSTM(3, takes_carry=True, return_sequences=True, segment=3)
+    s, r = dp.Input("source"), dp.Input("target")
+    _, h, c = first(s, name="encoder")
+    net = dp.Graph((s, r), second(r, h, c, name="decoder"))
+    variables = net.init(key, ((7, 2), (4, 2)))
+    x, z, t = data(2, (5, 7, 2), (5, 4, 2), (5, 4, 3))
+    step = dp.backprop(net, LOSS, variables, (x, z), t)
+
+    one, two = variables.params["encoder"], variables.params["decoder"]
+    (y, *carry), saved_one = first.forward(one, x)
+    out, saved_two = second.forward(two, (z, *carry))
+    (dz, *dcarry), dtwo = second.backward(two, saved_two, LOSS.delta(out, t))
+    dx, done = first.backward(one, saved_one, (jnp.zeros_like(y), *dcarry))
+    close((step.output, step.dx), (out, (dx, dz)))
+    close((step.grads["encoder"], step.grads["decoder"]), (done, dtwo))
+    close(step.grads, dp.trace(net, LOSS, variables, (x, z), t).grads)
+    assert dp.from_config(dp.to_config(net)) == net
+
+
+def test_a_graph_keeps_what_the_layers_keep_by_themselves(key):
+    """Inside a graph too, a layer in segments keeps the carries before them and no step; a record keeps all."""
+    x_ = dp.Input()
+    layer = dp.GRU(3, return_sequences=True, segment=4)
+    graph, row = dp.Graph(x_, dp.Dense(2)(layer(x_))), dp.Sequential([layer, dp.Dense(2)])
+    variables = row.init(key, (10, 2))
+    x, t = data(3, (5, 10, 2), (5, 10, 2))
+    _, saved = graph.forward(variables.params, x)
+    assert "starts" in saved["0_gru"]
+    assert "kept" not in saved["0_gru"]
+    close(*(dp.backprop(net, LOSS, variables, x, t).grads for net in (graph, row)))
+
+
+def test_values_of_networks_are_unpacked_and_single_ones_refused():
+    x_ = dp.Input()
+    both = dp.Graph(x_, (dp.Tanh()(x_), dp.Sigmoid()(x_)))
+    layers = {
+        2: [dp.GRU(3, return_carry=True), both, dp.Sequential([dp.Tanh(), both])],
+        3: [dp.LSTM(3, return_carry=True), dp.Bidirectional(dp.GRU(3, return_carry=True))],
+        5: [dp.Bidirectional(dp.LSTM(3, return_carry=True))],
+    }
+    assert all(len(tuple(layer(x_))) == count for count, some in layers.items() for layer in some)
+    for value in (
+        x_,
+        dp.Dense(3)(x_),
+        dp.LSTM(3)(x_),
+        dp.Bidirectional(dp.LSTM(3))(x_),
+        dp.Sequential([dp.Tanh()])(x_),
+    ):
+        with pytest.raises(dp.ConfigError, match="cannot be unpacked"):
+            tuple(value)

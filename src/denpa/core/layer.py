@@ -10,13 +10,14 @@ value (a pytree), never an attribute, so it can be stacked, measured, printed an
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import jax
 
 from denpa.core.description import Description
-from denpa.core.errors import DenpaError
+from denpa.core.errors import ConfigError, DenpaError
 from denpa.core.fallback import with_fallback
 from denpa.core.keys import key_for
 from denpa.core.shapes import Shape
@@ -150,6 +151,10 @@ class Layer(Description):
     def __call__(self, *inputs: Node, name: str | None = None) -> Node:
         """Apply the layer to symbolic values while a `Graph` is being written down."""
         return Node(self, inputs, name)
+
+    def unpacked(self, node: Node) -> Iterator[Node]:
+        """The values of the tuple that the layer gives, `node` standing for it: `y, h, c = dp.LSTM(...)(x)`."""
+        raise ConfigError(f"{self!r} gives one value, which cannot be unpacked.")
 
 
 def batch_of(in_shape: Any, size: int, dtype: Any = None) -> Any:

@@ -10,6 +10,7 @@ Calling a layer on such values makes the next one; nothing is computed.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 from denpa.core.errors import ConfigError
@@ -40,6 +41,11 @@ class Node:
         self.layer: Any = layer
         self.inputs, self.name = inputs, name
         self.order = next(_order)
+
+    def __iter__(self) -> Iterator[Node]:
+        if self.layer is None:
+            raise ConfigError("An input of a graph is one value, which cannot be unpacked: write dp.Input() for each.")
+        return self.layer.unpacked(self)
 
     def __repr__(self) -> str:
         return f"<value {self.name or self.layer!r}>"

@@ -8,7 +8,7 @@ from denpa.layers.dense import Dense
 from denpa.layers.dropout import Dropout, GaussianNoise
 from denpa.layers.embedding import Embedding
 from denpa.layers.maxout import Maxout
-from denpa.layers.merge import Add, Concatenate
+from denpa.layers.merge import Add, Concatenate, Part
 from denpa.layers.norm import BatchNorm
 from denpa.layers.pooling import AveragePool2d, GlobalAveragePool2d, LpPool2d, MaxPool2d
 from denpa.layers.prelu import PReLU
@@ -47,6 +47,7 @@ __all__ = [
     "MaxUnpool2d",
     "Maxout",
     "PReLU",
+    "Part",
     "ReLU",
     "Reshape",
     "Sigmoid",

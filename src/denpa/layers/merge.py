@@ -14,7 +14,7 @@ from denpa.core.layer import Array, Context, Grads, Layer, Params
 from denpa.core.shapes import Shape
 from denpa.core.static import Static
 
-__all__ = ["Add", "Concatenate"]
+__all__ = ["Add", "Concatenate", "Part"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,25 @@ class Add(Layer):
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[tuple[Array, ...], Grads]:
         return (dy,) * saved["inputs"].value, {}  # ∂y/∂xᵢ = 1
+
+
+@dataclass(frozen=True)
+class Part(Layer):
+    """y = xᵢ      x a tuple of arrays -> y, the one at `index`      saves the other shapes
+
+    What a graph writes for `y, h, c = LSTM(6, return_carry=True)(x)`. ∂E/∂xⱼ = 0 for j ≠ i.
+    """
+
+    index: int
+
+    def out_shape(self, in_shape: Any) -> Shape:
+        return in_shape[self.index]
+
+    def forward(self, params: Params, x: tuple[Array, ...], ctx: Context = Context()) -> tuple[Array, Any]:
+        return x[self.index], {"like": Static(tuple((part.shape, part.dtype) for part in x))}
+
+    def backward(self, params: Params, saved: Any, dy: Array) -> tuple[tuple[Array, ...], Grads]:
+        return tuple(dy if i == self.index else jnp.zeros(*like) for i, like in enumerate(saved["like"].value)), {}
 
 
 @dataclass(frozen=True)

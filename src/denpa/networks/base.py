@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 
 from denpa.core import tree
 from denpa.core.errors import ShapeError
+from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State, Variables
 from denpa.core.padded import Padded
 from denpa.core.shapes import as_shape
+from denpa.core.symbolic import Node
+from denpa.layers.merge import Part
 
-__all__ = ["Delta", "Network", "Value", "entering", "step_forward", "walk_backward", "walk_forward"]
+__all__ = ["Delta", "Forth", "Home", "Network", "Stepping", "Value", "directly", "entering", "step_forward"]
 
 
 class Value(NamedTuple):
@@ -62,9 +66,17 @@ class Network(Layer):
         in_shape = shape_of_inputs(in_shape)
         return Variables(self.init_params(key, in_shape), self.init_state(in_shape))
 
-    @abstractmethod
     def init_params(self, key: Array, in_shape: Any) -> Params:
         """Fresh parameters, a dict by layer name."""
+        shapes = self.shapes(in_shape)
+        return {name: layer.init_params(key_for(key, name), shapes[name]) for name, layer in self.inner()}
+
+    def init_state(self, in_shape: Any) -> State:
+        return init_state_of(dict(self.inner()), self.shapes(in_shape))
+
+    def next_state(self, state: State, saved: Saved) -> State:
+        layers = dict(self.inner())
+        return {name: layers[name].next_state(state[name], saved[name]) for name in state}
 
     def shapes(self, in_shape: Any) -> dict[str, Any]:
         """The shape of one example at the entrance of every layer, by name, and under "" at the exit.
@@ -73,13 +85,13 @@ class Network(Layer):
         """
         return {"": self.out_shape(in_shape)}
 
-    def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
-        y, saved, _ = self.walk_forward(params, x, ctx)
-        return y, saved
+    @property
+    def parts(self) -> int:
+        """How many values come out, as a tuple; 0 for one value by itself."""
+        return 0
 
-    def backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads]:
-        dx, grads, _ = self.walk_backward(params, saved, dy)
-        return dx, grads
+    def unpacked(self, node: Node) -> Iterator[Node]:
+        return (Part(i)(node) for i in range(self.parts)) if self.parts else super().unpacked(node)
 
     def apply(self, variables: Variables, x: Any) -> Any:
         """The network's output for a batch x, in inference mode."""
@@ -168,3 +180,41 @@ def init_state_of(layers: dict[str, Layer], shapes: dict[str, Any]) -> State:
     """The state of those layers that have any."""
     states = {name: layer.init_state(shapes[name]) for name, layer in layers.items()}
     return {name: state for name, state in states.items() if state}
+
+
+Forth = Callable[..., tuple[Any, Saved, dict[str, Value]]]
+Home = Callable[..., tuple[Any, Grads, dict[str, Delta]]]
+
+
+def directly(layer: Layer, name: str, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+    """`walk_forward` without the record, by the layer's fastest path."""
+    return *step_forward(layer, name, params, x, ctx), {}
+
+
+def _homeward(layer: Layer, name: str, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+    """`walk_backward` without the record."""
+    return *layer.backward(params, saved, dy), {}
+
+
+class Stepping(Network):
+    """A network that goes through its layers in one way, recorded or not: as the given step does."""
+
+    def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
+        y, saved, _ = self._forth(directly, params, x, ctx)
+        return y, saved
+
+    def backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads]:
+        dx, grads, _ = self._home(_homeward, params, saved, dy)
+        return dx, grads
+
+    def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+        return self._forth(walk_forward, params, x, ctx)
+
+    def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+        return self._home(walk_backward, params, saved, dy)
+
+    @abstractmethod
+    def _forth(self, step: Forth, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]: ...
+
+    @abstractmethod
+    def _home(self, step: Home, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]: ...

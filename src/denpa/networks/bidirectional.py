@@ -10,14 +10,14 @@ import jax.numpy as jnp
 from denpa.core.errors import ConfigError
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State
-from denpa.networks.base import Delta, Network, Value, walk_backward, walk_forward
+from denpa.networks.base import Delta, Forth, Home, Stepping, Value
 from denpa.networks.recurrent import Recurrent
 
 __all__ = ["Bidirectional"]
 
 
 @dataclass(frozen=True)
-class Bidirectional(Network):
+class Bidirectional(Stepping):
     """yᵗ = [→yᵗ, ←yᵗ]      x (batch, time, in) -> y (batch, time, 2 units), or (batch, 2 units) without sequences
 
     →y comes from the layer as it is, ←y from one like it with parameters of its own that reads every sequence from
@@ -66,32 +66,22 @@ class Bidirectional(Network):
     def init_state(self, in_shape: Any) -> State:
         return {}
 
-    def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
-        ys, saved = [], {}
-        for (name, layer), part in zip(self.inner(), self._each(x), strict=True):
-            y, saved[name] = layer.forward(params[name], part, ctx.at(name))
-            ys.append(y)
-        return self._merged(ys, self._joined), saved
+    @property
+    def parts(self) -> int:
+        return max(2 * getattr(self.layer, "parts", 0) - 1, 0)  # one y, two carries
 
-    def backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads]:
-        dxs, grads = [], {}
-        for (name, layer), part in zip(self.inner(), self._parted(dy), strict=True):
-            dx, grads[name] = layer.backward(params[name], saved[name], part)
-            dxs.append(dx)
-        return self._summed(dxs), grads
-
-    def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+    def _forth(self, step: Forth, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         ys, saved, met = [], {}, {}
         for (name, layer), part in zip(self.inner(), self._each(x), strict=True):
-            y, saved[name], values = walk_forward(layer, name, params[name], part, ctx)
+            y, saved[name], values = step(layer, name, params[name], part, ctx)
             ys.append(y)
             met |= values
         return self._merged(ys, self._joined), saved, met
 
-    def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+    def _home(self, step: Home, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
         dxs, grads, met = [], {}, {}
         for (name, layer), part in zip(self.inner(), self._parted(dy), strict=True):
-            dx, grads[name], deltas = walk_backward(layer, name, params[name], saved[name], part)
+            dx, grads[name], deltas = step(layer, name, params[name], saved[name], part)
             dxs.append(dx)
             met |= deltas
         return self._summed(dxs), grads, met

@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from denpa.core.errors import ConfigError, ShapeError
-from denpa.core.keys import key_for
-from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State
+from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved
 from denpa.layers.recurrent import Carry
-from denpa.networks.base import Delta, Network, Value, entering, init_state_of, walk_backward, walk_forward
+from denpa.networks.base import Delta, Forth, Home, Stepping, Value, directly, entering
 from denpa.networks.bidirectional import Bidirectional
 from denpa.networks.sequential import Sequential, named
-from denpa.networks.stacked import Forth, Home, Stacked, carry_sizes, directly, directly_home, is_recurrent
+from denpa.networks.stacked import Stacked, carry_sizes, is_recurrent
 
 __all__ = ["Encoded", "EncoderDecoder"]
 
@@ -35,7 +34,7 @@ class Encoded(NamedTuple):
 
 
 @dataclass(frozen=True)
-class EncoderDecoder(Network):
+class EncoderDecoder(Stepping):
     """P(t¹ .. tᵀ' | x¹ .. xᵀ) = Π_k P(tᵏ | t¹ .. tᵏ⁻¹, c)      c = q(z¹ .. zᵀ)
 
     x = (source, shifted) -> logits (batch, target steps, vocabulary). The source (batch, steps) is read by the
@@ -123,31 +122,6 @@ class EncoderDecoder(Network):
 
     def out_shape(self, in_shape: Any) -> Any:
         return self.shapes(in_shape)[""]
-
-    def init_params(self, key: Array, in_shape: Any) -> Params:
-        shapes = self.shapes(in_shape)
-        return {name: layer.init_params(key_for(key, name), shapes[name]) for name, layer in self.inner()}
-
-    def init_state(self, in_shape: Any) -> State:
-        return init_state_of(dict(self.inner()), self.shapes(in_shape))
-
-    def next_state(self, state: State, saved: Saved) -> State:
-        layers = dict(self.inner())
-        return {name: layers[name].next_state(state[name], saved[name]) for name in state}
-
-    def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
-        y, saved, _ = self._forth(directly, params, x, ctx)
-        return y, saved
-
-    def backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads]:
-        dx, grads, _ = self._home(directly_home, params, saved, dy)
-        return dx, grads
-
-    def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
-        return self._forth(walk_forward, params, x, ctx)
-
-    def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
-        return self._home(walk_backward, params, saved, dy)
 
     def encode(self, params: Params, source: Any, ctx: Context = Context()) -> tuple[Encoded, tuple[Carry, ...]]:
         """What the decoder knows of the sources (batch, steps), and the carries that it starts from."""

@@ -16,7 +16,7 @@ from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State
 from denpa.core.symbolic import Node
-from denpa.networks.base import Delta, Network, Value, init_state_of, walk_backward, walk_forward
+from denpa.networks.base import Delta, Forth, Home, Stepping, Value, init_state_of
 
 __all__ = ["Graph", "Vertex"]
 
@@ -55,7 +55,7 @@ class Vertex(Description):
 
 
 @dataclass(frozen=True)
-class Graph(Network):
+class Graph(Stepping):
     """Values flow along edges; deltas flow back and are SUMMED where a value fans out.
 
         x = dp.Input()
@@ -145,26 +145,27 @@ class Graph(Network):
                 state[vertex.slot] = vertex.layer.next_state(state[vertex.slot], saved[vertex.name])
         return state
 
-    def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+    @property
+    def parts(self) -> int:
+        return len(self.outputs) if isinstance(self.outputs, tuple) else 0
+
+    def _forth(self, step: Forth, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         values = dict(zip(_many(self.inputs), self._inputs(x, "array"), strict=True))
         saved, met = {}, {}
         for vertex in self.vertices:
-            own = _context(vertex, ctx)
-            y, saved[vertex.name], seen = walk_forward(
-                vertex.layer, vertex.name, params[vertex.slot], _gathered(vertex, values), own
-            )
-            values[vertex.name] = y
+            x, own = _gathered(vertex, values), _context(vertex, ctx)
+            values[vertex.name], saved[vertex.name], seen = step(vertex.layer, vertex.name, params[vertex.slot], x, own)
             met |= seen
         return _like(self.outputs, [values[name] for name in _many(self.outputs)]), saved, met
 
-    def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+    def _home(self, step: Home, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
         grads: Grads = {}
         met: dict[str, Delta] = {}
         deltas: dict[str, Any] = {}
         for name, delta in zip(_many(self.outputs), dy if isinstance(self.outputs, tuple) else (dy,), strict=True):
             _accumulate(deltas, name, delta)
         for vertex in reversed(self.vertices):
-            dx, fresh, seen = walk_backward(
+            dx, fresh, seen = step(
                 vertex.layer, vertex.name, params[vertex.slot], saved[vertex.name], deltas.pop(vertex.name)
             )
             _accumulate(grads, vertex.slot, fresh)  # shared weights: sum of gradients

@@ -89,6 +89,10 @@ class Recurrent(Network):
     def next_state(self, state: State, saved: Saved) -> State:
         return state | {"carry": saved["final"]} if "carry" in state else state
 
+    @property
+    def parts(self) -> int:
+        return 1 + len(self.cell.sizes()) if self.return_carry else 0
+
     def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
         return self._forward(params, x, ctx)
 

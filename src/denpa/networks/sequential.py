@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from denpa.core.errors import ConfigError, ShapeError
-from denpa.core.keys import key_for
-from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State
-from denpa.networks.base import Delta, Network, Value, init_state_of, step_forward, walk_backward, walk_forward
+from denpa.core.layer import Context, Grads, Layer, Params, Saved
+from denpa.networks.base import Delta, Network, Value, step_forward, walk_backward, walk_forward
 from denpa.networks.fusion import block_ahead, block_of
 
 __all__ = ["Sequential"]
@@ -59,16 +58,9 @@ class Sequential(Network):
     def out_shape(self, in_shape: Any) -> Any:
         return self.shapes(in_shape)[""]
 
-    def init_params(self, key: Array, in_shape: Any) -> Params:
-        shapes = self.shapes(in_shape)
-        return {name: layer.init_params(key_for(key, name), shapes[name]) for name, layer in self.inner()}
-
-    def init_state(self, in_shape: Any) -> State:
-        return init_state_of(dict(self.inner()), self.shapes(in_shape))
-
-    def next_state(self, state: State, saved: Saved) -> State:
-        layers = dict(self.inner())
-        return {name: layers[name].next_state(state[name], saved[name]) for name in state}
+    @property
+    def parts(self) -> int:
+        return getattr(self.inner()[-1][1], "parts", 0) if self.layers else 0
 
     def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
         saved: dict[str, Any] = {}

@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
 
 from denpa.core.errors import ConfigError
-from denpa.core.keys import key_for
-from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State
+from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved
 from denpa.layers.recurrent import Carry
-from denpa.networks.base import Delta, Network, Value, init_state_of, step_forward, walk_backward, walk_forward
+from denpa.networks.base import Delta, Forth, Home, Stepping, Value
 from denpa.networks.bidirectional import Bidirectional
 from denpa.networks.recurrent import Recurrent
 from denpa.networks.sequential import named
 
-__all__ = ["Forth", "Home", "Stacked", "carry_sizes", "directly", "directly_home", "is_recurrent"]
-
-Forth = Callable[..., tuple[Any, Saved, dict[str, Value]]]
-Home = Callable[..., tuple[Any, Grads, dict[str, Delta]]]
-
-
-def directly(layer: Layer, name: str, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
-    """`walk_forward` without the record, by the layer's fastest path."""
-    return *step_forward(layer, name, params, x, ctx), {}
-
-
-def directly_home(
-    layer: Layer, name: str, params: Params, saved: Saved, dy: Any
-) -> tuple[Any, Grads, dict[str, Delta]]:
-    """`walk_backward` without the record."""
-    return *layer.backward(params, saved, dy), {}
+__all__ = ["Stacked", "carry_sizes", "is_recurrent"]
 
 
 @dataclass(frozen=True)
-class Stacked(Network):
+class Stacked(Stepping):
     """z⁽⁰⁾ = x,  (z⁽ˡ⁾, carry_l) = layer_l(z⁽ˡ⁻¹⁾, carry_l)      x, carries -> y, carries
 
     The input is x, or with `takes_carry` (x, carries); the output is (y, carries), where carries holds for every
@@ -63,7 +46,6 @@ class Stacked(Network):
 
     @property
     def takes_integers(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the first layer takes integers."""
         return self.inner()[0][1].takes_integers if self.layers else False
 
     def shapes(self, in_shape: Any) -> dict[str, Any]:
@@ -84,31 +66,6 @@ class Stacked(Network):
 
     def out_shape(self, in_shape: Any) -> Any:
         return self.shapes(in_shape)[""]
-
-    def init_params(self, key: Array, in_shape: Any) -> Params:
-        shapes = self.shapes(in_shape)
-        return {name: layer.init_params(key_for(key, name), shapes[name]) for name, layer in self.inner()}
-
-    def init_state(self, in_shape: Any) -> State:
-        return init_state_of(dict(self.inner()), self.shapes(in_shape))
-
-    def next_state(self, state: State, saved: Saved) -> State:
-        layers = dict(self.inner())
-        return {name: layers[name].next_state(state[name], saved[name]) for name in state}
-
-    def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
-        y, saved, _ = self._forth(directly, params, x, ctx)
-        return y, saved
-
-    def backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads]:
-        dx, grads, _ = self._home(directly_home, params, saved, dy)
-        return dx, grads
-
-    def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
-        return self._forth(walk_forward, params, x, ctx)
-
-    def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
-        return self._home(walk_backward, params, saved, dy)
 
     def _forth(self, step: Forth, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         x, given = x if self.takes_carry else (x, ())
