@@ -175,6 +175,15 @@ def test_the_japanese_page_has_japanese_in_its_pictures_too(stored):
     )
 
 
+def test_a_translated_picture_is_wide_enough_for_its_legend():
+    head = '<svg width="100pt" height="50pt" viewBox="0 0 100 50">'
+    text = '<text style="font-size: 10px; text-anchor: start" x="{}">{}</text>'
+    assert translated(head + text.format(70, "forget bias")).startswith(
+        '<svg width="133pt" height="50pt" viewBox="0 0 133 '
+    )
+    assert translated(head + text.format(20, "forget bias")).startswith(head)
+
+
 def test_words_of_pictures_are_known_as_a_whole_or_part_by_part():
     assert in_japanese("norm of delta, last step = 1") == "デルタのノルム（最後＝1）"
     assert in_japanese("sigmoid, Gaussian, xyz") == "シグモイド, ガウス, xyz"

@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from denpa.lab.studies.study import Study, Text
 from denpa.lab.studies.terms import in_japanese
 
 __all__ = ["page"]
+
+_LEFT_ALIGNED = re.compile(r'font-size: ([\d.]+)px[^>]*text-anchor: start" x="([\d.]+)"[^>]*>([^<>]+)</text>')
 
 _STYLE = """
 body{font:16px/1.6 system-ui,"Hiragino Sans","Noto Sans CJK JP","Yu Gothic",sans-serif;max-width:62rem;margin:2rem auto;
@@ -125,12 +128,27 @@ def _picture(folder: Path, name: str, caption: Text, animated: bool, language: s
 
 
 def translated(svg: str) -> str:
-    """An SVG with the words that `terms` knows in Japanese; the reader's own font shows them."""
+    """An SVG with the words that `terms` knows in Japanese; the reader's own font shows them.
+
+    It becomes wider where a legend would go beyond its edge.
+    """
 
     def turned(match: re.Match[str]) -> str:
         return f">{html.escape(in_japanese(html.unescape(match[1])), quote=False)}</text>"
 
-    return re.sub(r">([^<>]+)</text>", turned, svg)
+    svg = re.sub(r">([^<>]+)</text>", turned, svg)
+    ends = [float(x) + float(size) * _ems(html.unescape(words)) for size, x, words in _LEFT_ALIGNED.findall(svg)]
+
+    def widened(match: re.Match[str]) -> str:
+        width = max([float(match[1]), *ends])
+        return f'width="{width:g}pt"{match[2]}{width:g} '
+
+    return re.sub(r'width="([\d.]+)pt"( height="[^"]*" viewBox="0 0 )[\d.]+ ', widened, svg, count=1)
+
+
+def _ems(words: str) -> float:
+    """About how wide words are set, in sizes of the font."""
+    return 0.3 + sum(1.0 if unicodedata.east_asian_width(letter) in "WF" else 0.65 for letter in words)
 
 
 def _formula(formula: str) -> str:
