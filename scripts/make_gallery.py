@@ -23,7 +23,11 @@ WIDEST, LARGEST = 1000, 60_000
 
 # study, picture
 SHOWN = (
+    ("activations", "activations"),
+    ("logic-gates", "gates"),
     ("gradient-check", "error-and-cost"),
+    ("one-unit-chain", "locality"),
+    ("letters", "noise"),
     ("activation-and-initialisation", "accuracy"),
     ("optimiser-race", "accuracy"),
     ("learning-curves", "curves"),
@@ -31,6 +35,16 @@ SHOWN = (
     ("cliff", "paths"),
     ("loss-surface", "runs"),
     ("vanishing-gradient", "deltas"),
+    ("adagrad-starvation", "steps"),
+    ("standardisation", "steps"),
+    ("weight-decay", "shrinkage"),
+    ("dropout-subnetworks", "movements"),
+    ("receptive-field", "fields"),
+    ("translation-equivariance", "shifts"),
+    ("gradients-over-time", "jacobians"),
+    ("long-range-memory", "accuracy"),
+    ("next-word", "probability"),
+    ("maxout", "pieces"),
 )
 
 HEAD = """# Gallery
