@@ -21,8 +21,8 @@ import numpy as np
 from denpa.core import tree
 from denpa.core.errors import ConfigError, nearest
 from denpa.core.layer import Array
-from denpa.kernels import settings
 from denpa.training.batches import BatchPlan
+from denpa.training.compiled import compiled
 from denpa.training.history import History
 from denpa.training.loop import Position, summarize
 from denpa.training.program import Programs, Recipe, Run
@@ -49,20 +49,15 @@ class MemberPrograms:
     def __init__(self, recipe: Recipe, places: tuple[str, ...] = ()) -> None:
         self.recipe, self.places = recipe, places
         self.single = Programs(recipe)
-        self.init = self._compiled(lambda seeds, shape: jax.vmap(lambda s: self.single.init(s, shape))(seeds), 1)
-        self.train = self._compiled(self._train)
-        self.each = self._compiled(self._each)
-        self.together = self._compiled(self._together)
-        self.measure = self._compiled(self._measure)
-        self.measure_apart = self._compiled(self._measure_apart)
+        self.init = compiled(self._init, recipe.kernels, static_argnums=(1,))
+        self.train = compiled(self._train, recipe.kernels)
+        self.each = compiled(self._each, recipe.kernels)
+        self.together = compiled(self._together, recipe.kernels)
+        self.measure = compiled(self._measure, recipe.kernels)
+        self.measure_apart = compiled(self._measure_apart, recipe.kernels)
 
-    def _compiled(self, function: Any, *static: int) -> Any:
-        @functools.wraps(function)
-        def traced(*args: Any) -> Any:
-            with settings.using(self.recipe.kernels):
-                return function(*args)
-
-        return jax.jit(traced, static_argnums=static)
+    def _init(self, seeds: Array, shape: Any) -> Run:
+        return jax.vmap(lambda seed: self.single.init(seed, shape))(seeds)
 
     def _train(
         self, runs: Run, numbers: Any, statistics: Any, data: Any, counts: Any, order: Array, count: Array

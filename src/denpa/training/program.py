@@ -20,8 +20,8 @@ from denpa.core import tree
 from denpa.core.layer import Array, Context, Params, State, Variables
 from denpa.core.padded import on_values, step_weights, values_of
 from denpa.gradients.backprop import Step, Trace, descend, walk
-from denpa.kernels import settings
 from denpa.networks.base import entering
+from denpa.training.compiled import compiled, compiled_training
 from denpa.training.windows import in_windows
 
 __all__ = ["Programs", "Recipe", "Run", "key_of_run", "programs_for"]
@@ -177,25 +177,15 @@ class Programs:
         self.recipe = recipe
         self.paces: dict[int, int] = {}  # steps in a chunk that last long enough, by batch size
         self.moments = jax.jit(recipe.optimizer.init)
-        self.train = self._compiled(self._train)
-        self.step = self._compiled(recipe.step)  # traced once, though `train` reads it twice
-        self.measure = self._compiled(self._measure)
-        self.predict = self._compiled(self._predict)
-        self.examine = self._compiled(recipe.examine)
+        self.train = compiled_training(self._train, recipe.kernels)
+        self.step = compiled(recipe.step, recipe.kernels)  # traced once, though `train` reads it twice
+        self.measure = compiled(self._measure, recipe.kernels)
+        self.predict = compiled(self._predict, recipe.kernels)
+        self.examine = compiled(recipe.examine, recipe.kernels)
         # Small, but each of their operations would be compiled for itself.
         self.charge = jax.jit(lambda params: recipe.penalty.value(params))
         self.probabilities = jax.jit(lambda y: recipe.loss.probabilities(y))
         self.decide = jax.jit(lambda y: recipe.loss.decide(y))
-
-    def _compiled(self, function: Any) -> Any:
-        """A program in which convolutions are computed by the recipe's kernels."""
-
-        @functools.wraps(function)
-        def traced(*args: Any) -> Any:
-            with settings.using(self.recipe.kernels):
-                return function(*args)
-
-        return jax.jit(traced)
 
     def init(self, seed: Any, shape: Any) -> Run:
         """A run before its first step; `shape` is that of one example as the network sees it."""
