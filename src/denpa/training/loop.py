@@ -21,7 +21,7 @@ from denpa.training.program import Programs, Run
 __all__ = ["Position", "Training"]
 
 # A chunk lasts about this long, so that progress, Ctrl-C and a diverging run are seen soon.
-_CHUNK_SECONDS = 0.2
+_CHUNK_SECONDS = 0.5
 _FIRST_CHUNK = 16
 _MOST_STEPS = 4096
 
