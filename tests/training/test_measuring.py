@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import denpa as dp
+from denpa.kernels import native
 from denpa.training import inputs
 from tests.training.common import DATA, QUIET, RANDOM_NET, model
 
@@ -139,3 +140,14 @@ def test_large_outputs_are_measured_few_at_a_time_with_the_same_result(monkeypat
     assert model._at_once() == 4  # the largest output holds 6 · 5 numbers: 5 fit, and 4 is a power of two
     assert model.evaluate((x, x))["loss"] == pytest.approx(whole["loss"], rel=1e-6)
     np.testing.assert_allclose(model.predict(x), outputs, rtol=1e-6)
+
+
+@pytest.mark.skipif(not native.available(), reason="needs the native kernels")
+def test_what_a_fused_convolution_never_makes_leaves_room_for_more_examples():
+    pooled = [dp.Conv2d(30, 5), dp.ReLU(), dp.MaxPool2d(2), dp.Flatten(), dp.Dense(10)]
+    model = dp.Model(pooled, loss=dp.SoftmaxCrossEntropy(), in_shape=(28, 28, 1))
+    assert model._at_once() == 512  # 2²² numbers hold 12 · 12 · 30 of them 970 times
+    with dp.kernels.using("xla"):
+        assert model._at_once() == 128  # and 24 · 24 · 30 of them 242 times
+    unpooled = dp.Model([*pooled[:2], *pooled[3:]], loss=dp.SoftmaxCrossEntropy(), in_shape=(28, 28, 1))
+    assert unpooled._at_once() == 128

@@ -13,7 +13,9 @@ from denpa.core.padded import Padded, values_of
 from denpa.core.shapes import Shape
 from denpa.data.checks import check_data, check_features, check_x
 from denpa.data.dataset import Dataset
-from denpa.networks.base import Network
+from denpa.kernels import native, settings
+from denpa.layers import Conv2d, MaxPool2d, ReLU
+from denpa.networks import Network, Sequential
 
 __all__ = [
     "Batch",
@@ -158,10 +160,21 @@ def rows_of(batch: Batch, rows: np.ndarray) -> Batch:
 
 def examples_at_once(net: Network, in_shape: Any, members: int = 1) -> int:
     """How many examples are measured together: a power of two, fewer where some layer's output is large."""
-    shapes = jax.tree.leaves(net.shapes(in_shape), is_leaf=_is_shape)
+    shapes = jax.tree.leaves(_made(net, in_shape), is_leaf=_is_shape)
     largest = max(math.prod(shape) for shape in shapes) * members
     fitting = max(_NUMBERS_AT_ONCE.get(jax.default_backend(), 1 << 27) // max(largest, 1), _FEWEST_AT_ONCE)
     return 1 << (min(fitting, _MOST_AT_ONCE).bit_length() - 1)
+
+
+def _made(net: Network, in_shape: Any) -> dict[str, Any]:
+    """The shapes at the entrances of the layers, without those that a fused convolution with pooling never makes."""
+    shapes = dict(net.shapes(in_shape))
+    if isinstance(net, Sequential) and settings.current() != "xla" and native.available():
+        layers = net.inner()
+        for (_, first), (relu, second), (pool, third) in zip(layers, layers[1:], layers[2:], strict=False):
+            if isinstance(first, Conv2d) and isinstance(second, ReLU) and isinstance(third, MaxPool2d):
+                del shapes[relu], shapes[pool]
+    return shapes
 
 
 def filled_batches(x: Any, most: int) -> list[Any]:
