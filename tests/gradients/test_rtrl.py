@@ -68,6 +68,19 @@ def test_weights_and_reductions_are_those_of_the_loss(reduction):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-13)
 
 
+def test_the_mean_squared_error_counts_sequences_as_back_propagation_does():
+    net, loss = with_head(dp.RNN(3)), dp.MeanSquaredError()
+    with jax.enable_x64(True):
+        variables, x, _ = case(net)
+        t = jnp.asarray(np.random.default_rng(2).standard_normal((BATCH, TIME, 3)))
+        weight = jnp.asarray([0.5, 2.0, 1.25])
+        forward = dp.rtrl(net, loss, variables, dp.Padded(x, LENGTHS), t, sample_weight=weight)
+        home = dp.backprop(net, loss, variables, dp.Padded(x, LENGTHS), t, sample_weight=weight)
+    assert float(forward.loss) == pytest.approx(float(home.loss), rel=1e-12)
+    for ours, theirs in zip(jax.tree.leaves(forward.grads), jax.tree.leaves(home.grads), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-13)
+
+
 def test_the_printed_recursion_element_by_element():
     """p_rs^j(t) = f'(u_j) (δ_rj x_s [Wx] + δ_rj z_s' [Wh] + Σ_j' w_jj' p_rs^j'(t−1)), with loops over every index."""
     net = dp.RNN(3, return_sequences=True)

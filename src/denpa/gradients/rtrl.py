@@ -133,7 +133,7 @@ def learn_online(
 
 
 class _Met(NamedTuple):
-    """Sums of one step: Σ w l, Σ w and the gradients of the first; and the output."""
+    """Sums of one step: Σ w l, what the mean divides by, and the gradients of the first; and the output."""
 
     total: Array
     weight: Array
@@ -211,25 +211,29 @@ def _rtrl(net: Any, loss: Any, variables: Variables, x: Any, t: Any, key: Any, t
         raise ShapeError(f"RTRL wants x (batch, time, features) and targets of every step, not {targets.shape}.")
     out_shape = net.out_shape(values.shape[1:])
     y = jax.ShapeDtypeStruct((len(values), *out_shape), values.dtype)
-    weight = step_weights(loss, x, y, t, sample_weight)
-    if weight is not None:
-        weight = jnp.broadcast_to(weight.reshape(len(values), -1), values.shape[:2])[..., None]
+    weights = step_weights(loss, x, y, t, sample_weight)
+    weight = None
+    if weights is not None:
+        weights = jnp.asarray(weights)
+        weight = jnp.broadcast_to(weights.reshape(len(values), -1), values.shape[:2])[..., None]
     mask = None if ctx.lengths is None else step_mask(ctx.lengths, values.shape[1])
 
     def body(so_far: Any, at: Any) -> tuple[Any, Array]:
-        sensitivities, sums, step = so_far
+        sensitivities, sum_of_grads, step = so_far
         keyed = dataclasses.replace(ctx, key=None if key is None else jax.random.fold_in(key, step), lengths=None)
         sensitivities, met = _advance(net, loss, variables, sensitivities, at, keyed)
-        return (sensitivities, tree.add(sums, met[:3]), step + 1), met.y[:, 0]
+        return (sensitivities, tree.add(sum_of_grads, met.grads), step + 1), met.y[:, 0]
 
     steps = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), (values, targets, weight, mask))
-    total = jax.eval_shape(lambda: loss.value(jnp.zeros(y.shape, y.dtype), targets))
-    zero = (jnp.zeros((), total.dtype), jnp.zeros((), total.dtype), tree.zeros_like(variables.params))
+    zero = tree.zeros_like(variables.params)
     first = (rtrl_start(net, variables, len(values), values.dtype), zero, jnp.zeros((), jnp.int32))
-    (_, (total, count, grads), _), output = lax.scan(body, first, steps)
+    (_, grads, _), output = lax.scan(body, first, steps)
+    output = jnp.swapaxes(output, 0, 1)
+    # What the mean divides by is not always a sum over the steps: half a squared norm counts whole sequences.
+    total, count = loss.sums(output, targets, weights)
     scale = 1 / count if loss.reduction == "mean" else jnp.ones((), total.dtype)
     grads = jax.tree.map(lambda g: g * scale.astype(g.dtype), grads)
-    return Step(total * scale, jnp.swapaxes(output, 0, 1), grads, None, {}, 0.0)
+    return Step(total * scale, output, grads, None, {}, 0.0)
 
 
 @_compiled
