@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from denpa import optim
+from denpa.core.errors import ConfigError
 from denpa.optim import schedules
 
 W_ONLY = {"0_dense": {"W": True, "b": False}, "1_rnn": {"Wh": True}}
@@ -120,3 +121,8 @@ def test_optax_chain_accepts_ours_without_jit():
     params = {"W": jnp.array([3.0, -4.0])}
     updates, _ = chained.update({"W": jnp.array([30.0, -0.4])}, chained.init(params), params)
     np.testing.assert_allclose(optax.apply_updates(params, updates)["W"], [2.999, -3.999], rtol=1e-6)
+
+
+def test_our_chain_sends_transformations_of_optax_to_the_chain_that_takes_both():
+    with pytest.raises(ConfigError, match="optax.chain takes those of both sides"):
+        optim.chain(optax.clip(1.0), optim.SGD(0.1))

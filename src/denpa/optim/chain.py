@@ -27,8 +27,10 @@ class Chain(Optimizer):
             raise ConfigError(f"Chain takes a list of parts, not {self.parts!r}; chain(a, b) makes one.")
         for part in self.parts:
             if not isinstance(part, Transform):
+                theirs = " optax.chain takes those of both sides." if hasattr(part, "update") else ""
                 raise ConfigError(
-                    f"{part!r} cannot be chained: a part is an optimiser, ClipByNorm, ClipByValue or another Transform."
+                    f"{part!r} cannot be chained: a part is an optimiser, ClipByNorm, ClipByValue or another "
+                    f"Transform.{theirs}"
                 )
         count = sum(isinstance(part, Optimizer) for part in self.parts)
         if count != 1:
