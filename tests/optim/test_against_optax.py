@@ -124,5 +124,5 @@ def test_optax_chain_accepts_ours_without_jit():
 
 
 def test_our_chain_sends_transformations_of_optax_to_the_chain_that_takes_both():
-    with pytest.raises(ConfigError, match=r"optax\.chain takes those of both sides"):
+    with pytest.raises(ConfigError, match=r"optax\.chain, which takes denpa.s as well"):
         optim.chain(optax.clip(1.0), optim.SGD(0.1))

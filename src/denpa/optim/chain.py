@@ -27,10 +27,9 @@ class Chain(Optimizer):
             raise ConfigError(f"Chain takes a list of parts, not {self.parts!r}; chain(a, b) makes one.")
         for part in self.parts:
             if not isinstance(part, Transform):
-                theirs = " optax.chain takes those of both sides." if hasattr(part, "update") else ""
                 raise ConfigError(
                     f"{part!r} cannot be chained: a part is an optimiser, ClipByNorm, ClipByValue or another "
-                    f"Transform.{theirs}"
+                    "Transform. Transformations of Optax go into optax.chain, which takes denpa's as well."
                 )
         count = sum(isinstance(part, Optimizer) for part in self.parts)
         if count != 1:
