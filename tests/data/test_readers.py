@@ -151,7 +151,7 @@ def test_damaged_files_are_refused_with_their_line(write, tmp_path):
     )
     refused(FileFormatError, "line 3: 1 field where the first row has 2", write("1,2\n3,4\n5\n"))
     refused(DataError, "line 1: the header names columns 1 and 3 both 'a'", write("a,b,a\n1,2,3\n"))
-    refused(FileFormatError, "line 2: unexpected end of data", write('a,b\n1,"2\n'))
+    refused(FileFormatError, "line 2: a quoted field does not end", write('a,b\n1,"2\n'))
     refused(FileFormatError, r"line 3: not utf-8 text \(byte 8\)", write(b"a,b\n1,2\n\xff,3\n"))
     refused(FileFormatError, "Unknown encoding 'klingon'", write(PEOPLE), encoding="klingon")
     refused(FileFormatError, r"cannot tell the kind of table from '\.xlsx'", write(PEOPLE, "data.xlsx"))
@@ -167,6 +167,8 @@ def test_unknown_columns_get_the_nearest(write):
     refused(DataError, "has 4 columns: there is no column 4", path, 4)
     refused(ConfigError, "both the target and ignored", path, "age", ignore=["age"])
     refused(DataError, "no column to predict from beside 'a'", write("a\n1\n2\n"), "a")
+    alone = read_table(write("a\n1\n2\n"), "a", alone=True)
+    assert (alone.columns, list(alone.target.values)) == ((), ["1", "2"])
 
 
 def test_tasks_that_do_not_fit_the_target(write):

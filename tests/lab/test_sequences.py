@@ -146,6 +146,17 @@ def test_a_series_is_foretold_from_all_columns(forecaster, folder, capsys):
         trained.sample("a", 3)
 
 
+def test_a_series_of_one_column_is_foretold_from_its_own_past(folder):
+    values = np.sin(np.arange(60) / 5).round(4)
+    (folder / "alone.csv").write_text("\n".join(["day,price", *(f"day {i},{v}" for i, v in enumerate(values))]))
+    config = DataConfig(
+        str(folder / "alone.csv"), task="series", target="price", ignore=("day",), options={"length": 9}
+    )
+    train = load_data(config).train
+    np.testing.assert_allclose(train.x[:2].ravel(), values[:18], rtol=1e-6)
+    np.testing.assert_allclose(train.t[:2].ravel(), values[1:19], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [

@@ -35,6 +35,7 @@ def read_table(
     encoding: str = "utf-8",
     decimal: str = ".",
     missing_values: Sequence[str] = MISSING_VALUES,
+    alone: bool = False,
 ) -> Table:
     """A table from a file, each column numeric or categorical; `table.report()` tells what was found.
 
@@ -58,6 +59,7 @@ def read_table(
         encoding: of a text file, such as "cp932" for one from a Japanese Windows.
         decimal: "," where a text file writes 3,14 for 3.14.
         missing_values: the texts that stand for a missing value.
+        alone: whether the target may be the only column, as in a series that is predicted from its own past.
 
     Raises:
         DataError: nothing to read, a missing column or target (the nearest is named), missing values, a
@@ -86,7 +88,7 @@ def read_table(
         if column.name not in ignore
     }
     goal = columns.pop(wanted) if wanted is not None else None
-    if not columns:
+    if not columns and not (alone and goal is not None):
         raise DataError(f"{table.source} has no column to predict from beside {wanted!r}.")
     table = dataclasses.replace(table, columns=tuple(columns.values()), target=goal)
     table = settle_missing(table, missing)

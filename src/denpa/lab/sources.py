@@ -101,7 +101,7 @@ def _in_order(config: DataConfig, kind: str) -> Prepared:
         train, test, whole = _divided(_found(config.replace(task=None)), config.replace(task=None))
         return Prepared(*_held_back(train, config.validation, config.seed), test, whole, task=kind)
     length = options.pop("length", None)
-    table = _table(config.replace(task="regression", options=options))
+    table = _table(config.replace(task="regression", options=options), alone=True)
     return Prepared(*rows_of_series(table, config, length), report=table.report(), task=kind)
 
 
@@ -171,14 +171,16 @@ def _held_back(whole: Any, part: float, seed: int) -> tuple[Any, Any]:
     return whole.split(part, seed) if part else (whole, None)
 
 
-def _table(config: DataConfig) -> Table:
+def _table(config: DataConfig, alone: bool = False) -> Table:
     reading = _check_options(config.source, dict(config.options), [*_parameters(raw_table)[1:]])
     if config.target is None and config.task != "reconstruction":
         columns = ", ".join(column.name for column in raw_table(config.source, **reading).columns[:20])
         raise ConfigError(f"{config.source}: name the column to predict, as in --target NAME. The columns: {columns}.")
     lists = {"categorical": config.categorical, "ignore": config.ignore}
     task = None if config.task == "reconstruction" else config.task
-    table = read_table(config.source, config.target, task=task, missing=_missing(config), **lists, **reading)
+    table = read_table(
+        config.source, config.target, task=task, missing=_missing(config), alone=alone, **lists, **reading
+    )
     if several := _several_ways(config):
         table = settle_missing(table, {column.name: _fitting(column.kind, several) for column in table.every})
     for column in table.columns:

@@ -164,7 +164,8 @@ class Trained:
         config = DataConfig(source) if self.experiment is None else self.experiment.data
         ways = config.missing if isinstance(config.missing, str) else "error"
         options = {name: value for name, value in self._options_of(config.source).items() if name != "length"}
-        return read_table(source, config.target, task="regression", missing=ways, ignore=config.ignore, **options)
+        options |= {"missing": ways, "ignore": config.ignore}
+        return read_table(source, config.target, task="regression", alone=True, **options)
 
     def _table(self, source: str, targets: bool = True) -> Dataset:
         """A table encoded; without `targets` no column of them is looked at."""
