@@ -122,6 +122,22 @@ def test_the_order_is_that_of_the_walk_whatever_the_names():
     assert list(jax.jit(lambda m: m)(met)) == list(met)
 
 
+def test_a_trace_prints_a_row_for_each_layer(met):
+    head, names, *rows = str(met).splitlines()
+    assert repr(met) == str(met)
+    assert head == f"E = {met.loss!s}"
+    assert names.split("  ")[0] == "layer"
+    assert [row.split()[0] for row in rows] == list(met)
+
+    def rms(value):
+        return f"{np.sqrt(np.mean(np.asarray(value, float) ** 2)):.2g}"
+
+    dense = met["0_dense"]
+    sizes = [rms(dense.y), rms(dense.dy), "W", rms(dense.grads["W"]), "b", rms(dense.grads["b"])]
+    assert rows[0].split() == ["0_dense", "(6,", "4)", *sizes]
+    assert rows[2].split() == ["2_tanh", "(6,", "4)", rms(met["2_tanh"].y), rms(met["2_tanh"].dy)]
+
+
 def test_records_fit_together(met, variables):
     """What leaves one layer enters the next, both ways."""
     assert met["0_dense"]._fields == ("x", "y", "saved", "dy", "dx", "grads")
@@ -146,6 +162,12 @@ def test_saved_is_what_the_layer_says(met):
     dropped = met["tail/0_dropout"]
     np.testing.assert_allclose(dropped.y, np.where(dropped.saved["mask"], dropped.x / 0.6, 0), rtol=1e-5)
     np.testing.assert_allclose(dropped.dx, np.where(dropped.saved["mask"], dropped.dy / 0.6, 0), rtol=1e-5)
+
+
+def test_a_trace_prints_while_it_is_traced(variables):
+    printed = []
+    jax.eval_shape(lambda x: printed.append(str(dp.trace(NET, LOSS, variables, x, T, key=KEY))) or x, X)
+    assert "0_dense" in printed[0]
 
 
 def test_both_may_stand_inside_jit_and_are_compiled_once(variables, step):

@@ -7,24 +7,26 @@ that leaves it and the gradients of its own parameters (Rumelhart, Hinton & Will
 from __future__ import annotations
 
 import functools
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax
+import jax.core
+import jax.numpy as jnp
+import numpy as np
 
 from denpa.core.errors import nearest
 from denpa.core.layer import Array, Context, Grads, State, Variables
 from denpa.core.padded import step_weights, values_of
+from denpa.core.tree import flatten
 from denpa.kernels import settings
 from denpa.networks.base import entering
 
 __all__ = ["Record", "Step", "Trace", "backprop", "descend", "trace", "walk"]
 
-_OWN = ("loss", "output", "grads", "dx", "state", "cost")
 
-
-@functools.partial(jax.tree_util.register_dataclass, data_fields=_OWN, meta_fields=())
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Step:
     """What back-propagation finds for one batch.
@@ -60,22 +62,16 @@ class Record(NamedTuple):
     grads: Grads
 
 
-@jax.tree_util.register_pytree_with_keys_class
-@dataclass(frozen=True)
-class Trace(Mapping[str, Record]):
-    """A `Step` that also remembers every layer's `Record`, by path: `trace["0_dense"].dy`.
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, repr=False)
+class Trace(Step, Mapping[str, Record]):
+    """A `Step` that also remembers every layer's `Record`, by path: `trace["0_dense"].dy`. Prints as a table.
 
     The layers come in the order of the walk forward; those of a network inside a network stand below
     its name, behind it: `trace["block/0_dense"]`.
     """
 
-    loss: Array
-    output: Any
-    grads: Grads
-    dx: Any
-    state: State
-    cost: Any
-    records: dict[str, Record]
+    records: OrderedDict[str, Record]  # JAX sorts the keys of any other dict
 
     def __getitem__(self, path: str) -> Record:
         if path not in self.records:
@@ -88,18 +84,25 @@ class Trace(Mapping[str, Record]):
     def __len__(self) -> int:
         return len(self.records)
 
-    # To JAX a dict is sorted by its keys; the records keep their order, so they are children one by one.
-    def tree_flatten_with_keys(self) -> tuple[list[tuple[Any, Any]], tuple[str, ...]]:
-        """The children of this node of a pytree, with their keys, and the paths of the records."""
-        own = [(jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in _OWN]
-        return own + [(jax.tree_util.DictKey(path), record) for path, record in self.records.items()], tuple(self)
+    def __str__(self) -> str:
+        """E and, for each layer, y's shape and the root mean squares of y, of dy = ∂E/∂y and of each gradient."""
+        rows = [("layer", "y", "rms y", "rms dy", "rms of gradients")]
+        for path, met in self.records.items():
+            grads = "  ".join(f"{name} {_rms(value)}" for name, value in flatten(met.grads).items())
+            rows.append((path, str(jax.tree.map(jnp.shape, met.y)), _rms(met.y), _rms(met.dy), grads))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        return "\n".join([f"E = {self.loss!s}", *lines])
 
-    @classmethod
-    def tree_unflatten(cls, paths: tuple[str, ...], children: Any) -> Trace:
-        """The inverse of `tree_flatten_with_keys`."""
-        children = tuple(children)
-        own, records = children[: len(_OWN)], children[len(_OWN) :]
-        return cls(**dict(zip(_OWN, own, strict=True)), records=dict(zip(paths, records, strict=True)))
+    __repr__ = __str__
+
+
+def _rms(values: Any) -> str:
+    """Root of the mean square of all numbers; nothing where there are none yet, as under `jax.jit`."""
+    leaves = jax.tree.leaves(values)
+    if not leaves or any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+        return ""
+    return f"{np.sqrt(np.mean(np.square(np.concatenate([np.ravel(leaf) for leaf in leaves]).astype(float)))):.2g}"
 
 
 def descend(
@@ -142,9 +145,7 @@ def walk(
     y, saved, values = net.walk_forward(params, inside, ctx)
     error, dy = _measured(loss, x, y, t, sample_weight)
     dx, grads, deltas = net.walk_backward(params, saved, dy)
-    records = {
-        path: Record(*values[path], dy=deltas[path].dy, dx=deltas[path].dx, grads=deltas[path].grads) for path in values
-    }
+    records = OrderedDict((path, Record(*values[path], *deltas[path])) for path in values)
     cost = net.cost(saved)
     return Trace(error + cost, y, grads, dx, net.next_state(state, saved) if train else state, cost, records)
 

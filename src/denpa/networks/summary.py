@@ -57,8 +57,8 @@ class Summary:
             cells.append((row.name, row.layer, *sizes))
         if self.in_shape is None:
             cells = [row[:2] for row in cells]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-        lines = ["  ".join(_align(cell, widths[i], i > 2) for i, cell in enumerate(row)).rstrip() for row in cells]
+        layout = [f"{'<' if i < 3 else '>'}{max(len(row[i]) for row in cells)}" for i in range(len(cells[0]))]
+        lines = ["  ".join(map(format, row, layout)).rstrip() for row in cells]
         rule = "─" * max(len(line) for line in lines)
         if self.in_shape is None:
             foot = "Sizes are known once the shape of one example is: summary((28, 28, 1))."
@@ -122,10 +122,6 @@ def _at(params: Any, path: str) -> Any:
     for name in path.split("/"):
         params = params.get(name, {})
     return params
-
-
-def _align(cell: str, width: int, right: bool) -> str:
-    return cell.rjust(width) if right else cell.ljust(width)
 
 
 def _shape(shape: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -268,7 +269,7 @@ def _nudge(value: Any, by: Any) -> Any:
 def _trace(net: Any, state: Any, values: Any, error: Any, slopes: Any, dx: Any, train: bool) -> Trace:
     records: dict[str, Record] = {}
     grads = collect(net, slopes, values, records)
-    ordered = {path: records[path] for path, _ in layers_in_order(net)}
+    ordered = OrderedDict((path, records[path]) for path, _ in layers_in_order(net))
     saved = {name: values[name].saved for name, _ in net.inner()}
     state = jax.jit(net.next_state)(state, saved) if train else state
     outputs = [values[name].y for name in _outputs(net)]
