@@ -182,6 +182,14 @@ def test_early_stopping_watches_only_what_there_will_be():
     assert experiment(data=data, training=watched, metrics=[dp.Accuracy()]).training == watched
 
 
+def test_early_stopping_by_the_training_error_needs_no_validation_part():
+    data, rule = DataConfig("xor"), EarlyStopping(monitor="loss", stopping_threshold=0.01)
+    watched = TrainingConfig(early_stopping=rule)
+    assert experiment(data=data, training=watched).training == watched
+    with pytest.raises(dp.ConfigError, match="needs validation data"):
+        experiment(data=data, training=TrainingConfig(early_stopping=rule.replace(retrain="continue")))
+
+
 def test_options_may_be_written_as_a_dict():
     assert DataConfig("moons", options={"n": 5, "noise": 0.5}) == DataConfig(
         "moons", options=[("n", 5), ("noise", 0.5)]

@@ -63,6 +63,29 @@ def test_a_scripted_curve(monkeypatch, rule, values, ended, best):
     assert bits(trained.variables) == after[(best or ended) - 1]
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "threshold", "ended"),
+    [
+        ("validation_loss", [5, 4, 3, 2, 1], 3, 4),  # equal is not below
+        ("validation_loss", [5, 6, 7, 2], 1, 3),  # patience still counts
+        ("validation_accuracy", [0.5, 0.8, 0.9, 1.0], 0.85, 3),
+    ],
+)
+def test_a_threshold_ends_training(monkeypatch, name, values, threshold, ended):
+    scripted(monkeypatch, values, name)
+    _, history, _ = fitted(dp.EarlyStopping(2, monitor=name, stopping_threshold=threshold))
+    assert len(history) == ended
+    passed = f"{name} has passed {threshold:g}"
+    assert history.stopped == (passed if threshold != 1 else f"{name} has not improved for 2 measurements")
+
+
+def test_the_training_error_may_be_watched_without_validation_data():
+    rule = dp.EarlyStopping(monitor="loss", patience=100, stopping_threshold=0.8)
+    history = model().fit(DATA, epochs=100, callbacks=[rule], **QUIET)
+    assert history.stopped == "loss has passed 0.8"
+    assert history["loss"][-1] < 0.8 <= history["loss"][-2]
+
+
 def test_without_restoring_the_last_parameters_stay(monkeypatch):
     scripted(monkeypatch, [5, 4, 6, 6])
     trained, history, after = fitted(dp.EarlyStopping(2, restore_best=False))

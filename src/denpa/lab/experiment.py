@@ -217,7 +217,7 @@ class Experiment(Description):
         rule = self.training.early_stopping
         if rule is None:
             return
-        if self.data.validation == 0:
+        if self.data.validation == 0 and (rule.monitor.startswith("validation_") or rule.retrain is not None):
             raise ConfigError(
                 "training.early_stopping needs validation data: hold back a part of the training examples by "
                 "data.validation, such as 0.1."

@@ -28,6 +28,9 @@ class EarlyStopping(Callback):
     `retrain="continue"`: keep the best parameters and go on with all data until the error on the validation
     data falls below the training error at the best measurement, but for T more updates at most.
 
+    `monitor="loss", stopping_threshold=1e-3` is the oldest rule of all, stop when E < ε. With mini-batches E is the
+    mean over the epoch while the weights move; with `batch_size="full"` it is the error before the update.
+
     Only validation data may be watched; test data are for the end (Goodfellow, Bengio & Courville 2016,
     section 7.8, algorithms 7.1 to 7.3).
 
@@ -41,6 +44,7 @@ class EarlyStopping(Callback):
         mode: "min" or "max"; None finds it by the name (loss and errors fall, other metrics rise).
         restore_best: return to the parameters of the best measurement, also when training was not stopped.
         retrain: None, "from_scratch" or "continue".
+        stopping_threshold: also stop, whatever `patience` says, as soon as what is watched is better than this.
 
     Raises:
         ConfigError: an option out of range, no validation data, or a monitored column that does not exist.
@@ -54,6 +58,7 @@ class EarlyStopping(Callback):
     mode: str | None = None
     restore_best: bool = True
     retrain: str | None = None
+    stopping_threshold: float | None = None
 
     def validate(self) -> None:
         periods = (self.patience,) if self.period is None else (self.patience, self.period)
@@ -66,6 +71,10 @@ class EarlyStopping(Callback):
         if self.retrain not in (None, "from_scratch", "continue"):
             raise ConfigError(
                 f'EarlyStopping.retrain must be None, "from_scratch" or "continue", not {self.retrain!r}.'
+            )
+        if self.stopping_threshold is not None and not isinstance(self.stopping_threshold, float):
+            raise ConfigError(
+                f"EarlyStopping.stopping_threshold must be a number or None, not {self.stopping_threshold!r}."
             )
 
     def begin(self, training: Any) -> Session:
@@ -110,7 +119,10 @@ class EarlyStoppingSession(Session):
             at = self.training
             seen |= {"best": value, "step": at.step, "epoch": at.at.epoch, "train_loss": row.get("loss", math.inf)}
             self.kept = at.model.variables if self.rule.restore_best else None
-        if seen["waited"] >= self.rule.patience:
+        enough = self.rule.stopping_threshold
+        if enough is not None and value < self._sign() * enough:
+            self.training.stop(f"{name} has passed {enough:g}")
+        elif seen["waited"] >= self.rule.patience:
             self.training.stop(f"{name} has not improved for {self.rule.patience} measurements")
 
     def _better(self, value: float, than: float | None) -> bool:
