@@ -92,7 +92,7 @@ class BatchNorm(ShapePreserving):
             if _count(x) < 2:
                 raise ShapeError(
                     f"{self!r} in training wants more than one value of each feature, but a batch of shape {x.shape} "
-                    "has one: its variance is 0. Leave out a last batch of one sample, or use train=False."
+                    "has one: its variance is 0. Leave out a last batch of one sample, or change the batch size."
                 )
             mean, var, saved = _moments(u, _mask(x, ctx))
             saved |= {"x": x, "batch_mean": mean, "batch_var": var}
