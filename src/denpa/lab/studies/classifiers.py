@@ -63,7 +63,7 @@ def _classifiers(plan: Plan) -> Result:
     caption = Text(
         "Left: 200 examples and the boundaries learned from them. Right: the distance between the two boundaries, as "
         "(w, b)/‖w‖, over the number of examples; dotted: proportional to the root of 1/N.",
-        "左：200 例と、そこから学習した境界。右：二つの境界の距離（(w, b)/‖w‖）とデータ数。点線は 1/√N に比例。",
+        "左：200 例と、そこから学習した境界。右：二つの境界の間の距離（(w, b)/‖w‖）とデータ数。点線は 1/√N に比例。",
     )
     return Result(
         checks=_classifier_checks(plan, found["same covariance"], apart),

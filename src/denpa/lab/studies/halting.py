@@ -126,7 +126,7 @@ def _bagging(plan: Plan) -> Result:
         checks=(
             Check(
                 Text(
-                    "accuracy, committee of 10 less the mean of its members", "正解率：10 個の多数の平均 − 個々の平均"
+                    "accuracy, committee of 10 less the mean of its members", "正解率：10 個のアンサンブル − 個々の平均"
                 ),
                 together[-1] - single,
                 low=0.01,

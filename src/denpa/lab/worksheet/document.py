@@ -1,7 +1,7 @@
 r"""A worksheet as data: sections of numbered steps, each with words and equations in which blanks stand.
 
     draft = Draft("name", Text("Title", "題"))
-    draft.section(Text("Forward", "順伝搬"))
+    draft.section(Text("Forward", "順伝播"))
     draft.step(Text("Output", "出力"), r"y_k = \blank{h(u_k)}", Text("A [[linear]] unit.", "[[線形]]ユニット。"))
     worksheet = draft.finished()
 

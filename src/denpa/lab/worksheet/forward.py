@@ -78,7 +78,7 @@ def _shapes(net: DenseNetwork, levels: list[Level]) -> list[Text | str]:
 
 def forward(draft: Draft, net: DenseNetwork, example: Example | None) -> None:
     """u and y of every layer, for a unit, for the whole layer, and in numbers."""
-    draft.section(Text("Forward propagation", "順伝搬"))
+    draft.section(Text("Forward propagation", "順伝播"))
     for number in range(1, net.depth + 1):
         level = Level(net, number)
         bias, biases = (f" + {level.b()}", f" + {level.whole('B')}") if level.bias else ("", "")

@@ -134,7 +134,7 @@ def _with_data(experiment: Experiment, data: Prepared, model: Model | None, numb
     source = experiment.data.source
     text = Text(
         f"Example {index} of the training examples of {source}; parameters {state.en}.",
-        f"{source}の学習データの例{index}（0から数える）。パラメータは{state.ja}。",
+        f"{source}の訓練データの例{index}（0から数える）。パラメータは{state.ja}。",
     )
     return derive(net, Example.of(net, x.ravel(), d.ravel(), net.params_of(params), text), experiment.name, remarks)
 

@@ -14,7 +14,7 @@ def propagation(draft: Draft) -> None:
         Text("Direction", "向き"),
         Text(
             "[[Forward]] propagation: [[input]] layer → [[hidden]] layer → [[output]] layer.",
-            "[[順伝搬]]：[[入力]]層 → [[隠れ]]層 → [[出力]]層。",
+            "[[順伝播]]：[[入力]]層 → [[隠れ]]層 → [[出力]]層。",
         ),
     )
     draft.step(
