@@ -26,7 +26,7 @@ paths = {
     "momentum": trajectory(valley, dp.Momentum(0.079, 0.5, normalized=True), steps=50),
 }
 errors = {name: float(valley.value(path[-1])) for name, path in paths.items()}
-print(errors)
+print(*(f"{name}: {error:.4f}" for name, error in errors.items()), sep="\n")
 assert errors["momentum"] < errors["sgd"] / 50
 
 # %%

@@ -24,6 +24,11 @@ def deviations(activation, start):
     return np.array(found)
 
 
+def row(name, found):
+    """A line with one deviation for each of the five layers."""
+    return f"{name:8}" + "".join(f"{deviation:9.3g}" for deviation in found)
+
+
 # %% [markdown]
 # ## ReLU
 #
@@ -36,7 +41,7 @@ relu = {
     for name, start in {"N(0, 1)": dp.init.Normal(1.0), "He": dp.init.He(), "LeCun": dp.init.LeCun()}.items()
 }
 for name, found in relu.items():
-    print(f"{name:8}", np.round(found, 2))
+    print(row(name, found))
 assert relu["N(0, 1)"][4] > 1000 * relu["N(0, 1)"][0]
 assert 0.5 < relu["He"][4] / relu["He"][0] < 2
 assert relu["LeCun"][4] < 0.5 * relu["LeCun"][0]
@@ -53,7 +58,7 @@ sigmoid = {
     for name, start in {"N(0, 1)": dp.init.Normal(1.0), "LeCun": dp.init.LeCun()}.items()
 }
 for name, found in sigmoid.items():
-    print(f"{name:8}", np.round(found, 2))
+    print(row(name, found))
 assert sigmoid["N(0, 1)"].min() > 0.35  # 0.5 would be nothing but zeros and ones
 assert sigmoid["LeCun"].max() < 0.25
 
@@ -65,7 +70,7 @@ assert sigmoid["LeCun"].max() < 0.25
 
 # %%
 small = deviations(dp.Sigmoid(), dp.init.Normal(0.01))
-print("0.01    ", small)
+print(row("0.01", small))
 assert small[1:].max() < 0.02
 
 # %% [markdown]

@@ -48,7 +48,7 @@ assert best * (1 - 1e-4) < error(linear, x) < 1.05 * best
 # %%
 W = np.asarray(linear.variables.params["1_dense"]["W"])
 inside = W @ pca.components @ pca.components.T
-print("share of the decoder's weights inside:", np.sum(inside**2) / np.sum(W**2))
+print(f"share of the decoder's weights inside: {np.sum(inside**2) / np.sum(W**2):.2f}")
 assert np.sum(inside**2) > 0.7 * np.sum(W**2)
 
 # %% [markdown]
