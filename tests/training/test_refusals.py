@@ -251,3 +251,17 @@ def test_variables_of_another_network_are_refused(trained):
     same = model(in_shape=(4,))
     same.variables = trained.variables
     same.fit(HELD_OUT, epochs=1, batch_size=11, verbose=False)
+
+
+def test_words_that_the_embedding_does_not_know_are_refused():
+    reader = dp.Model(
+        [dp.Sequential([dp.Embedding(7, 2)]), dp.RNN(2), dp.Dense(1)], dp.MeanSquaredError(), in_shape=(3,)
+    )
+    x, t = np.arange(6).reshape(2, 3), np.zeros((2, 1))
+    for run in (lambda x: reader.fit((x, t), epochs=1, **QUIET), lambda x: reader.evaluate((x, t)), reader.predict):
+        with pytest.raises(dp.DataError, match=r"Word 7 at row 1, step 2 .* Embedding\(7, 2\), which knows 0 to 6"):
+            run(x + 2)
+        with pytest.raises(dp.DataError, match="Word -1 at row 0, step 0"):
+            run(x - 1)
+    padded = dp.Padded(x + 2, np.array([3, 2]))  # what stands on the padding is of no account
+    assert np.isfinite(reader.predict(padded)).all()

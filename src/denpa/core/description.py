@@ -44,11 +44,11 @@ class Description:
             cls.__post_init__ = Description.__post_init__
 
     def __post_init__(self) -> None:
-        for field, wants_float, only_float in _fields(type(self)):
+        for field, wants_float, only in _fields(type(self)):
             value, where = getattr(self, field), f"{type(self).__name__}.{field}"
             settled = _settle(value, wants_float, where)
-            if only_float and isinstance(settled, (str, tuple)):
-                raise ConfigError(f"{where} must be a number, not {value!r}.")
+            if only and isinstance(settled, (str, tuple)):
+                raise ConfigError(f"{where} must be {only}, not {value!r}.")
             if settled is not value:
                 object.__setattr__(self, field, settled)
         self.validate()
@@ -160,10 +160,10 @@ def _is_ours(cls: type[Any]) -> bool:
 
 
 @functools.cache
-def _fields(cls: type[Any]) -> tuple[tuple[str, bool, bool], ...]:
-    """Each field's name, whether its annotation asks for a float, and whether for nothing else."""
-    types = {f.name: str(f.type) for f in dataclasses.fields(cls)}
-    return tuple((n, "float" in kind, kind in ("float", "float | None")) for n, kind in types.items())
+def _fields(cls: type[Any]) -> tuple[tuple[str, bool, str], ...]:
+    """Each field's name, whether its annotation asks for a float, and what alone it takes, where that is one thing."""
+    only = {"float": "a number", "float | None": "a number", "bool": "true or false"}
+    return tuple((f.name, "float" in str(f.type), only.get(str(f.type), "")) for f in dataclasses.fields(cls))
 
 
 def _settle(value: Any, wants_float: bool, where: str) -> Any:

@@ -69,8 +69,9 @@ class ConvTranspose2d(Layer):
         if self.filters % self.groups:
             raise ConfigError(f"{self!r} cannot share {self.filters} filters out among {self.groups} groups equally.")
         more, windows = pair_of(self.output_padding), self.windows
-        for one, s, d in zip(more, windows.stride, windows.dilation, strict=True):
+        for one in more if len(more) == 2 else (self.output_padding,):
             whole(self, "output_padding", one, least=0)
+        for one, s, d in zip(more, windows.stride, windows.dilation, strict=True):
             if one >= max(s, d):
                 raise ConfigError(
                     f"{type(self).__name__}.output_padding must be less than the stride or the dilation, "
@@ -91,8 +92,7 @@ class ConvTranspose2d(Layer):
         fans = height * width * channels // self.groups, height * width * filters
         params = {"W": self.kernel_init.sample(key_for(key, "W"), shape, fan_in=fans[0], fan_out=fans[1])}
         if self.use_bias:
-            drawn = self.bias_init.sample(key_for(key, "b"), (self.filters,), fan_in=fans[0], fan_out=fans[1])
-            params["b"] = drawn
+            params["b"] = self.bias_init.sample(key_for(key, "b"), (self.filters,), fan_in=fans[0], fan_out=fans[1])
         return params
 
     def out_shape(self, in_shape: Shape) -> Shape:

@@ -43,7 +43,7 @@ class Unpool2d(Layer):
     mode: str = "nearest"
 
     def validate(self) -> None:
-        for one in pair_of(self.size):
+        for one in self.size if isinstance(self.size, tuple) and len(self.size) == 2 else (self.size,):
             whole(self, "size", one)
         if self.mode not in ("nearest", "top_left"):
             raise ConfigError(f'Unpool2d.mode must be "nearest" or "top_left", not {self.mode!r}.')

@@ -22,6 +22,7 @@ from denpa.training.model import Model
 from denpa.training.program import Run, key_of_run
 from denpa.training.progress import Progress
 from denpa.training.storage import write_arrays
+from denpa.training.words import check_words
 
 __all__ = ["Bagging"]
 
@@ -256,6 +257,7 @@ class Bagging:
         """What a program makes of raw input x, batch by batch; `axis` of its result counts the examples."""
         params, state = self._arrays()
         x = checked_examples(x, self.model.in_shape, self.model.feature_names, "the input")
+        check_words(self.model.net, x, "the input")
         use_compile_cache()
         examples = len(jax.tree.leaves(x)[0])
         batches = filled_batches(x, self.model._at_once(self.members))

@@ -21,8 +21,9 @@ from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context
 from denpa.core.padded import values_of
 from denpa.kernels import settings
-from denpa.networks import EncoderDecoder
+from denpa.networks import EncoderDecoder, Sequential
 from denpa.training.inputs import checked_examples
+from denpa.training.words import check_words
 
 __all__ = ["Decoded", "beam_search", "greedy"]
 
@@ -91,14 +92,15 @@ def beam_search(
     for name, value in (("beam", beam), ("longest", longest)):
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
             raise ConfigError(f"{name} must be a whole number, 1 or more, not {value!r}.")
-    if not length_penalty >= 0:
-        raise ConfigError(f"length_penalty must be 0 or more, not {length_penalty!r}.")
+    if not isinstance(length_penalty, numbers.Real) or not 0 <= length_penalty < np.inf:
+        raise ConfigError(f"length_penalty must be a number, 0 or more, not {length_penalty!r}.")
     net = model.net
     if not isinstance(net, EncoderDecoder):
         raise ConfigError(f"Answers are written by an EncoderDecoder, not by {net!r}.")
     params, state = model.variables
     _check_tokens(model, start, end)
     source = checked_examples(source, None, None, "the sources")
+    check_words(Sequential(net.encoder), source, "the sources")
     examples = len(values_of(source))
     rows = min(max(_AT_ONCE // beam, 1), 1 << (examples - 1).bit_length())  # powers of two need few programs
     options = (net, int(beam), int(longest), end, settings.current())

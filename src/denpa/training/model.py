@@ -56,6 +56,7 @@ from denpa.training.progress import Progress
 from denpa.training.pytorch import from_pytorch
 from denpa.training.transfer import renamed, transferred, weights_of
 from denpa.training.windows import check_window
+from denpa.training.words import check_words
 
 __all__ = ["Model"]
 
@@ -293,6 +294,7 @@ class Model:
         """What `read` makes of the network's output for raw input x, batch by batch."""
         self._need_run()
         x = checked_examples(x, self.in_shape, self.feature_names, "the input")
+        check_words(self.net, x, "the input")
         use_compile_cache()
         (params, state), predict = self.variables, self.programs.predict
         outputs = [read(predict(params, state, self.statistics, part)) for part in filled_batches(x, self._at_once())]
@@ -433,5 +435,6 @@ class Model:
     def _checked(self, x: Any, t: Any, weight: Any, where: str, *, train: bool) -> Batch:
         self._need_run()
         x = checked_examples(x, self.in_shape, self.feature_names, where)
+        check_words(self.net, x, where)
         t = checked_targets(t, x, self.loss, self.net.out_shape(self._net_shape()), where, train=train)
         return x, t, checked_weight(weight, x)
