@@ -86,7 +86,7 @@ def rtrl(
 
 
 def rtrl_start(net: Any, variables: Variables, batch: int, dtype: Any = None) -> Sensitivities:
-    """The sensitivities before the first step: a carry of 0 that depends on nothing."""
+    """Before the first step of `batch` sequences: a carry of 0 that depends on nothing, in the parameters' `dtype`."""
     layer, params, _, _ = _parts(net, variables)
     dtype = jax.tree.leaves(params)[0].dtype if dtype is None else dtype
     carry = tuple(jnp.zeros((batch, size), dtype) for size in layer.cell.sizes())

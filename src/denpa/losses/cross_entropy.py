@@ -49,6 +49,12 @@ class BinaryCrossEntropy(_Binary):
     the same shape with entries in [0, 1]; for y (batch, 1) also class indices 0 and 1 of shape (batch,).
     More axes in front of the units, as in (batch, time, units), are items of their own.
 
+    Args:
+        reduction: "mean" or "sum" over the items.
+
+    Raises:
+        ShapeError, DataError: outputs and targets do not fit together; see `Loss.value`.
+
     Source: Bishop (2006), "Pattern Recognition and Machine Learning", equations 5.21 and 5.23.
     """
 
@@ -74,8 +80,11 @@ class BinaryCrossEntropy(_Binary):
 class SigmoidCrossEntropy(_Binary):
     """l_n = Σ_k [ max(u_k, 0) - u_k t_k + log(1 + e^-|u_k|) ],   ∂l_n/∂u_k = σ(u_k) - t_k
 
-    y = u holds logits; with p = σ(u) this is `BinaryCrossEntropy`, finite for every finite u. Shapes as
-    there. A single output decides for class 1 where u > 0, which is p > ½; a tie goes to class 0.
+    y = u holds logits; with p = σ(u) this is `BinaryCrossEntropy`, finite for every finite u. Shapes and
+    errors as there. A single output decides for class 1 where u > 0, which is p > ½; a tie goes to class 0.
+
+    Args:
+        reduction: "mean" or "sum" over the items.
 
     Source: Bishop (2006), "Pattern Recognition and Machine Learning", equations 5.18 and 5.23.
     """
@@ -163,6 +172,10 @@ class CrossEntropy(_Categorical):
         label_smoothing: ε in [0, 1): that share of every target is spread evenly over the K classes.
         reduction: "mean" or "sum" over the items.
 
+    Raises:
+        ConfigError: class weights or smoothing out of range.
+        ShapeError, DataError: outputs, targets and class weights do not fit together; see `Loss.value`.
+
     Source: Bishop (2006), "Pattern Recognition and Machine Learning", equation 5.24; label smoothing:
     Szegedy et al. (2016), "Rethinking the Inception Architecture", section 7.
     """
@@ -191,9 +204,14 @@ class CrossEntropy(_Categorical):
 class SoftmaxCrossEntropy(_Categorical):
     """l_n = Σ_k a_k [ log Σ_r e^{u_r - m} - (u_k - m) ],   m = max_r u_r,   ∂l_n/∂u_k = p_k Σ_r a_r - a_k
 
-    y = u holds logits (..., classes); with p = softmax(u) this is `CrossEntropy`, whose targets, class
-    weights and smoothing apply. For targets that sum to 1 the delta is p - t. A logit of -inf excludes
-    its class, as long as the target does too.
+    y = u holds logits (..., classes); t holds class indices (...), or one number per class (..., classes).
+    With p = softmax(u) this is `CrossEntropy`, whose a_k and errors apply. For targets that sum to 1 the delta
+    is p - t. A logit of -inf excludes its class, as long as the target does too.
+
+    Args:
+        class_weight: w_k, one per class.
+        label_smoothing: ε in [0, 1): that share of every target is spread evenly over the K classes.
+        reduction: "mean" or "sum" over the items.
 
     Source: Bishop (2006), "Pattern Recognition and Machine Learning", equations 5.24 and 5.25;
     Bridle (1990), "Probabilistic interpretation of feedforward classification network outputs".

@@ -33,6 +33,13 @@ class MeanSquaredError(Loss):
 
     `decide` compares several outputs, and a single one with ½: halfway between targets 0 and 1.
 
+    Args:
+        half: whether l_n has the factor ½, and the mean counts samples.
+        reduction: "mean" or "sum".
+
+    Raises:
+        ShapeError: y and t have not the same shape; nothing is broadcast.
+
     Source: Bishop (2006), "Pattern Recognition and Machine Learning", equations 5.11 and 5.18.
     """
 

@@ -49,6 +49,10 @@ class Checkpoint(Callback):
         every: epochs between checkpoints.
         every_steps: updates between checkpoints, in place of `every`.
         keep: how many of the latest to keep.
+
+    Raises:
+        ConfigError: a number below 1.
+        StorageError: in `fit`, a checkpoint cannot be written, or the folder is that of another run.
     """
 
     folder: str
