@@ -73,9 +73,11 @@ class Penalty(Description):
 
         Args:
             params: the updated parameters.
-            step_size: the learning rate η of that update, a number or a scalar array.
+            step_size: the learning rate η of that update, a number or a scalar array; or one for each array, a tree
+                like `params`.
         """
-        return map_matching(lambda w: self.array_shrink(w, step_size), self.on, params)
+        sizes = step_size if isinstance(step_size, dict) else jax.tree.map(lambda _: step_size, params)
+        return map_matching(self.array_shrink, self.on, params, sizes)
 
     def _chosen(self, params: Any) -> list[Array]:
         arrays = flatten(params)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -150,6 +151,38 @@ def test_parts_learn_at_rates_of_their_own():
     for path, move in moved["parts"].items():
         factor = 0.25 if "/conv/" in path else 0.0 if path.endswith("/b") else 1.0
         np.testing.assert_allclose(move, factor * moved["one"][path], atol=1e-7)
+
+
+def test_the_proximal_step_is_as_long_as_the_rate_of_its_part():
+    """What has the factor 0 is left alone by the soft threshold too."""
+    x, t = np.eye(3, dtype=np.float32), np.array([0, 1, 1])
+    groups = dp.ParameterGroups(dp.SGD(0.1), {"0_dense/*": 0.0, "1_dense/*": 0.5})
+    net = dp.Sequential([dp.Dense(3), dp.Dense(2)])
+    trained = dp.Model(net, dp.SoftmaxCrossEntropy(), dp.chain(groups), penalty=dp.L1(0.2, proximal=True))
+    trained.build((3,))
+    before = trained.variables
+    trained.fit((x, t), epochs=1, batch_size="full", verbose=False)
+    np.testing.assert_array_equal(trained.variables.params["0_dense"]["W"], before.params["0_dense"]["W"])
+    W = before.params["1_dense"]["W"]
+    stepped = W - 0.05 * dp.backprop(net, dp.SoftmaxCrossEntropy(), before, x, t).grads["1_dense"]["W"]
+    found = np.sign(stepped) * np.maximum(np.abs(stepped) - 0.5 * 0.1 * 0.2, 0)
+    np.testing.assert_allclose(trained.variables.params["1_dense"]["W"], found, atol=1e-6)
+
+
+def test_looking_ahead_goes_as_far_as_the_part_will():
+    """Both forms of Nesterov's method run through the same points, whatever the factors."""
+    points = {}
+    for lookahead in (False, True):
+        method = dp.ParameterGroups(dp.Nesterov(0.1, 0.8, lookahead=lookahead), {"a/*": 0.25})
+        params = {"a": {"W": jnp.array([2.0])}, "b": {"W": jnp.array([-1.0])}}
+        state = method.init(params)
+        for _ in range(4):
+            at = method.gradient_point(params, state)
+            grads = jax.tree.map(lambda w: 3 * w, at)  # of E = 3 w² / 2
+            updates, state = method.update(grads, state, params)
+            params = jax.tree.map(jnp.add, params, updates)
+        points[lookahead] = jax.tree.leaves(method.gradient_point(params, state))
+    np.testing.assert_allclose(points[True], points[False], rtol=1e-6)
 
 
 def test_groups_of_parameters_are_checked_and_survive_a_file():

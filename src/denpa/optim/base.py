@@ -62,6 +62,11 @@ class Optimizer(Transform):
             return self.learning_rate(state["step"])
         return self.learning_rate
 
+    def rates(self, state: Any, params: Any) -> Any:
+        """The learning rate of the coming step for each array: a tree like `params`."""
+        rate = self.rate(state)
+        return jax.tree.map(lambda _: rate, params)
+
     def gradient_point(self, params: Any, state: Any) -> Any:
         """The parameters at which the coming gradient is to be evaluated; `params` unless the method looks ahead."""
         return params

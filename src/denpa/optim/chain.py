@@ -70,6 +70,10 @@ class Chain(Optimizer):
         name, part = self.optimizer()
         return part.rate(state[name])
 
+    def rates(self, state: Any, params: Any) -> Any:
+        name, part = self.optimizer()
+        return part.rates(state[name], params)
+
     def gradient_point(self, params: Any, state: Any) -> Any:
         name, part = self.optimizer()
         return part.gradient_point(params, state[name])

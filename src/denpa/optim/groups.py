@@ -70,5 +70,15 @@ class ParameterGroups(Optimizer):
     def rate(self, state: Any) -> Any:
         return self.optimizer.rate(state)
 
+    def rates(self, state: Any, params: Any) -> Any:
+        return jax.tree_util.tree_map_with_path(
+            lambda path, rate: rate * self.factor(tree.path_name(path)), self.optimizer.rates(state, params)
+        )
+
     def gradient_point(self, params: Any, state: Any) -> Any:
-        return self.optimizer.gradient_point(params, state)
+        ahead = self.optimizer.gradient_point(params, state)
+        if ahead is params:
+            return params
+        return jax.tree_util.tree_map_with_path(  # the way ahead is a step, and steps are scaled
+            lambda path, w, point: w + (point - w) * self.factor(tree.path_name(path)), params, ahead
+        )

@@ -43,7 +43,7 @@ def check_model(model: Any) -> None:
             want_part(name, getattr(model, name), method)
     if model.target_normalizer is not None and model.loss.expects != "values":
         raise ConfigError(f"target_normalizer is for regressions, but {model.loss!r} reads {model.loss.expects}.")
-    if getattr(model.penalty, "proximal", False) and not hasattr(model.optimizer, "rate"):
+    if getattr(model.penalty, "proximal", False) and not hasattr(model.optimizer, "rates"):
         raise ConfigError(f"{model.penalty!r} wants an optimizer of denpa's: its step needs to know the learning rate.")
     precisions = ["float32", "bfloat16", "float16"]
     if jax.config.values["jax_enable_x64"]:

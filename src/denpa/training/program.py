@@ -152,7 +152,7 @@ class Recipe:
         if self.penalty is not None:
             log["penalty"] = self.penalty.value(run.params) + met.cost
             if getattr(self.penalty, "proximal", False):
-                params = self.penalty.shrink(params, self.optimizer.rate(run.optimizer))
+                params = self.penalty.shrink(params, self.optimizer.rates(run.optimizer, params))
         elif isinstance(met.cost, jax.Array):
             log["penalty"] = met.cost
         params, state = self.thawed(run.params, params), self.thawed(run.state, met.state)
