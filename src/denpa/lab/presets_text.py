@@ -105,9 +105,9 @@ def _trained(options: Options, look: Look, rate: float, updates: int, least: int
 
 
 PRESETS: dict[str, Preset] = {
-    "shakespeare-lstm": Preset(shakespeare_lstm, DataConfig("shakespeare", task="text", validation=0.05), "text"),
-    "shakespeare-gru": Preset(shakespeare_gru, DataConfig("shakespeare", task="text", validation=0.05), "text"),
-    "shakespeare-rnn": Preset(shakespeare_rnn, DataConfig("shakespeare", task="text", validation=0.05), "text"),
+    "shakespeare-lstm": Preset(shakespeare_lstm, DataConfig("shakespeare", task="text", validation=0.02), "text"),
+    "shakespeare-gru": Preset(shakespeare_gru, DataConfig("shakespeare", task="text", validation=0.02), "text"),
+    "shakespeare-rnn": Preset(shakespeare_rnn, DataConfig("shakespeare", task="text", validation=0.02), "text"),
     "sine-wave": Preset(sine_wave, DataConfig("sine-wave", task="series", validation=0.1), "series"),
     "series": Preset(series, DataConfig("my.csv", task="series", validation=0.1), "series", wants_data=True),
 }
