@@ -180,7 +180,11 @@ class Model:
         self.run = dataclasses.replace(self.run, params=params, state=state)
 
     def build(self, in_shape: Any) -> None:
-        """Make fresh variables for raw examples of this shape; what was learned before is forgotten."""
+        """Make fresh variables for ONE raw example of the shape `in_shape`; what was learned before is forgotten.
+
+        Raises:
+            ShapeError: the network takes no examples of this shape.
+        """
         self.in_shape = shape_of_inputs(in_shape)
         self.run = self.programs.init(np.uint32(self.seed), self._net_shape())
         check_frozen(self)
@@ -264,7 +268,19 @@ class Model:
         return history
 
     def evaluate(self, data: Any) -> dict[str, Any]:
-        """Loss and metrics over all of `data`, in inference mode: {"loss": ..., "accuracy": ...}."""
+        """Loss and metrics over all of `data`, in inference mode: {"loss": ..., "accuracy": ...}.
+
+        Args:
+            data: (x, t), (x, t, sample_weight) or a data set, raw as for `fit`.
+
+        Returns:
+            Sums over the examples divided by their number, so independent of the size of batches; the loss with the
+            penalty, which is listed beside it.
+
+        Raises:
+            ConfigError: the model has no parameters yet.
+            DataError, ShapeError: the data do not fit the network.
+        """
         x, t, weight = self._checked(*unpacked(data), "the data to evaluate", train=False)
         use_compile_cache()
         return self.measure(padded_batches(x, t, weight, self._at_once()))
@@ -279,7 +295,14 @@ class Model:
         return summarize(programs.recipe, stacked)
 
     def predict(self, x: Any) -> np.ndarray:
-        """The network's output for raw input x (batch, ...), in inference mode."""
+        """The network's output for raw input x (batch, ...), in inference mode: an array (batch, ...).
+
+        With a normaliser of the targets it is in their own units.
+
+        Raises:
+            ConfigError: the model has no parameters yet.
+            DataError, ShapeError: x does not fit the network.
+        """
         return self._predicted(x, lambda y: y)
 
     def predict_classes(self, x: Any) -> np.ndarray:
@@ -287,7 +310,7 @@ class Model:
         return self._predicted(x, self.programs.decide)
 
     def predict_probabilities(self, x: Any) -> np.ndarray:
-        """The output as probabilities of the classes."""
+        """The output for x as probabilities, (batch, ..., classes); a ConfigError for a loss on values."""
         return self._predicted(x, self.programs.probabilities)
 
     def _predicted(self, x: Any, read: Callable[[Any], Any]) -> Any:
@@ -338,7 +361,7 @@ class Model:
         return self.net.summary(None if self.in_shape is None else self._net_shape())
 
     def save(self, path: Any) -> None:
-        """Write description and numbers to one safetensors file, from which `denpa.load` makes the model again.
+        """Write description and numbers to the safetensors file `path`, from which `denpa.load` makes the model again.
 
         Raises:
             ConfigError: there is nothing to save yet.
