@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from denpa.core.errors import ConfigError, DataError, FileFormatError
-from denpa.data.images import read_images
+from denpa.data.images import read_image_pairs, read_images, read_unsorted_images
 
 
 def save(path, pixels, mode=None, **options):
@@ -85,7 +85,7 @@ def test_files_that_are_no_images_are_named(pictures):
     path.unlink()
     whole = (folder / "cat" / "2.png").read_bytes()
     (folder / "cat" / "2.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(FileFormatError, match=r"2\.png cannot be read as an image: "):
+    with pytest.raises(FileFormatError, match=r"2\.png cannot be read as an image: .* pass skip_bad=True"):
         read_images(folder)
 
 
@@ -133,3 +133,16 @@ def test_files_that_are_no_images_can_be_left_out(pictures):
         found = read_images(folder, size=2, skip_bad=True)
     np.testing.assert_array_equal(found.x, whole.x)
     np.testing.assert_array_equal(found.t, whole.t)
+    with pytest.warns(UserWarning, match="notes"):
+        assert len(read_unsorted_images(folder / "dog", size=2, skip_bad=True).x) == int(np.sum(whole.t == 1))
+
+
+def test_the_partner_of_a_file_that_is_no_image_is_left_out_too(tmp_path):
+    for name in "abc":
+        for part, value in (("input", ord(name)), ("target", ord(name) + 10)):
+            save(tmp_path / part / f"{name}.png", np.full((2, 2, 3), value, np.uint8))
+    (tmp_path / "target" / "b.png").write_text("no image")
+    with pytest.warns(UserWarning, match=r"b\.png cannot be read"):
+        pairs = read_image_pairs(tmp_path, skip_bad=True)
+    np.testing.assert_array_equal(pairs.x[:, 0, 0, 0], [97, 99])
+    np.testing.assert_array_equal(pairs.t[:, 0, 0, 0], [107, 109])

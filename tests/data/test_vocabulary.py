@@ -92,3 +92,8 @@ def test_a_token_that_is_not_known_is_named_with_what_to_do():
 def test_bad_vocabularies_are_refused(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+def test_texts_of_which_no_token_occurs_often_enough_are_refused():
+    with pytest.raises(DataError, match=r"No word of the texts, such as '1\+2', occurs 2 times: .*level"):
+        Vocabulary.of(["1+2", "3+4"], level="word", minimum_count=2, special=("unknown",))

@@ -14,7 +14,7 @@ __all__ = ["for_command_line"]
 _OPTIONS = {name: f"--{name}" for name in ("target", "task", "missing", "ignore", "categorical")}
 _OPTIONS |= {
     name: f"--data.options.{name}"
-    for name in ("delimiter", "header", "encoding", "decimal", "missing_values", "size", "grayscale")
+    for name in "delimiter header encoding decimal missing_values size grayscale skip_bad level".split()
 }
 _ARGUMENT = re.compile(
     rf"\b(?P<name>{'|'.join(_OPTIONS)})="

@@ -65,21 +65,26 @@ def read_images(
         paths, labels = [paths[place] for place in kept], [labels[place] for place in kept]
         if empty := sorted(set(range(len(classes))) - set(labels)):
             raise DataError(f"The class folder {classes[empty[0]]} holds no readable image.")
-    images = read_image_files(paths, size, grayscale)
+    images = _read(paths, size, grayscale)
     return Dataset(images, np.array(labels, np.int32), "classification", names, name=str(folder))
 
 
 def read_unsorted_images(
-    folder: str | Path, size: tuple[int, int] | int | None = None, grayscale: bool = False
+    folder: str | Path, size: tuple[int, int] | int | None = None, grayscale: bool = False, skip_bad: bool = False
 ) -> Dataset:
     """The images in `folder`, without targets; otherwise as `read_images`."""
-    return Dataset(read_image_files(_files_in(Path(folder)), size, grayscale), name=str(folder))
+    paths = _files_in(Path(folder))
+    bad = _unreadable(paths) if skip_bad else set()
+    return Dataset(_read([path for path in paths if path not in bad], size, grayscale), name=str(folder))
 
 
-def read_image_pairs(folder: str | Path, size: tuple[int, int] | int | None = None, grayscale: bool = False) -> Dataset:
+def read_image_pairs(
+    folder: str | Path, size: tuple[int, int] | int | None = None, grayscale: bool = False, skip_bad: bool = False
+) -> Dataset:
     """Images x below `folder/input` with the images t of the same file names below `folder/target`.
 
-    For networks from image to image: noisy and clean, grey and coloured, small and large. Otherwise as `read_images`.
+    For networks from image to image: noisy and clean, grey and coloured, small and large. With `skip_bad` the partner
+    of a file that is no image is left out too. Otherwise as `read_images`.
 
     Raises:
         DataError: one of the subfolders is not there, or holds an image that the other lacks.
@@ -88,7 +93,10 @@ def read_image_pairs(folder: str | Path, size: tuple[int, int] | int | None = No
     names = [{path.stem for path in paths} for paths in found]
     if alone := sorted(names[0] ^ names[1]):
         raise DataError(f"{folder}: {alone[0]!r} is in one of the folders input and target only.")
-    x, t = (read_image_files(paths, size, grayscale) for paths in found)
+    if skip_bad:
+        bad = {path.stem for path in _unreadable([*found[0], *found[1]])}
+        found = [[path for path in paths if path.stem not in bad] for paths in found]
+    x, t = (_read(paths, size, grayscale) for paths in found)
     return Dataset(x, t, "regression", name=str(folder))
 
 
@@ -96,6 +104,13 @@ def _files_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder} cannot be read: there is no such folder of images.")
     return [path for path in sorted(folder.iterdir()) if not _hidden(path)]
+
+
+def _read(paths: Sequence[Path], size: Any, grayscale: bool) -> np.ndarray:
+    try:
+        return read_image_files(paths, size, grayscale)
+    except FileFormatError as error:
+        raise FileFormatError(f"{error} Mend it or take it away, or pass skip_bad=True to leave it out.") from None
 
 
 def _unreadable(paths: Sequence[Path]) -> set[Path]:

@@ -87,7 +87,7 @@ class Vocabulary(Description):
             special: the special tokens to have, of "padding", "unknown", "start", "end".
 
         Raises:
-            DataError: texts without a single token.
+            DataError: texts without a single token, or none that occurs `minimum_count` times.
             ConfigError: tokens to be left out, but no "unknown" to stand for them; numbers below 1.
         """
         for name, number in (("minimum_count", minimum_count), ("most", most)):
@@ -103,6 +103,11 @@ class Vocabulary(Description):
         first = [SPECIAL[name] for name in special if name in SPECIAL]
         order = sorted(counts, key=lambda token: (-counts[token], token))
         kept = [token for token in order if counts[token] >= minimum_count and token not in first][:most]
+        if not kept:
+            raise DataError(
+                f"No {level} of the texts, such as {order[0]!r}, occurs {minimum_count} times: take a smaller "
+                'minimum_count, or level="character".'
+            )
         return cls((*first, *(sorted(kept) if level == "character" else kept)), level, tuple(special))
 
     @functools.cached_property
