@@ -12,10 +12,8 @@ from typing import Any
 __all__ = ["for_command_line"]
 
 _OPTIONS = {name: f"--{name}" for name in ("target", "task", "missing", "ignore", "categorical")}
-_OPTIONS |= {
-    name: f"--data.options.{name}"
-    for name in "delimiter header encoding decimal missing_values size grayscale skip_bad level".split()
-}
+_READING = ("delimiter", "header", "encoding", "decimal", "missing_values", "size", "grayscale", "skip_bad", "level")
+_OPTIONS |= {name: f"--data.options.{name}" for name in _READING}
 _ARGUMENT = re.compile(
     rf"\b(?P<name>{'|'.join(_OPTIONS)})="
     r"""(?P<value>\.\.\.|'[^']*'|"[^"]*"|\[[^\]]*\]|\{[^}]*\}|\([^)]*\)|\w+)"""
