@@ -109,7 +109,7 @@ def checked_targets(t: Any, x: Any, loss: Any, out_shape: Shape, where: str, *, 
         values = checked_targets(t.values, x, loss, out_shape, where, train=train)
         return Padded(values, _checked_lengths(t.lengths, values, where))
     t, first = _array(t, "t", where), jax.tree.leaves(x)[0]
-    task = _task(loss, out_shape) if train else None
+    task = _task(loss) if train else None
     check_data(first, t, task=task, classes=_classes(loss, out_shape) if train else None, where=where)
     if t.dtype.kind == "f" or loss.expects == "values":
         t = _as_float(t, "t", where)
@@ -268,11 +268,11 @@ def _default_float() -> np.dtype[Any]:
     return np.dtype(jax.dtypes.canonicalize_dtype(float))
 
 
-def _task(loss: Any, out_shape: Shape) -> str | None:
+def _task(loss: Any) -> str | None:
     if loss.expects == "values":
         return None
     return "binary" if loss.threshold is not None else "classification"
 
 
 def _classes(loss: Any, out_shape: Shape) -> int | None:
-    return out_shape[-1] if _task(loss, out_shape) == "classification" else None
+    return out_shape[-1] if _task(loss) == "classification" else None

@@ -1,12 +1,14 @@
-"""Checks in a line: for exact statements, of which a study has many."""
+"""Checks in a line, and what they measure: for exact statements, of which a study has many."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from denpa.lab.studies.study import Check, Text
 
-__all__ = ["check", "exactly"]
+__all__ = ["check", "exactly", "off"]
 
 
 def check(en: str, ja: str, values: Any, low: float, high: float, contradicts: bool = False) -> Check:
@@ -17,3 +19,8 @@ def check(en: str, ja: str, values: Any, low: float, high: float, contradicts: b
 def exactly(en: str, ja: str, values: Any, wanted: float) -> Check:
     """The same where one number alone will do."""
     return Check(Text(en, ja), values, wanted, wanted)
+
+
+def off(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The largest difference as a share of the largest component of `theirs`."""
+    return float(np.max(np.abs(ours - theirs)) / np.max(np.abs(theirs)))

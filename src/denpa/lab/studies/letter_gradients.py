@@ -12,7 +12,7 @@ from denpa.core.layer import Variables
 from denpa.data import datasets
 from denpa.gradients import Trace, trace
 from denpa.lab.studies import chapters
-from denpa.lab.studies.checks import check, exactly
+from denpa.lab.studies.checks import check, exactly, off
 from denpa.lab.studies.drawn import variables_of
 from denpa.lab.studies.gradient_checks import differences
 from denpa.lab.studies.letters import RECOGNISER
@@ -92,11 +92,6 @@ def _names() -> list[str]:
     return [f"w_{i},{j} output" if i < 4 else f"theta_{j} output" for j in (1, 2) for i in range(1, 5)] + hidden
 
 
-def _off(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The largest difference as a share of the largest component."""
-    return float(np.max(np.abs(ours - theirs)) / np.max(np.abs(theirs)))
-
-
 def _letters(plan: Plan) -> Result:
     found = [_gradients(seed) for seed in plan.seeds]
     caption = Text(
@@ -131,10 +126,10 @@ def _drawn(found: _Gradients) -> Any:
 
 
 def _checks(found: list[_Gradients]) -> tuple[Check, ...]:
-    ours = [_off(one.printed, one.squared) for one in found]
-    squared = [_off(one.printed, one.squared_slopes) for one in found]
-    wrong = [_off(one.printed, one.alone_slopes) for one in found]
-    alone = [_off(one.alone, one.alone_slopes) for one in found]
+    ours = [off(one.printed, one.squared) for one in found]
+    squared = [off(one.printed, one.squared_slopes) for one in found]
+    wrong = [off(one.printed, one.alone_slopes) for one in found]
+    alone = [off(one.alone, one.alone_slopes) for one in found]
     sizes, paired = [one.printed.size for one in found], [np.max(np.abs(one.paired)) for one in found]
     return (  # relative, over 5 seeds: 0 to 2e-16; 6e-11 to 1.2e-10; 0.87 to 0.98; 2e-11 to 4e-11; 0 to 1e-16
         exactly("components", "成分の数", sizes, 47),

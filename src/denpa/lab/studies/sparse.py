@@ -113,14 +113,14 @@ def _learned(plan: Plan, data: Images, price: Any) -> _Learned:
     net = Sequential((*encoder, Dense(data.x.shape[1])))
     parts = (data.x, data.x), (data.test_x[:500], data.test_x[:500]), plan.seeds, np.array([0, last])
     curves = train_together(Model(net, MeanSquaredError(), Adam(3e-3)), *parts)
-    codes = _codes(Sequential(encoder), curves.params, curves.state, data.x)
+    codes = _codes(Sequential(encoder), curves.params, data.x)
     return _Learned(codes.mean(axis=1), np.mean(codes > 0.1, axis=(1, 2)), curves.train["loss"][-1], codes[0])
 
 
-def _codes(encoder: Sequential, params: Any, state: Any, x: np.ndarray) -> np.ndarray:
+def _codes(encoder: Sequential, params: Any, x: np.ndarray) -> np.ndarray:
     """The codes of all members, (seeds, examples, units)."""
     own = {name: params[name] for name, _ in encoder.inner()}
-    return np.asarray(jax.vmap(lambda p, s: encoder.apply(Variables(p, s), x))(own, {}))
+    return np.asarray(jax.vmap(lambda p: encoder.apply(Variables(p, {}), x))(own))
 
 
 def _activations(found: dict[str, _Learned]) -> Any:

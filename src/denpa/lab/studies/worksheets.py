@@ -10,7 +10,7 @@ import numpy as np
 from denpa.core.layer import Variables
 from denpa.gradients import Trace, trace
 from denpa.lab.studies import chapters
-from denpa.lab.studies.checks import check, exactly
+from denpa.lab.studies.checks import check, exactly, off
 from denpa.lab.studies.plots import COLOURS, GREY, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
 from denpa.lab.worksheet.network import DenseNetwork
@@ -130,18 +130,14 @@ def _worksheets(plan: Plan) -> Result:
                 "network": "-".join(map(str, tried.sizes)),
                 "setting": tried.setting,
                 "derivatives": tried.formulas.size,
-                "against back-propagation": _off(tried.formulas, tried.gradient),
-                "against central differences": _off(tried.formulas, tried.slopes),
+                "against back-propagation": off(tried.formulas, tried.gradient),
+                "against central differences": off(tried.formulas, tried.slopes),
                 "output delta less y - d": float(np.max(np.abs(tried.delta - tried.errors))),
             }
             for seed, row in zip(plan.seeds, found, strict=True)
             for tried in row
         ),
     )
-
-
-def _off(ours: np.ndarray, theirs: np.ndarray) -> float:
-    return float(np.max(np.abs(ours - theirs)) / np.max(np.abs(theirs)))
 
 
 def _drawn(found: list[list[_Tried]]) -> Any:
@@ -164,12 +160,12 @@ def _checks(found: list[list[_Tried]]) -> tuple[Check, ...]:
     for index, tried in enumerate(found[0]):
         column = [row[index] for row in found]
         en, ja = tried.setting, tried.setting.replace("regression", "回帰").replace("classification", "分類")
-        slopes = [_off(one.formulas, one.slopes) for one in column]
+        slopes = [off(one.formulas, one.slopes) for one in column]
         checks.append(check(f"{en}: formulas against slopes", f"{ja}：式と中心差分の相対差", slopes, 0, 1e-8))
-    every = [[_off(one.formulas, one.gradient) for one in row] for row in found]
+    every = [[off(one.formulas, one.gradient) for one in row] for row in found]
     output = [max(float(np.max(np.abs(one.delta - one.errors))) for one in row) for row in found]
     silent = [max(float(np.max(np.abs(row[k].silent))) for k in (1, 3)) for row in found]
-    branch = [min(_off(row[k].unmasked, row[k].slopes) for k in (1, 3)) for row in found]
+    branch = [min(off(row[k].unmasked, row[k].slopes) for k in (1, 3)) for row in found]
     return (  # relative, over 5 seeds: 8e-12 to 1e-10; 1e-16 to 2e-16; 1e-16; 0; 0.3 to 1.4
         *checks,
         check("formulas against back-propagation", "式と誤差逆伝播法の相対差", np.max(every, axis=1), 0, 1e-13),
