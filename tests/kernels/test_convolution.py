@@ -206,3 +206,23 @@ def test_im2col_and_col2im_say_what_does_not_fit():
         im2col(np.ones((1, 4, 4, 1)), 5)
     with pytest.raises(ShapeError, match=r"\(4, 9\).*\(4, 8\)"):
         col2im(np.ones((4, 8)), (1, 4, 4, 1), 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"kernel_size": 0}, "kernel_size"),
+        ({"kernel_size": "3"}, "kernel_size"),
+        ({"stride": 0}, "stride"),
+        ({"dilation": 1.5}, "dilation"),
+        ({"padding": -1}, "padding"),
+        ({"padding": "same"}, "padding"),
+        ({"padding": ((0, 1), (0, -1))}, "padding"),
+    ],
+)
+def test_windows_that_are_none_are_refused_by_name(given, named):
+    how = {"kernel_size": 2} | given
+    with pytest.raises(ConfigError, match=f"im2col: {named}"):
+        im2col(np.ones((1, 4, 4, 1)), **how)
+    with pytest.raises(ConfigError, match=f"col2im: {named}"):
+        col2im(np.ones((9, 4)), (1, 4, 4, 1), **how)

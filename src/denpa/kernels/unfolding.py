@@ -12,6 +12,7 @@ Source: Chellapilla, Puri & Simard (2006), section 3.
 from __future__ import annotations
 
 import functools
+import numbers
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from denpa.core.errors import ShapeError
+from denpa.core.errors import ConfigError, ShapeError
 
 __all__ = ["Padding", "Pair", "col2im", "gathered", "im2col", "out_sizes", "unfold", "views"]
 
@@ -41,6 +42,7 @@ def im2col(x: Any, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation
 
     Raises:
         ShapeError: not images, or smaller than a window.
+        ConfigError: a size, stride or dilation below 1, or a negative padding.
     """
     x = jnp.asarray(x)
     how = _how("im2col", x.shape, kernel_size, stride, padding, dilation)
@@ -124,13 +126,18 @@ def out_sizes(sizes: Any, kernel: Any, stride: Pair, padding: Padding, dilation:
 def _how(name: str, x_shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Any:
     if len(x_shape) != 4:
         raise ShapeError(f"{name} wants images (batch, height, width, channels), not {tuple(x_shape)}.")
-    kernel, stride, dilation = (_pair(value) for value in (kernel, stride, dilation))
-    vertical, horizontal = (_pair(part) for part in _pair(padding))
+    given = {"kernel_size": kernel, "stride": stride, "dilation": dilation}
+    kernel, stride, dilation = (_pair(f"{name}: {what}", value, 1) for what, value in given.items())
+    sides = padding if isinstance(padding, (tuple, list)) and len(padding) == 2 else (padding, padding)
+    vertical, horizontal = (_pair(f"{name}: padding", part, 0) for part in sides)
     how = kernel, stride, (vertical, horizontal), dilation
     if min(out_sizes(x_shape[1:3], *how)) < 1:
         raise ShapeError(f"{name}: windows of {kernel} do not fit into images of {tuple(x_shape[1:3])} with {padding}.")
     return how
 
 
-def _pair(value: Any) -> Any:
-    return (value, value) if isinstance(value, int) else tuple(value)
+def _pair(what: str, value: Any, least: int) -> Pair:
+    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(pair) != 2 or any(isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < least for n in pair):
+        raise ConfigError(f"{what} must be an integer from {least} on, or a pair of them, not {value!r}.")
+    return int(pair[0]), int(pair[1])
