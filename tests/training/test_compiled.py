@@ -1,22 +1,21 @@
 """How training programs are compiled: with other libraries inside XLA for small networks, to the same numbers."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import denpa as dp
 from denpa.training import compiled
-from denpa.training.program import programs_for
+from denpa.training.program import Run, programs_for
 
 
 @pytest.fixture
 def fresh():
     """Programs of this test alone."""
     programs_for.cache_clear()
-    compiled._can_do_without_ynn.cache_clear()
     yield
     programs_for.cache_clear()
-    compiled._can_do_without_ynn.cache_clear()
 
 
 def losses():
@@ -28,10 +27,7 @@ def losses():
 
 
 def test_small_networks_learn_the_same_with_other_products(fresh, monkeypatch):
-    asked = []
-    monkeypatch.setattr(compiled, "_can_do_without_ynn", lambda: asked.append(True) or True)
     small = losses()
-    assert asked
     programs_for.cache_clear()
     monkeypatch.setattr(compiled, "_SMALL", 0)
     np.testing.assert_allclose(small, losses(), rtol=1e-5)
@@ -41,13 +37,19 @@ def test_an_xla_without_the_option_trains_all_the_same(fresh, monkeypatch):
     expected = losses()
     programs_for.cache_clear()
     monkeypatch.setattr(compiled, "_WITHOUT_YNN", {"xla_cpu_of_the_past": ""})
-    compiled._can_do_without_ynn.cache_clear()
-    assert not compiled._can_do_without_ynn()
     np.testing.assert_allclose(losses(), expected, rtol=1e-5)
 
 
+def test_other_failures_are_not_taken_for_a_missing_option():
+    def failing(run):
+        raise jax.errors.JaxRuntimeError("out of memory")
+
+    with pytest.raises(jax.errors.JaxRuntimeError, match="out of memory"):
+        compiled.compiled_training(failing, "auto")(Run({}, {}, (), jnp.zeros(()), jnp.zeros(())))
+
+
 def test_what_counts_is_the_largest_array(monkeypatch):
-    monkeypatch.setattr(compiled, "_can_do_without_ynn", lambda: True)
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     many = [jnp.zeros((300, 400))] * 4
     assert compiled._better_without_ynn({"params": many})
     assert not compiled._better_without_ynn({"params": [*many, jnp.zeros((400, 400))]})

@@ -31,10 +31,19 @@ def compiled_training(function: Callable[..., Any], kernels: str) -> Callable[..
     """
     within = _with_kernels(function, kernels)
     plain, small = jax.jit(within), jax.jit(within, compiler_options=_WITHOUT_YNN)
+    known = True
 
     @functools.wraps(function)
     def call(run: Any, *args: Any) -> Any:
-        return (small if _better_without_ynn(run.params) else plain)(run, *args)
+        nonlocal known
+        if known and _better_without_ynn(run.params):
+            try:
+                return small(run, *args)
+            except jax.errors.JaxRuntimeError as error:
+                if "compile option" not in str(error):
+                    raise
+                known = False  # the option's name says that it may go
+        return plain(run, *args)
 
     return call
 
@@ -50,14 +59,4 @@ def _with_kernels(function: Callable[..., Any], kernels: str) -> Callable[..., A
 
 def _better_without_ynn(params: Any) -> bool:
     largest = max((math.prod(array.shape) for array in jax.tree.leaves(params)), default=0)
-    return largest < _SMALL and jax.default_backend() == "cpu" and _can_do_without_ynn()
-
-
-@functools.cache
-def _can_do_without_ynn() -> bool:
-    """Whether this version of XLA has the option: its name says that it may go."""
-    try:
-        jax.jit(lambda: 0, compiler_options=_WITHOUT_YNN).lower().compile()
-    except jax.errors.JaxRuntimeError:
-        return False
-    return True
+    return largest < _SMALL and jax.default_backend() == "cpu"
