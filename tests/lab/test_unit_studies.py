@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from denpa.lab.studies import activations, by_hand, chain, counts, gates, letter_gradients, letters, worksheets
+from denpa.lab.studies.checks import off
 from denpa.lab.studies.study import Plan
 from denpa.lab.studies.terms import in_japanese
 
@@ -83,8 +84,8 @@ def test_the_worksheets_formula_goes_back_along_the_weights_of_the_walk_forward(
     rng = np.random.default_rng(0)
     tried = worksheets._tried("classification", "sigmoid", (3, 2, 4), rng)
     astray = worksheets._by_formula(tried.met, tried.d, rng.normal(size=(2, 4)), relu=False)
-    assert worksheets._off(tried.formulas, tried.slopes) < 1e-8
-    assert worksheets._off(astray, tried.slopes) > 1e-3  # other weights on the way back
+    assert off(tried.formulas, tried.slopes) < 1e-8
+    assert off(astray, tried.slopes) > 1e-3  # other weights on the way back
 
 
 def test_dense_sparse_and_shared_count_as_their_layers_do():
