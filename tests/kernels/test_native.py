@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from denpa.core.errors import ConfigError
 from denpa.kernels import choices, fused, native, settings
 from denpa.kernels.convolution import convolve
-from denpa.kernels.native import library
+from denpa.kernels.native import loading
 
 needs_library = pytest.mark.skipif(not native.available(), reason=native.reason())
 
@@ -311,7 +311,7 @@ def test_what_the_fused_forms_serve():
 @pytest.fixture
 def unloaded(monkeypatch):
     """As in a process that has not asked for the kernels yet."""
-    monkeypatch.setattr(library, "_loaded", None)
+    monkeypatch.setattr(loading, "_loaded", None)
     return monkeypatch
 
 
@@ -320,7 +320,7 @@ def test_without_a_library_xla_serves_and_one_line_says_why(unloaded, tmp_path, 
     path = tmp_path / "libdenpa_kernels.so"
     if content is not None:
         path.write_bytes(content)
-    unloaded.setattr(library, "_PATH", path)
+    unloaded.setattr(loading, "_PATH", path)
     assert not native.available()
     assert native.reason()
     assert "\n" not in native.reason()

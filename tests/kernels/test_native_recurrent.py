@@ -10,7 +10,7 @@ import pytest
 import denpa as dp
 from denpa.core.layer import Context
 from denpa.kernels import native, settings
-from denpa.kernels.native import library
+from denpa.kernels.native import loading
 from denpa.layers.recurrent_lstm import LSTMCell
 
 needs_library = pytest.mark.skipif(not native.available(), reason=native.reason())
@@ -205,7 +205,7 @@ def test_where_the_pure_form_serves():
 def test_without_a_library_the_pure_form_serves(monkeypatch):
     given = layer_problem()
     found = through(LAYER, *given)
-    monkeypatch.setattr(library, "_loaded", None)
+    monkeypatch.setattr(loading, "_loaded", None)
     monkeypatch.setenv("DENPA_NATIVE", "0")
     assert not LSTMCell(9).runs(given[0], given[1][0])
     jax.tree.map(lambda a, b: close(a, np.asarray(b)), found, through(LAYER, *given))

@@ -1,6 +1,6 @@
 """Convolutions and recurrent layers for the CPU in C++, called through XLA's FFI, where they were compiled."""
 
-from denpa.kernels.native.library import (
+from denpa.kernels.native.loading import (
     available,
     instruction_set,
     instruction_sets,

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from denpa.core.errors import ConfigError
-from denpa.kernels.native.library import available, reason
+from denpa.kernels.native.loading import available, reason
 
 __all__ = [
     "Padding",

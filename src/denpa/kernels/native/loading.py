@@ -34,7 +34,7 @@ _VARIABLE = "DENPA_INSTRUCTION_SET"
 
 @dataclass
 class _Loaded:
-    library: ctypes.CDLL | None
+    handle: ctypes.CDLL | None
     chosen: str
     reason: str
 
@@ -79,7 +79,7 @@ def _names(library: ctypes.CDLL) -> tuple[str, ...]:
 
 def available() -> bool:
     """Whether native kernels were compiled and can be used by this process on its CPU."""
-    return _load().library is not None
+    return _load().handle is not None
 
 
 def reason() -> str:
@@ -94,8 +94,8 @@ def instruction_set() -> str:
 
 def instruction_sets() -> tuple[str, ...]:
     """All that this processor runs, the best first."""
-    library = _load().library
-    return () if library is None else _names(library)
+    handle = _load().handle
+    return () if handle is None else _names(handle)
 
 
 def use_instruction_set(name: str) -> None:
@@ -105,7 +105,7 @@ def use_instruction_set(name: str) -> None:
         ConfigError: there is none of this name, or this processor does not run it.
     """
     loaded = _load()
-    if loaded.library is None or not loaded.library.denpa_choose(name.encode()):
+    if loaded.handle is None or not loaded.handle.denpa_choose(name.encode()):
         raise ConfigError(f"No kernels for {name!r}: {nearest(name, instruction_sets(), plural='instruction sets')}")
     loaded.chosen = name
     loaded.reason = f"native kernels, {name}"
