@@ -262,7 +262,7 @@ def test_a_uniform_image_has_no_contrast_and_brightness_does_not_count(mode):
         (lambda: dp.LpPool2d(0.5), "at least 1"),
         (lambda: dp.LpPool2d(float("inf")), "MaxPool2d|finite"),
         (lambda: dp.Unpool2d(0), "size must be an integer of at least 1"),
-        (lambda: dp.Unpool2d((1, 2, 3)), "size must be an integer of at least 1, or two"),
+        (lambda: dp.Unpool2d((1, 2, 3)), "size wants an integer or 2 of them"),
         (lambda: dp.Unpool2d(2, "bilinear"), "nearest"),
         (lambda: dp.LocalResponseNorm(0), "size must be an integer of at least 1"),
         (lambda: dp.LocalResponseNorm(k=0.0, alpha=0.0), "not both 0"),

@@ -13,7 +13,7 @@ from denpa.core.layer import Array, Context, Grads, Layer, Params
 from denpa.core.shapes import Shape, want
 from denpa.init import Constant, Glorot, Initializer
 from denpa.kernels import convolution as kernels
-from denpa.layers.window import Windows, check_windows, paddings_of, pair_of, whole
+from denpa.layers.window import Windows, check_pair, check_windows, paddings_of, pair_of, whole
 
 __all__ = ["ConvTranspose2d"]
 
@@ -69,8 +69,7 @@ class ConvTranspose2d(Layer):
         if self.filters % self.groups:
             raise ConfigError(f"{self!r} cannot share {self.filters} filters out among {self.groups} groups equally.")
         more, windows = pair_of(self.output_padding), self.windows
-        for one in more if len(more) == 2 else (self.output_padding,):
-            whole(self, "output_padding", one, least=0)
+        check_pair(self, "output_padding", self.output_padding, least=0)
         for one, s, d in zip(more, windows.stride, windows.dilation, strict=True):
             if one >= max(s, d):
                 raise ConfigError(

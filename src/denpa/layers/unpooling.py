@@ -13,7 +13,7 @@ from denpa.core.shapes import Shape, want
 from denpa.core.static import Static
 from denpa.kernels import pooling as kernels
 from denpa.layers.pooling import Pooling
-from denpa.layers.window import pair_of, whole
+from denpa.layers.window import check_pair, pair_of
 
 __all__ = ["MaxUnpool2d", "Unpool2d"]
 
@@ -43,8 +43,7 @@ class Unpool2d(Layer):
     mode: str = "nearest"
 
     def validate(self) -> None:
-        for one in self.size if isinstance(self.size, tuple) and len(self.size) == 2 else (self.size,):
-            whole(self, "size", one)
+        check_pair(self, "size", self.size)
         if self.mode not in ("nearest", "top_left"):
             raise ConfigError(f'Unpool2d.mode must be "nearest" or "top_left", not {self.mode!r}.')
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from denpa.core.errors import ConfigError
 
-__all__ = ["Pair", "Windows", "check_windows", "paddings_of", "pair_of", "whole"]
+__all__ = ["Pair", "Windows", "check_pair", "check_windows", "paddings_of", "pair_of", "whole"]
 
 Pair = tuple[int, int]
 
@@ -45,16 +45,20 @@ def whole(owner: Any, name: str, value: Any, least: int = 1) -> None:
         )
 
 
+def check_pair(owner: Any, name: str, value: Any, least: int = 1, rank: int = 2) -> None:
+    """Refuse an option that is neither an integer of at least `least` nor `rank` of them."""
+    if isinstance(value, tuple) and len(value) != rank:
+        raise ConfigError(f"{type(owner).__name__}.{name} wants an integer or {rank} of them, not {value!r}.")
+    for one in pair_of(value, rank)[:rank]:
+        whole(owner, name, one, least)
+
+
 def check_windows(owner: Any, windows: Windows) -> None:
     """Refuse sizes, strides or dilations below 1, and a padding that is none."""
-    rank = getattr(owner, "rank", 2)
-    size = "kernel_size" if hasattr(owner, "kernel_size") else "pool_size"
+    rank, size = getattr(owner, "rank", 2), "kernel_size" if hasattr(owner, "kernel_size") else "pool_size"
     for name, pair in zip((size, "stride", "dilation"), windows, strict=True):
-        given: Any = getattr(owner, name, None)
-        if isinstance(given, tuple) and len(given) != rank:
-            raise ConfigError(f"{type(owner).__name__}.{name} wants an integer or {rank} of them, not {given!r}.")
-        for one in pair:
-            whole(owner, name, one)
+        given = getattr(owner, name, None)
+        check_pair(owner, name, pair[:rank] if given is None else given, rank=rank)
     object.__setattr__(owner, "padding", _checked_padding(owner, owner.padding, rank))
 
 
