@@ -91,8 +91,7 @@ class Trace(Step, Mapping[str, Record]):
             grads = "  ".join(f"{name} {_rms(value)}" for name, value in flatten(met.grads).items())
             rows.append((path, str(jax.tree.map(jnp.shape, met.y)), _rms(met.y), _rms(met.dy), grads))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        return "\n".join([f"E = {self.loss!s}", *lines])
+        return "\n".join([f"E = {self.loss!s}", *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)])
 
     __repr__ = __str__
 

@@ -211,11 +211,8 @@ def _rtrl(net: Any, loss: Any, variables: Variables, x: Any, t: Any, key: Any, t
         raise ShapeError(f"RTRL wants x (batch, time, features) and targets of every step, not {targets.shape}.")
     out_shape = net.out_shape(values.shape[1:])
     y = jax.ShapeDtypeStruct((len(values), *out_shape), values.dtype)
-    weights = step_weights(loss, x, y, t, sample_weight)
-    weight = None
-    if weights is not None:
-        weights = jnp.asarray(weights)
-        weight = jnp.broadcast_to(weights.reshape(len(values), -1), values.shape[:2])[..., None]
+    weights = jax.tree.map(jnp.asarray, step_weights(loss, x, y, t, sample_weight))  # None stays None
+    of_steps = jax.tree.map(lambda w: jnp.broadcast_to(w.reshape(len(w), -1), values.shape[:2])[..., None], weights)
     mask = None if ctx.lengths is None else step_mask(ctx.lengths, values.shape[1])
 
     def body(so_far: Any, at: Any) -> tuple[Any, Array]:
@@ -224,9 +221,8 @@ def _rtrl(net: Any, loss: Any, variables: Variables, x: Any, t: Any, key: Any, t
         sensitivities, met = _advance(net, loss, variables, sensitivities, at, keyed)
         return (sensitivities, tree.add(sum_of_grads, met.grads), step + 1), met.y[:, 0]
 
-    steps = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), (values, targets, weight, mask))
-    zero = tree.zeros_like(variables.params)
-    first = (rtrl_start(net, variables, len(values), values.dtype), zero, jnp.zeros((), jnp.int32))
+    steps = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), (values, targets, of_steps, mask))
+    first = (rtrl_start(net, variables, len(values), values.dtype), tree.zeros_like(variables.params), jnp.int32(0))
     (_, grads, _), output = lax.scan(body, first, steps)
     output = jnp.swapaxes(output, 0, 1)
     # What the mean divides by is not always a sum over the steps: half a squared norm counts whole sequences.

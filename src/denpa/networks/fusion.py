@@ -21,8 +21,7 @@ from denpa.core.static import Static
 from denpa.kernels import fused
 from denpa.layers import Conv2d, MaxPool2d, ReLU
 
-__all__ = ["ConvolutionBlock", "block_ahead", "block_of"]
-
+__all__ = ["ConvolutionBlock", "block_ahead", "block_of", "length_of_row"]
 
 _WINDOWS = MaxPool2d(2).windows
 
@@ -58,19 +57,24 @@ class ConvolutionBlock:
         return to_input(dy, passed, W, x.shape, self.padding), {"W": dW, "b": db}
 
 
+def length_of_row(layers: Sequence[tuple[str, Layer]]) -> int:
+    """How many layers from the first on could be one block: 3 with pooling, 2 without, 0 where it is no such row."""
+    first, second, third = ([layer for _, layer in layers[:3]] + [None] * 3)[:3]
+    if not (isinstance(first, Conv2d) and isinstance(second, ReLU)):
+        return 0
+    return 3 if isinstance(third, MaxPool2d) and third.windows == _WINDOWS and third.padding in (0, "valid") else 2
+
+
 def block_ahead(layers: Sequence[tuple[str, Layer]], params: Params, x: Any) -> ConvolutionBlock | None:
     """The block with which this row of layers begins, if there is a kernel for it here and now."""
-    (name, convolution), following = layers[0], [layer for _, layer in layers[1:3]]
-    if not (isinstance(convolution, Conv2d) and following and isinstance(following[0], ReLU)):
+    (name, convolution), count = layers[0], length_of_row(layers)
+    if not count or not isinstance(convolution, Conv2d):
         return None
     windows, W = convolution.windows, params[name]["W"]
     tied = convolution.use_bias and not convolution.untied_bias
     plain = tied and not convolution.true_convolution and jnp.shape(x)[3:] == W.shape[2:3]
     if not plain or not fused.serves(x, W, windows.stride, windows.dilation, convolution.groups):
         return None
-    pool = following[1] if len(following) > 1 else None
-    pooled = isinstance(pool, MaxPool2d) and pool.windows == _WINDOWS and pool.padding in (0, "valid")
-    count = 3 if pooled else 2
     try:
         functools.reduce(lambda shape, entry: entry[1].out_shape(shape), layers[:count], x.shape[1:])
     except ShapeError:

@@ -165,9 +165,8 @@ class Graph(Stepping):
         for name, delta in zip(_many(self.outputs), dy if isinstance(self.outputs, tuple) else (dy,), strict=True):
             _accumulate(deltas, name, delta)
         for vertex in reversed(self.vertices):
-            dx, fresh, seen = step(
-                vertex.layer, vertex.name, params[vertex.slot], saved[vertex.name], deltas.pop(vertex.name)
-            )
+            known = params[vertex.slot], saved[vertex.name], deltas.pop(vertex.name)
+            dx, fresh, seen = step(vertex.layer, vertex.name, *known)
             _accumulate(grads, vertex.slot, fresh)  # shared weights: sum of gradients
             for name, delta in zip(vertex.inputs, dx if len(vertex.inputs) > 1 else (dx,), strict=True):
                 _accumulate(deltas, name, delta)  # fan-out: sum of deltas

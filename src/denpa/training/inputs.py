@@ -14,8 +14,8 @@ from denpa.core.shapes import Shape
 from denpa.data.checks import check_data, check_features, check_x
 from denpa.data.dataset import Dataset
 from denpa.kernels import native, settings
-from denpa.layers import Conv2d, MaxPool2d, ReLU
 from denpa.networks import Network, Sequential
+from denpa.networks.fusion import length_of_row
 
 __all__ = [
     "Batch",
@@ -171,9 +171,9 @@ def _made(net: Network, in_shape: Any) -> dict[str, Any]:
     shapes = dict(net.shapes(in_shape))
     if isinstance(net, Sequential) and settings.current() != "xla" and native.available():
         layers = net.inner()
-        for (_, first), (relu, second), (pool, third) in zip(layers, layers[1:], layers[2:], strict=False):
-            if isinstance(first, Conv2d) and isinstance(second, ReLU) and isinstance(third, MaxPool2d):
-                del shapes[relu], shapes[pool]
+        for place in range(len(layers)):
+            if length_of_row(layers[place:]) == 3:
+                del shapes[layers[place + 1][0]], shapes[layers[place + 2][0]]
     return shapes
 
 
