@@ -18,11 +18,11 @@ from denpa.training.history import History, is_number
 from denpa.training.inputs import Batch
 from denpa.training.program import Programs, Run
 
-__all__ = ["Position", "Training"]
+__all__ = ["CHUNK_SECONDS", "FIRST_CHUNK", "Position", "Training"]
 
 # A chunk lasts about this long, so that progress, Ctrl-C and a diverging run are seen soon.
-_CHUNK_SECONDS = 0.5
-_FIRST_CHUNK = 16
+CHUNK_SECONDS = 0.5
+FIRST_CHUNK = 16
 _MOST_STEPS = 4096
 
 
@@ -74,7 +74,7 @@ class Training:
         self.history: History = model.history
         self.at = Position(epoch=model.epochs)
         self.started = time.perf_counter()
-        self.pace = programs.paces.get(plan.batch_size, _FIRST_CHUNK)
+        self.pace = programs.paces.get(plan.batch_size, FIRST_CHUNK)
         self.stopped = ""
         self.row: dict[str, Any] = {}
         self.settled = True
@@ -167,9 +167,9 @@ class Training:
     def _adapt(self, seconds: float, count: int) -> None:
         if count < self.pace:
             return
-        if seconds < _CHUNK_SECONDS / 2:
+        if seconds < CHUNK_SECONDS / 2:
             self.pace = min(2 * self.pace, _MOST_STEPS)
-        elif seconds > 2 * _CHUNK_SECONDS:
+        elif seconds > 2 * CHUNK_SECONDS:
             self.pace = max(self.pace // 2, 1)
         self.programs.paces[self.plan.batch_size] = self.pace
 

@@ -24,7 +24,7 @@ from denpa.core.layer import Array
 from denpa.training.batches import BatchPlan
 from denpa.training.compiled import compiled
 from denpa.training.history import History
-from denpa.training.loop import Position, summarize
+from denpa.training.loop import CHUNK_SECONDS, FIRST_CHUNK, Position, summarize
 from denpa.training.program import Programs, Recipe, Run
 
 __all__ = [
@@ -38,8 +38,6 @@ __all__ = [
     "with_number",
 ]
 
-_CHUNK_SECONDS = 0.2
-_FIRST_CHUNK = 16
 _MOST_STEPS = 1024
 
 
@@ -257,7 +255,7 @@ class Members:
         self.history, self.stopped, self.row = History(), "", {}
         self.at, self.epochs, self.steps = Position(), 0, 0
         self.finite = np.ones(self.count, bool)
-        self.pace = _FIRST_CHUNK
+        self.pace = FIRST_CHUNK
 
     def go(self, epochs: int, measure: Callable[[], dict[str, Any]], progress: Any, interrupted: Any) -> None:
         """Train for so many epochs more; Ctrl-C ends it between chunks, with the numbers of the last one."""
@@ -300,7 +298,7 @@ class Members:
         logs = jax.tree.map(lambda a: np.asarray(a)[:count], logs)
         self.finite = np.asarray(finite)
         self.steps += count
-        if count == self.pace and time.perf_counter() - started < _CHUNK_SECONDS / 2:
+        if count == self.pace and time.perf_counter() - started < CHUNK_SECONDS / 2:
             self.pace = min(2 * self.pace, _MOST_STEPS)
         return logs
 
