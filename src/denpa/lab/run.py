@@ -7,6 +7,7 @@ Run.resume("runs/first").go()             # after a crash: the same bits as if n
 
 from __future__ import annotations
 
+import functools
 import warnings
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ class Run:
         self.model = model_of(experiment)
         self.model.encoder, self.model.encoder_arrays = self.data.encoder, _on_device(self.data.encoder_arrays)
         self.folder: RunFolder | None = None
-        self.resumed, self.from_step, self.verbose = False, 0, False
+        self.resumed, self.from_step = False, 0
         self.history = History()
 
     @classmethod
@@ -105,11 +106,10 @@ class Run:
         """
         plan, rule = self.experiment.training, self.experiment.training.early_stopping
         self._check_whole_data()
-        keeper = Keeper(self._begin_folder, plan.checkpoint_seconds)
+        keeper = Keeper(functools.partial(self._begin_folder, verbose=verbose), plan.checkpoint_seconds)
         checkpoint = self._checkpoint()
         if checkpoint is None and plan.pretrain is None:  # which writes to the folder, and comes when this is there
             begin(self.model, plan, self.data.train.x)
-        self.verbose = verbose
         self.history = self.model.fit(
             self.data.train,
             validation=self.data.validation,
@@ -137,7 +137,7 @@ class Run:
             return None
         return self.folder.path
 
-    def _begin_folder(self, training: Any) -> RunFolder:
+    def _begin_folder(self, training: Any, verbose: Any) -> RunFolder:
         """Called when model and data fit: make the folder, or note who goes on; then pre-train where that is asked."""
         plan, x, seed = self.experiment.training, self.data.train.x, self.experiment.training.seed
         if self.folder is None:
@@ -155,7 +155,7 @@ class Run:
             found["sessions"].append(session(self.command, self.from_step))
             self.folder.write_json(self.folder.environment, found)
         if plan.pretrain is not None and not training.resumed:
-            begin(self.model, plan, x, self.verbose, self.folder.path)
+            begin(self.model, plan, x, verbose, self.folder.path)
         return self.folder
 
     def _check_whole_data(self) -> None:
