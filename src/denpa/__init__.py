@@ -10,7 +10,10 @@
 This module is the only face of the library: whatever is not listed here may change without notice.
 """
 
-from denpa import classical, init, testing
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from denpa import init
 from denpa.core.description import Description, from_config, to_config
 from denpa.core.errors import (
     ConfigError,
@@ -143,6 +146,9 @@ from denpa.training import (
     sweep,
 )
 from denpa.training.sampling import sample
+
+if TYPE_CHECKING:
+    from denpa import classical, testing
 
 __version__ = "0.1.0"
 
@@ -290,3 +296,15 @@ __all__ = [
     "to_config",
     "trace",
 ]
+
+_LATER = ("classical", "testing")  # loaded when first asked for: most programs never do
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return importlib.import_module(f"denpa.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
