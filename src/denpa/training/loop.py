@@ -109,9 +109,12 @@ class Training:
             for session in self.sessions:
                 session.on_failure(error)
             raise
-        self.history.stopped = self.stopped
-        for session in self.sessions:
-            session.on_end()
+        else:
+            self.history.stopped = self.stopped
+            for session in self.sessions:
+                session.on_end()
+        finally:
+            self.sessions = []  # each holds this training: without the circle its arrays are freed with the model
         return self.history
 
     def measure_validation(self) -> dict[str, Any]:
