@@ -110,6 +110,12 @@ def test_folds_that_cannot_be():
         k_fold_indices(5, 2, labels=np.array([0, 0, 1, 0, 0]))
 
 
+@pytest.mark.parametrize("score", [classical.k_fold, classical.hold_out])
+def test_examples_and_targets_of_a_score_are_equally_many(score):
+    with pytest.raises(dp.ShapeError, match="equally many"):
+        score(lambda x, t: np.sum, np.zeros((10, 2)), np.zeros(12))
+
+
 def test_cross_validation_fits_on_the_rest_and_measures_what_was_held_out():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(23, 2))

@@ -24,6 +24,8 @@ class GaussianClassifier:
         means: μ (K, d).
         covariances: Σ (K, d, d), or (d, d) where the classes share one.
         priors: π (K,).
+
+    Source: Bishop (2006), "Pattern Recognition and Machine Learning", equations 4.57 to 4.65.
     """
 
     means: np.ndarray

@@ -39,8 +39,17 @@ def joint_table(x: Any, y: Any, shape: tuple[int, int] | None = None) -> np.ndar
 def conditional(P: Any) -> np.ndarray:
     """P(y|x) = P(x, y) / P(x),   P(x) = Σ_y P(x, y): the generative approach, a row for each x
 
+    Args:
+        P: (rows of x, columns of y), probabilities that sum to 1.
+
+    Returns:
+        Of P's shape; each row sums to 1.
+
     Raises:
         DataError: no distribution, or a value of x of probability 0, for which P(y|x) is not defined.
+        ShapeError: no table.
+
+    Source: Bishop (2006), "Pattern Recognition and Machine Learning", equations 1.10 and 1.11.
     """
     P = _table(P)
     marginal = P.sum(axis=1, keepdims=True)
@@ -58,6 +67,12 @@ def conditional_expectation(P: Any, y: Any) -> np.ndarray:
         P: (rows of x, columns of y).
         y: the values that the columns stand for.
 
+    Returns:
+        One number for each row of P.
+
+    Raises:
+        DataError, ShapeError: as for `conditional`; y has not one value for each column.
+
     Source: Bishop (2006), "Pattern Recognition and Machine Learning", equation 1.89.
     """
     P = _table(P)
@@ -65,7 +80,17 @@ def conditional_expectation(P: Any, y: Any) -> np.ndarray:
 
 
 def expected_squared_error(P: Any, y: Any, prediction: Any) -> float:
-    """E[(ŷ(x) - y)²] = Σ_x Σ_y (ŷ(x) - y)² P(x, y): twice the generalisation error of `MeanSquaredError`"""
+    """E[(ŷ(x) - y)²] = Σ_x Σ_y (ŷ(x) - y)² P(x, y): twice the generalisation error of `MeanSquaredError`
+
+    Args:
+        P, y: as for `conditional_expectation`.
+        prediction: ŷ, one number for each row of P.
+
+    Raises:
+        DataError, ShapeError: as for `conditional_expectation`; the prediction has not one number for each row.
+
+    Source: Bishop (2006), equation 1.87.
+    """
     P = _table(P)
     prediction = np.asarray(prediction, np.float64)
     if prediction.shape != P.shape[:1]:
@@ -75,6 +100,8 @@ def expected_squared_error(P: Any, y: Any, prediction: Any) -> float:
 
 def least_squared_error(P: Any, y: Any) -> float:
     """Σ_x P(x) Var[y|x]: the expected squared error of E[y|x], which no predictor goes below
+
+    Arguments and errors are those of `conditional_expectation`.
 
     Source: Bishop (2006), equation 1.90, second term.
     """

@@ -81,7 +81,7 @@ class SoftmaxModel:
 def logistic_regression(
     x: Any, t: Any, strength: float = 0.0, sample_weight: Any = None, *, intercept: bool = True
 ) -> LogisticModel:
-    """θ <- θ - (ZᵀSZ + Λ)⁻¹ (Zᵀ(y - t) + Λ θ),   y = σ(Zθ),   S = diag(y (1 - y))/N,   Λ = λ I (0 for b)
+    """θ <- θ - (ZᵀSZ + Λ)⁻¹ (Zᵀ(y - t)/N + Λ θ),   y = σ(Zθ),   S = diag(y (1 - y))/N,   Λ = λ I (0 for b)
 
     with Z = (x, 1), θ = (w, b): Newton's method, in which each step solves a weighted least-squares
     problem. A step that would not lower E is halved. λ is `strength`, as in `dp.L2(strength)`;

@@ -50,6 +50,10 @@ def descended(H: Any, w: Any, learning_rate: float, steps: int, start: Any = Non
         steps: τ, 0 or more.
         start: w^(0) (d,); 0 when None.
 
+    Raises:
+        ShapeError, DataError: H, w and start do not fit together, as for `decayed`.
+        ConfigError: η that is not positive, τ below 0.
+
     Source: Goodfellow, Bengio & Courville (2016), equations 7.33 to 7.40; Bishop (2006), exercise 5.25.
     """
     h, Q, w = _quadratic(H, w)
@@ -73,6 +77,8 @@ def equivalent_strength(learning_rate: float, steps: int, curvature: Any = 0.0) 
 
     Raises:
         ConfigError: η that is not positive, τ below 1, η h of 1 or more.
+
+    Source: Goodfellow, Bengio & Courville (2016), equations 7.41 to 7.45.
     """
     rate, steps = _rate(learning_rate), integer(steps, "steps", 1)
     h = np.asarray(curvature, np.float64)

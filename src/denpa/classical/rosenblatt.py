@@ -34,6 +34,14 @@ def formal_neuron(x: Any, W: Any, theta: Any) -> np.ndarray:
     with these parameters. `GATES` holds those of and, or, nand, nor and not; no single unit computes
     exclusive or, which is and(or(x), nand(x)).
 
+    Args:
+        x: (n, in), as a rule of 0 and 1.
+        W: weights (in, units).
+        theta: thresholds (units,). A sum that only reaches its threshold does not fire.
+
+    Returns:
+        0 and 1, int32.
+
     Raises:
         ShapeError: W or theta does not fit x.
 
@@ -129,6 +137,14 @@ def margin(x: Any, t: Any, W: Any, b: float) -> float:
     """γ = min_n s_n (x_n w + b) / ‖(w, b)‖,   s_n = 1 for class 1, -1 for class 0
 
     The distance of the nearest point (x_n, 1) from the hyperplane; below 0 where one is on the wrong side.
+
+    Args:
+        x: examples (n, d).
+        t: 0 and 1, (n,), or one-hot rows (n, 2).
+        W, b: the hyperplane, (d,) and a number.
+
+    Raises:
+        DataError: bad data, or W = 0 and b = 0.
     """
     x = examples(x)
     labels, _ = labels_of(x, t, classes=2)
@@ -144,6 +160,7 @@ def mistake_bound(x: Any, t: Any, W: Any, b: float) -> float:
     The perceptron makes at most so many mistakes from w = 0, however often and in whatever order it sees
     the examples: with the unit vector u of (w, b), each mistake adds at least γ to u·w and at most R² to
     ‖w‖², so that after m of them m γ <= u·w <= ‖w‖ <= R √m. A hyperplane of larger margin gives a smaller bound.
+    Arguments are those of `margin`.
 
     Raises:
         DataError: (w, b) does not separate the classes.

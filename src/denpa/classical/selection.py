@@ -126,10 +126,11 @@ def k_fold(
 
     Raises:
         ConfigError, DataError: fewer than two folds, fewer examples than folds.
+        ShapeError: examples and targets are not equally many.
 
     Source: Stone (1974), "Cross-validatory choice and assessment of statistical predictions".
     """
-    x, t = np.asarray(x), np.asarray(t)
+    x, t = _paired(x, t)
     parts = k_fold_indices(len(x), folds, seed, labels)
     return Scores(np.array([error(fit(x[rest], t[rest])(x[held]), t[held]) for rest, held in parts]))
 
@@ -144,8 +145,19 @@ def hold_out(
     labels: Any = None,
     seed: int = 0,
 ) -> float:
-    """error(fit(the rest)(x held out), t held out); arguments as for `k_fold`, with a fraction to hold out."""
-    x, t = np.asarray(x), np.asarray(t)
+    """error(fit(the rest)(x held out), t held out)
+
+    Args:
+        fit, x, t, error, labels, seed: as for `k_fold`.
+        fraction: of the examples to hold out, between 0 and 1.
+
+    Raises:
+        ConfigError, DataError: a fraction that leaves one side without examples.
+        ShapeError: examples and targets are not equally many.
+
+    Source: Hastie, Tibshirani & Friedman (2009), "The Elements of Statistical Learning", section 7.2.
+    """
+    x, t = _paired(x, t)
     rest, held = split_indices(len(x), fraction, seed, labels)
     return error(fit(x[rest], t[rest])(x[held]), t[held])
 
@@ -172,6 +184,9 @@ def bias_variance(predictions: Any, truth: Any) -> BiasVariance:
         predictions: (R, n), of R models fitted to R training sets.
         truth: f(x) (n,), without noise.
 
+    Raises:
+        ShapeError: predictions and truth do not fit together.
+
     Source: Geman, Bienenstock & Doursat (1992), "Neural networks and the bias/variance dilemma"; Bishop
     (2006), equations 3.45 to 3.47.
     """
@@ -180,3 +195,10 @@ def bias_variance(predictions: Any, truth: Any) -> BiasVariance:
         raise ShapeError(f"predictions must have the shape (R, n) and truth (n,), not {y.shape} and {f.shape}.")
     mean = y.mean(axis=0)
     return BiasVariance(float(np.mean((mean - f) ** 2)), float(np.mean((y - mean) ** 2)))
+
+
+def _paired(x: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
+    x, t = np.asarray(x), np.asarray(t)
+    if not x.ndim or not t.ndim or len(x) != len(t):
+        raise ShapeError(f"Examples {x.shape} and targets {t.shape} must be equally many.")
+    return x, t
