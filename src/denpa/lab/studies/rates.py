@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from denpa.init import He
 from denpa.lab.studies import chapters
+from denpa.lab.studies.checks import check, exactly
 from denpa.lab.studies.images import images
 from denpa.lab.studies.plots import curve, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
@@ -16,7 +21,7 @@ from denpa.layers import Dense, ReLU
 from denpa.losses import SoftmaxCrossEntropy
 from denpa.metrics import Accuracy
 from denpa.networks import Sequential
-from denpa.optim import SGD
+from denpa.optim import SGD, schedules
 from denpa.training import Model
 
 __all__ = ["STUDIES"]
@@ -35,7 +40,7 @@ def _rates(plan: Plan) -> Result:
     parts = (data.x, data.t), (data.test_x, data.test_t), plan.seeds * len(rates), steps_of(last, 20)
     all_curves = train_together(_model(0.1), *parts, over=over)
     found = {f"{r:g}": all_curves.members(slice(k * seeds, (k + 1) * seeds)) for k, r in enumerate(rates)}
-    paths = {rate: (1 - rate) ** np.arange(21.0) for rate in (0.02, 0.5, 1.7, 2.1)}
+    paths = {rate: _one_weight(rate) for rate in (0.001, 0.5, 1.7, 2.1)}
     caption = Text(
         "Left: a network. Right: the error of one weight, where all can be computed by hand.",
         "左：ネットワーク。右：手で計算できる 1 変数の場合。",
@@ -46,6 +51,16 @@ def _rates(plan: Plan) -> Result:
         rows=table(found, plan),
         setting=data.describe(),
     )
+
+
+def _one_weight(rate: float) -> np.ndarray:
+    """w from 1 on, by 20 updates of gradient descent on E = w²/2, whose gradient is w."""
+    method, w = SGD(rate), [np.float32(1.0)]
+    state = method.init({"w": w[0]})
+    for _ in range(20):
+        update, state = method.update({"w": w[-1]}, state)
+        w.append(np.float32(w[-1] + update["w"]))
+    return np.array(w)
 
 
 def _rates_drawn(found: dict[str, Curves], paths: dict[float, np.ndarray]) -> Any:
@@ -66,19 +81,28 @@ def _rate_checks(found: dict[str, Curves], paths: dict[float, np.ndarray], last:
         Check(_accuracy("0.01", last), small.at(last), high=0.8),
         Check(_accuracy("0.0001", last), tiny.at(last), high=0.3),
         Check(_accuracy("10", last), np.nan_to_num(huge.at(last)), high=0.3),
-        Check(
-            Text(
-                "one dimension: sign changes in 20 steps, η = 0.5, 1.7",
-                "1 次元：20 回での符号の変化（η = 0.5、1.7）",
-            ),
-            [np.sum(np.diff(np.sign(paths[0.5])) != 0) + np.sum(np.diff(np.sign(paths[1.7])) != 0)],
-            20,
-            20,
+        *_one_weight_checks(paths),
+    )
+
+
+def _one_weight_checks(paths: dict[float, np.ndarray]) -> tuple[Check, ...]:
+    """The four ways of one weight: it hardly moves, comes nearer from one side, to and fro, moves away."""
+    tiny, even, bouncing, away = paths.values()
+    formula = [np.max(np.abs(path / (1 - rate) ** np.arange(21.0) - 1)) for rate, path in paths.items()]
+    changes = [np.sum(np.diff(np.sign(path)) != 0) for path in (even, bouncing)]
+    return (
+        check("one dimension: w / (1 − η)ᵗ − 1, largest", "1 次元：w／(1 − η)ᵗ − 1 の最大値", max(formula), 0, 1e-4),
+        check("one dimension: w after 20 steps, η = 0.001", "1 次元：20 回後の w（η = 0.001）", tiny[-1], 0.97, 1),
+        exactly(
+            "one dimension: sign changes in 20 steps, η = 0.5", "1 次元：20 回での符号の変化（η = 0.5）", changes[0], 0
         ),
-        Check(
-            Text("one dimension: |w| after 20 steps, η = 2.1", "1 次元：20 回後の |w|（η = 2.1）"),
-            [abs(paths[2.1][-1])],
-            low=2,
+        exactly("one dimension: the same, η = 1.7", "1 次元：同じく（η = 1.7）", changes[1], 20),
+        check(
+            "one dimension: least quotient of |w| and the one before, η = 2.1",
+            "1 次元：直前の |w| との比の最小値（η = 2.1）",
+            np.min(np.abs(away[1:] / away[:-1])),
+            1.05,
+            1.15,
         ),
     )
 
@@ -98,13 +122,15 @@ def _batches(plan: Plan) -> Result:
         found[name] = train_together(_model(rate), *parts, batch_size=size)
         seen[name] = found[name].steps * size / n
     noise, predicted = _noise(plan)
+    falling = SGD(schedules.InverseTime(1.0))  # 1, 1/2, 1/3, ...: w is the mean of all x so far
+    decayed = [float(_online(falling, _examples(2000, seed))) for seed in plan.seeds]
     plateau = (noise / np.array(list(predicted.values()))[:, None]).mean(axis=0)
     caption = Text(
         "Left: as many examples for all. Right: E = (w - x)²/2 with one x at a time never comes to rest.",
         "左：同じ数の訓練データを見たときの比較。右：E = (w − x)²/2 のオンライン学習は静止しない。",
     )
     return Result(
-        checks=_batch_checks(found, epochs, plateau, _decayed(plan)),
+        checks=_batch_checks(found, epochs, plateau, decayed),
         pictures=(Picture("batches", caption, _batches_drawn(found, seen, noise, predicted)),),
         rows=table(found, plan),
         setting=data.describe(),
@@ -148,12 +174,7 @@ def _batch_checks(
             online - full,
             low=0.2,
         ),
-        Check(
-            Text("plateau of online learning, variance / formula", "オンライン学習の定常分散と式の比"),
-            plateau,
-            0.9,
-            1.1,
-        ),
+        check("plateau of online learning, variance / formula", "オンライン学習の定常分散と式の比", plateau, 0.9, 1.1),
         Check(
             Text(
                 "the same with a rate that decays as 1/t, after 2,000 steps",
@@ -166,29 +187,28 @@ def _batch_checks(
 
 
 def _noise(plan: Plan) -> tuple[np.ndarray, dict[float, float]]:
-    """The variance of w in online learning of a mean, from data of variance 1, by rate (rates, seeds); the
-    formula.
-    """
-    rates, found = (0.05, 0.1, 0.2, 0.5, 1.0), []
-    for rate in rates:
-        row = []
-        for seed in plan.seeds:
-            rng, w = np.random.default_rng((seed, 43)), np.zeros(500)
-            for _ in range(300):
-                w = w - rate * (w - rng.normal(size=500))
-            row.append(w.var())
-        found.append(row)
+    """The variance of w in online learning of a mean, by rate (rates, seeds), and the formula."""
+    rates = (0.05, 0.1, 0.2, 0.5, 1.0)
+    found = [[float(_online(SGD(rate), _examples(300, seed))) for seed in plan.seeds] for rate in rates]
     return np.array(found), {rate: rate / (2 - rate) for rate in rates}
 
 
-def _decayed(plan: Plan) -> list[float]:
-    found = []
-    for seed in plan.seeds:
-        rng, w = np.random.default_rng((seed, 44)), np.zeros(500)
-        for step in range(2000):
-            w = w - (w - rng.normal(size=500)) / (step + 1)
-        found.append(float(w.var()))
-    return found
+@functools.partial(jax.jit, static_argnums=0)
+def _online(method: Any, x: Any) -> Any:
+    """The variance over weights of online learning with E = (w − x)²/2 from w = 0, x (updates, weights)."""
+
+    def body(carry: Any, x: Any) -> Any:
+        w, state = carry
+        update, state = method.update({"w": w - x}, state)
+        return (w + update["w"], state), None
+
+    w = jnp.zeros(x.shape[1])
+    return jnp.var(lax.scan(body, (w, method.init({"w": w})), x)[0][0])
+
+
+def _examples(updates: int, seed: int) -> np.ndarray:
+    """For each of 500 weights as many examples N(0, 1)."""
+    return np.random.default_rng((seed, updates)).normal(size=(updates, 500)).astype(np.float32)
 
 
 _SETTING = Text(
