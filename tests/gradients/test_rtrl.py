@@ -32,6 +32,8 @@ NETS = [
     with_head(dp.LSTM(2, peepholes=True)),
     with_head(dp.GRU(3, reset_after=True)),
     dp.OutputFeedbackRNN(3, 3, "sigmoid", "softmax"),
+    dp.OutputFeedbackRNN(3, 3, use_bias=False),
+    dp.Sequential([dp.GRU(3, reset_after=True, return_sequences=True, use_bias=False)]),
 ]
 
 

@@ -33,7 +33,7 @@ def drawn(layer, seed=0):
     def random(*shape):
         return jnp.asarray(rng.standard_normal(shape, np.float32))
 
-    params = layer.init_params(jax.random.key(seed), ((TIME, FEATURES), (layer.units,)))
+    params = layer.init_params(jax.random.key(seed), ((TIME, FEATURES), *((size,) for size in layer.cell.sizes())))
     params = {name: value + 0.1 * random(*value.shape) for name, value in params.items()}
     x, dy = ((random(BATCH, TIME, size), random(BATCH, layer.units)) for size in (FEATURES, layer.units))
     return params, x, dy
@@ -70,6 +70,31 @@ def test_the_numbers_of_the_scan_with_every_instruction_set(name, restore):
         jax.tree.map(np.testing.assert_array_equal, found, run(*given))
 
 
+BARE = {
+    "LSTM": dp.LSTM(9, use_bias=False, **CARRIED),
+    "GRU": dp.GRU(9, reset_after=True, use_bias=False, **CARRIED),
+    "RNN": dp.RNN(9, use_bias=False, **CARRIED),
+}
+
+
+@needs_library
+@pytest.mark.parametrize("name", BARE)
+def test_without_biases_the_kernels_get_zeros(name):
+    """Alone and as a member of several that train together, whose weights have an axis more."""
+    layer = BARE[name]
+    params, (x, h), (dy, dh) = drawn(layer)
+    carry, dcarry = ((h, 0.5 * h), (dh, 0.5 * dh)) if name == "LSTM" else ((h,), (dh,))
+    assert set(params) == {"Wx", "Wh"}
+    given = (x, *carry), (dy, *dcarry)
+    with settings.using("xla"):
+        wanted = program(layer)(params, *given)
+    run = program(layer)
+    assert "denpa_" in run.lower(params, *given).as_text()
+    jax.tree.map(close, run(params, *given), wanted)
+    both = jax.vmap(lambda p: program(layer)(p, *given))(jax.tree.map(lambda a: jnp.stack([2 * a, a]), params))
+    jax.tree.map(lambda a, b: close(a[1], b), both, wanted)
+
+
 def computed(layer, params, x, h, dy, dh):
     """What the kernels give, in the order of time."""
     drive, reverse = x @ params["Wx"], layer.reverse
@@ -77,7 +102,7 @@ def computed(layer, params, x, h, dy, dh):
         relu = layer.activation == "relu"
         after = native.rnn(drive, params["b"], params["Wh"], h, relu, reverse)
         return after, *native.rnn_home(after, params["Wh"], dy, dh, relu, reverse)
-    gates, m, after = native.gru(drive, params["b"], params.get("bh"), params["Wh"], h, reverse)
+    gates, m, after = native.gru(drive, params["b"], params.get("bh"), params["Wh"], h, layer.reset_after, reverse)
     m = m if layer.reset_after else None
     return gates, after, *native.gru_home(gates, m, after, h, params["Wh"], dy, dh, reverse)
 

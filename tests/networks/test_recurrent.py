@@ -12,6 +12,7 @@ from onnx.reference import ReferenceEvaluator
 
 import denpa as dp
 from denpa.core import tree
+from denpa.core.description import from_config, to_config
 from tests.golden import load
 
 TIME, FEATURES, UNITS, BATCH = 6, 3, 4, 3
@@ -49,6 +50,9 @@ def same_bits(one, two):
         ("rnn_relu", dp.RNN(UNITS, "relu")),
         ("lstm", dp.LSTM(UNITS)),
         ("gru", dp.GRU(UNITS, reset_after=True)),
+        ("rnn_bare", dp.RNN(UNITS, use_bias=False)),
+        ("lstm_bare", dp.LSTM(UNITS, use_bias=False)),
+        ("gru_bare", dp.GRU(UNITS, reset_after=True, use_bias=False)),
     ],
 )
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)])
@@ -64,6 +68,7 @@ def test_agrees_with_pytorch(case, layer, dtype, tolerance):
         dx, grads = layer.backward(golden["params"], saved, dy)
     close(y, (golden["y"], *(golden["final"][name] for name in parts)), tolerance)
     close(dx, (golden["dx"], *(golden["dfirst"][name] for name in parts)), tolerance)
+    assert set(grads) == set(golden["grads"])
     close(grads, golden["grads"], 5 * tolerance)
 
 
@@ -221,6 +226,40 @@ def test_two_halves_with_the_carry_handed_on_are_the_whole(layer):
     close(tree.add(grads1, grads2), grads)
 
 
+BARE = [
+    dp.LSTM(UNITS, peepholes=True, use_bias=False),
+    dp.OutputFeedbackRNN(UNITS, 2, use_bias=False, segment=4),
+    dp.Bidirectional(dp.GRU(UNITS, reset_after=True, return_sequences=True, use_bias=False)),
+]
+
+
+@pytest.mark.parametrize("layer", BARE, ids=str)
+def test_a_layer_without_biases_is_one_whose_biases_are_0_and_stay(layer):
+    rng = np.random.default_rng(2)
+    full = layer.replace(layer=layer.layer.replace(use_bias=True)) if layer.inner() else layer.replace(use_bias=True)
+    shape = (TIME, FEATURES)
+    templates = [one.init_params(jax.random.key(0), shape) for one in (layer, full)]
+    fresh, started = map(tree.flatten, templates)
+    names = {path.rpartition("/")[2] for path in set(started) - set(fresh)}
+    assert names in ({"b"}, {"b", "bh"}, {"b", "bo"})
+    same_bits(fresh, {path: started[path] for path in fresh})
+    with jax.enable_x64(True):
+        given = {path: drawn(rng, *array.shape) for path, array in fresh.items()}
+        biases = {path: jnp.zeros(array.shape) for path, array in started.items() if path not in fresh}
+        params, zeros = (tree.unflatten(given | biases, template) for template in templates)
+        x = drawn(rng, BATCH, TIME, FEATURES)
+        dy = drawn(rng, BATCH, *layer.out_shape(shape))
+        y, (dx, grads) = both_ways(layer, params, x, dy, jnp.asarray(LENGTHS))
+        wanted, (dx_wanted, whole) = both_ways(full, zeros, x, dy, jnp.asarray(LENGTHS))
+        close((y, dx), (wanted, dx_wanted))
+        assert set(tree.flatten(grads)) == set(fresh)
+        close(tree.flatten(grads), {path: tree.flatten(whole)[path] for path in fresh})
+        walked, saved, _ = layer.walk_forward(params, x, dp.Context(lengths=jnp.asarray(LENGTHS)))
+        close((walked, *layer.walk_backward(params, saved, dy)[:2]), (y, dx, grads))
+    assert from_config(to_config(layer)) == layer
+    assert dp.Sequential([layer]).summary(shape).parameters == sum(array.size for array in fresh.values())
+
+
 @pytest.mark.parametrize("segment", [1, 4, 9])
 def test_segments_change_nothing_but_memory(segment):
     rng = np.random.default_rng(5)
@@ -346,6 +385,7 @@ def test_the_recorded_delta_of_a_carry_is_its_derivative(layer):
         (lambda: dp.LSTM(3, takes_carry=True).out_shape((5, 2)), dp.ShapeError, "initial carry"),
         (lambda: dp.LSTM(3, takes_carry=True).out_shape(((5, 2), (3,), (4,))), dp.ShapeError, "c=3"),
         (lambda: dp.LSTM(3, segment=-1), dp.ConfigError, "segment"),
+        (lambda: dp.GRU(3, update_bias=2.0, use_bias=False), dp.ConfigError, "no bias to start from"),
         (lambda: dp.RNN(3, "thanh"), dp.ConfigError, "tanh"),
         (lambda: dp.Bidirectional(dp.Dense(3)), dp.ConfigError, "recurrent layer"),
         (lambda: dp.Bidirectional(dp.GRU(3, reverse=True)), dp.ConfigError, "reverse"),

@@ -29,7 +29,7 @@ from denpa.kernels.product import sum_of_outer_products
 from denpa.layers.activation import ELU, Identity, LeakyReLU, ReLU, Sigmoid, Tanh
 from denpa.layers.softmax import Softmax
 
-__all__ = ["Carry", "Cell", "activation_of", "check_units", "gathered", "remembered", "restored", "side_by_side"]
+__all__ = ["Carry", "Cell", "activation_of", "check_units", "remembered", "restored", "side_by_side"]
 
 Carry = tuple[Array, ...]
 _ACTIVATIONS = {
@@ -48,9 +48,11 @@ class Cell(Description):
 
     Attributes:
         carries: the names of the carry's parts, such as ("h", "c"); the first is the output.
+        biases: the parameters that `use_bias=False` leaves out; what is not there counts as 0.
     """
 
     carries: ClassVar[tuple[str, ...]] = ("h",)
+    biases: ClassVar[tuple[str, ...]] = ("b",)
 
     def sizes(self) -> tuple[int, ...]:
         """The size of each part of the carry."""
@@ -102,8 +104,10 @@ class Cell(Description):
         return delta @ params["Wx"].T
 
     def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:
-        """∂E/∂params, summed over all leading axes."""
-        raise NotImplementedError(f"{type(self).__name__} must define grads(params, x, kept, before, after, delta).")
+        """[∂E/∂Wx; ∂E/∂Wh] = [x, h]ᵀ δ in one product,  ∂E/∂b = Σ δ, summed over all leading axes."""
+        delta, size = rows(delta), x.shape[-1]
+        both = sum_of_outer_products(jnp.concatenate([rows(x), rows(before[0])], axis=-1), delta)
+        return {"Wx": both[:size], "Wh": both[size:], "b": jnp.sum(delta, axis=0)}
 
     def tangent(self, params: Params, slopes: Any, du: Array, dcarry: Carry) -> Carry:
         """The derivative of the next carry along any direction: `du` in u directly, `dcarry` in the carry."""
@@ -111,7 +115,7 @@ class Cell(Description):
 
     def direct(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Array]:
         """∂u_c/∂θ of every parameter θ, (batch, *shape of θ) or broadcast to it, where c = `feeds()[name]`."""
-        raise NotImplementedError(f"{type(self).__name__} must define direct(params, x, kept, before, after).")
+        return {"Wx": x[..., None], "Wh": before[0][..., None], "b": jnp.ones((1, 1), x.dtype)}
 
     def feeds(self, params: Params) -> dict[str, Any]:
         """For every entry of every parameter, the one column of u that it reaches directly."""
@@ -170,14 +174,6 @@ def fresh(cell: Any, key: Array, size: int, gates: int) -> Params:
 def rows(a: Array) -> Array:
     """All axes but the last as one."""
     return a.reshape(-1, a.shape[-1])
-
-
-def gathered(x: Array, h: Array, delta: Array) -> Grads:
-    """[∂E/∂Wx; ∂E/∂Wh] = [x, h]ᵀ δ in one product,  ∂E/∂b = Σ δ."""
-    delta = rows(delta)
-    both = sum_of_outer_products(jnp.concatenate([rows(x), rows(h)], axis=-1), delta)
-    size = x.shape[-1]
-    return {"Wx": both[:size], "Wh": both[size:], "b": jnp.sum(delta, axis=0)}
 
 
 def remembered(saved: Any, y: Array) -> Any:

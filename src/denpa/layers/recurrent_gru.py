@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -53,6 +53,8 @@ class GRUCell(Cell):
     recurrent_init: Initializer = field(default_factory=Orthogonal)
     update_bias: float = 0.0
 
+    biases: ClassVar[tuple[str, ...]] = ("b", "bh")
+
     def validate(self) -> None:
         check_units(self, self.units)
 
@@ -66,11 +68,11 @@ class GRUCell(Cell):
 
     def step(self, params: Params, drive: Array, carry: Carry) -> tuple[Carry, Any]:
         (h,), n = carry, self.units
-        d = drive + params["b"]
+        d = drive + params.get("b", 0.0)
         if self.reset_after:
             recurrent = h @ params["Wh"]
             zr = gates(d[..., : 2 * n] + recurrent[..., : 2 * n], _half(d))
-            m = recurrent[..., 2 * n :] + params["bh"]
+            m = recurrent[..., 2 * n :] + params.get("bh", 0.0)
             z, r = split(zr, 2)
             candidate = jnp.tanh(d[..., 2 * n :] + r * m)
             kept = {"gates": jnp.concatenate([zr, candidate], axis=-1), "m": m}
@@ -107,7 +109,9 @@ class GRUCell(Cell):
         return serves(x, *params.values())
 
     def run(self, params: Params, drive: Array, first: Carry, reverse: bool) -> tuple[Carry, Any]:
-        gates, m, h = native.gru(drive, params["b"], params.get("bh"), params["Wh"], first[0], reverse)
+        gates, m, h = native.gru(
+            drive, params.get("b"), params.get("bh"), params["Wh"], first[0], self.reset_after, reverse
+        )
         return (h,), {"gates": gates, "m": m} if self.reset_after else {"gates": gates}
 
     def run_home(
@@ -166,7 +170,7 @@ class GRUCell(Cell):
     def observe(self, params: Params, drive: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Any]:
         (h,), n, Wh = before, self.units, params["Wh"]
         z, r, candidate = split(kept["gates"], 3)
-        d = drive + params["b"]
+        d = drive + params.get("b", 0.0)
         early = d[..., : 2 * n] + h @ Wh[:, : 2 * n]
         late = d[..., 2 * n :] + (r * kept["m"] if self.reset_after else (r * h) @ Wh[:, 2 * n :])
         return {

@@ -13,7 +13,7 @@ from denpa.core.layer import Array, Grads, Params
 from denpa.init import Glorot, Initializer, Orthogonal
 from denpa.kernels import native
 from denpa.kernels.recurrent import columns, gate_slopes, gates, serves, split
-from denpa.layers.recurrent import Carry, Cell, check_units, fresh, gathered
+from denpa.layers.recurrent import Carry, Cell, check_units, fresh
 
 __all__ = ["LSTMCell"]
 
@@ -74,7 +74,7 @@ class LSTMCell(Cell):
 
     def step(self, params: Params, drive: Array, carry: Carry) -> tuple[Carry, Any]:
         h, c = carry
-        u = drive + params["b"] + h @ params["Wh"]
+        u = drive + params.get("b", 0.0) + h @ params["Wh"]
         if not self.peepholes:
             a = gates(u, self._scale(u))
             i, f, g, o = split(a, 4)
@@ -117,7 +117,7 @@ class LSTMCell(Cell):
 
     def run(self, params: Params, drive: Array, first: Carry, reverse: bool) -> tuple[Carry, Any]:
         h, c = first
-        gates, h, c = native.lstm(drive, params["b"], params["Wh"], h, c, reverse)
+        gates, h, c = native.lstm(drive, params.get("b"), params["Wh"], h, c, reverse)
         return (h, c), {"gates": gates}
 
     def run_home(
@@ -129,7 +129,7 @@ class LSTMCell(Cell):
         return delta, (dh, dc), native.recurrent_weights(x, first[0], after[0], delta, reverse)
 
     def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:
-        found = gathered(x, before[0], delta)
+        found = super().grads(params, x, kept, before, after, delta)
         if self.peepholes:
             i, f, _, o = split(delta, 4)
             seen = (i * before[1], f * before[1], o * (after if self._current else before)[1])
@@ -149,7 +149,7 @@ class LSTMCell(Cell):
         return to_o * o + slopes["c"] * c, c
 
     def direct(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Array]:
-        found = {"Wx": x[..., None], "Wh": before[0][..., None], "b": jnp.ones((1, 1), x.dtype)}
+        found = super().direct(params, x, kept, before, after)
         if self.peepholes:
             seen = (after if self._current else before)[1]
             found["p"] = jnp.stack([before[1], before[1], seen], axis=-2)
@@ -162,7 +162,7 @@ class LSTMCell(Cell):
         return found
 
     def observe(self, params: Params, drive: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Any]:
-        u = split(drive + params["b"] + before[0] @ params["Wh"], 4)
+        u = split(drive + params.get("b", 0.0) + before[0] @ params["Wh"], 4)
         if self.peepholes:
             p, seen = params["p"], (after if self._current else before)[1]
             u = [u[0] + p[0] * before[1], u[1] + p[1] * before[1], u[2], u[3] + p[2] * seen]

@@ -15,17 +15,7 @@ from denpa.kernels import native
 from denpa.kernels.product import sum_of_outer_products
 from denpa.kernels.recurrent import serves
 from denpa.layers.activation import ReLU, Tanh
-from denpa.layers.recurrent import (
-    Carry,
-    Cell,
-    activation_of,
-    check_units,
-    fresh,
-    gathered,
-    remembered,
-    restored,
-    rows,
-)
+from denpa.layers.recurrent import Carry, Cell, activation_of, check_units, fresh, remembered, restored, rows
 
 __all__ = ["OutputFeedbackCell", "RNNCell"]
 
@@ -62,7 +52,7 @@ class RNNCell(Cell):
         return fresh(self, key, size, 1)
 
     def step(self, params: Params, drive: Array, carry: Carry) -> tuple[Carry, Any]:
-        u = drive + params["b"] + carry[0] @ params["Wh"]
+        u = drive + params.get("b", 0.0) + carry[0] @ params["Wh"]
         h, saved = activation_of(self, self.activation).forward({}, u)
         return (h,), remembered(saved, h)
 
@@ -78,7 +68,7 @@ class RNNCell(Cell):
 
     def run(self, params: Params, drive: Array, first: Carry, reverse: bool) -> tuple[Carry, Any]:
         relu = activation_of(self, self.activation) == ReLU()
-        h = native.rnn(drive, params["b"], params["Wh"], first[0], relu, reverse)
+        h = native.rnn(drive, params.get("b"), params["Wh"], first[0], relu, reverse)
         return (h,), remembered({"mask": h > 0} if relu else {"y": h}, h)
 
     def run_home(
@@ -88,18 +78,12 @@ class RNNCell(Cell):
         delta, dh = native.rnn_home(after[0], params["Wh"], dy, dfinal[0], "mask" in kept, reverse)
         return delta, (dh,), native.recurrent_weights(x, first[0], after[0], delta, reverse)
 
-    def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:
-        return gathered(x, before[0], delta)
-
     def tangent(self, params: Params, slopes: Any, du: Array, dcarry: Carry) -> Carry:
         # The Jacobian of an activation is diagonal, or symmetric for softmax: backward is also its map forward.
         return (activation_of(self, self.activation).backward({}, slopes, du + dcarry[0] @ params["Wh"])[0],)
 
-    def direct(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Array]:
-        return {"Wx": x[..., None], "Wh": before[0][..., None], "b": jnp.ones((1, 1), x.dtype)}
-
     def observe(self, params: Params, drive: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Any]:
-        return {"h": (drive + params["b"] + before[0] @ params["Wh"], after[0])}
+        return {"h": (drive + params.get("b", 0.0) + before[0] @ params["Wh"], after[0])}
 
     def observe_back(
         self, params: Params, slopes: Any, kept: Any, before: Carry, after: Carry, delta: Array, dcarry: Carry
@@ -137,6 +121,7 @@ class OutputFeedbackCell(Cell):
     recurrent_init: Initializer = field(default_factory=Orthogonal)
 
     carries: ClassVar[tuple[str, ...]] = ("y", "h")
+    biases: ClassVar[tuple[str, ...]] = ("b", "bo")
 
     def validate(self) -> None:
         check_units(self, self.units)
@@ -160,7 +145,7 @@ class OutputFeedbackCell(Cell):
 
     def step(self, params: Params, drive: Array, carry: Carry) -> tuple[Carry, Any]:
         h, hidden = activation_of(self, self.activation).forward({}, self._u(params, drive, carry))
-        y, output = activation_of(self, self.output_activation).forward({}, h @ params["Wo"] + params["bo"])
+        y, output = activation_of(self, self.output_activation).forward({}, h @ params["Wo"] + params.get("bo", 0.0))
         return (y, h), {"h": remembered(hidden, h), "y": remembered(output, y)}
 
     def slopes(self, params: Params, kept: Any, before: Carry, after: Carry) -> Any:
@@ -179,7 +164,7 @@ class OutputFeedbackCell(Cell):
         fed = x if self.forced else jnp.concatenate([x, before[0]], axis=-1)
         size = params["Wx"].shape[0]
         inner, outer = delta[..., : self.units], rows(delta[..., self.units :])
-        found = gathered(fed, before[1], inner)
+        found = super().grads(params, fed, kept, before[1:], after, inner)
         return found | {
             "Wx": found["Wx"][:size],
             "Wy": found["Wx"][size:],
@@ -205,7 +190,7 @@ class OutputFeedbackCell(Cell):
         return {name: np.asarray(c) + self.units if name in ("Wo", "bo") else c for name, c in own.items()}
 
     def observe(self, params: Params, drive: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Any]:
-        v = after[1] @ params["Wo"] + params["bo"]
+        v = after[1] @ params["Wo"] + params.get("bo", 0.0)
         return {"h": (self._u(params, drive, before), after[1]), "y": (v, after[0])}
 
     def observe_back(
@@ -218,7 +203,7 @@ class OutputFeedbackCell(Cell):
         return jnp.concatenate([params["Wx"], params["Wy"]]) if self.forced else params["Wx"]
 
     def _u(self, params: Params, drive: Array, carry: Carry) -> Array:
-        u = drive + params["b"] + carry[1] @ params["Wh"]
+        u = drive + params.get("b", 0.0) + carry[1] @ params["Wh"]
         return u if self.forced else u + carry[0] @ params["Wy"]
 
     def _slope(self, slopes: Any, delta: Array) -> Array:

@@ -47,6 +47,7 @@ class Recurrent(Network):
         reverse: from the last step of each sequence to its first; y stays in the order of x.
         segment: 0 keeps every step for the way back. n keeps the carry before each n steps and computes the rest
             anew: memory for T/n + n steps instead of T, for one more forward pass.
+        use_bias: whether the biases (`b`, and `bh` or `bo` where the cell has them) are there.
     """
 
     return_sequences: bool
@@ -54,6 +55,7 @@ class Recurrent(Network):
     takes_carry: bool
     reverse: bool
     segment: int
+    use_bias: bool = True
 
     @property
     @abstractmethod
@@ -74,7 +76,8 @@ class Recurrent(Network):
         return (y, *((size,) for size in sizes)) if self.return_carry else y
 
     def init_params(self, key: Array, in_shape: Any) -> Params:
-        return self.cell.init(key, self._example(in_shape)[1])
+        params = self.cell.init(key, self._example(in_shape)[1])
+        return {name: value for name, value in params.items() if self.use_bias or name not in self.cell.biases}
 
     def init_state(self, in_shape: Any) -> State:
         return {}
@@ -226,7 +229,7 @@ class RNN(Recurrent):
     Args:
         units: size of h.
         activation: f, a layer without parameters or its name.
-        return_sequences, return_carry, takes_carry, reverse, segment: see `Recurrent`.
+        return_sequences, return_carry, takes_carry, reverse, segment, use_bias: see `Recurrent`.
         kernel_init, recurrent_init: initialisers of Wx and Wh.
 
     Raises:
@@ -245,6 +248,7 @@ class RNN(Recurrent):
     segment: int = 0
     kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
     recurrent_init: Initializer = field(default_factory=Orthogonal)
+    use_bias: bool = True
 
     @property
     def cell(self) -> Cell:
@@ -261,8 +265,8 @@ class LSTM(Recurrent):
     Args:
         units: size of h and of the memory c.
         peepholes: whether the memory enters the gates, by p (3, units).
-        forget_bias: what the forget gate's bias starts from.
-        return_sequences, return_carry, takes_carry, reverse, segment: see `Recurrent`.
+        forget_bias: what the forget gate's bias starts from, where there is one.
+        return_sequences, return_carry, takes_carry, reverse, segment, use_bias: see `Recurrent`.
         output_peephole: "current", where the output gate sees cᵗ, or "previous" for cᵗ⁻¹.
         activation: of the candidate and of the memory, "tanh" or "sigmoid".
         kernel_init, recurrent_init: initialisers of Wx and Wh.
@@ -288,6 +292,7 @@ class LSTM(Recurrent):
     kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
     recurrent_init: Initializer = field(default_factory=Orthogonal)
     truncated: bool = False
+    use_bias: bool = True
 
     @property
     def cell(self) -> Cell:
@@ -305,12 +310,12 @@ class GRU(Recurrent):
     Args:
         units: size of h.
         reset_after: whether the reset gate acts behind the recurrent product, as in cuDNN, PyTorch and Keras.
-        return_sequences, return_carry, takes_carry, reverse, segment: see `Recurrent`.
+        return_sequences, return_carry, takes_carry, reverse, segment, use_bias: see `Recurrent`.
         kernel_init, recurrent_init: initialisers of Wx and Wh.
         update_bias: what the update gate's bias starts from; above 0 the layer starts by keeping its state.
 
     Raises:
-        ConfigError: an option that makes no cell.
+        ConfigError: an option that makes no cell; an `update_bias` without biases.
         ShapeError: x or the carry are not what the layer was made for.
 
     Source: Cho et al. (2014), equations 5-8; Tallec & Ollivier (2018) for the bias.
@@ -326,6 +331,12 @@ class GRU(Recurrent):
     kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
     recurrent_init: Initializer = field(default_factory=Orthogonal)
     update_bias: float = 0.0
+    use_bias: bool = True
+
+    def validate(self) -> None:
+        Recurrent.validate(self)
+        if self.update_bias and not self.use_bias:
+            raise ConfigError(f"{self!r} has no bias to start from: leave out use_bias=False or update_bias.")
 
     @property
     def cell(self) -> Cell:

@@ -38,7 +38,7 @@ class OutputFeedbackRNN(Recurrent):
         outputs: size of y.
         activation, output_activation: f and f_out, layers without parameters or their names.
         teacher_forcing: whether the targets come with the input.
-        return_sequences, return_carry, takes_carry, reverse, segment: see `Recurrent`.
+        return_sequences, return_carry, takes_carry, reverse, segment, use_bias: see `Recurrent`.
         kernel_init, recurrent_init: initialisers of Wx, Wy, Wo and of Wh.
 
     Raises:
@@ -60,6 +60,7 @@ class OutputFeedbackRNN(Recurrent):
     segment: int = 0
     kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
     recurrent_init: Initializer = field(default_factory=Orthogonal)
+    use_bias: bool = True
 
     def validate(self) -> None:
         Recurrent.validate(self)

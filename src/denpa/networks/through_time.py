@@ -104,6 +104,7 @@ def home(
         return *cell.run_home(params, x, kept, first, after, dy, dfinal, reverse), ()
 
     delta, dfirst, grads, dcarries = lax.platform_dependent(kept, cpu=run, default=scan) if whole else scan(kept)
+    grads = {name: grads[name] for name in params}  # of a layer without biases only what is there
     return Home(cell.input_delta(params, delta), dfirst, grads, delta, dcarries)
 
 

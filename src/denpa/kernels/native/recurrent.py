@@ -7,7 +7,7 @@
 
 and u = d + b + hᵗ⁻¹ Wh but for u_n. d = x Wx (time, batch, gates · units), the gates side by side as i f g o or z r n;
 Wh (units, gates · units), b (gates · units,), bh (units,), h and c (batch, units). With `reverse` time runs from the
-last step to the first. Any number of threads gives the same bits.
+last step to the first. Where b or bh is None it is 0. Any number of threads gives the same bits.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _EMPTY = (0, 0, 0)
 _NONE, _STATE, _DELTA = 0, 1, 2  # what takes part in the last gate's columns of ∂E/∂Wh instead of h or of δ
 
 
-def lstm(drive: Array, b: Array, Wh: Array, h: Array, c: Array, reverse: bool) -> tuple[Array, Array, Array]:
+def lstm(drive: Array, b: Array | None, Wh: Array, h: Array, c: Array, reverse: bool) -> tuple[Array, Array, Array]:
     """The gates (time, batch, 4 units), h and c (time, batch, units) of every step, from d and the initial h and c."""
     states = *drive.shape[:2], len(Wh)
     call = target("denpa_lstm", _results(drive.shape, states, states), {0: 0})
-    gates, after_h, after_c = call(drive, b, Wh, h, c, reverse=np.int32(reverse))
+    gates, after_h, after_c = call(drive, _bias(b, Wh), Wh, h, c, reverse=np.int32(reverse))
     return gates, after_h, after_c
 
 
@@ -47,14 +47,16 @@ def lstm_home(
     return delta, dh_first, dc_first
 
 
-def gru(drive: Array, b: Array, bh: Array | None, Wh: Array, h: Array, reverse: bool) -> tuple[Array, Array, Array]:
+def gru(
+    drive: Array, b: Array | None, bh: Array | None, Wh: Array, h: Array, after: bool, reverse: bool
+) -> tuple[Array, Array, Array]:
     """The gates (time, batch, 3 units), m and h (time, batch, units) of every step, from d and the initial h.
 
-    The reset gate is behind the recurrent product where there is bh; m is empty where there is none.
+    The reset gate is `after` the recurrent product or before it; then there is no bh, and m is empty.
     """
-    states, after = (*drive.shape[:2], len(Wh)), bh is not None
+    states = *drive.shape[:2], len(Wh)
     call = target("denpa_gru", _results(drive.shape, states if after else _EMPTY, states), {0: 0})
-    bias = b if bh is None else jnp.concatenate([b, bh])
+    bias = jnp.concatenate([_bias(b, Wh), _bias(bh, Wh[:, : len(Wh)])]) if after else _bias(b, Wh)
     gates, m, after_h = call(drive, bias, Wh, h, reset_after=np.int32(after), reverse=np.int32(reverse))
     return gates, m, after_h
 
@@ -85,10 +87,12 @@ def gru_weights(
     return _weights(x, h_first, h, delta, inner, _DELTA if after else _STATE, reverse)
 
 
-def rnn(drive: Array, b: Array, Wh: Array, h: Array, relu: bool, reverse: bool) -> Array:
+def rnn(drive: Array, b: Array | None, Wh: Array, h: Array, relu: bool, reverse: bool) -> Array:
     """h of every step (time, batch, units), from d and the initial h; with `relu` max(0, u), else tanh(u)."""
     (result,) = _results(drive.shape)
-    return target("denpa_rnn", result, {0: 0})(drive, b, Wh, h, relu=np.int32(relu), reverse=np.int32(reverse))
+    return target("denpa_rnn", result, {0: 0})(
+        drive, _bias(b, Wh), Wh, h, relu=np.int32(relu), reverse=np.int32(reverse)
+    )
 
 
 def rnn_home(h: Array, Wh: Array, dy: Array | None, dh: Array, relu: bool, reverse: bool) -> tuple[Array, Array]:
@@ -118,6 +122,11 @@ def _weights(
 
 def _results(*shapes: tuple[int, ...]) -> tuple[jax.ShapeDtypeStruct, ...]:
     return tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
+
+
+def _bias(b: Array | None, W: Array) -> Array:
+    """The bias of the columns of W; 0 where there is none."""
+    return jnp.zeros(W.shape[-1:], jnp.float32) if b is None else b
 
 
 def _given(array: Array | None) -> Array:
