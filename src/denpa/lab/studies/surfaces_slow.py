@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from denpa.lab.landscapes import Plateau, Valley, contestants
+from denpa.lab.landscapes import Plateau, Valley, contestants, trajectory
 from denpa.lab.studies import chapters
+from denpa.lab.studies.checks import check
 from denpa.lab.studies.study import Check, Plan, Result, Study, Text
 from denpa.lab.studies.surfaces import first_step, paths_from, scattered, shown
 from denpa.optim import SGD, Momentum, Nesterov
@@ -44,9 +47,31 @@ def _valley(plan: Plan) -> Result:
                 E["sgd"] / E["nesterov"],
                 low=30,
             ),
+            *_from_one_point(surface, runners),
         ),
         50,
     )
+
+
+def _from_one_point(surface: Valley, runners: dict[str, Any]) -> list[Check]:
+    """E after 50 steps from (10, 1), where nothing is random; more momentum than is good, too."""
+    names = {
+        "gradient descent": ("勾配降下法", runners["sgd"], 1.01),
+        "momentum": ("モーメンタム", runners["momentum"], 0.0069),
+        "Nesterov": ("ネステロフ", runners["nesterov"], 0.0107),
+        "momentum, μ = 0.9": ("モーメンタム（μ = 0.9）", runners["momentum"].replace(momentum=0.9), 0.39),
+    }
+    ends = {name: trajectory(surface, method, (10.0, 1.0), 50)[-1] for name, (_, method, _) in names.items()}
+    return [
+        check(
+            f"{name}: E after 50 steps from (10, 1)",
+            f"{japanese}：(10, 1) から 50 回後の E",
+            float(np.asarray(surface.value(ends[name]))),
+            0.98 * wanted,
+            1.02 * wanted,
+        )
+        for name, (japanese, _, wanted) in names.items()
+    ]
 
 
 def _plateau(plan: Plan) -> Result:
