@@ -8,8 +8,7 @@
 import numpy as np
 
 import denpa as dp
-from denpa.lab.figures_landscapes import paths_picture
-from denpa.lab.figures_loss_surface import loss_surface_picture
+from denpa.lab.figures import loss_surface_picture, paths_picture
 from denpa.lab.landscapes import Cliff, Saddle, Valley, trajectory
 from denpa.lab.loss_surface import loss_surface, principal_directions
 

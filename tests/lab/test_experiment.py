@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import denpa as dp
-from denpa.lab import DataConfig, Experiment, TrainingConfig, presets, presets_convolution
+from denpa.lab import DataConfig, Experiment, TrainingConfig, presets
+from denpa.lab.presets import convolution
 from denpa.lab.sources import Look
 from denpa.training import EarlyStopping
 
@@ -21,7 +22,7 @@ IMAGES = Look("classification", (227, 227, 3), 4, 200)
 TWO = Look("classification", (5,), 2, 200)
 OWN = Look("reconstruction", (8, 9, 3), 8, 200, target_shape=(8, 9, 3))
 CLEANED = Look("regression", (8, 9, 3), 8, 200, target_shape=(8, 9, 1))
-LOOKS = dict.fromkeys(presets_convolution.PRESETS, (IMAGES,)) | {"denoise-convolution": (CLEANED,)}
+LOOKS = dict.fromkeys(convolution.PRESETS, (IMAGES,)) | {"denoise-convolution": (CLEANED,)}
 LOOKS |= dict.fromkeys(("logistic-regression", "perceptron"), (TWO,))
 
 

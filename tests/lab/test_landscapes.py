@@ -11,8 +11,7 @@ import optax
 import pytest
 
 import denpa as dp
-from denpa.lab import figures_landscapes
-from denpa.lab.figures_loss_surface import loss_surface_picture
+from denpa.lab.figures import loss_surface_picture, paths_animation, paths_picture
 from denpa.lab.landscapes import SURFACES, Cliff, Plateau, Saddle, Valley, contestants, trajectory
 from denpa.lab.loss_surface import loss_surface, plane_through, principal_directions, random_direction
 
@@ -106,17 +105,17 @@ def test_the_picture_of_paths_moves_and_stands_still(tmp_path):
     t = np.linspace(0, 1, 9)[:, None]
     paths = {"sgd": np.array([10.0, 1.0]) * (1 - t), "clipped-sgd": np.array([10.0, 1.0]) * (1 - t / 2)}
     paths["diverged"] = np.where(t < 0.5, paths["sgd"], np.inf)
-    figure = figures_landscapes.paths_picture(Valley(), paths, tmp_path / "paths.png")
+    figure = paths_picture(Valley(), paths, tmp_path / "paths.png")
     assert (tmp_path / "paths.png").stat().st_size > 10_000
     _, beside = figure.axes
     assert [line.get_label() for line in beside.lines] == list(paths)
     np.testing.assert_allclose(beside.lines[0].get_ydata(), (1 - t[:, 0]) ** 2 * 62.5, rtol=1e-5)
     assert len(beside.lines[2].get_ydata()) == 4
     assert beside.lines[0].get_color() == beside.lines[1].get_color() != beside.lines[2].get_color()
-    frames = Image.open(io.BytesIO(figures_landscapes.paths_animation(Valley(), paths)))
+    frames = Image.open(io.BytesIO(paths_animation(Valley(), paths)))
     assert frames.n_frames == 9
     with pytest.raises(dp.ConfigError, match="told apart"):
-        figures_landscapes.paths_picture(Valley(), {str(i): paths["sgd"] for i in range(8)})
+        paths_picture(Valley(), {str(i): paths["sgd"] for i in range(8)})
 
 
 def test_contestants_have_one_rate_when_asked():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import denpa as dp
-from denpa.lab import describe, figures, presets
+from denpa.lab import describe, presets
 from denpa.lab.measure import confusion_text, measure
 from denpa.lab.sources import load_data
 from denpa.training import Model
@@ -70,22 +70,3 @@ def test_lists_know_only_what_users_can_name():
     assert "Sequential" not in describe.list_of("layers")
     assert set(describe.list_of("presets")) == set(presets.PRESETS)
     assert all(line for kind in describe.KINDS for line in describe.list_of(kind).values())
-
-
-def pixels(path):
-    from PIL import Image
-
-    return np.asarray(Image.open(path).convert("RGB")).astype(int)
-
-
-def test_pictures_are_drawn(tmp_path):
-    pytest.importorskip("PIL")
-    rng = np.random.default_rng(0)
-    true = rng.normal(size=(50, 2))
-    figures.predictions(true, true + 0.1, tmp_path / "p.png")
-    images = rng.integers(0, 255, (9, 4, 4, 1))
-    figures.mistakes(images, np.zeros(9, int), np.arange(9) % 3, ("a", "b", "c"), tmp_path / "m.png")
-    for name in ("p.png", "m.png"):
-        assert pixels(tmp_path / name).std() > 5
-    assert figures.mistakes(images, np.zeros(9, int), np.zeros(9, int), ("a",), tmp_path / "none.png") is None
-    assert not (tmp_path / "none.png").exists()

@@ -7,7 +7,7 @@ import pytest
 
 import denpa as dp
 from denpa import classical
-from denpa.lab import DataConfig, figures_selection, presets
+from denpa.lab import DataConfig, figures, presets
 from denpa.lab.selection import best_of, cross_validate, sweep, values_of
 from denpa.lab.sources import load_data, load_folds
 
@@ -121,12 +121,12 @@ def test_pictures_of_penalties(tmp_path):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(30, 4))
     path = classical.lasso_path(x, x @ [1.0, -2.0, 0.0, 0.0] + rng.normal(size=30), steps=20)
-    figure = figures_selection.lasso_picture(path, tmp_path / "lasso.png", names="abcd")
+    figure = figures.lasso_picture(path, tmp_path / "lasso.png", names="abcd")
     lines = figure.axes[0].get_lines()
     np.testing.assert_allclose(lines[1].get_ydata(), [model.W[1] for model in path])
-    figure = figures_selection.weight_decay_picture([5.0, 0.1], [1.0, 2.0], [0.1, 1.0], tmp_path / "decay.png")
+    figure = figures.weight_decay_picture([5.0, 0.1], [1.0, 2.0], [0.1, 1.0], tmp_path / "decay.png")
     way = figure.axes[0].get_lines()[0].get_xydata()
     np.testing.assert_allclose(way[1], [5 / 5.1 * 1, 0.1 / 0.2 * 2])
     points = np.linspace(0, 1, 8), np.sin(np.linspace(0, 6, 8))
-    figure = figures_selection.degree_picture(classical.degree_curve(points, points, range(1, 8)), tmp_path / "d.png")
+    figure = figures.degree_picture(classical.degree_curve(points, points, range(1, 8)), tmp_path / "d.png")
     assert all((tmp_path / name).stat().st_size > 5000 for name in ("lasso.png", "decay.png", "d.png"))

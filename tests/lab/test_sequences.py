@@ -14,7 +14,7 @@ from denpa.core.errors import ConfigError, DataError
 from denpa.data.vocabulary import Vocabulary
 from denpa.lab import DataConfig, presets
 from denpa.lab.assemble import assemble
-from denpa.lab.figures_sequences import nats, series
+from denpa.lab.figures.sequences import nats, series
 from denpa.lab.run import Run
 from denpa.lab.sources import Look, load_data, load_folds
 from denpa.lab.trained import Trained

@@ -13,8 +13,7 @@ import numpy as np
 
 from denpa.cli.commands import Places, short, wanted
 from denpa.core.errors import ConfigError, StorageError, nearest
-from denpa.lab.figures_landscapes import paths_animation, paths_picture
-from denpa.lab.figures_loss_surface import loss_surface_picture
+from denpa.lab.figures import loss_surface_picture, paths_animation, paths_picture
 from denpa.lab.landscapes import SURFACES, Surface, contestants, trajectory
 from denpa.lab.loss_surface import LossSurface, loss_surface, plane_through, random_direction
 from denpa.lab.overrides import read_value

@@ -11,7 +11,7 @@ from denpa.cli.parse import changes_of
 from denpa.core.errors import ConfigError, StorageError
 from denpa.lab.describe import heading
 from denpa.lab.experiment import Experiment
-from denpa.lab.figures_selection import sweep_picture
+from denpa.lab.figures import sweep_picture
 from denpa.lab.overrides import read_value
 from denpa.lab.run_folder import free_name
 from denpa.lab.selection import CrossValidation, SweepRow, best_of, cross_validate, sweep, values_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from denpa.lab.figures_landscapes import paths_animation, paths_picture
+from denpa.lab.figures import paths_animation, paths_picture
 from denpa.lab.landscapes import Surface, trajectory
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Text
 

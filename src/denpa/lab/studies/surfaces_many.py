@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from denpa.lab.figures_landscapes import paths_animation, paths_picture
-from denpa.lab.figures_loss_surface import loss_surface_picture
+from denpa.lab.figures import loss_surface_picture, paths_animation, paths_picture
 from denpa.lab.landscapes import ManyMinima, trajectory
 from denpa.lab.loss_surface import LossSurface, loss_surface, plane_through, principal_directions
 from denpa.lab.studies import chapters

@@ -8,8 +8,8 @@ from typing import Any
 from denpa.core.errors import ConfigError
 from denpa.data.normalise import MinMax, Standardize
 from denpa.init import Constant, Glorot, He
-from denpa.lab.blueprint import Options, Preset, cosine, fitting, unit_of
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
+from denpa.lab.presets.blueprint import Options, Preset, cosine, fitting, unit_of
 from denpa.lab.sources import Look
 from denpa.layers import (
     ActivityL1,

@@ -7,8 +7,8 @@ from typing import Any
 from denpa.core.errors import ConfigError
 from denpa.data.normalise import Standardize
 from denpa.data.text import WINDOW
-from denpa.lab.blueprint import Options, Preset, fitting, regression_metrics
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
+from denpa.lab.presets.blueprint import Options, Preset, fitting, regression_metrics
 from denpa.lab.sources import Look
 from denpa.layers import Dense, Dropout, Embedding
 from denpa.losses import MeanSquaredError, SoftmaxCrossEntropy

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from denpa.lab import figures_recurrent
+from denpa.lab.figures import recurrent
 from denpa.training.storage import write_figure
 
 __all__ = ["nats", "of_sequences", "series"]
@@ -29,12 +29,12 @@ def of_sequences(folder: Path, run: Any, measured: Any) -> None:
 def _inside(folder: Path, run: Any) -> None:
     """Gates along the first words of the text that was held back, and how far its delta reaches back."""
     held_back = run.data.train if run.data.test is None else run.data.test
-    if figures_recurrent.first_recurrent(run.model.net) is None:
+    if recurrent.first_recurrent(run.model.net) is None:
         return
     x, t = (np.asarray(part)[0, :_READ] for part in (held_back.x, held_back.t))
     labels = [run.data.encoder.decode(token[None]) for token in x]
-    figures_recurrent.gates(figures_recurrent.gates_of(run.model, x, t), labels, folder / "gates.png")
-    figures_recurrent.reach(figures_recurrent.reach_of(run.model, x, t), folder / "reach.png")
+    recurrent.gates(recurrent.gates_of(run.model, x, t), labels, folder / "gates.png")
+    recurrent.reach(recurrent.reach_of(run.model, x, t), folder / "reach.png")
 
 
 def nats(history: Any, level: str, path: Any) -> Any:

@@ -14,8 +14,8 @@ from denpa.core.errors import ConfigError
 from denpa.data.normalise import MinMax, Pipeline, Standardize
 from denpa.data.polynomial import PolynomialFeatures
 from denpa.init import Constant
-from denpa.lab.blueprint import Options, Preset, regression_metrics
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
+from denpa.lab.presets.blueprint import Options, Preset, regression_metrics
 from denpa.lab.sources import Look
 from denpa.layers import Dense, Flatten, ThresholdDense
 from denpa.losses import Loss, MeanSquaredError, PerceptronLoss, SigmoidCrossEntropy, SoftmaxCrossEntropy

@@ -9,7 +9,8 @@ import pytest
 
 import denpa as dp
 from denpa.core import tree
-from denpa.lab import DataConfig, Run, presets, presets_convolution
+from denpa.lab import DataConfig, Run, presets
+from denpa.lab.presets import convolution
 from denpa.lab.sources import Look
 from denpa.training import EarlyStopping
 
@@ -50,7 +51,7 @@ OF_ARRAYS = [
 
 @pytest.mark.parametrize("name", OF_ARRAYS)
 def test_a_falling_rate_falls_over_the_epochs_asked_for(name):
-    images = name in presets_convolution.PRESETS or "convolution" in name
+    images = name in convolution.PRESETS or "convolution" in name
     shape = (32, 32, 1) if images else (5,)
     look = Look(presets.find(name).task, shape, 2, 1000, target_shape=shape)
     experiment = presets.build(name, presets.Options(epochs=7, batch_size=100, learning_rate=0.25), look=look)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from denpa.core.errors import ConfigError
-from denpa.lab.blueprint import Options, Preset, cosine, fitting
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
+from denpa.lab.presets.blueprint import Options, Preset, cosine, fitting
 from denpa.lab.sources import Look
 from denpa.layers import AdditiveAttention, Dense, DotAttention, Dropout, Embedding
 from denpa.losses import SoftmaxCrossEntropy

@@ -1,68 +1,17 @@
-"""Presets: experiments by name, which fit themselves to the data and to a few options.
-
-    experiment = presets.build("digits-mlp", presets.Options(epochs=10))
-
-What a preset leaves open (`None` in `Options`) it chooses itself.
-"""
+"""Presets of dense layers: small data, digits, MNIST, and tables of one's own."""
 
 from __future__ import annotations
 
-from denpa.core.errors import ConfigError, nearest
 from denpa.data.normalise import ScaleImages, Standardize
-from denpa.lab import presets_autoencoder, presets_convolution, presets_linear, presets_sequences
-from denpa.lab.blueprint import Options, Preset, cosine, fitting, layers_of, regression_metrics
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
-from denpa.lab.presets_text import PRESETS as OF_SEQUENCES
-from denpa.lab.sources import Look, look_of
+from denpa.lab.presets.blueprint import Options, Preset, cosine, fitting, layers_of, regression_metrics
+from denpa.lab.sources import Look
 from denpa.losses import MeanSquaredError, SoftmaxCrossEntropy
 from denpa.metrics import Accuracy
 from denpa.optim import Adam, AdamW
 from denpa.training.early_stopping import EarlyStopping
 
-__all__ = ["PRESETS", "Options", "Preset", "build", "find"]
-
-
-def find(name: str) -> Preset:
-    """The preset of this name; an unknown one is a `ConfigError` with the nearest."""
-    if name not in PRESETS:
-        raise ConfigError(f"Unknown preset {name!r}: {nearest(name, PRESETS, plural='presets')}")
-    return PRESETS[name]
-
-
-def build(
-    name: str, options: Options = Options(), data: DataConfig | None = None, look: Look | None = None
-) -> Experiment:
-    """The experiment of a preset.
-
-    Args:
-        name: one of `PRESETS`.
-        options: what is asked for.
-        data: other data than the preset's own.
-        look: what the data look like; found by reading them when None.
-
-    Raises:
-        ConfigError: an unknown preset (the nearest is named), options that make no sense, a preset without data.
-        DataError, FileFormatError: data that cannot be read.
-    """
-    preset = find(name)
-    if data is None and preset.wants_data:
-        raise ConfigError(f"The preset {name!r} is for data of your own: --data my.csv --target COLUMN.")
-    data = preset.data if data is None else data
-    if preset.task in ("text", "series", "pairs") and data.task is None:
-        data = data.replace(task=preset.task)
-    if preset.task == "reconstruction" and data.task is None:
-        data = data.replace(task="reconstruction")
-    if options.code is not None and not preset.coded:
-        raise ConfigError(f"The preset {name!r} has no code: --code is for autoencoders; see denpa list presets.")
-    look = look_of(data) if look is None else look
-    if look.task in ("text", "series") and preset.task != look.task:
-        other = "shakespeare-lstm" if look.task == "text" else "series"
-        raise ConfigError(f"The preset {name!r} is not for a {look.task}, which {data.source} is: try {other!r}.")
-    if preset.task not in (None, look.task) or (preset.task is None and look.task == "reconstruction"):
-        task = preset.task or "classes and values"
-        other = "autoencoder" if look.task == "reconstruction" else "mlp"
-        raise ConfigError(f"The preset {name!r} is for {task}, but {data.source} is a {look.task}: try {other!r}.")
-    return preset.make(name, options, look, data)
+__all__ = ["PRESETS"]
 
 
 def letters(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
@@ -188,9 +137,4 @@ PRESETS: dict[str, Preset] = {
     "letters": Preset(letters, DataConfig("letters", options={"copies": 100, "noise": 0.2, "scaled": True})),
     "xor": Preset(xor, DataConfig("xor", test=0)),
     "sine": Preset(sine, DataConfig("sine", options={"n": 200, "noise": 0.1}), "regression"),
-    **presets_linear.PRESETS,
-    **OF_SEQUENCES,
-    **presets_convolution.PRESETS,
-    **presets_sequences.PRESETS,
-    **presets_autoencoder.PRESETS,
 }

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import numpy as np
 
 from denpa.core.layer import Context
 from denpa.data.vocabulary import tokens_of
+from denpa.lab.fonts import every_character
 from denpa.lab.pairs import examples_in_text
 from denpa.networks.base import entering
 from denpa.training.storage import write_figure, write_text
@@ -20,19 +18,6 @@ from denpa.training.storage import write_figure, write_text
 __all__ = ["alignment", "alignments_of", "write_all"]
 
 _SHOWN = 4
-# One of these has Japanese and Chinese characters where it is installed.
-_FONTS = ["DejaVu Sans", "Noto Sans CJK JP", "IPAexGothic", "Hiragino Sans", "Yu Gothic", "Noto Sans JP"]
-
-
-@contextlib.contextmanager
-def every_character() -> Iterator[None]:
-    """Words of any language, in fonts that are there; characters that are in none of them become boxes."""
-    from matplotlib import font_manager, rc_context
-
-    here = [font for font in _FONTS if font in font_manager.get_font_names()]
-    with warnings.catch_warnings(), rc_context({"font.family": here, "svg.fonttype": "none"}):
-        warnings.filterwarnings("ignore", message="Glyph ")
-        yield
 
 
 def write_all(folder: Path, run: Any, measured: Any) -> None:

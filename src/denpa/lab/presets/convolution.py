@@ -8,8 +8,8 @@ from denpa.core.errors import ConfigError
 from denpa.core.symbolic import Input, Node
 from denpa.data.normalise import ScaleImages
 from denpa.init import Constant, He, LeCun, Normal
-from denpa.lab.blueprint import Options, Preset, cosine, fitting
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
+from denpa.lab.presets.blueprint import Options, Preset, cosine, fitting
 from denpa.lab.sources import Look
 from denpa.layers import (
     Add,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import denpa as dp
-from denpa.lab import figures_recurrent
+from denpa.lab.figures import recurrent
 
 STEPS = 6
 RNG = np.random.default_rng(4)
@@ -24,7 +24,7 @@ def model():
 
 
 def test_gates_and_carry_of_a_sequence_are_those_of_the_formula(model):
-    found = figures_recurrent.gates_of(model, WORDS[0], NEXT[0])
+    found = recurrent.gates_of(model, WORDS[0], NEXT[0])
     assert list(found) == ["f", "i", "o", "c", "h"]
     params = jax.tree.map(np.asarray, model.variables.params)
     cell, h, c = params["1_lstm"], np.zeros(4), np.zeros(4)
@@ -52,13 +52,13 @@ def test_the_reach_is_the_derivative_of_the_last_steps_error(model):
         return jax.nn.logsumexp(logits) - logits[NEXT[0, -1]]
 
     expected = jnp.linalg.norm(jax.jit(jax.grad(error))(jnp.zeros((STEPS, 4))), axis=-1)
-    found = figures_recurrent.reach_of(model, WORDS[0], NEXT[0])
+    found = recurrent.reach_of(model, WORDS[0], NEXT[0])
     np.testing.assert_allclose(found / found[-1], expected / expected[-1], rtol=1e-4)
 
 
 def test_pictures_are_written(model, tmp_path):
-    found = figures_recurrent.gates_of(model, WORDS[0], NEXT[0])
-    figures_recurrent.gates(found, list("to be\n"), tmp_path / "gates.png")
-    figures_recurrent.reach(figures_recurrent.reach_of(model, WORDS[0], NEXT[0]), tmp_path / "reach.png")
+    found = recurrent.gates_of(model, WORDS[0], NEXT[0])
+    recurrent.gates(found, list("to be\n"), tmp_path / "gates.png")
+    recurrent.reach(recurrent.reach_of(model, WORDS[0], NEXT[0]), tmp_path / "reach.png")
     assert (tmp_path / "gates.png").stat().st_size > 5000
     assert (tmp_path / "reach.png").stat().st_size > 5000

@@ -1,0 +1,61 @@
+"""The pictures of a finished run: learning curves, confusions, predictions against targets, what was mistaken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from denpa.core import tree
+from denpa.data import datasets
+from denpa.lab.figures import alignment, answers, autoencoder, images, sequences
+from denpa.lab.fonts import every_character
+from denpa.training.figures import confusion_matrix
+
+__all__ = ["write_all"]
+
+_MOST_CLASSES = 60
+
+
+def write_all(folder: Path, run: Any, measured: Any) -> None:
+    """All pictures that the run's data allow."""
+    with every_character():
+        _write(folder, run, measured)
+
+
+def _write(folder: Path, run: Any, measured: Any) -> None:
+    run.history.plot(folder / "learning_curves.png")
+    if run.data.task in ("text", "series"):
+        sequences.of_sequences(folder, run, measured)
+        return
+    test = run.data.test
+    if test is None:
+        return
+    if run.data.task == "pairs":
+        alignment.write_all(folder, run, measured)
+        return
+    if run.data.task == "reconstruction" or autoencoder.from_images_to_images(test):
+        autoencoder.write_all(folder, run, measured)
+        if test.x.ndim == 4:
+            of_convolutions(folder, run.model, test.x[0])
+        return
+    if measured.confusion is None:
+        answers.predictions(test.t, measured.predicted, folder / "predictions.png")
+        return
+    if len(measured.confusion) <= _MOST_CLASSES:
+        confusion_matrix(measured.confusion, folder / "confusion_matrix.png", measured.class_names)
+    if test.x.ndim == 4 and test.x.shape[-1] in (1, 3):
+        true = test.t if test.t.ndim == 1 else test.t.argmax(axis=-1)
+        ink = run.experiment.data.source in datasets.names()
+        worst = images.most_wrong(run.model, test.x, true)
+        shown = test.x[worst], true[worst], measured.predicted[worst]
+        answers.mistakes(*shown, measured.class_names, folder / "mistakes.png", ink=ink)
+        of_convolutions(folder, run.model, test.x[0])
+
+
+def of_convolutions(folder: Path, model: Any, image: Any) -> None:
+    """Filters and feature maps, where there is a convolution."""
+    layer = images.first_convolution(model.net)
+    if layer is not None:
+        after = tree.flatten(model.variables.params)[f"{layer}/W"]
+        images.filters(images.initial_filters(model, layer), after, folder / "filters.png")
+        images.feature_maps(model, image, folder / "feature_maps.png")
