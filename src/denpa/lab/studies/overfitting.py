@@ -8,6 +8,7 @@ import numpy as np
 
 from denpa.init import He
 from denpa.lab.studies import chapters
+from denpa.lab.studies.checks import check
 from denpa.lab.studies.images import Images, images
 from denpa.lab.studies.plots import curve, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
@@ -89,7 +90,7 @@ def _remedies(plan: Plan) -> Result:
             curve(axes, steps, getattr(curves, part)["accuracy"], index, label)
         finish(axes, "updates", "accuracy", name, ylim=(0, 1.02))
     return Result(
-        checks=_remedied(found, last),
+        checks=_remedied(plan, found, last),
         pictures=(
             Picture(
                 "accuracy",
@@ -102,7 +103,7 @@ def _remedies(plan: Plan) -> Result:
     )
 
 
-def _remedied(found: dict[str, Curves], last: int) -> tuple[Check, ...]:
+def _remedied(plan: Plan, found: dict[str, Curves], last: int) -> tuple[Check, ...]:
     plain = found["none"]
     best = np.max([curves.test["accuracy"].max(axis=0) for curves in found.values()], axis=0)
     # Over 5 seeds on digits: 0.19 to 0.23; 0.04 to 0.10; -0.18 to -0.11; 0.28 to 0.56; 0.10 to 0.63; 240 to 400;
@@ -110,60 +111,63 @@ def _remedied(found: dict[str, Curves], last: int) -> tuple[Check, ...]:
     return (
         Check(_gap("none"), plain.at(last, part="train") - plain.at(last), low=0.15),
         *_weight_decay_checks(plain, found["L2, 0.1"], found["L2, 0.2"], last),
-        Check(
-            Text(
-                "L1: largest swing of the test accuracy between two measurements, less that without",
-                "L1：テスト正解率の振れ幅（なしの場合との差）",
-            ),
+        check(
+            "L1: largest swing of the test accuracy between two measurements, less that without",
+            "L1：テスト正解率の振れ幅（なしの場合との差）",
             _swing(found["L1, 0.005"], last) - _swing(plain, last),
-            low=0.05,
+            *(0.05, 1),
         ),
-        Check(
-            Text(
-                "dropout: updates that it takes longer to 90 % training accuracy",
-                "ドロップアウト：訓練正解率 90 % までの更新回数の増加",
-            ),
+        check(
+            "dropout: updates that it takes longer to 90 % training accuracy",
+            "ドロップアウト：訓練正解率 90 % までの更新回数の増加",
             _reached(found["dropout, 0.15"]) - _reached(plain),
-            low=40,
+            *(40, np.inf),
         ),
-        Check(
-            Text("batch norm: test accuracy gained", "バッチ正規化：テスト正解率の向上"),
+        *_gap_checks(plan, found, last),
+        check(
+            "batch norm: test accuracy gained",
+            "バッチ正規化：テスト正解率の向上",
             found["batch norm"].at(last) - plain.at(last),
-            high=-0.05,
-            contradicts=True,
+            *(-1, -0.05, True),
         ),
-        Check(
-            Text(
-                "best test accuracy of all remedies and updates, less that of none",
-                "全手法・全更新での最高テスト正解率（なしとの差）",
-            ),
+        check(
+            "best test accuracy of all remedies and updates, less that of none",
+            "全手法・全更新での最高テスト正解率（なしとの差）",
             best - plain.test["accuracy"].max(axis=0),
-            high=0.12,
+            *(-1, 0.12),
         ),
+    )
+
+
+def _gap_checks(plan: Plan, found: dict[str, Curves], last: int) -> tuple[Check, ...]:
+    """By how much the gap between training and test is wider than without a remedy."""
+    gaps = {name: curves.at(last, part="train") - curves.at(last) for name, curves in found.items()}
+    bounds = {  # over 5 seeds on digits (MNIST): 0.05 to 0.08 (-0.07 to -0.04); -0.03 to 0.06 (-0.01 to 0.03)
+        "L2, 0.1": plan.pick((0.01, 0.2, True), (-0.2, -0.01, False)),
+        "dropout, 0.15": (-0.1, 0.1, True),
+    }
+    return tuple(
+        check(
+            f"{_gap(name).en}, less that without",
+            f"{_gap(name).ja}（なしの場合との差）",
+            gaps[name] - gaps["none"],
+            *of,
+        )
+        for name, of in bounds.items()
     )
 
 
 def _weight_decay_checks(plain: Curves, weak: Curves, strong: Curves, last: int) -> tuple[Check, ...]:
     """What is claimed of weight decay."""
+    lost, gained = plain.at(last, part="train") - weak.at(last, part="train"), weak.at(last) - plain.at(last)
     return (
-        Check(
-            Text("L2, 0.1: training accuracy lost", "L2, 0.1：訓練正解率の低下"),
-            plain.at(last, part="train") - weak.at(last, part="train"),
-            low=0.0,
-        ),
-        Check(
-            Text("L2, 0.1: test accuracy gained", "L2, 0.1：テスト正解率の向上"),
-            weak.at(last) - plain.at(last),
-            high=0.02,
-            contradicts=True,
-        ),
-        Check(
-            Text(
-                "L2, 0.2: training accuracy lost from its best to the end",
-                "L2, 0.2：訓練正解率の最高値から最後までの低下",
-            ),
+        check("L2, 0.1: training accuracy lost", "L2, 0.1：訓練正解率の低下", lost, 0, 1),
+        check("L2, 0.1: test accuracy gained", "L2, 0.1：テスト正解率の向上", gained, -1, 0.02, True),
+        check(
+            "L2, 0.2: training accuracy lost from its best to the end",
+            "L2, 0.2：訓練正解率の最高値から最後までの低下",
             strong.train["accuracy"].max(axis=0) - strong.at(last, part="train"),
-            low=0.15,
+            *(0.15, 1),
         ),
     )
 
@@ -184,9 +188,7 @@ def _gap(name: str) -> Text:
 
 
 def _reached(curves: Curves) -> np.ndarray:
-    """The update at which each member first has 90 % of its training examples right; one beyond the last for
-    never.
-    """
+    """The update at which each member first has 90 % of its training images right; beyond the last for never."""
     there = curves.train["accuracy"] >= 0.9
     return np.where(there.any(axis=0), curves.steps[there.argmax(axis=0)], curves.steps[-1] + 1)
 
@@ -233,11 +235,14 @@ STUDIES = (
         ),
         run=_remedies,
         remark=Text(
-            "Weight decay narrows the gap, where it does, by fitting the training images less well; the test accuracy "
-            "does not gain. Batch normalisation, which speeds up training, lowers the test accuracy here. What helps "
-            "is a network of another size, and more examples.",
-            "L2 が差を縮めるとしても、訓練データへの当てはまりを悪くするためで、テスト正解率は上がらない。学習を速める"
-            "バッチ正規化も、ここではテスト正解率を下げる。層数とユニット数の見直しと、データの追加が先である。",
+            "Weight decay fits the training images less well. On 300 images of MNIST that narrows the gap (0.20 to "
+            "0.15); on 50 digits the test accuracy loses more, and it widens (0.21 to 0.28). In neither case does the "
+            "test accuracy gain. Dropout is slower and leaves the gap as it was; batch normalisation, which speeds up "
+            "training, lowers the test accuracy. What helps is a network of another size, and more examples.",
+            "L2 は訓練データへの当てはまりを悪くする。MNIST 300 枚では差が縮まる（0.20 から 0.15）が、digits 50 "
+            "枚ではテスト正解率の低下のほうが大きく、差は広がる（0.21 から 0.28）。どちらでもテスト正解率は上がらない。"
+            "ドロップアウトは学習を遅くするが差は変わらない。学習を速めるバッチ正規化もテスト正解率を下げる。層数とユニ"
+            "ット数の見直しと、データの追加が先である。",
         ),
         contradicts=True,
     ),
