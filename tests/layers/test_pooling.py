@@ -266,6 +266,7 @@ def test_a_uniform_image_has_no_contrast_and_brightness_does_not_count(mode):
         (lambda: dp.Unpool2d(2, "bilinear"), "nearest"),
         (lambda: dp.LocalResponseNorm(0), "size must be an integer of at least 1"),
         (lambda: dp.LocalResponseNorm(k=0.0, alpha=0.0), "not both 0"),
+        (lambda: dp.LocalResponseNorm(alpha=-1e-4), "not below 0"),
         (lambda: dp.LocalContrastNorm(4), "must be odd"),
         (lambda: dp.LocalContrastNorm(3, "both"), "subtractive"),
         (lambda: dp.LocalContrastNorm(3, floor=0.0), "positive"),

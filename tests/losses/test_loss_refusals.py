@@ -12,6 +12,7 @@ from denpa.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
     MeanSquaredError,
+    PerceptronLoss,
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
 )
@@ -60,6 +61,9 @@ def test_what_does_not_fit_is_refused_while_tracing(loss, y, t, w, error, says):
         (CrossEntropy(), np.array([[0.2, -0.1, 0.9]]), (3,), DataError, r">= 0"),
         (CrossEntropy(), np.array([[0.2, np.nan, 0.9]]), (3,), DataError, "finite"),
         (SigmoidCrossEntropy(), np.array([0, 1, 2]), (1,), DataError, "between 0 and 1.*is 2"),
+        (BinaryCrossEntropy(), np.array([[0.5, -0.5]]), (2,), DataError, "between 0 and 1.*is -0.5"),
+        (PerceptronLoss(), np.array([0, 1, 2]), (1,), DataError, "between 0 and 1.*is 2"),
+        (PerceptronLoss(), np.array([[0.5, -0.5]]), (2,), DataError, "between 0 and 1.*is -0.5"),
         (MeanSquaredError(), np.array([[1.0], [np.inf]]), (1,), DataError, r"\(1, 0\) is inf"),
         (MeanSquaredError(), np.array([1.0, 2.0]), (1,), ShapeError, "None"),
         (SoftmaxCrossEntropy(), np.array([1.0, 2.0]), (3,), DataError, "integers"),

@@ -141,10 +141,10 @@ def test_small_integers_can_be_class_indices(dtype):
 def test_an_index_outside_the_classes_has_no_error_and_no_delta():
     y, one_hot = example(SoftmaxCrossEntropy())
     t = one_hot.argmax(axis=-1)
-    t[2] = -100
+    t[[2, 4]] = -100, 4
     for loss in CATEGORICAL:
         dy = delta(loss, y if loss.expects == "logits" else np.abs(y) + 0.1, t)
-        assert (dy[2] == 0).all()
+        assert (dy[[2, 4]] == 0).all()
         assert (dy[1] != 0).any()
 
 
@@ -335,6 +335,9 @@ def test_probabilities():
     u = np.array([[0.5, -1.0, 2.0]], np.float32)
     np.testing.assert_allclose(SoftmaxCrossEntropy().probabilities(u), np.exp(u) / np.exp(u).sum(), rtol=1e-6)
     np.testing.assert_allclose(SigmoidCrossEntropy().probabilities(u), 1 / (1 + np.exp(-u)), rtol=1e-6)
+    around = np.array([-0.5, 0, 0.5], np.float32)  # step(0) = 0, in the delta too
+    np.testing.assert_array_equal(PerceptronLoss().probabilities(around), [0, 0, 1])
+    np.testing.assert_array_equal(PerceptronLoss("sum").delta(around, np.ones(3)), [-1, -1, 0])
     for loss in (CrossEntropy(), BinaryCrossEntropy()):
         np.testing.assert_array_equal(loss.probabilities(u), u)
     with pytest.raises(ConfigError, match="values"):

@@ -194,7 +194,7 @@ def test_ties_go_to_the_first_and_nan_is_never_right():
 def test_a_nan_score_is_not_among_the_best_and_counts_as_better_than_others():
     y = np.array([[np.nan, 3, 2, 1]], np.float32)
     assert [value(TopK(k), y, np.array([0])) for k in (1, 2, 3)] == [0, 0, 0]
-    assert [value(TopK(k), y, np.array([1])) for k in (1, 2)] == [0, 1]
+    assert [value(TopK(k), y, np.array([1])) for k in (1, 2, 4)] == [0, 1, 1]
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 1), (2, 2, 1)])
@@ -221,6 +221,7 @@ def test_metrics_take_from_the_loss_what_they_left_open():
     assert Accuracy(0.3).suited_to(SigmoidCrossEntropy()) == Accuracy(0.3)
     assert Accuracy().suited_to(SoftmaxCrossEntropy()) == Accuracy()
     assert ConfusionMatrix().suited_to(SigmoidCrossEntropy()) == ConfusionMatrix(0.0)
+    assert ConfusionMatrix(0.3).suited_to(SigmoidCrossEntropy()) == ConfusionMatrix(0.3)
     assert Perplexity().suited_to(CrossEntropy()) == Perplexity("probabilities")
     assert Perplexity("logits").suited_to(CrossEntropy()) == Perplexity("logits")
     assert Perplexity().suited_to(MeanSquaredError()) == Perplexity()
@@ -269,6 +270,10 @@ def test_r2_of_constant_targets_is_one_when_they_are_met_and_else_zero():
         t = np.full((1000, 1), level, np.float32)
         assert value(R2(), t, t) == 1
         assert value(R2(), t + 1 + np.abs(t), t) == 0
+        assert value(R2(), 1.001 * t + 1e-3, t) == 0  # nearly met is not met
+        padding = np.arange(1000) >= 990  # holds what it will, and fills whole batches
+        spoilt = np.where(padding[:, None], np.arange(1000.0, dtype=np.float32)[:, None], t)
+        assert in_batches(R2(), spoilt, spoilt, 1.0 - padding, 10) == 1
         assert value(R2(center=level), t, t) == 1
     t = np.stack([np.arange(4.0), np.ones(4)], axis=-1).astype(np.float32)
     assert value(R2(), t, t) == 1

@@ -43,6 +43,7 @@ def test_biases_are_free_unless_named():
     assert not updates["0_dense"]["b"].any()
     updates, _ = dp.MaxNorm(3.0, on="0_dense/*").update(ZEROS, {}, PARAMS)
     assert updates["0_dense"]["W"].any()
+    assert not updates["0_dense"]["b"].any()  # one axis: its entries are units, none of which has a length
     assert not updates["1_conv2d"]["W"].any()
 
 

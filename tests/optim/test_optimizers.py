@@ -202,7 +202,16 @@ def test_refuses_a_rate_that_is_none(kind, rate):
 def test_rates_given_as_integers_are_the_same_description():
     assert optim.SGD(1) == optim.SGD(1.0)
     assert type(optim.SGD(1).learning_rate) is float
+
+
+def test_defaults_are_the_published_ones():
+    assert optim.Momentum(0.1) == optim.Momentum(0.1, 0.9, normalized=False)
+    assert optim.Nesterov(0.1) == optim.Nesterov(0.1, 0.9, normalized=False, lookahead=False)
+    assert optim.AdaGrad(0.1) == optim.AdaGrad(0.1, 0.0, 1e-10)
+    assert optim.RMSprop(0.1) == optim.RMSprop(0.1, 0.9, 1e-6, epsilon_inside=True, momentum=0.0)
+    assert optim.Adadelta() == optim.Adadelta(1.0, 0.95, 1e-6)
     assert optim.Adam() == optim.Adam(0.001, 0.9, 0.999, 1e-8)
+    assert optim.AdamW() == optim.AdamW(0.001, 0.9, 0.999, 1e-8, 0.01, "W*")
 
 
 @pytest.mark.parametrize(
@@ -215,9 +224,12 @@ def test_rates_given_as_integers_are_the_same_description():
         (lambda: optim.RMSprop(0.1, momentum=-1.0), "momentum"),
         (lambda: optim.RMSprop(0.1, epsilon=-1e-9), "epsilon"),
         (lambda: optim.AdaGrad(0.1, initial_accumulator=-1), "initial_accumulator"),
+        (lambda: optim.AdaGrad(0.1, epsilon=-1e-9), "epsilon"),
         (lambda: optim.Adadelta(epsilon=0.0), "epsilon"),
+        (lambda: optim.Adadelta(decay=1.0), "decay"),
         (lambda: optim.Adam(beta1=1.0), "beta1"),
         (lambda: optim.Adam(beta2=1.5), "beta2"),
+        (lambda: optim.Adam(epsilon=-1e-9), "epsilon"),
         (lambda: optim.AdamW(weight_decay=-0.1), "weight_decay"),
         (lambda: optim.AdamW(on=""), "on"),
         (lambda: optim.ClipByNorm(0.0), "max_norm"),
