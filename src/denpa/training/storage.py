@@ -27,6 +27,8 @@ _KEY, _SUM = "denpa", "crc32"
 def write_bytes(path: Any, content: bytes) -> None:
     """Put `content` at `path` in one move: after a crash the old file is there, or the new one.
 
+    A link is followed; a device or a pipe is written into.
+
     Raises:
         StorageError: the folder is missing, the disk is full, or writing is not allowed. What was at
             `path` before is untouched.
@@ -48,13 +50,17 @@ def write_figure(path: Any, figure: Any) -> None:
 def _atomically(path: Path, write: Callable[[Any], Any]) -> None:
     temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a device or a pipe: never to be replaced
+            with path.open("wb") as file:
+                return write(file)
+        place = Path(os.path.realpath(path))  # a link stays one, and what it leads to is replaced
+        handle, temporary = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
         with os.fdopen(handle, "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        os.replace(temporary, place)
     except OSError as error:
         raise StorageError(f"Cannot write {path}: {_reason(error)}") from error
     finally:
