@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ GOLDEN = ROOT / "tests" / "golden"
 
 
 def _fresh_cases():
-    spec = importlib.util.spec_from_file_location("make_golden", ROOT / "scripts" / "make_golden.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.make_cases()
+    sys.path.insert(0, str(ROOT / "scripts"))  # as for the script itself
+    try:
+        return importlib.import_module("make_golden").make_cases()
+    finally:
+        sys.path.pop(0)
 
 
 FRESH = _fresh_cases()

@@ -1,0 +1,1 @@
+"""The cases of tests/golden, a module for each folder there."""
