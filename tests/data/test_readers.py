@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from denpa.core.errors import ConfigError, DataError, FileFormatError
+from denpa.data.delimited import csv_text, read_delimited
 from denpa.data.readers import raw_table, read_table
 
 
@@ -17,6 +18,13 @@ def write(tmp_path):
         return path
 
     return save
+
+
+def test_what_is_written_is_read_again(write):
+    rows = [("name", "place, or none"), ('a "b"\nc', 0.1), (None, 1e-300)]
+    found = read_delimited(write(csv_text(rows)), header=True)
+    assert found.names == rows[0]
+    assert found.rows == [['a "b"\nc', "0.1"], ["", "1e-300"]]
 
 
 PEOPLE = "age,colour,height,label\n31,red,1.7,yes\n25,blue,1.8,no\n40,red,1.6,yes\n31,green,1.75,no\n"

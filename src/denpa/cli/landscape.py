@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +9,13 @@ import jax
 import numpy as np
 
 from denpa.cli.commands import Places, short, wanted
-from denpa.core.errors import ConfigError, StorageError, nearest
+from denpa.cli.output import free_folder, made
+from denpa.cli.parse import number, whole
+from denpa.core.errors import ConfigError, nearest
+from denpa.data.delimited import csv_text
 from denpa.lab.figures import loss_surface_picture, paths_animation, paths_picture
 from denpa.lab.landscapes import SURFACES, Surface, contestants, trajectory
 from denpa.lab.loss_surface import LossSurface, loss_surface, plane_through, random_direction
-from denpa.lab.overrides import read_value
 from denpa.lab.run_folder import free_name
 from denpa.lab.sources import load_data
 from denpa.lab.trained import Trained
@@ -39,51 +38,56 @@ def landscape(options: Any, places: Places, words: list[str]) -> int:
 
 
 def _paths(name: str, surface: Surface, options: Any) -> int:
-    rate = _number(options.learning_rate, "learning-rate") if options.learning_rate else None
+    rate = number(options.learning_rate, "learning-rate") if options.learning_rate else None
     known = contestants(surface, rate)
     for optimizer in options.optimizers:
         if optimizer not in known:
             raise ConfigError(f"Unknown optimizer {optimizer!r}: {nearest(optimizer, known, plural='optimizers')}")
-    start = [_number(text, "start") for text in options.start] or None
-    run = {"noise": _number(options.noise, "noise"), "seed": _whole(options.seed, "seed")}
-    steps = _whole(options.steps, "steps")
+    start = [number(text, "start") for text in options.start] or None
+    run = {"noise": number(options.noise, "noise"), "seed": whole(options.seed, "seed")}
+    steps = whole(options.steps, "steps")
     chosen = {key: known[key] for key in options.optimizers or known}
-    paths = {key: trajectory(surface, optimizer, start, steps, **run) for key, optimizer in chosen.items()}
     folder = _folder(options, f"landscape-{name}")
+    paths = {key: trajectory(surface, optimizer, start, steps, **run) for key, optimizer in chosen.items()}
+    made(folder)
     errors = {key: np.asarray(surface.value(jax.numpy.asarray(path))) for key, path in paths.items()}
-    width = max(map(len, chosen))
     print(f"{surface!r}, {steps} steps from ({', '.join(f'{w:g}' for w in paths[next(iter(paths))][0])})\n")
-    print(f"{'':{width}}  {'E at the end':>12}  {'least E':>10}  optimizer")
-    for key, E in errors.items():
-        least = float(np.nanmin(np.where(np.isfinite(E), E, np.nan)))
-        print(f"{key:{width}}  {short(float(E[-1])):>12}  {short(least):>10}  {chosen[key]!r}")
+    _tell_ends(errors, chosen)
     rows = [
         (key, step, *map(float, point), float(E))
         for key, path in paths.items()
         for step, (point, E) in enumerate(zip(path, errors[key], strict=True))
     ]
-    write_text(folder / "paths.csv", _csv(("optimizer", "step", "w1", "w2", "error"), rows))
+    write_text(folder / "paths.csv", csv_text([("optimizer", "step", "w1", "w2", "error"), *rows]))
     paths_picture(surface, paths, folder / "paths.png", title=name)
     write_bytes(folder / "paths.gif", paths_animation(surface, paths, title=name))
     print(f"\nkept in {folder}: paths.png, paths.gif, paths.csv")
     return 0
 
 
+def _tell_ends(errors: dict[str, np.ndarray], chosen: dict[str, Any]) -> None:
+    width = max(map(len, chosen))
+    print(f"{'':{width}}  {'E at the end':>12}  {'least E':>10}  optimizer")
+    for key, E in errors.items():
+        least = float(np.nanmin(np.where(np.isfinite(E), E, np.nan)))
+        print(f"{key:{width}}  {short(float(E[-1])):>12}  {short(least):>10}  {chosen[key]!r}")
+
+
 def _plane(what: str, options: Any) -> int:
-    trained = Trained.of(what)
+    if len(options.through) > 2:
+        raise ConfigError(f"A plane goes through two other runs at most, not {len(options.through)}.")
+    folder, trained = _folder(options, f"landscape-{Path(what).stem}"), Trained.of(what)
     others = [Trained.of(run).model.variables.params for run in options.through]
-    if len(others) > 2:
-        raise ConfigError(f"A plane goes through two other runs at most, not {len(others)}.")
-    model, seed = trained.model, _whole(options.seed, "seed")
+    model, seed = trained.model, whole(options.seed, "seed")
     data = _examples(trained, options.data, seed)
     params, directions = model.variables.params, None
     if others:
         aside = others[1] if len(others) == 2 else _beside(params, seed)
         directions = plane_through(params, others[0], aside)
     span = _span(options.span, (-0.5, 1.5) if others else (-1.0, 1.0))
-    size = _whole(options.resolution, "resolution")
+    size = whole(options.resolution, "resolution")
     surface = loss_surface(model, data, directions, span=span, resolution=size, seed=seed)
-    folder = _folder(options, f"landscape-{Path(what).stem}")
+    made(folder)
     names = [Path(run).stem for run in (what, *options.through)]
     marks = dict(zip(names, (surface.project(place) for place in (params, *others)), strict=False))
     _tell(surface, len(jax.tree.leaves(data)[0]))
@@ -92,7 +96,7 @@ def _plane(what: str, options: Any) -> int:
         for row, b in enumerate(surface.b)
         for column, a in enumerate(surface.a)
     ]
-    write_text(folder / "surface.csv", _csv(("a", "b", "error"), rows))
+    write_text(folder / "surface.csv", csv_text([("a", "b", "error"), *rows]))
     loss_surface_picture(surface, folder / "surface.png", marks=marks)
     print(f"\nkept in {folder}: surface.png, surface.csv")
     return 0
@@ -121,7 +125,7 @@ def _examples(trained: Trained, source: str, seed: int) -> tuple[Any, Any]:
 
 def _span(texts: tuple[str, ...], otherwise: tuple[float, float]) -> tuple[float, float]:
     """The least and the largest coordinate: two numbers, or s for (-s, s)."""
-    numbers = [_number(text, "span") for text in texts]
+    numbers = [number(text, "span") for text in texts]
     if len(numbers) > 2:
         raise ConfigError(f"--span wants one number or two, not {len(numbers)}.")
     return (-numbers[0], numbers[0]) if len(numbers) == 1 else (numbers[0], numbers[1]) if numbers else otherwise
@@ -133,35 +137,7 @@ def _beside(params: Any, seed: int) -> Any:
 
 
 def _folder(options: Any, name: str) -> Path:
-    folder = Path(options.output) if options.output else free_name("runs", name)
-    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]) and not options.overwrite:
-        raise StorageError(f"{folder} exists already: choose another place, or write into it with --overwrite.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"Cannot make the folder {folder}: {error.strerror}.") from None
-    return folder
-
-
-def _csv(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([head, *rows])
-    return text.getvalue()
-
-
-def _number(text: str, name: str) -> float:
-    value = read_value([text])
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ConfigError(f"--{name} wants numbers, not {text!r}.")
-    return float(value)
-
-
-def _whole(text: str, name: str) -> int:
-    value = read_value([text])
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ConfigError(f"--{name} wants a whole number, not {text!r}.")
-    return value
+    return free_folder(options.output or free_name("runs", name), options.overwrite, "output")
 
 
 COMMANDS = {"landscape": landscape}

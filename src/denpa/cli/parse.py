@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import math
 import re
 from typing import Any
 
@@ -12,7 +13,7 @@ from denpa.core.errors import ConfigError, nearest
 from denpa.lab.experiment import Experiment
 from denpa.lab.overrides import read_value
 
-__all__ = ["changes_of", "parsed"]
+__all__ = ["changes_of", "number", "parsed", "whole"]
 
 _TEXTS = ("data", "task", "ignore", "categorical")  # what must not be read as a number
 _BOX = str.maketrans("", "", "╭╮╰╯│─━┃┏┓┗┛")
@@ -66,6 +67,22 @@ def changes_of(found: Any, places: list[tuple[str, Any]]) -> list[tuple[str, Any
             place = "training.early_stopping"
         changes.append((place, value))
     return [*changes, *places]
+
+
+def number(text: str, option: str) -> float:
+    """The number that an option is given; a `ConfigError` where it is none."""
+    value = read_value([text])
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ConfigError(f"--{option} wants numbers, not {text!r}.")
+    return float(value)
+
+
+def whole(text: str, option: str, least: int = 0) -> int:
+    """The same for a whole number, `least` or more."""
+    value = read_value([text])
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"--{option} wants a whole number, {least} or more, not {text!r}.")
+    return value
 
 
 def _places(words: list[str]) -> tuple[list[tuple[str, Any]], list[str]]:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from denpa.cli.commands import Places, assembled, short
-from denpa.cli.parse import changes_of
-from denpa.core.errors import ConfigError, StorageError
+from denpa.cli.output import free_file, free_folder, made
+from denpa.cli.parse import changes_of, whole
+from denpa.core.errors import ConfigError
+from denpa.data.delimited import csv_text
 from denpa.lab.describe import heading
 from denpa.lab.experiment import Experiment
 from denpa.lab.figures import sweep_picture
-from denpa.lab.overrides import read_value
 from denpa.lab.run_folder import free_name
 from denpa.lab.selection import CrossValidation, SweepRow, best_of, cross_validate, sweep, values_of
 from denpa.lab.sources import Prepared, load_folds
@@ -25,9 +26,9 @@ _HELD_BACK = 0.2
 
 def cv(options: Any, places: Places, words: list[str]) -> int:
     """Cross-validate an experiment."""
-    output = _free(options.output, options.overwrite)
+    output = free_file(options.output, options.overwrite) if options.output else None
     experiment, data = assembled(options, places)
-    folds = load_folds(experiment.data, _number(options.folds, "folds"))
+    folds = load_folds(experiment.data, whole(options.folds, "folds", 2))
     print(f"{heading(experiment, data)}\n\n{len(folds)} folds of the training examples, loss without penalty\n")
     found = cross_validate(experiment, folds, lambda index, fold: _line(f"fold {index + 1}", fold.held_out))
     print()
@@ -36,14 +37,14 @@ def cv(options: Any, places: Places, words: list[str]) -> int:
     _line("training", {name: found.mean(name, held_out=False) for name in found.names})
     if output is not None:
         rows = [[index + 1, *fold.held_out.values()] for index, fold in enumerate(found.folds)]
-        write_text(output, _csv([["fold", *found.names], *rows]))
+        write_text(output, csv_text([["fold", *found.names], *rows]))
         print(f"\nkept in {output}")
     return 0
 
 
 def sweep_(options: Any, places: Places, words: list[str]) -> int:
     """Train with each of several values of one option."""
-    place, values, changes = _swept(changes_of(options, places), _number(options.steps, "steps"))
+    place, values, changes = _swept(changes_of(options, places), whole(options.steps, "steps", 2))
     experiment, data = assembled(options, places, changes=[*changes, (place, values[0])])
     folder = _folder(options, experiment.name)
     ours = not options.folds and data.validation is None
@@ -51,7 +52,7 @@ def sweep_(options: Any, places: Places, words: list[str]) -> int:
         changes = [("data.validation", _HELD_BACK), *changes]
         experiment, data = assembled(options, places, changes=[*changes, (place, values[0])])
     experiments = [(v, assembled(options, places, changes=[*changes, (place, v)], data=data)[0]) for v in values]
-    folds = load_folds(experiment.data, _number(options.folds, "folds")) if options.folds else [_hold_out(data)]
+    folds = load_folds(experiment.data, whole(options.folds, "folds", 2)) if options.folds else [_hold_out(data)]
     held_out = 0 if data.validation is None else len(data.validation)
     split = f"{len(folds)} folds" if options.folds else f"{held_out:,} examples held out"
     print(f"{heading(experiment, data)}\n\n{place} over {len(values)} values, {split}, loss without penalty\n")
@@ -94,32 +95,15 @@ def _hold_out(data: Prepared) -> Prepared:
 
 
 def _folder(options: Any, name: str) -> Path:
-    if not options.run:
-        return free_name("runs", f"sweep-{name}")
-    path = Path(options.run)
-    if path.exists() and any(path.iterdir() if path.is_dir() else [path]) and not options.overwrite:
-        raise StorageError(
-            f"{path} exists already: choose another folder with --run, or write into it with --overwrite."
-        )
-    return path
-
-
-def _free(given: str, overwrite: bool) -> Path | None:
-    path = Path(given) if given else None
-    if path is not None and path.exists() and not overwrite:
-        raise StorageError(f"{path} exists already: choose another place, or replace it with --overwrite.")
-    return path
+    return free_folder(options.run, options.overwrite, "run") if options.run else free_name("runs", f"sweep-{name}")
 
 
 def _keep(folder: Path, place: str, rows: list[SweepRow], best: Experiment) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"Cannot make the folder {folder}: {error.strerror}.") from None
+    made(folder)
     names = rows[0].scores.names
     head = [place, *(f"{name}{kind}" for name in names for kind in ("_training", "", "_spread"))]
     table = [[_text(row.value), *(n for name in names for n in _three(row.scores, name))] for row in rows]
-    write_text(folder / "sweep.csv", _csv([head, *table]))
+    write_text(folder / "sweep.csv", csv_text([head, *table]))
     write_text(folder / "best.toml", best.to_toml())
     sweep_picture(rows, place, folder / "sweep.png")
 
@@ -155,14 +139,3 @@ def _cell(name: str, folds: int) -> int:
 
 def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _csv(rows: list[list[Any]]) -> str:
-    return "".join(",".join(map(str, row)) + "\n" for row in rows)
-
-
-def _number(text: str, name: str) -> int:
-    value = read_value([text])
-    if isinstance(value, bool) or not isinstance(value, int) or value < 2:
-        raise ConfigError(f"--{name} wants a whole number, 2 or more, not {text!r}.")
-    return value

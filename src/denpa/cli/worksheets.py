@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from denpa.cli.commands import Places, wanted
-from denpa.core.errors import ConfigError, StorageError, nearest
+from denpa.cli.output import free_file
+from denpa.core.errors import ConfigError, nearest
 from denpa.lab.worksheet import checked_language, html, latex_source, worksheet
 from denpa.training.storage import write_text
 
@@ -22,12 +22,10 @@ def worksheet_(options: Any, places: Places, words: list[str]) -> int:
     if options.format not in _FORMATS:
         raise ConfigError(f"Unknown format {options.format!r}: {nearest(options.format, _FORMATS, plural='formats')}")
     ending, write = _FORMATS[options.format]
-    output = Path(options.output) if options.output else None
-    _refuse(output, options.overwrite)
+    output = free_file(options.output, options.overwrite) if options.output else None
     sheet = worksheet(what, numbers=not options.no_numbers, example=options.example, seed=options.seed)
     if output is None:
-        output = Path(f"worksheet-{sheet.name}{'-answers' * options.answers}{ending}")
-        _refuse(output, options.overwrite)
+        output = free_file(f"worksheet-{sheet.name}{'-answers' * options.answers}{ending}", options.overwrite)
     write_text(output, write(sheet, language, answers=options.answers))
     blanks = sum(len(step.blanks(language)) for step in sheet.steps)
     print(f"{len(sheet.steps)} steps with {blanks} {'answers' if options.answers else 'blanks'} in {output}")
@@ -35,8 +33,3 @@ def worksheet_(options: Any, places: Places, words: list[str]) -> int:
 
 
 COMMANDS = {"worksheet": worksheet_}
-
-
-def _refuse(output: Path | None, overwrite: bool) -> None:
-    if output is not None and output.exists() and not overwrite:
-        raise StorageError(f"{output} exists already: choose another place, or replace it with --overwrite.")

@@ -1,17 +1,17 @@
-"""Text tables (CSV, TSV) as columns of strings, with the number of every line for messages."""
+"""Text tables (CSV, TSV): read as columns of strings, with the number of every line for messages; written as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from denpa.core.errors import ConfigError, DataError, FileFormatError
 
-__all__ = ["NUMBER", "RawTable", "read_delimited"]
+__all__ = ["NUMBER", "RawTable", "csv_text", "read_delimited"]
 
 DELIMITERS = (",", ";", "\t")
 # float() alone would also take "1_000" and "infinity".
@@ -24,6 +24,13 @@ class RawTable(NamedTuple):
     names: tuple[str, ...]
     rows: list[list[str]]
     lines: list[int]
+
+
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as comma-separated values, a line each; numbers in full, texts in quotes where they need them."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def read_delimited(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 
 import numpy as np
@@ -11,6 +9,7 @@ import numpy as np
 from denpa.core.errors import ConfigError, DataError
 from denpa.data import datasets, series, text
 from denpa.data.dataset import Dataset
+from denpa.data.delimited import csv_text
 from denpa.data.table import Table
 from denpa.data.vocabulary import Vocabulary
 from denpa.lab.experiment import DataConfig
@@ -98,10 +97,6 @@ def forecast_csv(model: Any, table: Table) -> str:
         found[:rest] = model.predict(values[None, :length])[0, :rest, 0]
     for end in ends:
         found[end - length : end] = model.predict(values[None, end - length : end])[0, :, 0]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([columns[-1], "predicted_next"])
-    writer.writerows(
-        [f"{value:g}", str(np.float32(next_one))] for value, next_one in zip(values[:, -1], found, strict=True)
-    )
-    return out.getvalue()
+    pairs = zip(values[:, -1], found, strict=True)
+    rows = ((f"{value:g}", str(np.float32(next_one))) for value, next_one in pairs)
+    return csv_text([(columns[-1], "predicted_next"), *rows])

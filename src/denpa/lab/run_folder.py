@@ -14,8 +14,6 @@ figures/             learning curves and what else there is to see
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import json
 import os
 import shutil
@@ -24,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from denpa.core.errors import FileFormatError, StorageError
+from denpa.data.delimited import csv_text
 from denpa.lab.experiment import Experiment
 from denpa.training.history import is_number
 from denpa.training.pretraining import PRETRAINING
@@ -84,10 +83,10 @@ class RunFolder:
         """metrics.csv and timing.csv; steps.csv and retraining.csv where there is something to put into them."""
         write_text(self.metrics, history.csv())
         rows = [(row["epoch"], f"{seconds:.6f}") for row, seconds in zip(history.epochs, history.seconds, strict=False)]
-        write_text(self.timing, _csv([("epoch", "seconds"), *rows]))
+        write_text(self.timing, csv_text([("epoch", "seconds"), *rows]))
         if history.steps:
             names = [name for name, value in history.steps[0].items() if is_number(value)]
-            write_text(self.steps, _csv([names, *([row[name] for name in names] for row in history.steps)]))
+            write_text(self.steps, csv_text([names, *([row[name] for name in names] for row in history.steps)]))
         if history.retraining is not None:
             write_text(self.retraining, history.retraining.csv())
 
@@ -156,9 +155,3 @@ def free_name(parent: str | Path, name: str) -> Path:
         number += 1
         path = Path(parent) / f"{name}-{number}"
     return path
-
-
-def _csv(rows: list[Any]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()

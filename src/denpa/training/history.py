@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 
 from denpa.core.errors import ConfigError, nearest
+from denpa.data.delimited import csv_text
 
 __all__ = ["History"]
 
@@ -57,11 +56,7 @@ class History:
     def csv(self) -> str:
         """The epochs as comma-separated values; numbers in full, arrays (such as a confusion matrix) left out."""
         columns = [name for name in self.columns if any(is_number(row.get(name)) for row in self.epochs)]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n", restval="")
-        writer.writeheader()
-        writer.writerows(self.epochs)
-        return text.getvalue()
+        return csv_text([columns, *([row.get(name) for name in columns] for row in self.epochs)])
 
     def plot(self, path: Any = None, columns: list[str] | None = None) -> Any:
         """Learning curves: one panel for each quantity, training and validation together.

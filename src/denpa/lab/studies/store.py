@@ -7,7 +7,6 @@ NAME/*.png, *.svg  the pictures; *.gif what moves
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
@@ -16,6 +15,7 @@ from typing import Any
 
 import denpa
 from denpa.core.errors import FileFormatError, StorageError
+from denpa.data.delimited import csv_text
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
 from denpa.training.storage import write_bytes, write_text
 
@@ -85,11 +85,8 @@ def write(folder: Path, study: Study, plan: Plan, result: Result, seconds: float
     for picture in result.pictures:
         _write_picture(place, picture)
     if result.rows:
-        text = io.StringIO()
-        table = csv.DictWriter(text, list(result.rows[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(result.rows)
-        write_text(place / "table.csv", text.getvalue())
+        names = list(dict.fromkeys(name for row in result.rows for name in row))
+        write_text(place / "table.csv", csv_text([names, *([row.get(name) for name in names] for row in result.rows)]))
     content = {
         "format": FORMAT,
         "denpa": denpa.__version__,

@@ -1,0 +1,48 @@
+"""Where a command writes: a file or a folder that is free, or that may be replaced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from denpa.core.errors import StorageError
+
+__all__ = ["free_file", "free_folder", "made"]
+
+
+def free_file(path: str | Path, overwrite: bool) -> Path:
+    """The path, where nothing would be lost by writing there; a device or a pipe, such as /dev/stdout, loses nothing.
+
+    Raises:
+        StorageError: there is a file or folder, and it may not be replaced.
+    """
+    place = Path(path)
+    if (place.is_file() or place.is_dir()) and not overwrite:
+        raise StorageError(f"{place} exists already: choose another place, or replace it with --overwrite.")
+    return place
+
+
+def free_folder(path: str | Path, overwrite: bool, option: str) -> Path:
+    """The path of a folder that is empty or not there yet, or that may be written into.
+
+    Raises:
+        StorageError: there is something, and it may not be written into; `option` is where to name another.
+    """
+    place = Path(path)
+    if place.exists() and any(place.iterdir() if place.is_dir() else [place]) and not overwrite:
+        raise StorageError(
+            f"{place} exists already: choose another place with --{option}, or write into it with --overwrite."
+        )
+    return place
+
+
+def made(folder: Path) -> Path:
+    """The folder, made with all those above it.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"Cannot make the folder {folder}: {error.strerror}.") from None
+    return folder
