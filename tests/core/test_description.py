@@ -171,7 +171,9 @@ def test_validate_also_guards_configs_and_replacements():
         ({"type": "Knob"}, "Knob at here: missing 1 option: 'rate'"),
         ({"type": "Knob", "rate": "high"}, "Knob.rate must be a number, not 'high'"),
         ({"type": "Knob", "rate": [1, 2]}, "Knob.rate must be a number, not (1, 2)"),
+        ({"type": "Knob", "rate": True}, "Knob.rate must be a number, not True"),
         ({"type": "Knob", "rate": 1, "on": "no"}, "Knob.on must be true or false, not 'no'"),
+        ({"type": "Knob", "rate": 1, "on": 1}, "Knob.on must be true or false, not 1"),
     ],
 )
 def test_a_bad_config_is_refused_with_place_and_nearest_name(config, message):

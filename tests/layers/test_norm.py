@@ -122,6 +122,15 @@ def test_one_value_of_each_feature_has_no_variance():
     assert y.shape == (1, 3, 2, 3)
 
 
+def test_a_single_true_step_leaves_the_running_statistics_finite():
+    context = Context(train=True, lengths=jnp.array([1]))
+    y, saved = BatchNorm().forward(arrays(PARAMS), jnp.asarray(IMAGES[0, :1]), context)
+    state = BatchNorm().next_state({"mean": jnp.zeros(3), "var": jnp.full(3, 2.0)}, saved)
+    np.testing.assert_allclose(state["mean"], 0.1 * IMAGES[0, 0, 0], rtol=1e-5)
+    np.testing.assert_allclose(state["var"], 1.8, rtol=1e-5)
+    np.testing.assert_allclose(y[0, 0], PARAMS["beta"], rtol=1e-5)
+
+
 def test_errors_say_what_is_wrong():
     with pytest.raises(DenpaError, match="running statistics"):
         BatchNorm().forward(arrays(PARAMS), jnp.ones((4, 3)), Context())

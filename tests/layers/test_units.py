@@ -160,6 +160,8 @@ def test_errors():
     for units in (0, -1, 2.5, True):
         with pytest.raises(ConfigError):
             ThresholdDense(units)
+    with pytest.raises(ConfigError, match="kernel_init must be an initialiser such as init"):
+        ThresholdDense(3, kernel_init="he")
     params = ThresholdDense(3).init(jax.random.key(0), (4,))
     assert {k: v.shape for k, v in params.items()} == {"W": (4, 3), "theta": (3,)}
     with pytest.raises(ShapeError, match="in=4"):

@@ -44,13 +44,12 @@ class Description:
             cls.__post_init__ = Description.__post_init__
 
     def __post_init__(self) -> None:
-        for field, wants_float, only in _fields(type(self)):
+        for field, wants_float, (kinds, wanted) in _fields(type(self)):
             value, where = getattr(self, field), f"{type(self).__name__}.{field}"
             settled = _settle(value, wants_float, where)
-            if only and isinstance(settled, (str, tuple)):
-                raise ConfigError(f"{where} must be {only}, not {value!r}.")
-            if settled is not value:
-                object.__setattr__(self, field, settled)
+            if not isinstance(settled, kinds):
+                raise ConfigError(f"{where} must be {wanted}, not {value!r}.")
+            object.__setattr__(self, field, settled)
         self.validate()
 
     def validate(self) -> None:
@@ -160,10 +159,13 @@ def _is_ours(cls: type[Any]) -> bool:
 
 
 @functools.cache
-def _fields(cls: type[Any]) -> tuple[tuple[str, bool, str], ...]:
-    """Each field's name, whether its annotation asks for a float, and what alone it takes, where that is one thing."""
-    only = {"float": "a number", "float | None": "a number", "bool": "true or false"}
-    return tuple((f.name, "float" in str(f.type), only.get(str(f.type), "")) for f in dataclasses.fields(cls))
+def _fields(cls: type[Any]) -> tuple[tuple[str, bool, tuple[Any, str]], ...]:
+    """Each field's name, whether its annotation asks for a float, and what it takes, where that is of one kind."""
+    takes: dict[str, Any] = {"float": (float, "a number"), "bool": (bool, "true or false")}
+    takes["Initializer"] = (Description, "an initialiser such as init.He()")
+    takes |= {f"{name} | None": (kind | None, words) for name, (kind, words) in takes.items()}
+    annotated = ((field.name, str(field.type)) for field in dataclasses.fields(cls))
+    return tuple((name, "float" in kind, takes.get(kind, (object, ""))) for name, kind in annotated)
 
 
 def _settle(value: Any, wants_float: bool, where: str) -> Any:

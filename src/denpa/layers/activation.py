@@ -125,14 +125,13 @@ class LeakyReLU(ShapePreserving):
     Args:
         slope: the derivative on the negative side, any finite number.
 
+    Raises:
+        ConfigError: `slope` is not a finite number.
+
     Source: Maas, Hannun & Ng (2013), section 2, with slope 0.01.
     """
 
     slope: float = 0.01
-
-    def validate(self) -> None:
-        if not isinstance(self.slope, float):
-            raise ConfigError(f"LeakyReLU.slope must be a number such as 0.01, not {self.slope!r}.")
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         mask = x > 0  # not to be had from y: with a negative slope y > 0 on both sides

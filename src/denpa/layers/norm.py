@@ -78,7 +78,7 @@ class BatchNorm(ShapePreserving):
         if "batch_mean" not in saved:  # inference
             return state
         count = saved["count"] if "count" in saved else _count(saved["x"])
-        correction = count / (count - 1) if self.unbiased else 1.0
+        correction = count / jnp.maximum(count - 1, 1.0) if self.unbiased else 1.0
         return {
             "mean": self._moved(state["mean"], saved["batch_mean"]),
             "var": self._moved(state["var"], saved["batch_var"] * correction),

@@ -7,7 +7,6 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Grads, Params
 from denpa.core.shapes import Shape, want
 from denpa.layers.base import ShapePreserving
@@ -28,7 +27,7 @@ class PReLU(ShapePreserving):
         initial: α at the start.
 
     Raises:
-        ConfigError: `initial` is not a number.
+        ConfigError: `initial` is not a number, or `shared` neither True nor False.
         ShapeError: the last axis of x is not what alpha expects.
 
     Source: He, Zhang, Ren & Sun (2015), Delving Deep into Rectifiers, eq. 1 and 8-11, with initial 0.25.
@@ -36,12 +35,6 @@ class PReLU(ShapePreserving):
 
     shared: bool = True
     initial: float = 0.25
-
-    def validate(self) -> None:
-        if not isinstance(self.shared, bool):
-            raise ConfigError(f"PReLU.shared must be True or False, not {self.shared!r}.")
-        if not isinstance(self.initial, float):
-            raise ConfigError(f"PReLU.initial must be a number such as 0.25, not {self.initial!r}.")
 
     def init(self, key: Array, in_shape: Shape) -> Params:
         return {"alpha": jnp.full(() if self.shared else want(self, "... units", in_shape)[-1:], self.initial)}
