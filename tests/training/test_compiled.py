@@ -54,3 +54,12 @@ def test_what_counts_is_the_largest_array(monkeypatch):
     assert compiled._better_without_ynn({"params": many})
     assert not compiled._better_without_ynn({"params": [*many, jnp.zeros((400, 400))]})
     assert compiled._better_without_ynn({})
+
+
+def test_memory_goes_back_once_for_each_compilation(fresh, monkeypatch):
+    given = []
+    monkeypatch.setattr(compiled, "_give_back_memory", lambda: given.append(1))
+    program = compiled.compiled_training(lambda run: run.step + 1, "auto")
+    run = Run({}, {}, (), jnp.zeros(()), jnp.zeros(()))
+    assert [float(program(run)), float(program(run))] == [1, 1]
+    assert len(given) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import functools
 import math
 from collections.abc import Callable
@@ -27,14 +29,18 @@ def compiled(function: Callable[..., Any], kernels: str, static_argnums: tuple[i
 def compiled_training(function: Callable[..., Any], kernels: str) -> Callable[..., Any]:
     """The same of `function(run, ...)`, compiled as suits the size of the parameters in its run.
 
-    It may not be called inside another compiled function.
+    It may not be called inside another compiled function. What the compiler needed and freed goes back to the system.
     """
-    within = _with_kernels(function, kernels)
-    plain, small = jax.jit(within), jax.jit(within, compiler_options=_WITHOUT_YNN)
-    known = True
+    within, known, traced = _with_kernels(function, kernels), True, 0
 
-    @functools.wraps(function)
-    def call(run: Any, *args: Any) -> Any:
+    def noted(*args: Any) -> Any:
+        nonlocal traced
+        traced += 1
+        return within(*args)
+
+    plain, small = jax.jit(noted), jax.jit(noted, compiler_options=_WITHOUT_YNN)
+
+    def chosen(run: Any, *args: Any) -> Any:
         nonlocal known
         if known and _better_without_ynn(run.params):
             try:
@@ -45,7 +51,21 @@ def compiled_training(function: Callable[..., Any], kernels: str) -> Callable[..
                 known = False  # the option's name says that it may go
         return plain(run, *args)
 
+    @functools.wraps(function)
+    def call(run: Any, *args: Any) -> Any:
+        before = traced
+        result = chosen(run, *args)
+        if traced > before:
+            _give_back_memory()
+        return result
+
     return call
+
+
+def _give_back_memory() -> None:
+    """The C library keeps what was freed for later, by thread: here about 100 MiB, which no later step would use."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # only the GNU C library has a call for it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _with_kernels(function: Callable[..., Any], kernels: str) -> Callable[..., Any]:
