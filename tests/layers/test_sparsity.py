@@ -53,6 +53,9 @@ def test_padding_counts_for_nothing_whatever_it_holds(layer):
     np.testing.assert_allclose(cost, alone * samples, rtol=1e-5)
     assert (slope[np.broadcast_to(~TRUE, slope.shape)] == 0).all()
     assert (slope[np.broadcast_to(TRUE, slope.shape)] != 0).all()
+    cost, slope = met(layer, np.full_like(CODES, np.nan), lengths=jnp.zeros(4, int))  # not one true step
+    assert np.isfinite(cost)
+    assert not slope.any()
 
 
 def test_kl_is_zero_and_flat_where_the_mean_is_rho():
@@ -69,6 +72,14 @@ def test_a_mean_outside_is_led_back_along_a_finite_slope(mean, direction):
     assert cost > 0
     assert (np.sign(slope) == direction).all()
     assert np.isfinite(slope).all()
+    farther, _ = met(KLSparsity(0.1), x + np.float32(direction), zero)
+    np.testing.assert_allclose(farther - cost, direction * slope.sum(), rtol=1e-5)  # a straight line from there on
+
+
+def test_the_line_begins_one_millionth_from_the_end():
+    for mean in (1e-5, 1 - 1e-5):
+        cost, _ = met(KLSparsity(0.1), np.full((6, 2), mean, np.float32), np.zeros((6, 2), np.float32))
+        np.testing.assert_allclose(cost, 2 * entropy([0.1, 0.9], [mean, 1 - mean]), rtol=1e-3)
 
 
 def test_the_objective_of_a_network_holds_the_cost_and_its_gradient_follows():

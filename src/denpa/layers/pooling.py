@@ -170,7 +170,6 @@ class LpPool2d(Pooling):
         how, size = self.checked(x), jnp.abs(x)
         count = how[0][0] * how[0][1]
         largest, _ = kernels.max_pool(size, *how)
-        largest = jnp.maximum(largest, 0)  # a window in the padding alone holds nothing larger
         scale = jnp.where(largest > 0, largest, 1)
         powers = kernels.pool_with(lambda view: jnp.power(view / scale, self.p), size, *how)
         y = largest * jnp.power(powers / count, 1 / self.p)
