@@ -97,6 +97,14 @@ class L2(Penalty):
     adaptive step sizes it is not, see `AdamW`. Near a minimum w⁰ of curvature h the penalised minimum is
     w⁰ h / (h + λ): flat directions shrink, none becomes exactly 0.
 
+    Args:
+        strength: λ, 0 or more.
+        half: whether R has the factor ½.
+        on: which arrays, as in `Penalty`.
+
+    Raises:
+        ConfigError: a strength below 0; an `on` that is no pattern or, from `value` and `gradient`, fits no array.
+
     Source: Hoerl & Kennard (1970), "Ridge regression"; Krogh & Hertz (1992), "A simple weight decay can
     improve generalization".
     """
@@ -106,8 +114,8 @@ class L2(Penalty):
     on: str = "W*"
 
     def validate(self) -> None:
-        """Refuse a negative strength."""
-        _check_strength(self, "strength", self.strength)
+        """Refuse a negative strength, and an `on` that is no pattern."""
+        _check(self, "strength", self.strength)
 
     def array_value(self, w: Array) -> Array:
         """(λ/2) Σ w², or λ Σ w² for half=False."""
@@ -130,6 +138,14 @@ class L1(Penalty):
     the proximal step (soft threshold) ends there, which makes weights exactly 0. It takes the penalty's
     step for plain gradient descent with rate η; momentum and adaptive step sizes act on ∂E/∂w alone.
 
+    Args:
+        strength: λ, 0 or more.
+        proximal: whether the soft threshold takes the place of the sub-gradient.
+        on: which arrays, as in `Penalty`.
+
+    Raises:
+        ConfigError: as for `L2`.
+
     Source: Tibshirani (1996), "Regression shrinkage and selection via the lasso"; proximal step:
     Daubechies, Defrise & De Mol (2004), "An iterative thresholding algorithm", equation 1.7.
     """
@@ -139,8 +155,8 @@ class L1(Penalty):
     on: str = "W*"
 
     def validate(self) -> None:
-        """Refuse a negative strength."""
-        _check_strength(self, "strength", self.strength)
+        """Refuse a negative strength, and an `on` that is no pattern."""
+        _check(self, "strength", self.strength)
 
     def array_value(self, w: Array) -> Array:
         """λ Σ |w|."""
@@ -159,7 +175,15 @@ class L1(Penalty):
 class ElasticNet(Penalty):
     """R = λ₁ Σ |w| + (λ₂/2) ‖W‖²,   ∂R/∂w = λ₁ sign(w) + λ₂ w
 
-    λ₁ is `l1`, λ₂ is `l2`; with proximal=True the first term acts by the soft threshold of `L1`.
+    With proximal=True the first term acts by the soft threshold of `L1`.
+
+    Args:
+        l1, l2: λ₁ and λ₂, 0 or more.
+        proximal: whether it does.
+        on: which arrays, as in `Penalty`.
+
+    Raises:
+        ConfigError: as for `L2`.
 
     Source: Zou & Hastie (2005), "Regularization and variable selection via the elastic net", equation 3
     (whose λ₂ has no half).
@@ -171,9 +195,9 @@ class ElasticNet(Penalty):
     on: str = "W*"
 
     def validate(self) -> None:
-        """Refuse a negative strength."""
-        _check_strength(self, "l1", self.l1)
-        _check_strength(self, "l2", self.l2)
+        """Refuse a negative strength, and an `on` that is no pattern."""
+        _check(self, "l1", self.l1)
+        _check(self, "l2", self.l2)
 
     def array_value(self, w: Array) -> Array:
         """λ₁ Σ |w| + (λ₂/2) Σ w²."""
@@ -193,6 +217,8 @@ def _soft_threshold(w: Array, step_size: Any, strength: float) -> Array:
     return jnp.sign(w) * jnp.maximum(jnp.abs(w) - threshold, 0)
 
 
-def _check_strength(penalty: Penalty, name: str, value: float) -> None:
+def _check(penalty: Penalty, name: str, value: float) -> None:
     if value < 0:
         raise ConfigError(f"{type(penalty).__name__}.{name} must be >= 0, not {value}: penalties add to the error.")
+    if not isinstance(penalty.on, str) or not penalty.on:
+        raise ConfigError(f'{type(penalty).__name__}.on must be a pattern of names such as "W*", not {penalty.on!r}.')

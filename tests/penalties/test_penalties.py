@@ -228,6 +228,12 @@ def test_a_negative_strength_is_refused(make):
     assert float(make(0.0).value(tree())) == 0
 
 
+@pytest.mark.parametrize("on", ["", 5, None])
+def test_a_pattern_is_a_text(on):
+    with pytest.raises(ConfigError, match="on must be a pattern"):
+        L1(0.1, on=on)
+
+
 @pytest.mark.parametrize("penalty", ALL, ids=repr)
 def test_descriptions_print_and_come_back(penalty):
     assert eval(repr(penalty)) == penalty

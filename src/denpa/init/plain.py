@@ -24,6 +24,9 @@ class Normal(Initializer):
             sigmoid; 0.01 is a customary choice for small networks.
         mean: the centre.
 
+    Raises:
+        ConfigError: `std` is below 0.
+
     Source: textbook; compare Krizhevsky, Sutskever and Hinton (2012), section 5, std = 0.01.
     """
 
@@ -47,6 +50,9 @@ class Uniform(Initializer):
 
     Args:
         low, high: the bounds, low < high.
+
+    Raises:
+        ConfigError: they are not.
 
     Source: textbook.
     """

@@ -22,7 +22,10 @@ class PerceptronLoss(Loss):
     y = u holds the weighted sums that a step is taken of: 0 for t = 1 and u > 0, or t = 0 and u <= 0, else
     |u|, how far the example lies on the wrong side. Behind `Dense(1)`, with `SGD(η)` and batches of one
     example, each update is w <- w + η (t - step(u)) x, Rosenblatt's rule. It is `SigmoidCrossEntropy`
-    without its log(1 + e^-|u|), which alone asks for a margin. Shapes as there.
+    without its log(1 + e^-|u|), which alone asks for a margin. Shapes and errors as there.
+
+    Args:
+        reduction: "mean" or "sum" over the items.
 
     Source: Rosenblatt (1958), "The perceptron"; Bishop (2006), "Pattern Recognition and Machine Learning",
     equations 4.54 and 4.55.

@@ -41,6 +41,9 @@ class Accuracy(Metric):
     Args:
         threshold: 0.5 where the output is a probability, 0 where it is a logit. None leaves it to the
             loss that the metric is used with, and means 0.5 where there is none.
+
+    Raises:
+        ShapeError: from `measure`, outputs and targets do not fit together.
     """
 
     threshold: float | None = None
@@ -88,13 +91,21 @@ class ExactMatch(Metric):
 
 @dataclass(frozen=True)
 class TopK(Metric):
-    """Σ w [target among the k largest outputs] / Σ w, for y (..., classes). In logs `top_5` for k = 5."""
+    """Σ w [target among the k largest outputs] / Σ w, for y (..., classes). In logs `top_5` for k = 5.
+
+    Args:
+        k: 1 or more, at most the number of classes.
+
+    Raises:
+        ConfigError: k is not a whole number from 1.
+        ShapeError: from `measure`, more than the classes there are.
+    """
 
     k: int = 5
 
     def validate(self) -> None:
         """Refuse k < 1."""
-        if not isinstance(self.k, int) or self.k < 1:
+        if not isinstance(self.k, int) or isinstance(self.k, bool) or self.k < 1:
             raise ConfigError(f"TopK.k must be a whole number >= 1, not {self.k}.")
 
     @property
@@ -128,6 +139,9 @@ class Perplexity(Metric):
     Args:
         expects: what y holds, "logits" or "probabilities". None leaves it to the loss that the metric is
             used with, and means "logits" where there is none.
+
+    Raises:
+        ConfigError: `expects` is something else.
 
     Source: Jelinek, Mercer, Bahl & Baker (1977), "Perplexity: a measure of the difficulty of speech
     recognition tasks".
@@ -176,6 +190,9 @@ class ConfusionMatrix(Metric):
 
     y (..., classes), or a single output, y (batch,) or (..., 1), which decides as in `Accuracy` and gives
     two classes. `compute` gives the (classes, classes) array: rows are true classes, columns decisions.
+
+    Args:
+        threshold: of a single output, as in `Accuracy`.
     """
 
     threshold: float | None = None

@@ -33,6 +33,9 @@ class Adam(Optimizer):
         beta2: b2, 0 <= b2 < 1.
         epsilon: 0 or more; with 0, a coordinate without gradients stays where it is.
 
+    Raises:
+        ConfigError: a rate, beta or epsilon out of range.
+
     Source: Kingma and Ba (2015), Adam: a method for stochastic optimization, Algorithm 1.
     """
 
@@ -66,6 +69,9 @@ class AdamW(Optimizer):
         weight_decay: lambda, 0 or more.
         on: which parameters decay: a pattern for their names, as in "W*" (all weight matrices and kernels),
             "*" (everything) or "0_dense/*" (one layer). Where nothing fits, nothing decays.
+
+    Raises:
+        ConfigError: an option out of range; from `update`, no params.
 
     Source: Loshchilov and Hutter (2019), Decoupled weight decay regularization, Algorithm 2; as in PyTorch
     and Optax the learning rate multiplies lambda.

@@ -30,6 +30,9 @@ class AdaGrad(Optimizer):
         initial_accumulator: s before the first step, 0 or more.
         epsilon: 0 or more; with 0, a coordinate that never had a gradient stays where it is (no 0/0).
 
+    Raises:
+        ConfigError: a rate that is not positive, an accumulator or epsilon below 0.
+
     Source: Duchi, Hazan and Singer (2011), Adaptive subgradient methods, Figure 1 (diagonal form).
     """
 
@@ -64,6 +67,9 @@ class RMSprop(Optimizer):
         epsilon_inside: True: sqrt(v + epsilon), as in Keras and Optax; False: sqrt(v) + epsilon, as in PyTorch.
         momentum: mu; above 0 the scaled gradient goes through Dw = mu Dw - eta g / sqrt(v + epsilon), and the
             state holds that velocity too.
+
+    Raises:
+        ConfigError: a rate, decay, momentum or epsilon out of range.
 
     Source: Tieleman and Hinton (2012), Lecture 6.5 of Neural Networks for Machine Learning; with momentum
     Graves (2013), Generating sequences with recurrent neural networks, eq. 38-41 (there v is centred).
@@ -109,6 +115,9 @@ class Adadelta(Optimizer):
         learning_rate: eta > 0, or a schedule; 1 in the paper. It scales Dw but does not enter u.
         decay: rho, 0 <= rho < 1.
         epsilon: greater than 0: it sets the length of the first steps, which would be 0 without it.
+
+    Raises:
+        ConfigError: a rate, decay or epsilon out of range.
 
     Source: Zeiler (2012), ADADELTA: an adaptive learning rate method, Algorithm 1.
     """

@@ -18,6 +18,12 @@ class Chain(Optimizer):
     Exactly one part is an optimiser (or a chain that holds one). What stands before it acts on the
     gradients, what stands after it on the updates. The state has one entry for each part, named as the
     layers of a `Sequential` are: `{"0_clipbynorm": {}, "1_adam": {...}}`.
+
+    Args:
+        parts: `Transform`s, one of them an `Optimizer`.
+
+    Raises:
+        ConfigError: a part that is neither, no optimiser or several, `MaxNorm` in front of it.
     """
 
     parts: tuple[Transform, ...]

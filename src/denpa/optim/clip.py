@@ -24,6 +24,9 @@ class ClipByNorm(Transform):
     Args:
         max_norm: g0 > 0.
 
+    Raises:
+        ConfigError: `max_norm` is not positive.
+
     Source: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks,
     Algorithm 1.
     """
@@ -49,6 +52,9 @@ class ClipByValue(Transform):
 
     Args:
         limit: the largest magnitude that is left, > 0.
+
+    Raises:
+        ConfigError: `limit` is not positive.
 
     Source: Mikolov (2012), Statistical language models based on neural networks (thesis).
     """

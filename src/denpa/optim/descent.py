@@ -24,6 +24,9 @@ class SGD(Optimizer):
     Args:
         learning_rate: eta > 0, or a schedule.
 
+    Raises:
+        ConfigError: a learning rate that is neither a positive number nor a schedule.
+
     Source: Cauchy (1847), Méthode générale; Robbins and Monro (1951) for random g.
     """
 
@@ -46,6 +49,9 @@ class Momentum(Optimizer):
         momentum: mu, 0 <= mu < 1.
         normalized: Dw = mu Dw - (1 - mu) eta g instead. Under a constant gradient the steps then tend to
             -eta g; in the usual form they tend to -eta g / (1 - mu), ten times as long for mu = 0.9.
+
+    Raises:
+        ConfigError: a learning rate or momentum out of range.
 
     Source: Polyak (1964), Some methods of speeding up the convergence of iteration methods;
     Rumelhart, Hinton and Williams (1986), Learning representations by back-propagating errors, eq. 9.
@@ -82,6 +88,9 @@ class Nesterov(Optimizer):
             do, and it fits any training loop. True: the formula to the letter; the parameters are w, and
             the loop must evaluate the gradient at `gradient_point(params, state)`. From the same start both
             run through the same points, w + mu Dw = y at every step.
+
+    Raises:
+        ConfigError: a learning rate or momentum out of range.
 
     Source: Nesterov (1983), A method of solving a convex programming problem with convergence rate
     O(1/k^2); in this form Sutskever et al. (2013), On the importance of initialization and momentum, eq. 3-4.
