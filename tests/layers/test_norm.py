@@ -122,6 +122,26 @@ def test_one_value_of_each_feature_has_no_variance():
     assert y.shape == (1, 3, 2, 3)
 
 
+def test_padding_leaves_no_trace():
+    """As if the true steps had come alone, whatever the padding holds."""
+    layer, lengths = BatchNorm(momentum=0.6), np.array([5, 1, 0, 3])
+    true = np.arange(5) < lengths[:, None]
+    x, dy = RNG.normal(size=(2, 4, 5, 2, 3))
+
+    @jax.jit
+    def run(x, dy, lengths):
+        y, saved = layer.forward(arrays(PARAMS), x, Context(train=True, lengths=lengths))
+        state = layer.next_state({"mean": jnp.zeros(3), "var": jnp.ones(3)}, saved)
+        return (y, layer.backward(arrays(PARAMS), saved, dy)[0]), layer.backward(arrays(PARAMS), saved, dy)[1], state
+
+    of_steps, *sums = run(*np.where(true[..., None, None], (x, dy), np.nan), lengths)
+    assert not np.any(np.asarray(of_steps)[:, ~true])
+    alone, *expected = run(x[true], dy[true], None)
+    np.testing.assert_allclose(np.asarray(of_steps)[:, true], alone, rtol=1e-10, atol=1e-12)
+    for a, b in zip(*map(jax.tree.leaves, (sums, expected)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10)
+
+
 def test_a_single_true_step_leaves_the_running_statistics_finite():
     context = Context(train=True, lengths=jnp.array([1]))
     y, saved = BatchNorm().forward(arrays(PARAMS), jnp.asarray(IMAGES[0, :1]), context)

@@ -110,7 +110,8 @@ class BatchNorm(ShapePreserving):
         training = "batch_mean" in saved
         mean, var = (saved[name] for name in (("batch_mean", "batch_var") if training else ("mean", "var")))
         delta, axes = _true_steps(_wide(dy), saved), _axes(dy)
-        centred, inverse = _wide(saved["x"]) - mean, lax.rsqrt(var + self.epsilon)  # x̂ = centred · inverse
+        centred = _true_steps(_wide(saved["x"]) - mean, saved)
+        inverse = lax.rsqrt(var + self.epsilon)  # x̂ = centred · inverse
         dgamma = jnp.sum(delta * centred, axis=axes) * inverse  # ∂E/∂γ = Σ dy x̂
         dbeta = jnp.sum(delta, axis=axes)  # ∂E/∂β = Σ dy
         if training:  # through μ and σ²: dy − mean(dy) − x̂ mean(dy x̂)
