@@ -68,5 +68,6 @@ def test_a_heading_is_aligned():
 def test_lists_know_only_what_users_can_name():
     assert "Nudged" not in describe.list_of("layers")
     assert "Sequential" not in describe.list_of("layers")
+    assert set(describe.list_of("transforms")) == {"ClipByNorm", "ClipByValue", "MaxNorm"}
     assert set(describe.list_of("presets")) == set(presets.PRESETS)
     assert all(line for kind in describe.KINDS for line in describe.list_of(kind).values())

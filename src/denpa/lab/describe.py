@@ -22,7 +22,7 @@ from denpa.lab.sources import Prepared
 from denpa.losses import Loss
 from denpa.metrics import Metric
 from denpa.networks import Network
-from denpa.optim import Optimizer, Schedule
+from denpa.optim import Optimizer, Schedule, Transform
 from denpa.penalties import Penalty
 from denpa.testing import GradientReport, check_gradients
 from denpa.training.inputs import checked_targets, shape_of_example
@@ -32,6 +32,8 @@ __all__ = ["KINDS", "check_experiment", "heading", "list_of", "seen_shape", "sha
 _CHECKED_EXAMPLES = 8
 _CHECKED_STEPS = 10  # of sequences
 
+_UNNAMED = ("denpa.testing", "denpa.training.foreign")  # what no config can hold
+
 KINDS: dict[str, Any] = {
     "presets": None,
     "data": None,
@@ -39,6 +41,7 @@ KINDS: dict[str, Any] = {
     "networks": Network,
     "losses": Loss,
     "optimizers": Optimizer,
+    "transforms": Transform,  # what stands beside an optimiser in a chain
     "schedules": Schedule,
     "metrics": Metric,
     "penalties": Penalty,
@@ -64,8 +67,8 @@ def list_of(kind: str) -> dict[str, str]:
         return choices.listed()
     listed = {}
     for name, cls in registered(KINDS[kind]).items():
-        hidden = cls.__module__.startswith("denpa.testing") or (kind == "layers" and issubclass(cls, Network))
-        if not hidden:
+        elsewhere = {"layers": Network, "transforms": Optimizer}.get(kind)  # in a list of their own
+        if not (cls.__module__.startswith(_UNNAMED) or (elsewhere and issubclass(cls, elsewhere))):
             listed[name] = _first_line(cls)
     return listed
 
