@@ -8,8 +8,8 @@ For a convex error and gradients from random samples, the iterates converge if (
     sum_t eta(t) = infinity      (no distance is out of reach)
     sum_t eta(t)^2 < infinity    (the noise of the samples dies out)
 
-`conditions()` says which of these a schedule keeps, `robbins_monro` whether it keeps both. Many good
-schedules break one of them, since training stops after finitely many steps.
+`conditions()` says which of these a schedule keeps, `robbins_monro` whether it keeps both. Many good schedules break
+one of them, since training stops after finitely many steps. Steps are updates; a field out of range is a ConfigError.
 """
 
 from __future__ import annotations
