@@ -10,10 +10,12 @@ from denpa.core.errors import ConfigError, nearest
 from denpa.training.history import is_number
 from denpa.training.storage import write_figure
 
-__all__ = ["confusion_matrix", "learning_curves"]
+__all__ = ["COLOURS", "GREY", "confusion_matrix", "learning_curves"]
 
-# Okabe & Ito (2008): told apart by colour-blind readers, and different in grey.
-_TRAINING, _VALIDATION, _MARK = "#0072B2", "#D55E00", "#555555"
+# Okabe & Ito (2008): told apart by colour-blind readers; the first two differ in grey as well.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+GREY = "#555555"
+_TRAINING, _VALIDATION = COLOURS[:2]
 
 
 def learning_curves(history: Any, path: Any = None, columns: list[str] | None = None) -> Any:
@@ -41,15 +43,13 @@ def learning_curves(history: Any, path: Any = None, columns: list[str] | None = 
                 values = [row.get(column, np.nan) for row in history.epochs]
                 axes.plot(epochs, values, line, color=colour, label=label, marker=marker, markersize=3)
         if history.best_epoch:
-            axes.axvline(history.best_epoch, color=_MARK, linewidth=0.8, linestyle=":", label="kept")
+            axes.axvline(history.best_epoch, color=GREY, linewidth=0.8, linestyle=":", label="kept")
         axes.set_xlabel("epoch")
         axes.set_ylabel(name.replace("_", " "))
         axes.grid(alpha=0.25)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)
-    if path is not None:
-        write_figure(path, figure)
-    return figure
+    return write_figure(path, figure)
 
 
 def confusion_matrix(counts: Any, path: Any = None, class_names: Any = None) -> Any:
@@ -73,6 +73,4 @@ def confusion_matrix(counts: Any, path: Any = None, class_names: Any = None) -> 
     axes.set_yticks(range(classes), names)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-    if path is not None:
-        write_figure(path, figure)
-    return figure
+    return write_figure(path, figure)

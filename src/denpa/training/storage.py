@@ -41,10 +41,15 @@ def write_text(path: Any, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_figure(path: Any, figure: Any) -> None:
-    """`write_bytes` for a matplotlib figure; the format follows the ending of `path`."""
-    kind = Path(path).suffix.lstrip(".") or "png"
-    _atomically(Path(path), lambda file: figure.savefig(file, format=kind))
+def write_figure(path: Any, figure: Any) -> Any:
+    """`write_bytes` for a matplotlib figure, which is returned; nowhere for None.
+
+    The format follows the ending of `path`.
+    """
+    if path is not None:
+        kind = Path(path).suffix.lstrip(".") or "png"
+        _atomically(Path(path), lambda file: figure.savefig(file, format=kind))
+    return figure
 
 
 def _atomically(path: Path, write: Callable[[Any], Any]) -> None:

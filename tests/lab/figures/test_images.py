@@ -26,6 +26,10 @@ def test_the_first_convolution_and_its_filters_before_training_are_found(trained
     path = images.first_convolution(model.net)
     assert path == "0_sequential/0_conv2d"
     assert images.first_convolution(dp.Sequential([dp.Flatten(), dp.Dense(2)])) is None
+    decoder = [dp.Dense(16), dp.Reshape((4, 4, 1)), dp.Conv2d(2, 3)]
+    assert images.first_convolution(dp.Sequential([dp.Sequential([dp.Flatten()]), dp.Sequential(decoder)])) is None
+    net = dp.Sequential([dp.Sequential([dp.ReLU()]), dp.Conv2d(2, 3)])
+    assert images.first_convolution(net) == "1_conv2d"
     before = images.initial_filters(model, path)
     twin = dp.Model(model.net, model.loss, in_shape=(8, 8, 1))
     np.testing.assert_array_equal(before, twin.variables.params["0_sequential"]["0_conv2d"]["W"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from denpa.training.figures import COLOURS, GREY
 from denpa.training.storage import write_figure
 
 __all__ = ["mistakes", "predictions"]
@@ -25,13 +26,12 @@ def predictions(true: Any, predicted: Any, path: Any) -> Any:
         axes = figure.add_subplot(1, outputs, index + 1)
         x, y = true[:_MOST_POINTS, index], predicted[:_MOST_POINTS, index]
         low, high = min(x.min(), y.min()), max(x.max(), y.max())
-        axes.plot([low, high], [low, high], color="#555555", linewidth=0.8, linestyle=":")
-        axes.plot(x, y, ".", color="#0072B2", markersize=4, alpha=0.6)
+        axes.plot([low, high], [low, high], color=GREY, linewidth=0.8, linestyle=":")
+        axes.plot(x, y, ".", color=COLOURS[0], markersize=4, alpha=0.6)
         axes.set_xlabel("true value")
         axes.set_ylabel("predicted value")
         axes.grid(alpha=0.25)
-    write_figure(path, figure)
-    return figure
+    return write_figure(path, figure)
 
 
 def mistakes(images: Any, true: Any, predicted: Any, names: Any, path: Any, ink: bool = True) -> Any:
@@ -53,5 +53,4 @@ def mistakes(images: Any, true: Any, predicted: Any, names: Any, path: Any, ink:
         axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray_r" if ink else "gray", vmin=0, vmax=1)
         axes.set_title(f"{names[true[index]]} → {names[predicted[index]]}", fontsize=8)
         axes.set_axis_off()
-    write_figure(path, figure)
-    return figure
+    return write_figure(path, figure)

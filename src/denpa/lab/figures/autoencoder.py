@@ -11,8 +11,10 @@ from denpa.classical import pca
 from denpa.core import tree
 from denpa.data import datasets
 from denpa.lab.codes import layer_output
+from denpa.lab.figures.inside import every_layer
 from denpa.layers import Dense
 from denpa.networks import Network
+from denpa.training.figures import COLOURS
 from denpa.training.storage import write_figure
 
 __all__ = ["code", "features", "from_images_to_images", "reconstructions", "write_all"]
@@ -63,8 +65,7 @@ def reconstructions(rows: dict[str, Any], path: Any, ink: bool = True) -> Any:
             _show(axes, np.clip(image, 0, 1), "gray_r" if ink else "gray", 0, 1)
             if column == 0:
                 axes.set_ylabel(name, rotation=0, ha="right", va="center")
-    write_figure(path, figure)
-    return figure
+    return write_figure(path, figure)
 
 
 def code(h: Any, t: Any, names: Any, path: Any) -> Any:
@@ -95,10 +96,9 @@ def code(h: Any, t: Any, names: Any, path: Any) -> Any:
         drawn = axes.scatter(x, y, s=8, c=np.asarray(t, np.float64).reshape(-1), cmap="viridis")
         figure.colorbar(drawn, label="target")
     else:
-        axes.plot(x, y, ".", markersize=5, color="#0072B2")
+        axes.plot(x, y, ".", markersize=5, color=COLOURS[0])
     axes.grid(alpha=0.25)
-    write_figure(path, figure)
-    return figure
+    return write_figure(path, figure)
 
 
 def features(weights: Any, path: Any) -> Any:
@@ -118,20 +118,14 @@ def features(weights: Any, path: Any) -> Any:
         axes = figure.add_subplot(down, across, place + 1)
         largest = max(float(np.abs(image).max()), 0.1 * float(np.abs(weights).max())) or 1.0
         _show(axes, image if image.shape[-1] == 1 else 0.5 + 0.5 * image / largest, "RdBu_r", -largest, largest)
-    write_figure(path, figure)
-    return figure
+    return write_figure(path, figure)
 
 
-def first_weights(net: Network, params: Any, prefix: str = "") -> np.ndarray | None:
+def first_weights(net: Network, params: Any) -> np.ndarray | None:
     """W of the first layer that has any, if that is a `Dense`; None else."""
-    for name, layer in net.inner():
-        if isinstance(layer, Network):
-            return first_weights(layer, params, f"{prefix}{name}/")
-        if isinstance(layer, Dense):
-            return np.asarray(tree.flatten(params)[f"{prefix}{name}/W"])
-        if f"{prefix}{name}/W" in tree.flatten(params):
-            return None
-    return None
+    arrays = tree.flatten(params)
+    path, layer = next(((path, layer) for path, layer in every_layer(net) if f"{path}/W" in arrays), ("", None))
+    return np.asarray(arrays[f"{path}/W"]) if isinstance(layer, Dense) else None
 
 
 def _show(axes: Any, image: np.ndarray, colours: str, low: float, high: float) -> None:

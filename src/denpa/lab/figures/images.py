@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -10,7 +9,8 @@ import numpy as np
 
 from denpa.core import tree
 from denpa.core.layer import Context
-from denpa.layers import Conv2d
+from denpa.lab.figures.inside import every_layer
+from denpa.layers import Conv2d, Dense
 from denpa.networks import Network
 from denpa.training.storage import write_figure
 
@@ -22,13 +22,13 @@ _MOST_MAPS = 12
 _MOST_LAYERS = 12
 
 
-def first_convolution(net: Network, prefix: str = "") -> str | None:
-    """The path of the first `Conv2d` that sees the image itself, or None."""
-    for name, layer in net.inner():
+def first_convolution(net: Network) -> str | None:
+    """The path of the first `Conv2d`, where no dense layer comes before it; None else."""
+    for path, layer in every_layer(net):
         if isinstance(layer, Conv2d):
-            return f"{prefix}{name}"
-        if isinstance(layer, Network):
-            return first_convolution(layer, f"{prefix}{name}/")
+            return path
+        if isinstance(layer, Dense):
+            return None
     return None
 
 
@@ -50,8 +50,7 @@ def filters(before: Any, after: Any, path: Any) -> Any:
         for place in range(count):
             axes = part.add_subplot(rows, _ACROSS, place + 1)
             _show(axes, W[..., place], largest)
-    write_figure(path, figure)
-    return figure
+    return write_figure(path, figure)
 
 
 def _show(axes: Any, kernel: np.ndarray, largest: float) -> None:
@@ -70,8 +69,8 @@ def feature_maps(model: Any, image: Any, path: Any) -> Any:
     x = model.programs.recipe.prepare(model.statistics, np.asarray(image)[None])
     params, state = model.variables
     _, _, met = jax.jit(model.net.walk_forward)(params, x, Context(train=False, state=state))
-    order = [path for path in _paths(model.net) if getattr(met[path].y, "ndim", 0) == 4]
-    shown = {path: np.asarray(met[path].y)[0] for path in order}
+    leaves = [path for path, layer in every_layer(model.net) if not isinstance(layer, Network)]
+    shown = {path: np.asarray(met[path].y)[0] for path in leaves if getattr(met[path].y, "ndim", 0) == 4}
     chosen = dict(list({"input": np.asarray(x)[0], **shown}.items())[:_MOST_LAYERS])
     figure = Figure(figsize=(0.8 * _MOST_MAPS + 1.4, 0.85 * len(chosen)), layout="constrained")
     for row, (name, maps) in enumerate(chosen.items()):
@@ -84,8 +83,7 @@ def feature_maps(model: Any, image: Any, path: Any) -> Any:
             if column == 0:
                 sizes = "×".join(map(str, maps.shape))
                 axes.set_ylabel(f"{name}\n{sizes}", fontsize=7, rotation=0, ha="right", va="center")
-    write_figure(path, figure)
-    return figure
+    return write_figure(path, figure)
 
 
 def most_wrong(model: Any, x: Any, t: Any) -> np.ndarray:
@@ -101,12 +99,3 @@ def initial_filters(model: Any, layer: str) -> np.ndarray:
     """W of a layer as the model's seed drew it."""
     fresh = type(model)(model.net, model.loss, seed=model.seed, in_shape=model._net_shape())
     return np.asarray(tree.flatten(fresh.variables.params)[f"{layer}/W"])
-
-
-def _paths(net: Network, prefix: str = "") -> Iterator[str]:
-    """Paths of the layers in the order of the walk forward, but for networks inside."""
-    for name, layer in net.inner():
-        if isinstance(layer, Network):
-            yield from _paths(layer, f"{prefix}{name}/")
-        else:
-            yield f"{prefix}{name}"

@@ -13,21 +13,13 @@ import numpy as np
 
 from denpa.core.errors import ConfigError
 from denpa.lab.landscapes import Surface
+from denpa.training.figures import COLOURS
 from denpa.training.storage import write_figure
 
 __all__ = ["paths_animation", "paths_picture"]
 
-# Okabe & Ito (2008): told apart by colour-blind readers; each with a mark of its own for readers of grey prints.
-# What is clipped has the colour of what is not, dashed.
-_LOOKS = (
-    ("#000000", "o"),
-    ("#0072B2", "s"),
-    ("#009E73", "^"),
-    ("#CC79A7", "v"),
-    ("#E69F00", "P"),
-    ("#56B4E9", "D"),
-    ("#D55E00", "X"),
-)
+# Each colour with a mark of its own for readers of grey prints. What is clipped has the colour of what is not, dashed.
+_LOOKS = tuple(zip((COLOURS[place] for place in (6, 0, 2, 3, 4, 5, 1)), "os^vPDX", strict=True))
 _CLIPPED = "clipped-"
 _CONTOUR, _GOAL = "#B5B5B5", "#444444"
 _FRAMES, _RATE = 50, 10  # of an animation: pictures at most, and how many a second
@@ -48,9 +40,7 @@ def paths_picture(surface: Surface, paths: dict[str, Any], path: Any = None, tit
     figure, drawings = _drawn(surface, paths, title)
     for drawing in drawings:
         drawing.show(len(drawing.points))
-    if path is not None:
-        write_figure(path, figure)
-    return figure
+    return write_figure(path, figure)
 
 
 def paths_animation(surface: Surface, paths: dict[str, Any], title: str = "") -> bytes:

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from denpa.lab.loss_surface import LossSurface
+from denpa.training.figures import COLOURS
 from denpa.training.storage import write_figure
 
 __all__ = ["loss_surface_picture"]
 
 _LEVELS = 14
-_MARK = "#D55E00"  # Okabe & Ito (2008); stands out against the blues and yellows of cividis
+_MARK = COLOURS[1]  # stands out against the blues and yellows of cividis
 
 
 def loss_surface_picture(
@@ -65,9 +66,7 @@ def loss_surface_picture(
     relief.tick_params(labelsize=7)
     if title:
         figure.suptitle(title, fontsize=10)
-    if path is not None:
-        write_figure(path, figure)
-    return figure
+    return write_figure(path, figure)
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from denpa.gradients import trace
+from denpa.lab.figures.inside import every_layer
 from denpa.networks import Network, Recurrent
+from denpa.training.figures import COLOURS
 from denpa.training.storage import write_figure
 
 __all__ = ["first_recurrent", "gates", "gates_of", "reach", "reach_of"]
@@ -19,16 +21,9 @@ _CARRIES = {"c": "memory", "h": "output"}
 _MOST_UNITS = 32
 
 
-def first_recurrent(net: Network, prefix: str = "") -> str | None:
+def first_recurrent(net: Network) -> str | None:
     """The path of the first recurrent layer, or None."""
-    for name, layer in net.inner():
-        if isinstance(layer, Recurrent):
-            return f"{prefix}{name}"
-        if isinstance(layer, Network):
-            found = first_recurrent(layer, f"{prefix}{name}/")
-            if found is not None:
-                return found
-    return None
+    return next((path for path, layer in every_layer(net) if isinstance(layer, Recurrent)), None)
 
 
 def gates_of(model: Any, x: Any, t: Any) -> dict[str, np.ndarray]:
@@ -72,8 +67,7 @@ def gates(found: dict[str, np.ndarray], labels: list[str], path: Any) -> Any:
         axes.set_ylabel(f"{_GATES.get(name) or _CARRIES[name]} {name}", fontsize=9)
         axes.set_yticks([])
     panels[-1, 0].set_xticks(range(steps), [_visible(label) for label in labels], fontsize=8)
-    write_figure(path, figure)
-    return figure
+    return write_figure(path, figure)
 
 
 def reach(norms: np.ndarray, path: Any) -> Any:
@@ -82,12 +76,11 @@ def reach(norms: np.ndarray, path: Any) -> Any:
 
     figure = Figure(figsize=(6, 3.4), layout="constrained")
     axes = figure.add_subplot()
-    axes.semilogy(np.maximum(norms[::-1], np.finfo(np.float32).tiny), "o-", color="#0072B2", markersize=3)
+    axes.semilogy(np.maximum(norms[::-1], np.finfo(np.float32).tiny), "o-", color=COLOURS[0], markersize=3)
     axes.set_xlabel("steps back from the error")
     axes.set_ylabel("‖∂E/∂h‖")
     axes.grid(alpha=0.25)
-    write_figure(path, figure)
-    return figure
+    return write_figure(path, figure)
 
 
 def _traced(model: Any, x: Any, t: Any, steps: slice) -> Any:

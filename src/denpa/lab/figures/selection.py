@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from denpa import classical
+from denpa.training.figures import COLOURS, GREY
 from denpa.training.storage import write_figure
 
 __all__ = ["degree_picture", "lasso_picture", "sweep_picture", "weight_decay_picture"]
 
-# Okabe & Ito (2008), as in the learning curves.
-_TRAINING, _HELD_OUT, _MARK = "#0072B2", "#D55E00", "#555555"
+_TRAINING, _HELD_OUT = COLOURS[:2]
 
 
 def sweep_picture(rows: list[Any], place: str, path: Any = None) -> Any:
@@ -31,13 +31,13 @@ def sweep_picture(rows: list[Any], place: str, path: Any = None) -> Any:
             spreads = [row.scores.spread(name, held_out) for row in rows]
             bars = spreads if any(spreads) else None
             axes.errorbar(at, means, bars, fmt=line, color=colour, label=label, marker="o", markersize=3, capsize=2)
-        axes.axvline(at[int(np.nanargmin(losses))], color=_MARK, linewidth=0.8, linestyle=":", label="least loss")
+        axes.axvline(at[int(np.nanargmin(losses))], color=GREY, linewidth=0.8, linestyle=":", label="least loss")
         if numeric and min(values) > 0 and max(values) >= 100 * min(values):
             axes.set_xscale("log")
         elif not numeric:
             axes.set_xticks(at, [str(value) for value in values])
         _label(axes, place, name.replace("_", " "))
-    return _written(figure, path)
+    return write_figure(path, figure)
 
 
 def degree_picture(curve: classical.DegreeCurve, path: Any = None) -> Any:
@@ -49,9 +49,9 @@ def degree_picture(curve: classical.DegreeCurve, path: Any = None) -> Any:
     smallest = 1e-6 * float(np.max(curve.train_errors))  # an exact fit has no logarithm
     axes.semilogy(curve.degrees, np.maximum(curve.train_errors, smallest), "-o", color=_TRAINING, label="training")
     axes.semilogy(curve.degrees, curve.test_errors, "--o", color=_HELD_OUT, label="test")
-    axes.axvline(curve.best, color=_MARK, linewidth=0.8, linestyle=":", label="least test error")
+    axes.axvline(curve.best, color=GREY, linewidth=0.8, linestyle=":", label="least test error")
     _label(axes, "degree", "mean squared error")
-    return _written(figure, path)
+    return write_figure(path, figure)
 
 
 def lasso_picture(models: list[classical.SparseModel], path: Any = None, names: Any = None) -> Any:
@@ -65,9 +65,9 @@ def lasso_picture(models: list[classical.SparseModel], path: Any = None, names: 
     for column in range(weights.shape[1]):
         label = None if names is None or weights.shape[1] > 12 else str(names[column])
         axes.semilogx([model.strength for model in kept], weights[:, column], label=label)
-    axes.axhline(0, color=_MARK, linewidth=0.8)
+    axes.axhline(0, color=GREY, linewidth=0.8)
     _label(axes, "strength λ of the penalty", "weight", legend=names is not None and weights.shape[1] <= 12)
-    return _written(figure, path)
+    return write_figure(path, figure)
 
 
 def weight_decay_picture(H: Any, w: Any, strengths: Any, path: Any = None) -> Any:
@@ -92,11 +92,11 @@ def weight_decay_picture(H: Any, w: Any, strengths: Any, path: Any = None) -> An
     axes = figure.add_subplot()
     axes.contour(points[..., 0], points[..., 1], error, levels=12, colors=_TRAINING, linewidths=0.6)
     axes.plot(way[:, 0], way[:, 1], "-o", color=_HELD_OUT, markersize=3, label="minimum with decay")
-    axes.plot(*w, "*", color=_MARK, markersize=9, label="minimum without")
-    axes.plot(0, 0, "+", color=_MARK)
+    axes.plot(*w, "*", color=GREY, markersize=9, label="minimum without")
+    axes.plot(0, 0, "+", color=GREY)
     axes.set_aspect("equal")
     _label(axes, "$w_1$", "$w_2$")
-    return _written(figure, path)
+    return write_figure(path, figure)
 
 
 def _label(axes: Any, x: str, y: str, legend: bool = True) -> None:
@@ -105,9 +105,3 @@ def _label(axes: Any, x: str, y: str, legend: bool = True) -> None:
     axes.grid(alpha=0.25)
     if legend:
         axes.legend(frameon=False)
-
-
-def _written(figure: Any, path: Any) -> Any:
-    if path is not None:
-        write_figure(path, figure)
-    return figure

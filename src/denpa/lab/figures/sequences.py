@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from denpa.lab.figures import recurrent
+from denpa.training.figures import COLOURS
 from denpa.training.storage import write_figure
 
 __all__ = ["nats", "of_sequences", "series"]
 
-_BLUE, _ORANGE = "#0072B2", "#D55E00"
 _STEPS = 300
 _READ = 48
 
@@ -46,8 +46,8 @@ def nats(history: Any, level: str, path: Any) -> Any:
     axes = figure.add_subplot()
     epochs = [row["epoch"] for row in history.epochs]
     for column, label, colour, line in (
-        ("loss", "training", _BLUE, "o-"),
-        ("validation_loss", "validation", _ORANGE, "s--"),
+        ("loss", "training", COLOURS[0], "o-"),
+        ("validation_loss", "validation", COLOURS[1], "s--"),
     ):
         if column in history.epochs[-1]:
             values = [row.get(column, np.nan) for row in history.epochs]
@@ -60,8 +60,7 @@ def nats(history: Any, level: str, path: Any) -> Any:
     # A logarithm of what is not positive is never drawn, but matplotlib tries the scale on 0.
     right = axes.secondary_yaxis("right", functions=(np.exp, lambda p: np.log(np.maximum(p, 1e-9))))
     right.set_ylabel("perplexity")
-    write_figure(path, figure)
-    return figure
+    return write_figure(path, figure)
 
 
 def series(true: Any, predicted: Any, path: Any) -> Any:
@@ -70,11 +69,10 @@ def series(true: Any, predicted: Any, path: Any) -> Any:
 
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     axes = figure.add_subplot()
-    for values, label, colour, line in ((true, "true", _BLUE, "-"), (predicted, "predicted", _ORANGE, "--")):
+    for values, label, colour, line in ((true, "true", COLOURS[0], "-"), (predicted, "predicted", COLOURS[1], "--")):
         axes.plot(np.asarray(values)[..., 0].reshape(-1)[:_STEPS], line, color=colour, label=label, linewidth=1.2)
     axes.set_xlabel("step")
     axes.set_ylabel("value")
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
-    write_figure(path, figure)
-    return figure
+    return write_figure(path, figure)

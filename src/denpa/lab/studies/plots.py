@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from denpa.training.figures import COLOURS, GREY
+
 __all__ = ["COLOURS", "GREY", "LINES", "curve", "figure_of", "finish", "histograms"]
 
-# Okabe & Ito (2008): told apart by colour-blind readers. Line styles tell them apart in print as well.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# With the colours; they tell curves apart in print as well.
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
-GREY = "#555555"
 
 
 def figure_of(panels: int = 1, columns: int | None = None, size: tuple[float, float] = (4.6, 3.4)) -> tuple[Any, Any]:

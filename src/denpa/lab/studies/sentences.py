@@ -14,7 +14,7 @@ from denpa.data.vocabulary import Vocabulary
 from denpa.gradients import backprop
 from denpa.lab.studies import chapters
 from denpa.lab.studies.checks import check, exactly
-from denpa.lab.studies.plots import curve, figure_of, finish
+from denpa.lab.studies.plots import COLOURS, curve, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
 from denpa.layers import Dense, Embedding
 from denpa.losses import SoftmaxCrossEntropy
@@ -142,7 +142,7 @@ def _ends_drawn(ends: np.ndarray, lengths: np.ndarray) -> Any:
     ends = np.where(np.arange(steps) < lengths[:, None], ends[:, :steps], np.nan)  # nothing behind the end
     figure, (axes,) = figure_of(1, size=(7, 3.6))
     image = axes.imshow(ends, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.scatter(lengths - 1, np.arange(len(lengths)), s=90, facecolors="none", edgecolors="#D55E00", linewidths=1.8)
+    axes.scatter(lengths - 1, np.arange(len(lengths)), s=90, facecolors="none", edgecolors=COLOURS[1], linewidths=1.8)
     axes.set(xlabel="step of the answer", xticks=range(steps), xticklabels=range(1, steps + 1))
     axes.set(yticks=range(len(lengths)), yticklabels=_PAIRS.sources)
     figure.colorbar(image, ax=axes, label="P(end)")
