@@ -95,6 +95,7 @@ TERMS = {
     "none": "なし",
     "norm of delta, last layer = 1": "デルタのノルム（最終層＝1）",
     "norm of delta, last step = 1": "デルタのノルム（最後＝1）",
+    "one pooling": "プーリング 1 回",
     "one convolution": "畳み込み 1 層",
     "online: 1": "オンライン：1",
     "orthogonal": "直交行列",
