@@ -210,9 +210,20 @@ def test_the_worksheet_in_letters_has_every_step(letters_alone):
         (10, r"w_{j1}^(1) x_1 + \cdots + w_{ji}^(1) x_i + \cdots + w_{jl}^(1) x_l + b_j^(1)"),
         (18, r"\frac{1}{2} \sum_{r=1}^{n} (y_r^(2) - d_r)^2 -\sum_{r=1}^{n} d_r \log y_r^(2)"),
         (33, r"y_j^(1) \delta_k^(2) y_j^(1)"),
+        (38, r"x_i \delta_j^(1) x_i"),
         (48, r"-\frac{d_r}{y_r^(2)} -y_r^(2) y_k^(2) y_k^(2) \sum_{r \ne k} d_r"),
+        (
+            53,
+            r"\frac{1}{1 + \exp(-u_j^(1))} y_j^(1) (1 - y_j^(1))"
+            r" \sum_{k=1}^{n} \delta_k^(2) w_{kj}^(2) y_j^(1) (1 - y_j^(1))",
+        ),
         (55, r"\sum_{k=1}^{n} \delta_k^(2) w_{kj}^(2) 0"),
         (57, r"\delta_k^(2) y_j^(1) (y_k^(2) - d_k) y_j^(1) y_k^(2) - d_k"),
+        (
+            59,
+            r"0 \left( \sum_{r=1}^{n} (y_r^(2) - d_r) w_{rj}^(2) \right) x_i"
+            r" \left( \sum_{r=1}^{n} (y_r^(2) - d_r) w_{rj}^(2) \right)",
+        ),
     ],
 )
 def test_answers_of_the_worksheet_in_letters(letters_alone, number, answers):
