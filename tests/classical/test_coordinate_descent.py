@@ -101,6 +101,14 @@ def test_twin_columns_do_not_stop_it():
     np.testing.assert_allclose(x[:, 0] @ (t - model.predict(x)) / len(t), 0.05, rtol=1e-6)
 
 
+def test_a_descent_that_is_cut_short_says_so(monkeypatch):
+    x, t, _ = problem()
+    monkeypatch.setattr("denpa.classical.coordinate_descent._SWEEPS", 1)
+    with pytest.warns(UserWarning, match="stopped after 1[12]? sweeps with a duality gap"):
+        model = classical.lasso(x, t, 0.05)
+    assert model.gap > 1e3 * 1e-13 * np.var(t) / 2
+
+
 def test_what_makes_no_sense_is_refused():
     x, t, _ = problem()
     with pytest.raises(dp.ShapeError, match="each of its 2 columns"):

@@ -96,6 +96,19 @@ def test_unbiased_divisors():
     np.testing.assert_allclose(quadratic.covariances[1], np.cov(x[t == 1].T))
 
 
+def test_unbiased_divisors_of_weighted_examples():
+    """(Σ s)² / Σ s² takes the place of the number of examples."""
+    x, t, s = problem()
+    plain, unbiased = (classical.linear_discriminant(x, t, s, unbiased=choice) for choice in (False, True))
+    number = s.sum() ** 2 / (s @ s)
+    np.testing.assert_allclose(unbiased.covariances, plain.covariances * number / (number - 3))
+    quadratic = classical.quadratic_discriminant(x, t, s, unbiased=True)
+    np.testing.assert_allclose(quadratic.covariances[1], np.cov(x[t == 1].T, aweights=s[t == 1]))
+    for fit, rows in ((classical.linear_discriminant, [0, 1, 2]), (classical.quadratic_discriminant, [0, 1, 2, 3, 4])):
+        with pytest.raises(dp.DataError, match="no unbiased estimate"):
+            fit(x[rows], np.array([0, 1, 2, 0, 1])[: len(rows)], unbiased=True, shrinkage=0.1)
+
+
 def test_priors_move_the_boundary():
     x, t, _ = problem()
     model = classical.linear_discriminant(x, t, priors=[0, 0.5, 0.5])

@@ -83,6 +83,7 @@ def test_the_penalty_of_denpa_ends_at_the_decayed_minimum():
         (lambda: classical.descended([1.0], [1.0], 0.1, -1), dp.ConfigError, "steps"),
         (lambda: classical.descended([1.0], [1.0], 0.1, 1, [1.0, 2.0]), dp.ShapeError, "start"),
         (lambda: classical.equivalent_strength(0.5, 3, 2.0), dp.ConfigError, "below 1/η = 2"),
+        (lambda: classical.equivalent_strength(0.5, 3, -1.0), dp.ConfigError, "from 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused(call, error, message):

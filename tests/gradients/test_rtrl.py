@@ -124,6 +124,33 @@ def test_learning_online_is_a_step_of_gradient_descent_at_every_time_step():
     assert found.output.shape == (BATCH, TIME, 3)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_one_step_is_weighted_as_the_loss_does(reduction):
+    net, loss = dp.Sequential([dp.RNN(3, return_sequences=True)]), dp.SoftmaxCrossEntropy(reduction=reduction)
+    with jax.enable_x64(True):
+        variables, x, t = case(net)
+        weight, start = jnp.asarray([0.5, 2.0, 1.25]), dp.rtrl_start(net, variables, BATCH)
+        _, forward = dp.rtrl_step(net, loss, variables, start, x[:, 0], t[:, 0], sample_weight=weight)
+        home = dp.backprop(net, loss, variables, x[:, :1], t[:, :1], sample_weight=weight)
+    assert float(forward.loss) == pytest.approx(float(home.loss), rel=1e-12)
+    for ours, theirs in zip(jax.tree.leaves(forward.grads), jax.tree.leaves(home.grads), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-13)
+
+
+def test_every_step_draws_a_mask_of_its_own():
+    net, loss = dp.Sequential([dp.RNN(3, return_sequences=True), dp.Dropout(0.5)]), dp.SoftmaxCrossEntropy()
+    variables, x, t = case(net)
+    data = jax.tree.map(lambda a: a.astype(jnp.float32), (variables, x))
+    key = jax.random.key(1)
+    for output in (
+        dp.rtrl(net, loss, *data, t, key=key).output,
+        dp.learn_online(net, loss, dp.SGD(0.1), *data, t, key=key).output,
+    ):
+        masks = np.asarray(output) != 0
+        assert 0 < masks.mean() < 1
+        assert (masks != masks[:, :1]).any()
+
+
 def test_its_memory_does_not_grow_with_time():
     net, loss = with_head(dp.RNN(8)), dp.SoftmaxCrossEntropy()
 
@@ -145,6 +172,7 @@ def test_its_memory_does_not_grow_with_time():
         (dp.RNN(3), "return_sequences"),
         (dp.GRU(3, return_sequences=True, reverse=True), "return_sequences"),
         (dp.Sequential([dp.RNN(3, return_sequences=True), dp.BatchNorm()]), "state"),
+        (dp.Sequential([dp.RNN(3, return_sequences=True), dp.ActivityL1(0.1)]), "loss alone"),
     ],
 )
 def test_networks_of_another_form_are_refused(net, message):

@@ -51,6 +51,9 @@ def test_output_padding_that_another_size_would_explain():
         dp.ConvTranspose2d(4, 3, stride=2, output_padding=2)
     with pytest.raises(ConfigError, match="output_padding wants an integer or 2 of them"):
         dp.ConvTranspose2d(4, 3, stride=2, output_padding=(1, 1, 1))
+    with pytest.raises(ConfigError, match="no output_padding"):
+        dp.ConvTranspose2d(4, 3, stride=2, padding="same", output_padding=1)
+    assert dp.ConvTranspose2d(4, 3, dilation=2, output_padding=1).out_shape((4, 4, 1)) == (9, 9, 4)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +65,7 @@ def test_output_padding_that_another_size_would_explain():
         (dp.Conv2d(4, 3), (28, 28), "height width channels"),
         (dp.Conv1d(4, 3), (28, 28, 1), "time channels"),
         (dp.ConvTranspose2d(4, 3, padding=4), (3, 3, 1), "less padding"),
+        (dp.ConvTranspose2d(4, 2, padding=1), (1, 3, 1), r"\(0, 2\).*less padding"),
     ],
     ids=str,
 )

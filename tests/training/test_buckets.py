@@ -8,7 +8,7 @@ import pytest
 
 import denpa as dp
 from denpa.training.batches import BatchPlan
-from denpa.training.buckets import Buckets
+from denpa.training.buckets import Buckets, check_buckets
 
 ROWS, STEPS, BATCH = 40, 9, 5
 
@@ -59,5 +59,7 @@ def test_refusals(data):
     model = dp.Model([dp.Embedding(4, 3), dp.Dense(3)], dp.SoftmaxCrossEntropy())
     with pytest.raises(dp.ConfigError, match="buckets must be a whole number, 1 or more, not 0"):
         model.fit(data[:2], buckets=0)
+    with pytest.raises(dp.ConfigError, match="either window or buckets"):
+        check_buckets(2, data, 3)
     with pytest.raises(dp.ConfigError, match="none of the data are Padded"):
         model.fit((data[0].values, data[1].values), buckets=2)

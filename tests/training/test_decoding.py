@@ -72,7 +72,10 @@ def answers_of(log_p, row):
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.8])
-def test_a_beam_as_wide_as_there_are_beginnings_finds_the_best_of_all_answers(model, source, log_p, penalty):
+def test_a_beam_as_wide_as_there_are_beginnings_finds_the_best_of_all_answers(
+    model, source, log_p, penalty, monkeypatch
+):
+    monkeypatch.setattr("denpa.training.decoding._AT_ONCE", 36)  # four of the seven at once, then the rest
     found = beam_search(model, source, beam=9, length_penalty=penalty, **OPTIONS)
     for row in range(7):
         ranked = sorted(answers_of(log_p, row), key=lambda a: -a[2] / ((5 + a[1]) / 6) ** penalty)

@@ -184,12 +184,13 @@ def test_algorithm_b_trains_anew_on_all_data_for_as_many_updates():
     data, held_out = overfitting()
     rule = dp.EarlyStopping(8, retrain="from_scratch")
     trained = big()
-    history = trained.fit(data, validation=held_out, epochs=40, callbacks=[rule], **QUIET)
+    weight = np.linspace(0.5, 1.5, 31, dtype=np.float32)
+    weight[20:] = 1  # what was held out has none of its own
+    history = trained.fit((*data, weight[:20]), validation=held_out, epochs=40, callbacks=[rule], **QUIET)
     updates = 4 * history.best_epoch
     assert trained.steps == updates
     together = tuple(np.concatenate([a, b]) for a, b in zip(data, held_out, strict=True))
     by_hand = big()
-    weight = np.ones(31, np.float32)
     by_hand.fit((*together, weight), epochs=40, callbacks=[Stop(updates)], **QUIET)
     assert by_hand.steps == updates
     assert bits(trained.variables) == bits(by_hand.variables)
@@ -248,6 +249,7 @@ def test_validation_may_be_a_fraction():
         ({"compare": "last"}, 'compare must be "best" or "previous", not \'last\''),
         ({"mode": "up"}, 'mode must be "min", "max" or None'),
         ({"retrain": True}, "retrain must be None"),
+        ({"stopping_threshold": "low"}, "stopping_threshold must be a number, not 'low'"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):

@@ -100,17 +100,19 @@ def test_a_network_goes_on_from_the_carry_in_its_state():
 
 
 def test_a_run_in_windows_is_resumed_to_the_same_bits(tmp_path):
-    straight = dp.Model(network(), loss=dp.SoftmaxCrossEntropy(), seed=1)
+    straight = dp.Model(network(), loss=dp.SoftmaxCrossEntropy(), penalty=dp.L2(0.1), seed=1)
     options = {"batch_size": 2, "verbose": False}
     straight.fit((X, T), epochs=4, window=3, **options)
-    stopped = dp.Model(network(), loss=dp.SoftmaxCrossEntropy(), seed=1)
+    stopped = dp.Model(network(), loss=dp.SoftmaxCrossEntropy(), penalty=dp.L2(0.1), seed=1)
     stopped.fit((X, T), epochs=2, window=3, callbacks=[dp.Checkpoint(str(tmp_path))], **options)
-    again = dp.Model(network(), loss=dp.SoftmaxCrossEntropy(), seed=1)
+    again = dp.Model(network(), loss=dp.SoftmaxCrossEntropy(), penalty=dp.L2(0.1), seed=1)
     with pytest.raises(dp.ConfigError, match="window"):
         again.fit((X, T), epochs=4, window=4, resume=str(tmp_path), **options)
     again.fit((X, T), epochs=4, window=3, resume=str(tmp_path), **options)
     for a, b in zip(*(jax.tree.leaves(m.variables) for m in (straight, again)), strict=True):
         np.testing.assert_array_equal(a, b)
+    penalty = float(dp.L2(0.1).value(straight.variables.params))  # a mean over the windows, not their sum
+    assert straight.history["penalty"][-1] == pytest.approx(penalty, rel=0.5)
 
 
 def refused(net=None, t=T, window=3):

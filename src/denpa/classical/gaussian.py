@@ -110,8 +110,7 @@ def linear_discriminant(
     deviations = x - means[labels]
     covariance = (deviations.T * p) @ deviations
     if unbiased:
-        size = 1 / float(p @ p)
-        covariance *= size / (size - len(shares)) if size > len(shares) else np.inf
+        covariance = _unbiased(covariance, p, len(shares))
     covariance = _regular(covariance, x, shrinkage, "the classes")
     return GaussianClassifier(means, covariance, _priors(priors, shares))
 
@@ -139,8 +138,7 @@ def quadratic_discriminant(
         q = np.where(labels == k, p, 0) / shares[k]
         covariance = ((x - mean).T * q) @ (x - mean)
         if unbiased:
-            size = 1 / float(q @ q)
-            covariance *= size / (size - 1) if size > 1 else np.inf
+            covariance = _unbiased(covariance, q, 1)
         covariances.append(_regular(covariance, x[labels == k], shrinkage, f"class {k}"))
     return GaussianClassifier(means, np.stack(covariances), _priors(priors, shares))
 
@@ -169,14 +167,21 @@ def _priors(priors: Any, shares: np.ndarray) -> np.ndarray:
     return priors
 
 
+def _unbiased(covariance: np.ndarray, p: np.ndarray, means: int) -> np.ndarray:
+    """Σ n/(n - means) with the number of examples n = 1/Σ p², or infinity where that is no number."""
+    n = 1 / float(p @ p)
+    return covariance * (n / (n - means)) if n - means > 1e-9 * n else np.full_like(covariance, np.inf)
+
+
 def _regular(covariance: np.ndarray, x: np.ndarray, shrinkage: float, where: str) -> np.ndarray:
     """The covariance, shrunk; refused where it has no inverse. Judged without the units of the features."""
-    d = len(covariance)
+    d, mend = len(covariance), "Leave features out, reduce them by pca, or give a shrinkage such as 0.1."
+    if not np.isfinite(covariance).all():
+        raise DataError(
+            f"The covariance within {where} has no unbiased estimate from {len(x)} examples: take unbiased=False, or more."
+        )
     if shrinkage:
         covariance = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / d * np.eye(d)
-    mend = "Leave features out, reduce them by pca, or give a shrinkage such as 0.1."
-    if not np.isfinite(covariance).all():
-        raise DataError(f"The covariance within {where} has no unbiased estimate from {len(x)} examples. {mend}")
     variances = np.diag(covariance)
     # What is left of a constant is the rounding of its mean.
     constant = variances <= (len(x) * np.finfo(np.float64).eps * np.abs(x).max(axis=0)) ** 2

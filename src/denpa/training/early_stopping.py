@@ -72,10 +72,6 @@ class EarlyStopping(Callback):
             raise ConfigError(
                 f'EarlyStopping.retrain must be None, "from_scratch" or "continue", not {self.retrain!r}.'
             )
-        if self.stopping_threshold is not None and not isinstance(self.stopping_threshold, float):
-            raise ConfigError(
-                f"EarlyStopping.stopping_threshold must be a number or None, not {self.stopping_threshold!r}."
-            )
 
     def begin(self, training: Any) -> Session:
         if training.validation is None and self.monitor.startswith("validation_"):
