@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from denpa.cli.main import main
+from denpa.lab.run_folder import RunFolder
 
 RNG = np.random.default_rng(8)
 X, T = RNG.normal(size=(40, 3)), np.arange(40) % 3
@@ -149,7 +150,7 @@ TABLES = {
     "a decimal comma": ("a;b;y\n1,5;2;u\n3,1;4;v\n", "--data.options.decimal ','"),
     "two of one name": ("a,a,y\n1,2,u\n3,4,v\n", "or pass --data.options.header false if"),
     "no UTF-8": ("a,b,y\n1,2,\ufffd\n", "--data.options.encoding cp932 (Japanese"),
-    "an empty column": ("a,b,y\n1,,u\n3,,v\n", "leave it out by --ignore COLUMN"),
+    "an empty column": ("a,b,y\n1,,u\n3,,v\n", "leave it out by --ignore b"),
     "nan": ("a,b,y\n1,2,u\n3,nan,v\n", "'b' (numeric, line 3)"),
     "infinity": ("a,b,y\n" + "1,2,u\n2,1,v\n" * 10 + "3,inf,v\n", "'inf' on line 22"),
     "a misprint": ("a,b,y\n" + "1,2,u\n2,1,v\n" * 10 + "3,4O,v\n", "'4O' on line 22"),
@@ -158,6 +159,10 @@ TABLES = {
     "nothing": ("", "is empty"),
     "an open quote": ('a,b,y\n1,2,"u\n3,4,v\n', "line 3: a quoted field does not end"),
     "one class": ("a,b,y\n" + "1,2,u\n2,1,u\n" * 9, "one class only: 'u'"),
+    "all in one column": ("a|b|z\n1|2|u\n3|4|v\n", "pass --data.options.delimiter '|' if"),
+    "two rows": ("a,y\n1,0.5\n2,0.7\n", "hold none back: --data.test 0 --validation 0"),
+    "a target beyond float32": ("a,y\n" + "1,1.5\n2,-1e200\n" * 9, "the target 'y' is -1e+200 on line"),
+    "a feature beyond float32": ("a,y\n" + "1e50,1.5\n2e50,2.5\n" * 9, "column 'a' is"),
     "no target": ("a,b,z\n1,2,u\n3,4,v\n", "no column 'y'"),
     "no features": ("y\nu\nv\n", "no column to predict from"),
 }
@@ -212,6 +217,10 @@ def test_a_run_that_has_not_finished(refused, run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "model.safetensors").unlink()
     assert "denpa train --resume run" in refused("predict", "run", "--input", "x.npy")
+    assert not RunFolder(tmp_path / "run").finished  # and resuming makes the model again
+    (tmp_path / "run" / "model.safetensors").touch()
+    (tmp_path / "run" / "results.json").write_text("[]")
+    assert "results.json is damaged: it holds list" in refused("train", "--resume", "run")
 
 
 def test_a_damaged_config(refused, run, tmp_path):

@@ -6,6 +6,7 @@ import shlex
 
 import pytest
 
+from denpa.cli.parse import _first_sentence
 from denpa.cli.wording import for_command_line
 
 
@@ -22,6 +23,9 @@ from denpa.cli.wording import for_command_line
         ("header=False", ["--data.options.header", "false"]),
         ("size=(height, width)", ["--data.options.size", "[height, width]"]),
         ("target=...", ["--target", "COLUMN"]),
+        ("target='price'", ["--target", "price"]),
+        ("target='2'", ["--target", '"2"']),
+        ("target='None'", ["--target", '"None"']),
         ("the column missing=[a", ["the", "column", "missing=[a"]),
     ],
 )
@@ -33,3 +37,10 @@ def test_the_rest_stays_as_it_is():
     text = "t.csv, line 3: 'x=1' (line 2); pass decimal=',', or name it in categorical=[...]."
     ours = "t.csv, line 3: 'x=1' (line 2); pass --data.options.decimal ',', or name it in --categorical COLUMN ...."
     assert for_command_line(text) == ours
+
+
+def test_a_terminal_without_frames_gets_the_same_sentence():
+    framed = "╭─ Missing ──╮\n│ No value for '--data-x'. Expected 1 values. │\n│ ──── │\n│ For help │\n╰──╯\n"
+    plain = " Missing \n ------- \n  No value for '--data-x'. Expected 1 values.  \n  -------\n  For help\n"
+    for said in (framed, plain):
+        assert _first_sentence(said) == "No value for '--data-x'. Expected 1 value."

@@ -163,6 +163,11 @@ def test_identifiers_and_constants_are_warned_of_and_kept(write):
     assert (x[:, 13] == 0).all()  # constant: 0, without a division
 
 
+def test_a_constant_target_is_warned_of(write):
+    with pytest.warns(UserWarning, match="the target 't' has one value only, 2.5: nothing to learn"):
+        TableEncoder.of(read_table(write("x,t\n1,2.5\n2,2.5\n5,2.5\n"), "t"))
+
+
 def test_one_class_only_is_refused(write):
     table = read_table(write("x,t\n1,a\n2,a\n5,a\n"), "t")
     with pytest.raises(DataError, match="target 't' has one class only: 'a'"):

@@ -143,6 +143,15 @@ def test_the_target_by_position_and_columns_to_ignore(write):
     assert [column.name for column in table.columns] == ["colour"]
 
 
+def test_a_position_that_is_the_name_of_another_column(write):
+    path = write("label,0,1,7\nu,1,2,3\nv,4,5,6\n")
+    with pytest.warns(UserWarning, match="position 0, 'label'. The column called '0' is target='0'."):
+        assert read_table(path, target=0, header=True).target.name == "label"
+    assert read_table(path, target="0", header=True).target.name == "0"
+    refused(DataError, "no column 7 to predict. The column called '7' is target='7'", path, 7, header=True)
+    refused(DataError, "no column 1.0 to predict", path, 1.0, header=True)
+
+
 def refused(kind, message, path, *args, **options):
     with pytest.raises(kind, match=message) as caught:
         read_table(path, *args, **options)

@@ -40,6 +40,8 @@ def test_an_empty_folder_may_be_there(tmp_path):
 def test_a_run_is_replaced_only_when_asked(tmp_path):
     folder = made(tmp_path / "one")
     folder.results.write_text("{}")
+    assert not folder.finished  # without a model
+    folder.model.touch()
     with pytest.raises(dp.StorageError, match="--overwrite"):
         made(tmp_path / "one")
     assert folder.finished
@@ -62,6 +64,7 @@ def test_what_is_no_run_is_never_replaced(tmp_path):
 def test_when_the_disk_is_full_nothing_is_lost(tmp_path, monkeypatch, code):
     folder = made(tmp_path / "one")
     folder.results.write_text("{}")
+    folder.model.touch()
 
     def full(handle):
         raise OSError(code, os.strerror(code))

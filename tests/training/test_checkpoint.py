@@ -124,6 +124,11 @@ def test_a_stop_is_remembered(tmp_path):
     assert bits(second.variables) == bits(first.variables)
 
 
+def test_a_place_to_resume_from_is_a_path():
+    with pytest.raises(dp.ConfigError, match="resume must be the path of a run folder, not True"):
+        checkpoint.latest(True)
+
+
 def test_the_second_call_of_fit_can_be_resumed(tmp_path):
     whole_run = random_model()
     train(whole_run, epochs=2)

@@ -123,10 +123,11 @@ def _unknown(word: str, kind: type[Any], command: str) -> str:
 def _first_sentence(text: str) -> str:
     """What tyro says inside its frame, up to the first rule, on one line."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    lines = plain.splitlines()[1:]
-    inside = []
-    for line in lines:
-        if set(line.strip("│╭╮╰╯ ")) <= {"─"}:
+    inside: list[str] = []
+    for line in plain.splitlines()[1:]:
+        rule = set(line.strip("│╭╮╰╯ ")) <= {"─", "-"}  # of dashes where the terminal has no other signs
+        if rule and inside:
             break
-        inside.append(line.translate(_BOX).strip())
-    return " ".join(" ".join(inside).split()) or "The options cannot be read."
+        inside += [] if rule else [line.translate(_BOX).strip()]
+    said = " ".join(" ".join(inside).split()) or "The options cannot be read."
+    return said.replace("Expected 1 values", "Expected 1 value")

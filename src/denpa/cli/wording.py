@@ -24,6 +24,7 @@ _PHRASES = {
     "Choose missing=... ": "Choose by --missing: ",
     "clip gradients with dp.chain(dp.ClipByNorm(1.0), ...)": f"clip gradients with --optimizer '{_CLIPPED}'",
     "or split with stratify=False": "or hold none back: --data.test 0 --validation 0",
+    "Add examples, or hold none back.": "Add examples, or hold none back: --data.test 0 --validation 0.",
     "as ScaleImages(maximum=...), or use Standardize()": "as --normalizer.maximum ..., or use --normalizer Standardize",
     ", or use train=False": "",
     "size=(height, width)": "--data.options.size '[height, width]'",
@@ -52,6 +53,8 @@ def _as_option(found: re.Match[str]) -> str:
         return " ".join([_OPTIONS[name], *map(_word, value)])
     if isinstance(value, (list, tuple)):
         return f"{_OPTIONS[name]} {_toml('[', map(_text, value), ']')}"
+    if isinstance(value, str) and re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?|true|false|none", value, re.IGNORECASE):
+        value = json.dumps(value)  # what would be read as a number, a truth value or nothing
     return f"{_OPTIONS[name]} {_word(value)}"
 
 

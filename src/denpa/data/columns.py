@@ -59,9 +59,14 @@ def described(table: Table, column: Column) -> NumericColumn | CategoricalColumn
 
 
 def warn_of(table: Table, column: Column) -> None:
-    """Warn of a constant column, and of one that looks like an identifier."""
+    """Warn of a constant column or target, and of a column that looks like an identifier."""
     present = column.values[~column.is_missing()]
     different = len(set(present.tolist()))
+    if column is table.target:
+        if different == 1 and column.kind == "numeric":
+            message = f"{table.source}: the target {column.name!r} has one value only, {present[0]}: nothing to learn."
+            warnings.warn(message, UserWarning, stacklevel=3)
+        return
     identifier = False
     if len(present) >= _IDENTIFIER_ROWS and column.kind == "categorical":
         identifier = different > len(present) / 2

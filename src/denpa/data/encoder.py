@@ -61,7 +61,7 @@ class TableEncoder(Normalizer):
         half differ, or consecutive integers. They are kept; leave them out by `read_table(ignore=[...])`.
         """
         columns = tuple(described(table, column) for column in table.columns)
-        for column in table.columns:
+        for column in table.every:
             warn_of(table, column)
         target = None if table.target is None else described(table, table.target)
         if isinstance(target, CategoricalColumn) and len(target.categories) < 2:
@@ -111,7 +111,8 @@ class TableEncoder(Normalizer):
         if not self.standardize:
             mean, variance = np.zeros_like(mean), np.ones_like(variance)
         scale = np.sqrt(variance)
-        return kept(self, fill=fill, mean=mean, scale=scale, inverse_scale=inverse(scale))
+        names = [column.name for column in numeric]
+        return kept(self, names, fill=fill, mean=mean, scale=scale, inverse_scale=inverse(scale))
 
     def apply(self, arrays: dict[str, Any], x: Table) -> np.ndarray:
         """The inputs float32 (n, d) of a table; other columns than the encoder's are not looked at.
@@ -141,7 +142,8 @@ class TableEncoder(Normalizer):
         """The targets of a table: class indices int32 (n,), or values float32 (n, 1).
 
         Raises:
-            DataError: no target column, a missing value, or a class that training did not know.
+            DataError: no target column, a missing value, one beyond the range of float32, or a class that training
+                did not know.
         """
         if self.target is None:
             raise DataError(f"This encoder was made from a table without a target, so {table.source} has none for it.")
@@ -150,7 +152,13 @@ class TableEncoder(Normalizer):
         if gaps.size:
             raise DataError(f"{table.source}: the target {found.name!r} is missing on {table.at(gaps)}.")
         if isinstance(self.target, NumericColumn):
-            return numbers_of(table, found).astype(np.float32)[:, None]
+            values = numbers_of(table, found)
+            if (beyond := np.flatnonzero(np.abs(values) > np.finfo(np.float32).max)).size:
+                raise DataError(
+                    f"{table.source}: the target {found.name!r} is {values[beyond[0]]:g} on {table.at(beyond)}, "
+                    "beyond the range of float32: give it in other units, or its logarithm."
+                )
+            return values.astype(np.float32)[:, None]
         return positions_of(table, self.target, found, "class").astype(np.int32)
 
     def encode(self, arrays: dict[str, Any], table: Table) -> Dataset:

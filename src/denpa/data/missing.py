@@ -34,7 +34,9 @@ def settle_missing(table: Table, missing: str | Mapping[str, str]) -> Table:
     gaps = {column.name: column.is_missing() for column in every}
     for column in every:
         if policy[column.name] not in ("keep", "drop") and len(table) and gaps[column.name].all():
-            raise DataError(f"{table.source}: column {column.name!r} has no values: leave it out by ignore=[...].")
+            raise DataError(
+                f"{table.source}: column {column.name!r} has no values: leave it out by ignore=[{column.name!r}]."
+            )
     dropped = np.any([gaps[name] for name in gaps if policy[name] == "drop"] or [np.zeros(len(table), bool)], axis=0)
     _refuse(table, every, policy, {name: mask & ~dropped for name, mask in gaps.items()})
     if dropped.all():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -138,8 +140,12 @@ def _several(names: Sequence[str]) -> tuple[str, ...]:
 def _target_name(table: Table, names: list[str], target: str | int) -> str:
     if isinstance(target, str):
         return table.column(target).name
-    if isinstance(target, bool) or not -len(names) <= target < len(names):
-        raise DataError(f"{table.source} has {len(names)} columns: there is no column {target} to predict.")
+    called = f" The column called {str(target)!r} is target={str(target)!r}." if str(target) in names else ""
+    if isinstance(target, bool) or not isinstance(target, numbers.Integral) or not -len(names) <= target < len(names):
+        raise DataError(f"{table.source} has {len(names)} columns: there is no column {target} to predict.{called}")
+    if called and names[target] != str(target):
+        message = f"{table.source}: target={target} is the column at position {target}, {names[target]!r}.{called}"
+        warnings.warn(message, UserWarning, stacklevel=3)
     return names[target]
 
 

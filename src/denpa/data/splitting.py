@@ -67,7 +67,9 @@ def split_indices(
     if isinstance(fraction, bool) or not isinstance(fraction, numbers.Real) or not 0 < float(fraction) < 1:
         raise ConfigError(f"The fraction to hold out must lie between 0 and 1, not be {fraction!r}.")
     if n < 2:
-        raise DataError(f"Cannot split {n} example{'s' * (n != 1)}: both parts need at least one.")
+        raise DataError(
+            f"Cannot split {n} example{'s' * (n != 1)}: both parts need at least one. Add examples, or hold none back."
+        )
     order = permutation(n, seed)
     if labels is None:
         held_out = np.zeros(n, bool)

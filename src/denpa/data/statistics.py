@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,17 +38,18 @@ def inverse(scale: np.ndarray) -> np.ndarray:
     return np.where(scale > 0, 1.0 / safe, 0.0)
 
 
-def kept(owner: Any, **statistics: np.ndarray) -> dict[str, Any]:
-    """The statistics in float32; a `DataError` where one does not fit."""
+def kept(owner: Any, names: Sequence[str] = (), **statistics: np.ndarray) -> dict[str, Any]:
+    """The statistics in float32; a `DataError` where one does not fit, with the column where columns have `names`."""
     with np.errstate(over="ignore"):
         arrays = {name: np.asarray(value, np.float32) for name, value in statistics.items()}
     for name, value in arrays.items():
         if not np.isfinite(value).all():
             at = tuple(np.argwhere(~np.isfinite(value))[0].tolist())
             component = f" of component {', '.join(map(str, at))}" if at else ""
+            component = f" of column {names[at[0]]!r}" if names else component
             raise DataError(
-                f"{owner!r}: the {name}{component} is {statistics[name][at]:.3g}, beyond the range of float32. "
-                "Give this component in other units."
+                f"{type(owner).__name__ if names else repr(owner)}: the {name}{component} is "
+                f"{statistics[name][at]:.3g}, beyond the range of float32. Give it in other units."
             )
     return arrays
 

@@ -108,6 +108,8 @@ class Table:
             if column.name == name:
                 return column
         hint = nearest(name, [column.name for column in self.every], plural="columns")
+        if len(self.every) == 1 and (sign := re.search(r"[|:^~ ]", self.every[0].name)):
+            hint += f" It is one column: pass delimiter={sign[0]!r} if that separates columns."
         raise DataError(f"{self.source} has no column {name!r}: {hint}")
 
     def split(self, fraction: float, seed: int = 0, stratify: bool | None = None) -> tuple[Table, Table]:

@@ -61,7 +61,7 @@ class RunFolder:
     @property
     def finished(self) -> bool:
         """Whether the run has come to its end."""
-        return self.results.is_file()
+        return self.results.is_file() and self.model.is_file()
 
     def experiment(self) -> Experiment:
         """The experiment; errors as for `Experiment.from_toml`."""
@@ -70,9 +70,12 @@ class RunFolder:
     def read_json(self, path: Path) -> dict[str, Any]:
         """One of the JSON files; a `FileFormatError` where it is damaged."""
         try:
-            return json.loads(path.read_text("utf-8"))
+            found = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise FileFormatError(f"{path} cannot be read: {error}.") from None
+        if not isinstance(found, dict):
+            raise FileFormatError(f"{path} is damaged: it holds {type(found).__name__} in place of an object.")
+        return found
 
     def write_json(self, path: Path, content: dict[str, Any]) -> None:
         """One of the JSON files, in one move; a line for each key."""

@@ -183,7 +183,7 @@ def _table(config: DataConfig, alone: bool = False) -> Table:
     )
     if several := _several_ways(config):
         table = settle_missing(table, {column.name: _fitting(column.kind, several) for column in table.every})
-    for column in table.columns:
+    for column in table.every:
         warn_of(table, column)
     return table
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -193,6 +194,8 @@ def latest(folder: Any) -> Path:
     Raises:
         FileFormatError: there is none.
     """
+    if not isinstance(folder, (str, os.PathLike)):
+        raise ConfigError(f"resume must be the path of a run folder, not {folder!r}.")
     if not Path(folder).is_dir():
         raise FileFormatError(f"There is no folder {folder} to resume from.")
     path = _newest(Path(folder) / "checkpoint")
@@ -209,7 +212,7 @@ def restore(training: Any, folder: Any) -> None:
 
     Raises:
         FileFormatError: no readable checkpoint.
-        ConfigError: the checkpoint belongs to another model, or to other data or batches.
+        ConfigError: no path; the checkpoint belongs to another model, or to other data or batches.
     """
     path = latest(folder)
     arrays, description = read_arrays(path)
