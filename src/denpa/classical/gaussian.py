@@ -178,7 +178,7 @@ def _regular(covariance: np.ndarray, x: np.ndarray, shrinkage: float, where: str
     d, mend = len(covariance), "Leave features out, reduce them by pca, or give a shrinkage such as 0.1."
     if not np.isfinite(covariance).all():
         raise DataError(
-            f"The covariance within {where} has no unbiased estimate from {len(x)} examples: take unbiased=False, or more."
+            f"The covariance within {where} has no unbiased estimate from {len(x)} examples: unbiased=False has one."
         )
     if shrinkage:
         covariance = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / d * np.eye(d)
