@@ -19,9 +19,9 @@ from denpa.networks import Sequential
 from denpa.penalties import L1, L2, ElasticNet
 from denpa.training import Model
 
-__all__ = ["ClosedForm", "as_the_network_sees", "closed_form", "place"]
+__all__ = ["MOST_WORK", "ClosedForm", "as_the_network_sees", "closed_form", "only_layer"]
 
-_MOST_WORK = 1e11  # operations: a few seconds
+MOST_WORK = 1e11  # operations: a few seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ def closed_form(experiment: Experiment, model: Model, data: Prepared) -> ClosedF
     one unit, or `SoftmaxCrossEntropy`, and no penalty, `L2` or (of one squared error) `L1` and `ElasticNet`.
     None also where the problem has no single solution, or one that would take long to find.
     """
-    name, strengths = place(experiment), _strengths(experiment)
+    name, strengths = only_layer(experiment), _strengths(experiment)
     if name is None or strengths is None or model.run is None or data.train.t is None:
         return None
     x, t = as_the_network_sees(experiment, model, data.train)
@@ -85,7 +85,7 @@ def closed_form(experiment: Experiment, model: Model, data: Prepared) -> ClosedF
     )
 
 
-def place(experiment: Experiment) -> str | None:
+def only_layer(experiment: Experiment) -> str | None:
     """The name of the only layer with parameters, where the network is such."""
     network = experiment.network
     if not isinstance(network, Sequential):
@@ -131,7 +131,7 @@ def _plain(statistics: dict[str, Any]) -> dict[str, Any]:
 
 def _solved(experiment: Experiment, x: np.ndarray, t: np.ndarray, l1: float, l2: float) -> Any:
     loss, (n, d) = experiment.loss, x.shape
-    if loss == MeanSquaredError() and n * d * d < _MOST_WORK:
+    if loss == MeanSquaredError() and n * d * d < MOST_WORK:
         t = t.reshape(n, -1)
         if l1 == 0:
             fit = classical.ridge(x, t, l2) if l2 else classical.linear_regression(x, t)
@@ -141,10 +141,10 @@ def _solved(experiment: Experiment, x: np.ndarray, t: np.ndarray, l1: float, l2:
             return "coordinate descent", sparse.W[:, None], sparse.b[None]
     if l1 > 0 or t.ndim > 1:
         return None
-    if loss == SigmoidCrossEntropy() and 10 * n * d * d < _MOST_WORK:
+    if loss == SigmoidCrossEntropy() and 10 * n * d * d < MOST_WORK:
         logistic = classical.logistic_regression(x, t, l2)
         return "Newton's method", logistic.W[:, None], logistic.b[None]
-    if loss == SoftmaxCrossEntropy() and 5 * n * (d * (classes := int(t.max()) + 1)) ** 2 < _MOST_WORK:
+    if loss == SoftmaxCrossEntropy() and 5 * n * (d * (classes := int(t.max()) + 1)) ** 2 < MOST_WORK:
         soft = classical.softmax_regression(x, t, l2, classes=classes)
         return "Newton's method", soft.W, soft.b
     return None

@@ -8,7 +8,7 @@ import numpy as np
 
 from denpa.classical import linear_discriminant, quadratic_discriminant
 from denpa.core.errors import DataError
-from denpa.lab.closed_form import as_the_network_sees, place
+from denpa.lab.closed_form import MOST_WORK, as_the_network_sees, only_layer
 from denpa.lab.experiment import Experiment
 from denpa.lab.sources import Prepared
 from denpa.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
@@ -16,7 +16,6 @@ from denpa.training import Model
 
 __all__ = ["generative"]
 
-_MOST_WORK = 1e11  # operations: a few seconds
 _SHRINKAGE = 0.1
 
 
@@ -27,11 +26,11 @@ def generative(experiment: Experiment, model: Model, data: Prepared) -> str | No
     are shrunk. None for other experiments, and where it would take long.
     """
     loss, part = experiment.loss, data.train if data.test is None else data.test
-    discriminative = isinstance(loss, (SigmoidCrossEntropy, SoftmaxCrossEntropy)) and place(experiment) is not None
+    discriminative = isinstance(loss, (SigmoidCrossEntropy, SoftmaxCrossEntropy)) and only_layer(experiment) is not None
     if not discriminative or model.run is None or data.train.t is None or data.train.t.ndim > 1 or part.t is None:
         return None
     x, labels = as_the_network_sees(experiment, model, data.train)
-    if len(x) * x.shape[1] ** 2 > _MOST_WORK:
+    if len(x) * x.shape[1] ** 2 > MOST_WORK:
         return None
     seen, t = as_the_network_sees(experiment, model, part)
     right = np.mean(model.predict_classes(part.x) == t)

@@ -21,7 +21,7 @@ class Look:
     """What the data look like: all that a preset may know of them.
 
     Args:
-        task: "classification", "regression", or "reconstruction".
+        task: "classification", "regression", "reconstruction", "text", "series" or "pairs".
         in_shape: the shape of one example.
         outputs: classes, or values to predict.
         examples: how many there are for training.

@@ -70,3 +70,11 @@ def test_a_residual_network_passes_its_input_on_where_the_blocks_are_zero():
 def test_data_that_do_not_fit_are_refused(name, look, message):
     with pytest.raises(dp.ConfigError, match=message):
         network(name, look)
+
+
+@pytest.mark.parametrize("name", ["lenet5", "alexnet", "residual"])
+@pytest.mark.parametrize(("asked", "message"), [({"hidden": [5]}, "own layers"), ({"activation": "tanh"}, "own activ")])
+def test_what_a_published_network_has_no_use_for_is_refused(name, asked, message):
+    look = Look("classification", (227, 227, 3), 10, 100)
+    with pytest.raises(dp.ConfigError, match=f"{name}.*{message}.*leave --{next(iter(asked))} out"):
+        presets.build(name, presets.Options(**asked), DataConfig("images/"), look)

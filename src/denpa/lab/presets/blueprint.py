@@ -17,7 +17,7 @@ from denpa.networks import Sequential
 from denpa.optim import schedules
 from denpa.training.hidden import activation_of
 
-__all__ = ["Options", "Preset", "cosine", "fitting", "layers_of", "regression_metrics", "unit_of"]
+__all__ = ["Options", "Preset", "cosine", "fitting", "layers_of", "refuse", "regression_metrics", "unit_of"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class Preset:
     Args:
         make: the function; the first line of its docstring says what the preset is.
         data: the preset's own data.
-        task: what it is for: "classification", "regression", "reconstruction", or None for the first two.
+        task: what it is for: "classification", "regression", "reconstruction", "text", "series", "pairs", or None for
+            the first two.
         wants_data: whether the user must say which data.
         coded: whether it has a code, whose units may be asked for.
     """
@@ -81,6 +82,13 @@ class Preset:
     def summary(self) -> str:
         """What it is, in a line."""
         return (inspect.getdoc(self.make) or "").splitlines()[0]
+
+
+def refuse(name: str, options: Options, **own: str) -> None:
+    """Refuse options that a preset has no use for: `own` says by option what of its own the preset has."""
+    for option, what in own.items():
+        if getattr(options, option) is not None:
+            raise ConfigError(f"The preset {name!r} has its own {what}: leave --{option} out.")
 
 
 def unit_of(options: Options, default: str) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from denpa.core.symbolic import Input, Node
 from denpa.data.normalise import ScaleImages
 from denpa.init import Constant, He, LeCun, Normal
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
-from denpa.lab.presets.blueprint import Options, Preset, cosine, fitting
+from denpa.lab.presets.blueprint import Options, Preset, cosine, fitting, refuse
 from denpa.lab.sources import Look
 from denpa.layers import (
     Add,
@@ -56,7 +56,8 @@ def mnist_conv_deep(name: str, options: Options, look: Look, data: DataConfig) -
 
 def lenet5(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
     """LeNet-5 of 1998: convolutions of 6, 16 and 120 filters 5x5, average pooling, tanh, 84 units."""
-    _at_least("lenet5", look, 28)
+    refuse(name, options, hidden="layers")
+    _at_least(name, look, 28)
     around = 2 if min(look.in_shape[:2]) < 32 else 0  # LeCun's images were MNIST's in a frame of 32 x 32
     layers: list[Any] = []
     for filters, padding in ((6, around), (16, 0)):
@@ -68,7 +69,8 @@ def lenet5(name: str, options: Options, look: Look, data: DataConfig) -> Experim
 
 def alexnet(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
     """AlexNet of 2012 for images of 227x227x3, such as --data FOLDER --data.options.size 227."""
-    _at_least("alexnet", look, 67)
+    refuse(name, options, hidden="layers")
+    _at_least(name, look, 67)
     optimizer = Momentum(options.learning_rate or 0.01, momentum=0.9)
     network = Sequential(tuple(alexnet_layers(look.outputs)))
     parts = {"optimizer": optimizer, "penalty": L2(5e-4)}
@@ -105,6 +107,7 @@ def alexnet_layers(classes: int) -> list[Any]:
 
 def residual(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
     """A small residual network: three blocks of 16, 32 and 64 filters with skips, batch norm, a global average."""
+    refuse(name, options, hidden="layers")
     x = Input()
     h = ReLU()(BatchNorm()(_plain(16)(x)))
     for filters, stride in ((16, 1), (32, 2), (64, 2)):
@@ -157,8 +160,7 @@ def _experiment(
             f"The preset {name!r} is for images (height, width, channels), but examples of {data.source} have shape "
             f"{look.in_shape}: give a folder of images by class, or try 'mlp'."
         )
-    if options.activation is not None:
-        raise ConfigError(f"The preset {name!r} has its own activations: leave --activation out.")
+    refuse(name, options, activation="activations")
     training = options.training(TrainingConfig(epochs=epochs, batch_size=fitting(batch, look)))
     return Experiment(
         network=network if isinstance(network, Network) else Sequential(tuple(network)),

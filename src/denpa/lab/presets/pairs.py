@@ -6,7 +6,7 @@ from typing import Any
 
 from denpa.core.errors import ConfigError
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
-from denpa.lab.presets.blueprint import Options, Preset, cosine, fitting
+from denpa.lab.presets.blueprint import Options, Preset, cosine, fitting, refuse
 from denpa.lab.sources import Look
 from denpa.layers import AdditiveAttention, Dense, DotAttention, Dropout, Embedding
 from denpa.losses import SoftmaxCrossEntropy
@@ -60,8 +60,7 @@ def _words(look: Any) -> int:
 
 def _units(name: str, options: Options, default: int) -> int:
     """Units of the recurrent layers."""
-    if options.activation is not None:
-        raise ConfigError(f"The layers of {name!r} have activations of their own: leave --activation out.")
+    refuse(name, options, activation="activations")
     if options.hidden is None:
         return default
     if len(options.hidden) != 1:

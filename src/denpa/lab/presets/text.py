@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from denpa.core.errors import ConfigError
 from denpa.data.normalise import Standardize
 from denpa.data.text import WINDOW
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
-from denpa.lab.presets.blueprint import Options, Preset, fitting, regression_metrics
+from denpa.lab.presets.blueprint import Options, Preset, fitting, refuse, regression_metrics
 from denpa.lab.sources import Look
 from denpa.layers import Dense, Dropout, Embedding
 from denpa.losses import MeanSquaredError, SoftmaxCrossEntropy
@@ -82,8 +81,7 @@ def _forecast(
 
 
 def _units(name: str, options: Options, default: tuple[int, ...]) -> tuple[int, ...]:
-    if options.activation is not None:
-        raise ConfigError(f"The preset {name!r} has its own activations: leave --activation out.")
+    refuse(name, options, activation="activations")
     return default if options.hidden is None else options.hidden
 
 
