@@ -13,6 +13,7 @@ from denpa.core.errors import ConfigError, DivergenceError, StorageError, neares
 from denpa.lab.assemble import assemble
 from denpa.lab.closed_form import closed_form
 from denpa.lab.describe import KINDS, check_experiment, heading, list_of, seen_shape
+from denpa.lab.ensemble import Apart
 from denpa.lab.experiment import Experiment
 from denpa.lab.generative import generative
 from denpa.lab.measure import Measured, confusion_text, measure
@@ -70,6 +71,8 @@ def _gone(run: Run, progress: str) -> Measured:
         again = f"denpa train --resume {shlex.quote(str(run.folder.path))}"
         if isinstance(error, KeyboardInterrupt):
             text = f"interrupted after {run.model.steps:,} steps. Go on with: {again}"
+            if run.experiment.training.members is not None:
+                text = f"interrupted; members are kept when all of them are trained. Begin again with: {again}"
             if run.experiment.training.pretrain is not None and not run.model.steps:
                 text = f"interrupted in the pre-training; the layers that are done are kept. Go on with: {again}"
         elif isinstance(error, BrokenPipeError):
@@ -93,9 +96,12 @@ def _report(run: Run, measured: Measured) -> None:
     if held:
         print(_numbers("validation", held))
     _print_measured(measured)
-    if (exact := closed_form(run.experiment, run.model, run.data)) is not None:
+    if run.out_of_bag is not None:
+        print(f"\n{_numbers('out of bag', run.out_of_bag.together)}\n{_each('members', run.out_of_bag.apart)}")
+    single = run.experiment.training.members is None
+    if single and (exact := closed_form(run.experiment, run.model, run.data)) is not None:
         print(f"\n{exact}")
-    if (line := generative(run.experiment, run.model, run.data)) is not None:
+    if single and (line := generative(run.experiment, run.model, run.data)) is not None:
         print(line)
     if run.folder is not None:
         print(f"\nkept in {run.folder.path}")
@@ -103,7 +109,7 @@ def _report(run: Run, measured: Measured) -> None:
 
 def evaluate(options: Any, places: Places, words: list[str]) -> int:
     """Measure a trained model."""
-    trained = Trained.of(wanted(options.run, "RUN", "evaluate"))
+    trained = Trained.of(wanted(options.run, "RUN", "evaluate"), ensembles=True)
     data = trained.labelled(options.data) if options.data else trained.test_part()
     _print_measured(measure(trained.model, data), "data" if options.data else "test")
     return 0
@@ -111,7 +117,7 @@ def evaluate(options: Any, places: Places, words: list[str]) -> int:
 
 def predict(options: Any, places: Places, words: list[str]) -> int:
     """Predict from new examples, as CSV or .npy; from the lines of a text, line by line."""
-    trained = Trained.of(wanted(options.run, "RUN", "predict"))
+    trained = Trained.of(wanted(options.run, "RUN", "predict"), ensembles=True)
     source = wanted(options.input, "--input FILE", "predict")
     output = Path(options.output) if options.output else None
     if output is not None and output.exists() and not options.overwrite:
@@ -168,7 +174,7 @@ def summary(options: Any, places: Places, words: list[str]) -> int:
     """Show an experiment or a trained model."""
     what = wanted(options.experiment, "PRESET or CONFIG.toml", "summary")
     if Path(what).is_dir() or what.endswith(".safetensors"):
-        trained = Trained.of(what)
+        trained = Trained.of(what, ensembles=True)
         if trained.experiment is not None:
             print(f"{heading(trained.experiment, None)}\n")
         print(trained.model.summary())
@@ -251,6 +257,10 @@ def _print_measured(measured: Measured, name: str = "test") -> None:
     if not measured.examples:
         return
     print(_numbers(name, measured.numbers) + f"  ({measured.examples:,} examples)")
+    if measured.apart is not None:
+        if measured.apart.votes is not None:
+            print(_numbers("votes", {"accuracy": measured.apart.votes}))
+        print(_each("members", measured.apart))
     if measured.confusion is not None:
         print(f"\n{confusion_text(measured.confusion, measured.class_names)}")
 
@@ -258,6 +268,12 @@ def _print_measured(measured: Measured, name: str = "test") -> None:
 def _numbers(name: str, row: dict[str, Any]) -> str:
     numbers = {key: value for key, value in row.items() if isinstance(value, float)}
     return f"{name:<10}  " + "  ".join(f"{key} {short(value)}" for key, value in numbers.items())
+
+
+def _each(name: str, found: Apart) -> str:
+    """Mean and spread over the members."""
+    cells = [f"{key} {short(found.mean(key))} ± {short(found.spread(key))}" for key in found.members]
+    return f"{name:<10}  " + "  ".join(cells)
 
 
 def short(value: float) -> str:

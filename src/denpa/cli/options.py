@@ -49,6 +49,7 @@ PLACES = {
     "initial_only": "training.initial_only",
     "frozen": "training.frozen",
     "pretrain": "training.pretrain",
+    "members": "training.members",
 }
 
 
@@ -86,6 +87,7 @@ class OfExperiment:
     initial_only: Annotated[tuple[str, ...], _option("PATTERN ...", "Take only these, such as '0_conv2d/*'.")] = ()
     frozen: Annotated[tuple[str, ...], _option("PATTERN ...", "Arrays that training leaves as they are.")] = ()
     pretrain: Annotated[str, _option("EPOCHS", "First train layer by layer without targets, so many epochs each.")] = ""
+    members: Annotated[str, _option("N", "Train so many networks on bootstrap samples, which decide together.")] = ""
 
 
 @dataclass(frozen=True)

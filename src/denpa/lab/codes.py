@@ -9,14 +9,14 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, nearest
 from denpa.core.layer import Context
-from denpa.training import Model
+from denpa.training import Bagging, Model
 
 __all__ = ["layer_output"]
 
 _AT_ONCE = 1000
 
 
-def layer_output(model: Model, x: Any, layer: str) -> np.ndarray:
+def layer_output(model: Model | Bagging, x: Any, layer: str) -> np.ndarray:
     """y of a layer for raw examples x, in inference mode: the code h = f(x) for the layer "encoder".
 
     Args:
@@ -28,8 +28,10 @@ def layer_output(model: Model, x: Any, layer: str) -> np.ndarray:
         (n, ...), one row for each example.
 
     Raises:
-        ConfigError: there is no layer of this path; the nearest is named.
+        ConfigError: there is no layer of this path; the nearest is named. Or the model is an ensemble.
     """
+    if isinstance(model, Bagging):
+        raise ConfigError("Every member of an ensemble has layers of its own: only the common output is predicted.")
     recipe, (params, state) = model.programs.recipe, model.variables
 
     @jax.jit

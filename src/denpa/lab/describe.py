@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from typing import Any
 
@@ -31,6 +32,7 @@ __all__ = ["KINDS", "check_experiment", "heading", "list_of", "seen_shape", "sha
 
 _CHECKED_EXAMPLES = 8
 _CHECKED_STEPS = 10  # of sequences
+_DISTINCT = 1 - math.exp(-1)  # of the examples in a bootstrap sample, on average
 
 _UNNAMED = ("denpa.testing", "denpa.training.foreign")  # what no config can hold
 
@@ -141,10 +143,13 @@ def _parts(experiment: Experiment, data: Prepared) -> str:
 
 def _training(experiment: Experiment, data: Prepared | None) -> str:
     plan = experiment.training
-    text = f"{plan.epochs} epochs"
+    text, drawn = f"{plan.epochs} epochs", plan.members is not None and plan.bootstrap
+    if plan.members is not None:
+        text = f"{plan.members} members{' on bootstrap samples' * drawn}, {text}"
     if data is not None:
         size = len(data.train) if plan.batch_size == "full" else int(plan.batch_size or min(32, len(data.train)))
-        text += f" of {-(-len(data.train) // size):,} steps, {size} examples each"
+        examples = round(_DISTINCT * len(data.train)) if drawn else len(data.train)
+        text += f" of {'about ' * drawn}{-(-examples // size):,} steps, {size} examples each"
     text += "" if plan.window is None else f", in windows of {plan.window} steps"
     if plan.pretrain is not None:
         text += f", after {plan.pretrain} layer by layer"

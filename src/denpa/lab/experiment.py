@@ -113,6 +113,8 @@ class TrainingConfig(Description):
         frozen: patterns of the arrays that training leaves as they are.
         pretrain: find initial weights layer by layer without targets, with so many epochs for each; None for no.
         window: cut sequences into windows of so many steps, one update each; None for whole ones.
+        members: train so many networks that decide together, as `Bagging` does; None for a single one.
+        bootstrap: of members: each learns from a bootstrap sample of its own; false: all from all examples.
 
     Raises:
         ConfigError: a value of the wrong kind or out of range.
@@ -133,6 +135,8 @@ class TrainingConfig(Description):
     frozen: tuple[str, ...] = ()
     pretrain: int | None = None
     window: int | None = None
+    members: int | None = None
+    bootstrap: bool = True
 
     def validate(self) -> None:
         _want_whole("training.epochs", self.epochs, 1)
@@ -141,7 +145,7 @@ class TrainingConfig(Description):
         _want_whole("training.seed", self.seed, 0)
         if self.buckets is not None:
             _want_whole("training.buckets", self.buckets, 1)
-        for name in ("shuffle", "replacement", "record_steps"):
+        for name in ("shuffle", "replacement", "record_steps", "bootstrap"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"training.{name} must be true or false, not {getattr(self, name)!r}.")
         if self.early_stopping is not None and not isinstance(self.early_stopping, EarlyStopping):
@@ -156,6 +160,20 @@ class TrainingConfig(Description):
             _want_whole("training.pretrain", self.pretrain, 1)
             if self.initial_weights is not None:
                 raise ConfigError("training.pretrain and training.initial_weights both set where to start: give one.")
+        self._check_members()
+
+    def _check_members(self) -> None:
+        if self.members is None:
+            if not self.bootstrap:
+                raise ConfigError("training.bootstrap is for the members of an ensemble: give training.members too.")
+            return
+        _want_whole("training.members", self.members, 2)
+        alone = ("early_stopping", "initial_weights", "pretrain", "replacement", "buckets", "window", "record_steps")
+        if given := [f"training.{name}" for name in alone if getattr(self, name) not in (None, False)]:
+            raise ConfigError(
+                "training.members trains all members at once, from their seeds and for all epochs, which does not go "
+                f"with {' and '.join(given)}: set {'it' if len(given) == 1 else 'them'} to none, or leave members out."
+            )
 
 
 _KINDS = {

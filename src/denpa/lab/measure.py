@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from denpa.training import Model
+from denpa.lab.ensemble import Apart, apart
+from denpa.training import Bagging, Model
 from denpa.training.history import is_number
 
 __all__ = ["Measured", "confusion_text", "measure"]
@@ -26,6 +27,7 @@ class Measured:
         confusion: (true class, predicted class) counts, or None for a regression.
         class_names: names of the classes.
         predicted: the class index, or the value, for each example.
+        apart: of an ensemble: what its members do by themselves.
     """
 
     examples: int = 0
@@ -33,19 +35,32 @@ class Measured:
     confusion: np.ndarray | None = None
     class_names: tuple[str, ...] = ()
     predicted: np.ndarray | None = None
+    apart: Apart | None = None
 
     def to_config(self) -> dict[str, Any]:
         """As plain values for JSON."""
         config: dict[str, Any] = {"test_examples": self.examples, "test": self.numbers}
         if self.confusion is not None:
             config |= {"classes": list(self.class_names), "confusion_matrix": self.confusion.tolist()}
+        if self.apart is not None:
+            config |= {"test_votes": self.apart.votes, "test_members": self.apart.members}
         return config
 
 
-def measure(model: Model, data: Any) -> Measured:
-    """Loss, metrics and, for classes, the confusion matrix over a `Dataset`; for pairs of texts the answers."""
+def measure(model: Model | Bagging, data: Any) -> Measured:
+    """Loss, metrics and, for classes, the confusion matrix over a `Dataset`; for pairs of texts the answers.
+
+    Those of an ensemble are of its common output, and its members are measured one by one besides.
+    """
     if data is None:
         return Measured()
+    if isinstance(model, Bagging):
+        measured = _measured(model, data)
+        return replace(measured, apart=apart(model, data, measured.confusion is not None))
+    return _measured(model, data)
+
+
+def _measured(model: Any, data: Any) -> Measured:
     if data.task == "pairs":
         from denpa.lab.pairs import measure_answers  # which builds on this module
 

@@ -18,13 +18,14 @@ from denpa.core.errors import ConfigError, DataError, FileFormatError
 from denpa.data import datasets
 from denpa.data.checks import check_data
 from denpa.lab import figures
+from denpa.lab.ensemble import OutOfBag, check_members, out_of_bag
 from denpa.lab.environment import differences, environment, session
 from denpa.lab.experiment import Experiment, TrainingConfig
 from denpa.lab.keeper import Keeper
 from denpa.lab.measure import Measured, measure
 from denpa.lab.run_folder import RunFolder, create, free_name, refuse_existing
 from denpa.lab.sources import Prepared, load_data
-from denpa.training import Model, pretrain
+from denpa.training import Bagging, Model, pretrain
 from denpa.training.checkpoint import latest
 from denpa.training.history import History
 from denpa.training.inputs import shape_of_example
@@ -44,7 +45,8 @@ class Run:
         command: what started it, for environment.json.
 
     Attributes:
-        model: the model; trained after `go`.
+        model: the model, or with `training.members` the `Bagging` of several; trained after `go`.
+        out_of_bag: of members with bootstrap samples, after `go`.
         folder: the run folder, or None as long as nothing has been written.
 
     Raises:
@@ -66,8 +68,13 @@ class Run:
         self.wanted, self.overwrite, self.command = folder, overwrite, command
         self.data = load_data(experiment.data) if prepared is None else prepared
         self.experiment = _anywhere(experiment)
-        self.model = model_of(experiment)
-        self.model.encoder, self.model.encoder_arrays = self.data.encoder, _on_device(self.data.encoder_arrays)
+        model, plan = model_of(experiment), experiment.training
+        model.encoder, model.encoder_arrays = self.data.encoder, _on_device(self.data.encoder_arrays)
+        self.model: Any = model
+        if plan.members is not None:
+            check_members(self.data)
+            self.model = Bagging(model, plan.members, bootstrap=plan.bootstrap)
+        self.out_of_bag: OutOfBag | None = None
         self.folder: RunFolder | None = None
         self.resumed, self.from_step = False, 0
         self.history = History()
@@ -102,8 +109,10 @@ class Run:
             ConfigError, DataError, ShapeError: parts that do not fit together; nothing was written.
             StorageError: the folder cannot be made, or a file in it cannot be written.
             DivergenceError: a number was not finite. The last checkpoint is of the last good state.
-            KeyboardInterrupt: Ctrl-C; a checkpoint was written.
+            KeyboardInterrupt: Ctrl-C; a checkpoint was written. Of an ensemble there is none: it begins again.
         """
+        if isinstance(self.model, Bagging):
+            return self._together(self.model, verbose)
         plan, rule = self.experiment.training, self.experiment.training.early_stopping
         self._check_whole_data()
         keeper = Keeper(functools.partial(self._begin_folder, verbose=verbose), plan.checkpoint_seconds)
@@ -124,6 +133,16 @@ class Run:
             window=plan.window,
             resume=checkpoint,
         )
+        return self._finish()
+
+    def _together(self, bagging: Bagging, verbose: Any) -> Measured:
+        """All members at once."""
+        plan, data = self.experiment.training, self.data
+        self._check_whole_data()
+        options = {"epochs": plan.epochs, "batch_size": plan.batch_size, "shuffle": plan.shuffle, "verbose": verbose}
+        begun = functools.partial(self._begin_folder, None, verbose)
+        self.history = bagging.fit(data.train, validation=data.validation, begun=begun, **options)
+        self.out_of_bag = out_of_bag(bagging, data.train)
         return self._finish()
 
     def _checkpoint(self) -> Path | None:
@@ -189,6 +208,7 @@ class Run:
             "best_epoch": self.history.best_epoch,
             "last_epoch": self.history.to_config()["epochs"][-1],
             **measured.to_config(),
+            **({} if self.out_of_bag is None else self.out_of_bag.to_config()),
         }
         folder.write_json(folder.results, results)
         folder.pretraining.unlink(missing_ok=True)

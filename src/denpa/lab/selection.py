@@ -98,6 +98,8 @@ def train_once(experiment: Experiment, data: Prepared) -> Model:
         DivergenceError: a number was not finite.
     """
     plan, model = experiment.training, model_of(experiment)
+    if plan.members is not None:
+        raise ConfigError("Comparisons are between single networks: leave training.members out.")
     size = plan.batch_size
     begin(model, plan, data.train.x)
     model.fit(

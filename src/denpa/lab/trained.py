@@ -26,7 +26,7 @@ from denpa.lab.in_order import forecast_csv, new_text, rows_of_series, sequence_
 from denpa.lab.run import check_same_data
 from denpa.lab.run_folder import RunFolder
 from denpa.lab.sources import is_table, its_own_target, load_data, unknown_categories
-from denpa.training import Model, load, sample
+from denpa.training import Bagging, Model, load, sample
 
 __all__ = ["Trained", "predictions_csv", "predictions_npy"]
 
@@ -38,28 +38,37 @@ class Trained:
     """A model with the experiment that it came from, where that is known.
 
     Args:
-        model: the trained model.
+        model: the trained model, or the ensemble, which answers as one.
         folder: its run folder, or None for a model file alone.
         experiment: the run's experiment, or None.
     """
 
-    model: Model
+    model: Any
     folder: RunFolder | None = None
     experiment: Experiment | None = None
 
     @classmethod
-    def of(cls, path: str | Path) -> Trained:
+    def of(cls, path: str | Path, ensembles: bool = False) -> Trained:
         """The model of a run folder, or of a model file.
+
+        Args:
+            path: of the folder or file.
+            ensembles: whether the model may be a `Bagging`.
 
         Raises:
             FileFormatError: neither, a damaged file, or a run that has not finished.
+            ConfigError: an ensemble where a single model is wanted.
         """
-        if not Path(path).is_dir():
-            return cls(load(path))
-        folder = RunFolder.existing(path)
-        if not folder.model.is_file():
+        folder = RunFolder.existing(path) if Path(path).is_dir() else None
+        if folder is not None and not folder.model.is_file():
             raise FileFormatError(f"The run {path} has not finished: go on with denpa train --resume {path}.")
-        return cls(load(folder.model), folder, folder.experiment())
+        model = load(path if folder is None else folder.model)
+        if isinstance(model, Bagging) and not ensembles:
+            raise ConfigError(
+                f"{path} is an ensemble of {model.members} members, and this is for a single model: write one of them "
+                "to a file by dp.load(...).member(0).save(FILE)."
+            )
+        return cls(model, folder, None if folder is None else folder.experiment())
 
     def test_part(self) -> Dataset:
         """The examples that the run set aside for the test.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import numbers
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -110,10 +111,12 @@ class Bagging:
         batch_size: int | str | None = None,
         shuffle: bool = True,
         verbose: Any = "auto",
+        begun: Callable[[], Any] | None = None,
     ) -> History:
         """Train all members; can be called again to go on with the same examples. Arguments as for `Model.fit`.
 
-        An epoch of a member is one pass over its distinct examples.
+        An epoch of a member is one pass over its distinct examples. `begun` is called before the first step, when data
+        and options have been found to fit.
 
         Raises:
             DataError, ShapeError, ConfigError: the data or options do not fit.
@@ -134,6 +137,8 @@ class Bagging:
             self._take(training)
             return {} if held is None else {f"validation_{k}": v for k, v in self._measured(held).items()}
 
+        if begun is not None:
+            begun()
         try:
             with interrupts_wait() as interrupted:
                 training.go(int(epochs), measured, Progress(verbosity(verbose)), interrupted)

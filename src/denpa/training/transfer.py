@@ -22,7 +22,7 @@ def weights_of(source: Any) -> tuple[dict[str, Any], str]:
 
     Raises:
         FileFormatError: no such file, or not one of denpa's.
-        ConfigError: none of these.
+        ConfigError: none of these, or an ensemble.
     """
     if hasattr(source, "variables"):
         return tree.flatten(source.variables._asdict()), "the model"
@@ -32,8 +32,10 @@ def weights_of(source: Any) -> tuple[dict[str, Any], str]:
         raise ConfigError(f"Weights come from a run folder, a model file or a model, not {type(source).__name__}.")
     path = Path(source)
     path = path / "model.safetensors" if path.is_dir() else path
-    learned = {name: a for name, a in read_arrays(path)[0].items() if name.startswith(("params/", "state/"))}
-    return learned, str(path)
+    arrays, description = read_arrays(path)
+    if description.get("kind") == "bagging":
+        raise ConfigError(f"{path} holds an ensemble: save one of its members, dp.load(...).member(0).save(FILE).")
+    return {name: a for name, a in arrays.items() if name.startswith(("params/", "state/"))}, str(path)
 
 
 def renamed(arrays: dict[str, Any], names: Mapping[str, str], where: str) -> dict[str, Any]:

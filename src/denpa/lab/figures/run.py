@@ -9,6 +9,7 @@ from denpa.core import tree
 from denpa.data import datasets
 from denpa.lab.figures import alignment, answers, autoencoder, images, sequences
 from denpa.lab.fonts import every_character
+from denpa.training import Bagging
 from denpa.training.figures import confusion_matrix
 
 __all__ = ["write_all"]
@@ -17,7 +18,7 @@ _MOST_CLASSES = 60
 
 
 def write_all(folder: Path, run: Any, measured: Any) -> None:
-    """All pictures that the run's data allow."""
+    """All pictures that the run's data allow; of an ensemble those of its common answers."""
     with every_character():
         _write(folder, run, measured)
 
@@ -32,6 +33,9 @@ def _write(folder: Path, run: Any, measured: Any) -> None:
         return
     if run.data.task == "pairs":
         alignment.write_all(folder, run, measured)
+        return
+    single = not isinstance(run.model, Bagging)
+    if not single and autoencoder.from_images_to_images(test):
         return
     if run.data.task == "reconstruction" or autoencoder.from_images_to_images(test):
         autoencoder.write_all(folder, run, measured)
@@ -49,7 +53,8 @@ def _write(folder: Path, run: Any, measured: Any) -> None:
         worst = images.most_wrong(run.model, test.x, true)
         shown = test.x[worst], true[worst], measured.predicted[worst]
         answers.mistakes(*shown, measured.class_names, folder / "mistakes.png", ink=ink)
-        of_convolutions(folder, run.model, test.x[0])
+        if single:
+            of_convolutions(folder, run.model, test.x[0])
 
 
 def of_convolutions(folder: Path, model: Any, image: Any) -> None:
