@@ -54,7 +54,7 @@ def _read(config: DataConfig) -> Prepared:
         return _in_order(config, kind)
     if is_table(config.source):
         table = _table(config)
-        train, test = _held_back(table, _TEST_PART if config.test is None else config.test, config.seed)
+        train, test = _without_test(table, config)
         train, validation = _held_back(train, config.validation, config.seed)
         return _encoded(table, train, validation, test)
     train, test, whole = _divided(_found(config), config)
@@ -76,7 +76,7 @@ def load_folds(config: DataConfig, folds: int) -> list[Prepared]:
         raise ConfigError(f"The rows of a {kind} follow each other: they make no folds to be left out by turns.")
     if is_table(config.source):
         table = _table(config)
-        rest, _ = _held_back(table, _TEST_PART if config.test is None else config.test, config.seed)
+        rest, _ = _without_test(table, config)
         parts = rest.folds(folds, config.seed)
         held_out = [(*_held_back(train, config.validation, config.seed), held) for train, held in parts]
         return [aimed(_encoded(table, *three), config) for three in held_out]
@@ -92,9 +92,7 @@ def _in_order(config: DataConfig, kind: str) -> Prepared:
     """A text or a series, whose end is the test part."""
     options = dict(config.options)
     if kind == "text":
-        for name in _OF_TABLES:
-            if getattr(config, name) != getattr(DataConfig("digits"), name):
-                raise ConfigError(f"data.{name} is for tables, but {config.source} is a text.")
+        _refuse_options_of_tables(config, "is a text")
         parts, vocabulary = rows_of_text(config, _check_options(config.source, options, TEXT_OPTIONS))
         return Prepared(*parts, encoder=vocabulary, task=kind)
     if config.source in datasets.names():
@@ -120,9 +118,7 @@ def _found(config: DataConfig) -> Dataset | Splits:
     source = config.source
     if Path(source).is_file() and Path(source).suffix.lower() != ".npz" and source not in datasets.names():
         raise ConfigError(f"{source}: data come from {', '.join(_TABLES)}, .npz, or a folder of images by class.")
-    for name in _OF_TABLES:
-        if getattr(config, name) != getattr(DataConfig("digits"), name):
-            raise ConfigError(f"data.{name} is for tables, but {source} is none.")
+    _refuse_options_of_tables(config, "is none")
     options = dict(config.options)
     if source in datasets.names():
         found = datasets.load(source, **options)
@@ -160,11 +156,12 @@ def _divided(found: Dataset | Splits, config: DataConfig) -> tuple[Dataset, Data
         if config.task not in (None, "reconstruction", part.task):
             raise ConfigError(f"data.task is {config.task!r}, but {config.source} is a {part.task}.")
         check_data(part.x, part.t, task=part.task, feature_names=part.feature_names, where=part.name or config.source)
-    if isinstance(found, Splits):
-        train, test = found
-    else:
-        train, test = _held_back(found, _TEST_PART if config.test is None else config.test, config.seed)
+    train, test = found if isinstance(found, Splits) else _without_test(found, config)
     return train, test, whole
+
+
+def _without_test(whole: Any, config: DataConfig) -> tuple[Any, Any]:
+    return _held_back(whole, _TEST_PART if config.test is None else config.test, config.seed)
 
 
 def _held_back(whole: Any, part: float, seed: int) -> tuple[Any, Any]:
@@ -231,6 +228,13 @@ def unknown_categories(encoder: TableEncoder, table: Table) -> list[str]:
                 "training rows did not have; it counts as none of the known categories."
             )
     return found
+
+
+def _refuse_options_of_tables(config: DataConfig, fault: str) -> None:
+    untouched = DataConfig(config.source)
+    for name in _OF_TABLES:
+        if getattr(config, name) != getattr(untouched, name):
+            raise ConfigError(f"data.{name} is for tables, but {config.source} {fault}.")
 
 
 def _parameters(function: Any) -> list[str]:
