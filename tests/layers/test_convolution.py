@@ -283,6 +283,17 @@ def test_shift_in_shift_out(stride):
     np.testing.assert_allclose(y, np.roll(expected, (2, -1), axis=(1, 2)), atol=1e-5)
 
 
+def test_an_image_joined_at_its_edges_may_move_over_them():
+    """With stride 1 exactly; it is what an image with its opposite edges around it gives without padding."""
+    x = np.random.default_rng(1).normal(size=(2, 5, 6, 2)).astype(np.float32)
+    layer = dp.Conv2d(3, (3, 4), padding="circular")
+    params, _ = drawn(layer, x.shape[1:])
+    y, moved = (np.asarray(layer.forward(params, jnp.asarray(a))[0]) for a in (x, np.roll(x, (3, -2), axis=(1, 2))))
+    np.testing.assert_allclose(moved, np.roll(y, (3, -2), axis=(1, 2)), atol=1e-5)
+    around = np.pad(x, ((0, 0), (1, 1), (1, 2), (0, 0)), mode="wrap")
+    np.testing.assert_allclose(y, layer.replace(padding=0).forward(params, jnp.asarray(around))[0], atol=1e-5)
+
+
 def test_a_kernel_that_sums_to_one_keeps_a_constant():
     W = np.random.default_rng(0).uniform(size=(3, 3))
     np.testing.assert_allclose(conv(np.full((6, 6), 2.5), W / W.sum()), 2.5, rtol=1e-6)

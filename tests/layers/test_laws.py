@@ -70,6 +70,7 @@ CASES = [
     (Conv1d(4, 3, stride=2, padding="same", groups=2, use_bias=False, true_convolution=True), (6, 2)),
     (Conv2d(3, 2, untied_bias=True), (4, 5, 2)),
     (Conv2d(3, 2), (4, 5, 2)),
+    (Conv2d(3, (3, 2), (2, 1), "circular"), (4, 5, 2)),
     (Conv2d(4, (3, 2), (2, 1), ((1, 0), (2, 1)), (1, 2), 2, true_convolution=True), (4, 5, 2)),
     (ConvTranspose2d(4, 3, stride=2, padding=1, output_padding=1, groups=2), (3, 4, 2)),
     (ConvTranspose2d(3, (2, 3), stride=(2, 1), padding="same", use_bias=False), (3, 4, 2)),

@@ -259,6 +259,7 @@ def test_a_uniform_image_has_no_contrast_and_brightness_does_not_count(mode):
         (lambda: dp.AveragePool2d((2, 2, 2)), "pool_size wants an integer or 2"),
         (lambda: dp.MaxPool2d(3, padding=2), "half of the window"),
         (lambda: dp.MaxPool2d(3, padding="full"), '"same", "valid" or numbers'),
+        (lambda: dp.AveragePool2d(3, padding="circular"), '"same", "valid" or numbers'),
         (lambda: dp.LpPool2d(0.5), "at least 1"),
         (lambda: dp.LpPool2d(float("inf")), "MaxPool2d|finite"),
         (lambda: dp.Unpool2d(0), "size must be an integer of at least 1"),

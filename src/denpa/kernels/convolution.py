@@ -6,7 +6,7 @@
 
 x (batch, height, width, channels), W (kernel height, kernel width, channels / groups, filters); s the strides,
 d the dilations, each a pair; padding ((top, bottom), (left, right)). With groups, filter f sees the channels of
-its own group alone. Beyond the border x is 0.
+its own group alone. Beyond the border x is 0; with `circular` it is what stands at the opposite edge.
 
 On a CPU the native kernels serve float32 with stride and dilation of 1. What is left goes to XLA, but for two cases in
 which it is slow there: groups, which are convolved one by one, or place by place where each has a single channel; and
@@ -22,19 +22,23 @@ import jax.numpy as jnp
 from jax import lax
 
 from denpa.kernels import depthwise, native, settings
-from denpa.kernels.unfolding import Padding, Pair, out_sizes, unfold
+from denpa.kernels.unfolding import Padding, Pair, out_sizes, unfold, unwrapped, wrapped
 
 __all__ = ["Padding", "convolve", "convolve_input_gradient", "convolve_kernel_gradient", "out_sizes"]
 
 Array = jax.Array
 
 _IMAGES, _KERNEL = "NHWC", "HWIO"
+_NONE: Padding = ((0, 0), (0, 0))
 
 
 def convolve(
-    x: Array, W: Array, stride: Pair, padding: Padding, dilation: Pair = (1, 1), groups: int = 1, b: Array | None = None
-) -> Array:
+    x: Array, W: Array, stride: Pair, padding: Padding, dilation: Pair = (1, 1), groups: int = 1,
+    b: Array | None = None, circular: bool = False,
+) -> Array:  # fmt: skip
     """y = x ⋆ W, and b (filters,) added where it is given."""
+    if circular:
+        return convolve(wrapped(x, padding), W, stride, _NONE, dilation, groups, b)
     how = stride, padding, dilation
     if groups > 1:
 
@@ -62,8 +66,13 @@ def convolve_input_gradient(
     padding: Padding,
     dilation: Pair = (1, 1),
     groups: int = 1,
+    circular: bool = False,
 ) -> Array:
     """dx, of shape `x_shape`: the adjoint of `convolve` in x, and so the transposed convolution."""
+    if circular:
+        height, width = (n + sum(sides) for n, sides in zip(x_shape[1:3], padding, strict=True))
+        shape = x_shape[0], height, width, x_shape[3]
+        return unwrapped(convolve_input_gradient(dy, W, shape, stride, _NONE, dilation, groups), padding)
     how = stride, padding, dilation
 
     def everywhere(dy: Array, W: Array) -> Array:
@@ -95,8 +104,11 @@ def convolve_kernel_gradient(
     padding: Padding,
     dilation: Pair = (1, 1),
     groups: int = 1,
+    circular: bool = False,
 ) -> Array:
     """dW, of shape `W_shape`: the adjoint of `convolve` in W."""
+    if circular:
+        return convolve_kernel_gradient(wrapped(x, padding), dy, W_shape, stride, _NONE, dilation, groups)
     how = stride, padding, dilation
 
     def by_xla(x: Array, dy: Array) -> Array:

@@ -18,11 +18,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from denpa.core.errors import ConfigError, ShapeError
 
-__all__ = ["Padding", "Pair", "col2im", "gathered", "im2col", "out_sizes", "unfold", "views"]
+__all__ = ["Padding", "Pair", "col2im", "gathered", "im2col", "out_sizes", "unfold", "unwrapped", "views", "wrapped"]
 
 Array = jax.Array
 Pair = tuple[int, int]
@@ -112,6 +113,21 @@ def gathered(
         ]
         spread.append(lax.pad(piece, jnp.zeros((), piece.dtype), ((0, 0, 0), *edges, (0, 0, 0))))
     return functools.reduce(jnp.add, spread)[:, top : top + x_shape[1], left : left + x_shape[2]]
+
+
+def wrapped(x: Array, padding: Padding) -> Array:
+    """The image (batch, height, width, channels) with what stands at the opposite edges around it."""
+    return jnp.pad(x, ((0, 0), *padding, (0, 0)), mode="wrap")
+
+
+def unwrapped(x: Array, padding: Padding) -> Array:
+    """The adjoint of `wrapped`: what stands around the image is added where it came from."""
+    for axis, (before, after) in enumerate(padding, start=1):
+        size = x.shape[axis] - before - after
+        front = jnp.moveaxis(x, axis, 0)
+        sums = jnp.zeros((size, *front.shape[1:]), x.dtype)
+        x = jnp.moveaxis(sums.at[(np.arange(len(front)) - before) % size].add(front), 0, axis)
+    return x
 
 
 def out_sizes(sizes: Any, kernel: Any, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Pair:

@@ -71,7 +71,7 @@ def receptive_field(net: Sequential, in_shape: Any, layer: str, unit: tuple[int,
 
 def _window(layer: Any, name: str, shape: Any, axis: int) -> tuple[int, int, int]:
     """(stride, zeros in front, reach) of what a layer looks at along an axis."""
-    if isinstance(layer, Conv2d):
+    if isinstance(layer, Conv2d) and layer.padding != "circular":
         return layer.windows.stride[axis], layer.paddings(shape)[axis][0], layer.windows.reach[axis]
     if isinstance(layer, Pooling):
         return layer.windows.stride[axis], layer.how(shape)[2][axis][0], layer.windows.reach[axis]

@@ -49,7 +49,7 @@ class _Convolution(Layer):
         return Windows.of(self.rank, self.kernel_size, self.stride, self.dilation)
 
     def paddings(self, in_shape: Shape) -> kernels.Padding:
-        """Zeros on each side of an example: ((top, bottom), (left, right))."""
+        """Places added on each side of an example: ((top, bottom), (left, right))."""
         return paddings_of(self, self.padding, self._flat(in_shape)[:2], self.windows)
 
     def init(self, key: Array, in_shape: Shape) -> Params:
@@ -97,9 +97,9 @@ class _Convolution(Layer):
         return kernels.convolve_input_gradient(delta, W, image.shape, **how).reshape(x.shape), grads
 
     def _how(self, x: Array) -> dict[str, Any]:
-        windows = self.windows
-        padding = self.paddings(x.shape[1:])
-        return {"stride": windows.stride, "padding": padding, "dilation": windows.dilation, "groups": self.groups}
+        windows, padding = self.windows, self.paddings(x.shape[1:])
+        how = {"stride": windows.stride, "padding": padding, "dilation": windows.dilation, "groups": self.groups}
+        return how | {"circular": self.padding == "circular"}
 
     def _flat(self, in_shape: Shape) -> Shape:
         return in_shape if self.rank == 2 else (in_shape[0], 1, in_shape[1])
@@ -130,7 +130,8 @@ class Conv2d(_Convolution):
         kernel_size, stride, dilation: an integer, or a pair (vertical, horizontal).
         padding: zeros on each side: an integer, a pair (vertical, horizontal), pairs ((top, bottom), (left, right)),
             "valid" for none, or "same", with which the output has ⌈size / s⌉ places; where that takes an odd number
-            of zeros, one more stands at the bottom and at the right.
+            of zeros, one more stands at the bottom and at the right. "circular": as many, but for the zeros what
+            stands at the opposite edge, as if the image were joined there.
         groups: filters and channels are split into so many groups that do not see each other; with as many groups as
             channels the convolution is depthwise.
         use_bias: whether b is there.

@@ -37,12 +37,13 @@ def pair_of(value: Any, rank: int = 2) -> Pair:
     return (value, value) if rank == 2 else (value, 1)
 
 
-def whole(owner: Any, name: str, value: Any, least: int = 1) -> None:
-    """Refuse an option that is not an integer of at least `least`."""
+def whole(owner: Any, name: str, value: Any, least: int = 1) -> int:
+    """The value; refused where it is not an integer of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigError(
             f"{type(owner).__name__}.{name} must be an integer of at least {least}, or two of them, not {value!r}."
         )
+    return value
 
 
 def check_pair(owner: Any, name: str, value: Any, least: int = 1, rank: int = 2) -> None:
@@ -66,7 +67,7 @@ def paddings_of(owner: Any, padding: Any, sizes: Any, windows: Windows) -> tuple
     """Zeros on each side, ((top, bottom), (left, right)), for an image of these sizes."""
     if padding == "valid":
         return (0, 0), (0, 0)
-    if padding == "same":
+    if padding in ("same", "circular"):
         low_high = []
         for n, reach, s in zip(sizes, windows.reach, windows.stride, strict=True):
             total = max((-(-n // s) - 1) * s + reach - n, 0)
@@ -83,19 +84,18 @@ def paddings_of(owner: Any, padding: Any, sizes: Any, windows: Windows) -> tuple
 
 def _checked_padding(owner: Any, padding: Any, rank: int) -> Any:
     if isinstance(padding, str):
-        if padding not in ("same", "valid"):
-            raise ConfigError(f'{type(owner).__name__}.padding may be "same", "valid" or numbers, not {padding!r}.')
+        known = ("same", "valid", *["circular"] * hasattr(owner, "true_convolution"))
+        if padding not in known:
+            names = '", "'.join(known)
+            raise ConfigError(f'{type(owner).__name__}.padding may be "{names}" or numbers, not {padding!r}.')
         return padding
     if isinstance(padding, (tuple, list)):
         if len(padding) != 2:
             raise ConfigError(f"{type(owner).__name__}.padding wants one number or two, not {padding!r}.")
         return tuple(
-            _checked_padding(owner, part, 1) if isinstance(part, (tuple, list)) and rank == 2 else _zeros(owner, part)
+            _checked_padding(owner, part, 1)
+            if isinstance(part, (tuple, list)) and rank == 2
+            else whole(owner, "padding", part, least=0)
             for part in padding
         )
-    return _zeros(owner, padding)
-
-
-def _zeros(owner: Any, value: Any) -> int:
-    whole(owner, "padding", value, least=0)
-    return value
+    return whole(owner, "padding", padding, least=0)

@@ -72,7 +72,8 @@ def block_ahead(layers: Sequence[tuple[str, Layer]], params: Params, x: Any) -> 
         return None
     windows, W = convolution.windows, params[name]["W"]
     tied = convolution.use_bias and not convolution.untied_bias
-    plain = tied and not convolution.true_convolution and jnp.shape(x)[3:] == W.shape[2:3]
+    unusual = convolution.true_convolution or convolution.padding == "circular"
+    plain = tied and not unusual and jnp.shape(x)[3:] == W.shape[2:3]
     if not plain or not fused.serves(x, W, windows.stride, windows.dilation, convolution.groups):
         return None
     try:
