@@ -31,6 +31,31 @@ def pairs():
     }
 
 
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_the_same_recurrent_weights_give_the_same_output(kind):
+    rng = np.random.default_rng(1)
+    theirs = getattr(torch.nn, kind)(3, 4, batch_first=True)
+    with torch.no_grad():
+        for array in theirs.parameters():
+            array.copy_(torch.tensor(rng.standard_normal(array.shape)))
+    options = {"reset_after": True} if kind == "GRU" else {}
+    layer = getattr(dp, kind)(4, return_sequences=True, **options)
+    model = dp.Model([layer], dp.MeanSquaredError(), in_shape=(5, 3))
+    model.load_weights({f"rnn.{name}": a.numpy() for name, a in theirs.state_dict().items()}, pytorch=True)
+    x = rng.standard_normal((2, 5, 3)).astype(np.float32)
+    expected = theirs(torch.tensor(x))[0].detach().numpy()
+    np.testing.assert_allclose(model.predict(x), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_recurrent_modules_of_another_form_are_refused():
+    state = {name: a.numpy() for name, a in torch.nn.GRU(3, 4, num_layers=2).state_dict().items()}
+    model = dp.Model([dp.GRU(5)], dp.MeanSquaredError(), in_shape=(5, 3))
+    with pytest.raises(dp.DenpaError, match="reset_after=True") as refused:
+        model.load_weights({f"gru.{name}": a for name, a in state.items()}, pytorch=True)
+    assert "weight_hh_l1 has no counterpart" in str(refused.value)
+    assert "weight_ih_l0 has 12 rows" in str(refused.value)
+
+
 @pytest.mark.parametrize("case", ["nested", "graph", "flat"])
 def test_the_same_weights_give_the_same_output(case, tmp_path):
     from safetensors.torch import save_file

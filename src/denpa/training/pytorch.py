@@ -7,8 +7,11 @@
     BatchNorm        weight, bias                      gamma, beta;  running_mean, running_var: state mean, var
     Embedding        weight (vocabulary, units)        W
     PReLU            weight                            alpha
+    RNN, LSTM, GRU   weight_ih_l0 (gates, in)          Wx (in, gates), transposed, a GRU's gates r z n as z r n
+                     weight_hh_l0, bias_*_l0           Wh likewise; b, the sum of both biases, of a GRU's n alone bh
     bias of the others                                 b
 
+Of a recurrent module there may be one layer and one direction; its GRU is the one with `reset_after=True`.
 Behind a Flatten the numbers of an example stand in another order, since images have their channels in front there:
 (channel, height, width) become (height, width, channel) in the rows of a dense layer, and in the arrays of a batch
 normalisation or PReLU that stands between. A convolution that turns its kernel around gets it turned around.
@@ -27,7 +30,7 @@ import numpy as np
 from denpa.core.errors import FileFormatError, ShapeError, nearest
 from denpa.core.layer import Layer
 from denpa.layers import BatchNorm, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, Flatten, PReLU, Reshape
-from denpa.networks import Graph, Network, Sequential, Tied
+from denpa.networks import GRU, LSTM, RNN, Graph, Network, Sequential, Tied
 
 __all__ = ["from_pytorch"]
 
@@ -44,6 +47,9 @@ _NAMES = {
     Embedding: {"weight": "params/{}/W"},
     PReLU: {"weight": "params/{}/alpha"},
 }
+
+_GATES = {RNN: (0,), LSTM: (0, 1, 2, 3), GRU: (1, 0, 2)}  # ours in the order of theirs
+_RECURRENT = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
 def from_pytorch(
@@ -63,7 +69,7 @@ def from_pytorch(
         ShapeError: layers and modules do not pair, with both lists.
     """
     arrays = _read(source)
-    layers = {path: layer for path, layer in _layers(net) if type(layer) in _NAMES}
+    layers = {path: layer for path, layer in _layers(net) if type(layer) in (*_NAMES, *_GATES)}
     modules = sorted({name.rpartition(".")[0] for name in arrays}, key=_natural)
     if names is None:
         if len(layers) != len(modules):
@@ -82,6 +88,11 @@ def from_pytorch(
         if module not in modules:
             raise ShapeError(f"names: PyTorch has no module {module!r}; {nearest(module, modules, plural='modules')}")
         own = {name: array for name, array in arrays.items() if name.rpartition(".")[0] == module}
+        if type(layers[path]) in _GATES:
+            laid_out, wrong = _recurrent(path, layers[path], {name.rpartition(".")[2]: a for name, a in own.items()})
+            found |= laid_out
+            problems += [f"{module}: {text}" for text in wrong]
+            continue
         for name, array in own.items():
             place, wrong = _place(path, layers[path], name.rpartition(".")[2], array)
             if wrong:
@@ -99,6 +110,31 @@ def _place(path: str, layer: Layer, name: str, array: Any) -> tuple[str, str]:
     if name == "weight" and kind in _LAYOUTS and array.ndim != len(_LAYOUTS[kind]):
         return "", f"has shape {array.shape}, but {path} is a {kind.__name__}"
     return names[name].format(path), ""
+
+
+def _recurrent(path: str, layer: Any, own: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The arrays of a recurrent layer from those of a module, and what is wrong with them."""
+    order, kind, units = _GATES[type(layer)], type(layer).__name__, layer.units
+    problems = [f"{name} has no counterpart in {path}, which is a {kind}" for name in own if name not in _RECURRENT]
+    problems += [f"{name} is missing for {path}" for name in _RECURRENT[:2] if name not in own]
+    rows = {name: array.shape[0] for name, array in own.items() if array.shape[0] != len(order) * units}
+    problems += [f"{name} has {n} rows, but {path} wants {len(order)} times {units}" for name, n in rows.items()]
+    if isinstance(layer, GRU) and not layer.reset_after:
+        problems.append(f"PyTorch's GRU is another form than {path}, which wants reset_after=True for it")
+    if problems:
+        return {}, problems
+
+    def columns(name: str) -> Any:
+        parts = np.split(own[name], len(order))
+        return np.concatenate([parts[gate] for gate in order]).T
+
+    found = {"Wx": columns("weight_ih_l0"), "Wh": columns("weight_hh_l0")}
+    if "bias_ih_l0" in own:
+        outer, inner = columns("bias_ih_l0"), columns("bias_hh_l0")
+        if isinstance(layer, GRU):  # the candidate's inner bias stands behind the reset gate
+            found["bh"], inner = inner[-units:], np.concatenate([inner[:-units], np.zeros_like(inner[-units:])])
+        found["b"] = outer + inner
+    return {f"params/{path}/{name}": array for name, array in found.items()}, []
 
 
 def _laid_out(layer: Layer, name: str, array: Any, image: Any) -> Any:
