@@ -10,8 +10,8 @@
 This module is the only face of the library: whatever is not listed here may change without notice.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+import importlib as _importlib
+import typing as _typing
 
 from denpa import init
 from denpa.core.description import Description, from_config, to_config
@@ -147,7 +147,7 @@ from denpa.training import (
 )
 from denpa.training.sampling import sample
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from denpa import classical, testing
 
 __version__ = "0.1.0"
@@ -300,9 +300,9 @@ __all__ = [
 _LATER = ("classical", "testing")  # loaded when first asked for: most programs never do
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     if name in _LATER:
-        return importlib.import_module(f"denpa.{name}")
+        return _importlib.import_module(f"denpa.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
