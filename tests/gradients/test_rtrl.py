@@ -186,3 +186,5 @@ def test_targets_of_every_step_are_wanted():
     variables = net.init(jax.random.key(0), (TIME, FEATURES))
     with pytest.raises(dp.ShapeError, match="every step"):
         dp.rtrl(net, dp.SoftmaxCrossEntropy(), variables, jnp.zeros((1, TIME, FEATURES)), jnp.zeros(1, int))
+    with pytest.raises(dp.ShapeError, match=r"x \(batch, time, features\)"):
+        dp.rtrl(net, dp.SoftmaxCrossEntropy(), variables, jnp.zeros((1, TIME)), jnp.zeros((1, TIME), int))

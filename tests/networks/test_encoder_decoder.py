@@ -126,6 +126,10 @@ def test_refusals():
         dp.EncoderDecoder([*reads, dp.Dense(2)], writes)
     with pytest.raises(dp.ConfigError, match="between a layer that reads words"):
         dp.EncoderDecoder(reads, writes[:2])
+    with pytest.raises(dp.ConfigError, match="between a layer that reads words"):
+        dp.EncoderDecoder(reads, writes[1:])
+    with pytest.raises(dp.ConfigError, match="encoder wants a list of layers, not RNN"):
+        dp.EncoderDecoder(dp.RNN(4), writes)
     with pytest.raises(dp.ConfigError, match="make them alike"):
         dp.EncoderDecoder(reads, [dp.Embedding(6, 2), dp.RNN(5), dp.Dense(6)])
     with pytest.raises(dp.ConfigError, match="first word to the last"):

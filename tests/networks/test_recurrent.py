@@ -350,6 +350,7 @@ def test_the_trace_shows_every_gate_and_carry_with_its_deltas(layer, slopes):
         record = met[f"{name}/{gate}"]
         expected = np.asarray(record.dy) * slope(np.asarray(record.x), np.asarray(record.y))
         np.testing.assert_allclose(record.dx, expected, rtol=1e-9, atol=1e-14)
+        assert not np.any(np.where(true_steps, 0, record.dy))
         columns.append(record.dx)
     output = met[f"{name}/{layer.cell.carries[0]}"]
     np.testing.assert_allclose(np.where(true_steps, output.y, 0), met[name].y, rtol=1e-12)

@@ -55,6 +55,20 @@ def test_the_gradient_is_the_sum_over_the_places():
     np.testing.assert_allclose(met.grads["0_dense"]["W"], together["0_dense"]["W"], rtol=1e-5)
 
 
+def test_costs_and_statistics_are_those_of_the_network_inside():
+    layers = [dp.Dense(4), dp.BatchNorm(), dp.ActivityL1(0.3), dp.Dense(6)]
+    net = dp.Tied(dp.Sequential(layers), dp.Tie("3_dense/W", "0_dense/W", transpose=True))
+    variables = started(net)
+    loss = dp.MeanSquaredError()
+    ours, theirs = (dp.backprop(n, loss, v, X, T) for n, v in ((net, variables), net.untied(variables)))
+    assert float(ours.cost) == pytest.approx(float(theirs.cost), rel=1e-6)
+    assert ours.cost > 0
+    assert float(dp.trace(net, loss, variables, X, T).loss) == pytest.approx(float(ours.loss), rel=1e-6)
+    for name, value in ours.state["1_batchnorm"].items():
+        np.testing.assert_allclose(value, theirs.state["1_batchnorm"][name], rtol=1e-5)
+        assert np.any(value != variables.state["1_batchnorm"][name])
+
+
 def test_ties_keep_the_laws():
     assert "autodiff, training" in dp.testing.check_layer(ENTRIES, (6,))
 
@@ -100,6 +114,7 @@ def test_a_tied_convolution_and_its_transpose(tmp_path):
         (dp.Tie("2_dense/W", "0_dense/W"), dp.ShapeError, "transpose=True"),
         (dp.Tie("2_dense/b", "0_dense/b", transpose=True), dp.ShapeError, "cannot be transposed"),
         (dp.Tie("2_dense/W", "0_dense/W", at=(4, 0), source_at=(0, 0)), dp.ConfigError, "no entry"),
+        (dp.Tie("2_dense/W", "0_dense/W", at=(-1, 0), source_at=(0, 0)), dp.ConfigError, "no entry"),
     ],
 )
 def test_a_tie_that_cannot_be_is_refused_by_name(tie, error, message):

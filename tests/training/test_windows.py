@@ -139,3 +139,11 @@ PLAIN = dp.Sequential([dp.Embedding(4, 2), dp.Dense(CLASSES)])
 def test_what_cannot_be_cut_is_refused(options, error, message):
     with pytest.raises(error, match=message):
         refused(**options)
+
+
+def test_a_shared_layer_would_need_two_carries():
+    x, cell = dp.Input(), dp.GRU(3, return_sequences=True)
+    once = cell(dp.Embedding(4, 2)(x), name="cell")
+    net = dp.Graph(x, dp.Dense(CLASSES)(cell(dp.Dense(2)(once), name="cell")))
+    with pytest.raises(dp.ConfigError, match=r"'cell@2' shares the layer 'cell'.* name them apart"):
+        refused(net)
