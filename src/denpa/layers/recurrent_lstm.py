@@ -36,7 +36,7 @@ class LSTMCell(Cell):
         units: size of h and c.
         peepholes: whether p is there.
         forget_bias: what b starts from in the forget gate; the other gates start from 0.
-        output_peephole: "current", where the output gate sees cᵗ, or "previous" for cᵗ⁻¹.
+        output_peephole: "current", where the output gate sees cᵗ, or "previous" for cᵗ⁻¹, which then gets p₂ ⊙ δ_o.
         activation: φ, "tanh" or "sigmoid".
         kernel_init, recurrent_init: initialisers of Wx and Wh.
         truncated: ∂E/∂hᵗ⁻¹ = δ_g Wh_gᵀ, without the paths through the three gates: a shorter formula, which is found
