@@ -95,6 +95,8 @@ USAGE = {
     "train --resume nowhere": "no run folder",
     "train xor --resume nowhere": "leave xor out",
     "train --resume nowhere --epochs 3": "leave --training.epochs out",
+    "train --resume nowhere --hidden 5 --code 2": "leave --hidden out",
+    "train --resume nowhere --activation relu": "leave --activation out",
     "train " + "d" * 300: "File name too long",
     "train .": "'.' is a folder: go on with a run by --resume",
     "evaluate": "wants RUN",

@@ -9,8 +9,8 @@ import denpa as dp
 from denpa.data.pair_encoder import PairEncoder
 from denpa.data.pairs import Pairs
 from denpa.lab import presets, toml
+from denpa.lab.answers import answers_of, answers_text, bleu
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
-from denpa.lab.pairs import answers_of, answers_text, bleu
 from denpa.lab.run import Run
 from denpa.lab.sources import load_data
 from denpa.lab.trained import Trained
@@ -74,7 +74,7 @@ def test_presets_fit_themselves_to_the_pairs(name):
 
 
 def test_a_run_shows_where_it_looks_and_answers_lines_of_text(files, tmp_path, monkeypatch, with_figures):
-    monkeypatch.setattr("denpa.lab.pairs.bleu", lambda answers, references: float(len(answers)))
+    monkeypatch.setattr("denpa.lab.measure.bleu", lambda answers, references: float(len(answers)))
     config = DataConfig(**files, options={"beam": 2})
     look = load_data(config).look
     network = dp.EncoderDecoder(

@@ -49,10 +49,16 @@ def _run(options: Any, names: tuple[str, ...]) -> int:
     studies, plan, folder = chosen(names), _plan(options), Path(options.output)
     store.refuse_existing(folder, studies, options.overwrite)
     failed = []
-    for study in studies:
+    for done, study in enumerate(studies):
         print(f"{study.name}: {study.title.of(options.language)}", flush=True)
         started = time.perf_counter()
-        result = study.run(plan)
+        try:
+            result = study.run(plan)
+        except KeyboardInterrupt:
+            if not done:
+                raise
+            rest = " ".join(study.name for study in studies[done:])
+            raise RunFailed(f"interrupted; what was finished is kept in {folder}. Still to run: {rest}.") from None
         stored = store.write(folder, study, plan, result, time.perf_counter() - started)
         if stored.setting is not None:
             print(f"  {stored.setting.of(options.language)}")

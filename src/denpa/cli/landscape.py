@@ -8,9 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from denpa.cli.commands import Places, short, wanted
+from denpa.cli.asked import wanted
 from denpa.cli.output import free_folder, made
-from denpa.cli.parse import number, whole
+from denpa.cli.parse import Places, number, whole
+from denpa.cli.printed import short
 from denpa.core.errors import ConfigError, nearest
 from denpa.data.delimited import csv_text
 from denpa.lab.figures import loss_surface_picture, paths_animation, paths_picture

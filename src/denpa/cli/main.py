@@ -121,10 +121,13 @@ def _dispatch(words: list[str]) -> int:
     from denpa.cli.landscape import COMMANDS as SURVEYING
     from denpa.cli.parse import parsed
     from denpa.cli.selecting import COMMANDS as COMPARING
+    from denpa.cli.training import COMMANDS as TRAINING
     from denpa.cli.worksheets import COMMANDS as WRITING
 
     options, places = parsed(command, rest)
-    return (COMMANDS | COMPARING | STUDYING | WRITING | SURVEYING)[command](options, places, ["denpa", *words])
+    return (COMMANDS | TRAINING | COMPARING | STUDYING | WRITING | SURVEYING)[command](
+        options, places, ["denpa", *words]
+    )
 
 
 def _explained(error: Exception) -> tuple[str, int]:

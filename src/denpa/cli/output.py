@@ -1,12 +1,14 @@
-"""Where a command writes: a file or a folder that is free, or that may be replaced."""
+"""Where a command writes: the terminal, or a file or folder that is free or may be replaced."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from denpa.core.errors import StorageError
+from denpa.training.storage import write_text
 
-__all__ = ["free_file", "free_folder", "made"]
+__all__ = ["free_file", "free_folder", "made", "put"]
 
 
 def free_file(path: str | Path, overwrite: bool) -> Path:
@@ -46,3 +48,14 @@ def made(folder: Path) -> Path:
     except OSError as error:
         raise StorageError(f"Cannot make the folder {folder}: {error.strerror}.") from None
     return folder
+
+
+def put(text: str, output: Path | None, what: str) -> int:
+    """A text to the terminal, or into a file, which is then told with what is in it. Gives the exit status."""
+    if output is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    else:
+        write_text(output, text)
+        print(f"{what} in {output}")
+    return 0

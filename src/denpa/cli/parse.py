@@ -13,13 +13,15 @@ from denpa.core.errors import ConfigError, nearest
 from denpa.lab.experiment import Experiment
 from denpa.lab.overrides import read_value
 
-__all__ = ["changes_of", "number", "parsed", "whole"]
+__all__ = ["Places", "changes_of", "number", "parsed", "whole"]
+
+Places = list[tuple[str, Any]]  # places in the experiment, such as ("optimizer.beta1", 0.8)
 
 _TEXTS = ("data", "task", "ignore", "categorical")  # what must not be read as a number
 _BOX = str.maketrans("", "", "╭╮╰╯│─━┃┏┓┗┛")
 
 
-def parsed(command: str, words: list[str]) -> tuple[Any, list[tuple[str, Any]]]:
+def parsed(command: str, words: list[str]) -> tuple[Any, Places]:
     """The options of a command, and the changes by place such as ("optimizer.beta1", 0.8).
 
     Raises:
@@ -50,11 +52,11 @@ def parsed(command: str, words: list[str]) -> tuple[Any, list[tuple[str, Any]]]:
     return found, places
 
 
-def changes_of(found: Any, places: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+def changes_of(found: Any, places: Places) -> Places:
     """All changes that the options ask for, those by place after those with a short name."""
     from denpa.cli.options import PLACES
 
-    changes: list[tuple[str, Any]] = []
+    changes: Places = []
     for name, place in PLACES.items():
         given = getattr(found, name)
         if given in ("", ()):
@@ -85,7 +87,7 @@ def whole(text: str, option: str, least: int = 0) -> int:
     return value
 
 
-def _places(words: list[str]) -> tuple[list[tuple[str, Any]], list[str]]:
+def _places(words: list[str]) -> tuple[Places, list[str]]:
     """The options that name a place in the experiment, each with one value, and the other words."""
     from denpa.cli.options import OfExperiment
 

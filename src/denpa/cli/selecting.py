@@ -6,9 +6,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from denpa.cli.commands import Places, assembled, short
+from denpa.cli.asked import assembled
 from denpa.cli.output import free_file, free_folder, made
-from denpa.cli.parse import changes_of, whole
+from denpa.cli.parse import Places, changes_of, whole
+from denpa.cli.printed import short
 from denpa.core.errors import ConfigError
 from denpa.data.delimited import csv_text
 from denpa.lab.describe import heading

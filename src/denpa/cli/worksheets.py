@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from denpa.cli.commands import Places, wanted
+from denpa.cli.asked import wanted
 from denpa.cli.output import free_file
+from denpa.cli.parse import Places
 from denpa.core.errors import ConfigError, nearest
 from denpa.lab.worksheet import checked_language, html, latex_source, worksheet
 from denpa.training.storage import write_text

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from denpa.core.errors import ConfigError
+from denpa.lab.answers import answers_of, bleu
 from denpa.lab.ensemble import Apart, apart
+from denpa.lab.pairs import Sequences
 from denpa.training import Bagging, Model
 from denpa.training.history import is_number
 
@@ -62,9 +66,7 @@ def measure(model: Model | Bagging, data: Any) -> Measured:
 
 def _measured(model: Any, data: Any) -> Measured:
     if data.task == "pairs":
-        from denpa.lab.pairs import measure_answers  # which builds on this module
-
-        return measure_answers(model, data)
+        return _answered(model, data)
     numbers = {name: value for name, value in model.evaluate(data).items() if is_number(value)}
     if data.task == "classification" and data.t is not None and data.t.shape == data.x.shape:
         return Measured(len(data), numbers)  # a class for every step of a sequence
@@ -77,6 +79,18 @@ def _measured(model: Any, data: Any) -> Measured:
     counts = np.zeros((classes, classes), int)
     np.add.at(counts, (true, predicted), 1)
     return Measured(len(data), numbers, counts, names, predicted)
+
+
+def _answered(model: Model, data: Sequences) -> Measured:
+    """Loss and metrics under teacher forcing, the model's own answers, and for words their BLEU."""
+    numbers = {name: value for name, value in model.evaluate(data).items() if is_number(value)}
+    answers = answers_of(model, data.pairs.sources)
+    if model.encoder.target.level == "word":
+        try:
+            numbers["bleu"] = bleu(answers, data.pairs.targets)
+        except ConfigError as error:
+            warnings.warn(str(error), UserWarning, stacklevel=2)
+    return Measured(len(data), numbers, predicted=np.array(answers, object))
 
 
 def confusion_text(counts: np.ndarray, names: tuple[str, ...]) -> str:

@@ -1,15 +1,11 @@
-"""Pairs of texts as the data of a run: read, divided, turned into tokens; answers written and measured."""
+"""Pairs of texts as the data of a run: read, divided, turned into tokens."""
 
 from __future__ import annotations
 
 import hashlib
-import warnings
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from denpa.core.errors import ConfigError, nearest
 from denpa.core.padded import Padded
@@ -17,25 +13,10 @@ from denpa.data import datasets
 from denpa.data.pair_encoder import PairEncoder
 from denpa.data.pairs import Pairs, PairSplits
 from denpa.data.parallel import read_parallel
-from denpa.data.text import read_text
 from denpa.lab.experiment import DataConfig
-from denpa.lab.measure import Measured
-from denpa.lab.sources import Look, Prepared
-from denpa.training import Model, beam_search
-from denpa.training.history import is_number
+from denpa.lab.prepared import Look, Prepared
 
-__all__ = [
-    "PairLook",
-    "PreparedPairs",
-    "Sequences",
-    "answers_of",
-    "answers_text",
-    "bleu",
-    "examples_in_text",
-    "is_of_pairs",
-    "load_pairs",
-    "measure_answers",
-]
+__all__ = ["PairLook", "PreparedPairs", "Sequences", "load_pairs"]
 
 _TEST_PART = 0.1
 # A word seen once is learned by nobody; translations have many good beginnings.
@@ -153,78 +134,6 @@ def _bare(pairs: Any) -> Pairs:
     """Without the blanks and signs that fill fixed forms: lengths and a start token say the same."""
     sources = tuple(text.rstrip() for text in pairs.sources)
     return Pairs(sources, tuple(text.removeprefix("_").rstrip() for text in pairs.targets), pairs.name)
-
-
-def is_of_pairs(model: Model) -> bool:
-    """Whether a model was trained on pairs of texts."""
-    return isinstance(model.encoder, PairEncoder)
-
-
-def answers_of(model: Model, texts: Sequence[str]) -> list[str]:
-    """What a trained model answers to texts; to an empty one nothing.
-
-    Raises:
-        ConfigError: the model was not trained on pairs of texts.
-    """
-    coder = model.encoder
-    if not is_of_pairs(model):
-        raise ConfigError("This model was not trained on pairs of texts, so it answers none.")
-    asked = [place for place, text in enumerate(texts) if text.strip()]
-    answers = [""] * len(texts)
-    if asked:
-        start, end = (coder.target.number_of(name) for name in ("start", "end"))
-        search = {"beam": coder.beam, "length_penalty": coder.length_penalty, "longest": coder.target_length}
-        source = coder.sources([texts[place] for place in asked])
-        written = beam_search(model, source, start=int(start or 0), end=end, **search)
-        for place, answer in zip(asked, coder.answers(written.tokens[:, 0]), strict=True):
-            answers[place] = answer
-    return answers
-
-
-def answers_text(model: Model, path: str | Path) -> str:
-    """The answers to the lines of a text file, line by line; errors as for `read_text` and `answers_of`."""
-    lines = read_text(path).removesuffix("\n").split("\n")
-    return "".join(f"{answer}\n" for answer in answers_of(model, lines))
-
-
-def measure_answers(model: Model, data: Sequences) -> Measured:
-    """Loss and metrics under teacher forcing, the model's own answers, and for words their BLEU."""
-    numbers = {name: value for name, value in model.evaluate(data).items() if is_number(value)}
-    answers = answers_of(model, data.pairs.sources)
-    if model.encoder.target.level == "word":
-        try:
-            numbers["bleu"] = bleu(answers, data.pairs.targets)
-        except ConfigError as error:
-            warnings.warn(str(error), UserWarning, stacklevel=2)
-    return Measured(len(data), numbers, predicted=np.array(answers, object))
-
-
-def bleu(answers: Sequence[str], references: Sequence[str]) -> float:
-    """BLEU of a corpus, 0 to 100, of words as they are cut already:
-
-        BP · exp( 1/4 Σ_n log p_n ),   n = 1 .. 4,   BP = min(1, exp(1 − reference length / answer length))
-
-    p_n is the share of the answers' n-grams that the references have too; computed by sacreBLEU.
-
-    Raises:
-        ConfigError: sacreBLEU is not installed.
-
-    Source: Papineni, Roukos, Ward & Zhu (2002); Post (2018) for sacreBLEU.
-    """
-    try:
-        import sacrebleu  # pyright: ignore[reportMissingImports]
-    except ModuleNotFoundError:
-        raise ConfigError(
-            "BLEU is computed by sacreBLEU, which is missing: pip install 'denpa[translation]'."
-        ) from None
-    return float(sacrebleu.corpus_bleu(list(answers), [list(references)], tokenize="none", force=True).score)
-
-
-def examples_in_text(data: Sequences, answers: Sequence[str], most: int = 30) -> Iterator[str]:
-    """A few pairs with the model's answers, line by line."""
-    for source, target, answer in list(zip(*data.pairs, answers, strict=True))[:most]:
-        mark = "=" if answer == target else "x"
-        yield f"{mark} {source}\n  answer    {answer}\n  expected  {target}\n"
 
 
 def _rows(part: Padded, rows: Any) -> Padded:

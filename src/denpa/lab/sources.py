@@ -21,6 +21,7 @@ from denpa.data.table import Table
 from denpa.lab.arrays import read_npz
 from denpa.lab.experiment import DataConfig
 from denpa.lab.in_order import TEXT_OPTIONS, rows_of_series, rows_of_text, sequence_kind
+from denpa.lab.pairs import load_pairs
 from denpa.lab.prepared import Look, Prepared, aimed, its_own_target
 
 __all__ = ["Look", "Prepared", "is_table", "its_own_target", "load_data", "load_folds", "look_of", "unknown_categories"]
@@ -47,8 +48,6 @@ def load_data(config: DataConfig) -> Prepared:
 
 def _read(config: DataConfig) -> Prepared:
     if config.task == "pairs":
-        from denpa.lab.pairs import load_pairs  # which builds on this module
-
         return load_pairs(config)
     if (kind := sequence_kind(config)) is not None:
         return _in_order(config, kind)

@@ -10,8 +10,8 @@ import numpy as np
 
 from denpa.core.layer import Context
 from denpa.data.vocabulary import tokens_of
+from denpa.lab.answers import examples_in_text
 from denpa.lab.fonts import every_character
-from denpa.lab.pairs import examples_in_text
 from denpa.networks.base import entering
 from denpa.training.storage import write_figure, write_text
 

@@ -1,0 +1,110 @@
+"""The command `denpa train`: a run from its beginning or from its last checkpoint, and what came of it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from denpa.cli.asked import assembled
+from denpa.cli.errors import RunFailed
+from denpa.cli.parse import Places, changes_of
+from denpa.cli.printed import each, numbers, print_measured
+from denpa.core.errors import ConfigError, DivergenceError, StorageError, nearest
+from denpa.lab.closed_form import closed_form
+from denpa.lab.describe import heading, seen_shape
+from denpa.lab.generative import generative
+from denpa.lab.measure import Measured
+from denpa.lab.run import Run
+from denpa.lab.run_folder import RunFolder, refuse_existing
+from denpa.training.inputs import shape_of_example
+
+__all__ = ["COMMANDS"]
+
+
+def train(options: Any, places: Places, words: list[str]) -> int:
+    """Train and keep the run in a folder, or go on with one."""
+    if options.progress not in ("auto", "bar", "lines", "none"):
+        hint = nearest(options.progress, ("auto", "bar", "lines", "none"), plural="kinds")
+        raise ConfigError(f"Unknown kind of progress {options.progress!r}: {hint}")
+    command = shlex.join(words)
+    if options.resume:
+        _refuse_others(options, places)
+        folder = RunFolder.existing(options.resume)
+        if folder.finished:
+            results = folder.read_json(folder.results)
+            print(f"{options.resume} has finished already.\n\n{numbers('test', results.get('test', {}))}")
+            return 0
+        run = Run.resume(options.resume, command)
+    else:
+        run = _begun(options, places, command)
+    shape = seen_shape(run.experiment, shape_of_example(run.data.train.x))
+    print(f"{heading(run.experiment, run.data)}\n\n{run.experiment.network.summary(shape)}\n", flush=True)
+    _report(run, _gone(run, options.progress))
+    return 0
+
+
+def _begun(options: Any, places: Places, command: str) -> Run:
+    if options.run:
+        refuse_existing(Path(options.run), options.overwrite)
+    experiment, data = assembled(options, places)
+    if data.report:
+        print(f"{data.report}\n")
+    return Run(experiment, options.run or None, prepared=data, overwrite=options.overwrite, command=command)
+
+
+def _gone(run: Run, progress: str) -> Measured:
+    """The run carried out; what ends it early is told with the way to go on."""
+    try:
+        return run.go(progress)
+    except (KeyboardInterrupt, StorageError, DivergenceError, BrokenPipeError) as error:
+        if run.folder is None:
+            raise
+        again = f"denpa train --resume {shlex.quote(str(run.folder.path))}"
+        if isinstance(error, KeyboardInterrupt):
+            text = f"interrupted after {run.model.steps:,} steps. Go on with: {again}"
+            if run.experiment.training.members is not None:
+                text = f"interrupted; members are kept when all of them are trained. Begin again with: {again}"
+            if run.experiment.training.pretrain is not None and not run.model.steps:
+                text = f"interrupted in the pre-training; the layers that are done are kept. Go on with: {again}"
+        elif isinstance(error, BrokenPipeError):
+            text = f"whoever read the output has gone. Go on with: {again}"
+        elif isinstance(error, StorageError):
+            text = f"{error} Then go on with: {again}"
+        else:
+            text = f"{error} The run is kept in {run.folder.path}."
+        raise RunFailed(text) from error
+
+
+def _report(run: Run, measured: Measured) -> None:
+    history = run.history
+    last = history.epochs[-1]
+    if history.best_epoch:
+        last = next((row for row in history.epochs if row["epoch"] == history.best_epoch), last)
+    print()
+    seen = {name: value for name, value in last.items() if not name.startswith("validation_")}
+    held = {name.removeprefix("validation_"): value for name, value in last.items() if name.startswith("validation_")}
+    print(numbers("training", seen))
+    if held:
+        print(numbers("validation", held))
+    print_measured(measured)
+    if run.out_of_bag is not None:
+        print(f"\n{numbers('out of bag', run.out_of_bag.together)}\n{each('members', run.out_of_bag.apart)}")
+    single = run.experiment.training.members is None
+    if single and (exact := closed_form(run.experiment, run.model, run.data)) is not None:
+        print(f"\n{exact}")
+    if single and (line := generative(run.experiment, run.model, run.data)) is not None:
+        print(line)
+    if run.folder is not None:
+        print(f"\nkept in {run.folder.path}")
+
+
+def _refuse_others(options: Any, places: Places) -> None:
+    given = [f"--{place}" for place, _ in changes_of(options, places)]
+    given += [f"--{name}" for name in ("run", "overwrite", "hidden", "activation", "code") if getattr(options, name)]
+    if options.experiment or given:
+        other = options.experiment or given[0]
+        raise ConfigError(f"--resume takes everything from the run's config.toml; leave {other} out.")
+
+
+COMMANDS = {"train": train}
