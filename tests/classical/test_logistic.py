@@ -8,6 +8,7 @@ from sklearn import datasets, linear_model
 
 import denpa as dp
 from denpa import classical
+from denpa.classical.newton import newton
 
 
 def problem(n=60, d=3, classes=2, seed=0):
@@ -104,3 +105,14 @@ def test_what_cannot_be_learned_is_refused():
         classical.softmax_regression(np.random.default_rng(0).normal(size=(210, 200)), np.arange(210) % 20, 0.1)
     with pytest.raises(dp.DataError, match="one-hot"):
         classical.softmax_regression(x, np.full((len(x), 2), 0.5))
+
+
+def test_a_step_that_goes_too_far_is_halved():
+    """E = √(1 + θ²): from 2 a whole step of Newton's leads to -8, and from there ever farther."""
+
+    def derivatives(theta):
+        root = np.sqrt(1 + theta**2)
+        return theta / root, np.diag(root**-3)
+
+    theta, _ = newton(np.array([2.0]), lambda theta: np.sqrt(1 + theta @ theta), derivatives, lambda step: step, None)
+    np.testing.assert_allclose(theta, 0, atol=1e-8)
