@@ -62,7 +62,7 @@ def _race(plan: Plan) -> Result:
             curves = _trained(plan, data, _net(activation, Normal(0.01)), optimizer, steps_of(last, 25))
             found[f"{name}, {method}"] = curves
             curve(axes, curves.steps, curves.test["accuracy"], index, method)
-        finish(axes, "updates", "test accuracy", name, ylim=(0, 1))
+        finish(axes, "updates", "test accuracy", name, legend="beside", ylim=(0, 1))
     caption = Text("The same starting weights and learning rate for all.", "初期値と学習率はすべて同じ。")
     # Measured over 5 seeds on digits: 0.10, 0.10, 0.10 to 0.11; 0.96 to 0.98; 0.10, 0.91 to 0.94, 0.91 to 0.93;
     # 0.37 to 0.61, 0.10 to 0.16. On MNIST: 0.11, 0.11, 0.11; 0.94 to 0.95 both; 0.11, 0.67 to 0.81, 0.85 to 0.88.

@@ -75,10 +75,11 @@ def _looked_into(data: Images) -> tuple[dict[str, list[np.ndarray]], dict[str, n
 def _run(plan: Plan) -> Result:
     data = images(plan).flat()
     curves, (activations, gradients) = _trained(plan, data), _looked_into(data)
-    figure, (axes,) = figure_of(1, size=(6, 4))
-    for index, (name, found) in enumerate(curves.items()):
-        curve(axes, found.steps, found.test["accuracy"], index, name)
-    finish(axes, "updates", "test accuracy", ylim=(0, 1))
+    figure, panels = figure_of(2)
+    for axes, part, label in zip(panels, ("train", "test"), ("training accuracy", "test accuracy"), strict=True):
+        for index, (name, found) in enumerate(curves.items()):
+            curve(axes, found.steps, getattr(found, part)["accuracy"], index, name)
+        finish(axes, "updates", label, legend="beside" if part == "test" else "", ylim=(0, 1))
     sizes, (bars,) = figure_of(1, size=(6, 3.2))
     for index, (name, found) in enumerate(gradients.items()):
         curve(bars, range(3), found, index, name, marker="o", markersize=4)
