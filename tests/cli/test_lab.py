@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from denpa.cli.main import main
@@ -34,6 +36,7 @@ def test_run_keeps_results_and_pages_and_overwrites_nothing(tmp_path, capsys):
         (["lab"], "list, run NAME or report"),
         (["lab", "rum"], "did you mean 'run'"),
         (["lab", "run", "polynomal"], "did you mean 'polynomial'"),
+        (["lab", "run", "all", "polynomail"], "did you mean 'polynomial'"),
         (["lab", "run", "polynomial", "--quick", "--full"], "not both"),
         (["lab", "run", "polynomial", "--seeds", "none"], "1 or more"),
         (["lab", "run", "polynomial", "--language", "fr"], "Unknown language"),
@@ -45,3 +48,21 @@ def test_bad_words_are_named_and_nothing_is_written(words, message, tmp_path, ca
     assert main([*words, "--output", str(tmp_path / "none")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+def test_an_interrupted_run_says_what_is_kept_and_what_is_left(tmp_path, capsys, monkeypatch):
+    def study(name, run):
+        return SimpleNamespace(name=name, title=SimpleNamespace(of=str), run=run)
+
+    def interrupted(plan):
+        raise KeyboardInterrupt
+
+    kept = SimpleNamespace(setting=None, checks=(), seconds=1.0, folder="kept", passed=True)
+    studies = [study("one", lambda plan: None), study("two", interrupted), study("three", interrupted)]
+    monkeypatch.setattr("denpa.cli.lab.chosen", lambda names: studies)
+    monkeypatch.setattr("denpa.cli.lab.store.write", lambda *arguments: kept)
+    assert main(["lab", "run", "all", "--output", str(tmp_path / "lab")]) == 1
+    assert f"kept in {tmp_path / 'lab'}. Still to run: two three." in capsys.readouterr().err
+    studies.pop(0)
+    assert main(["lab", "run", "all", "--output", str(tmp_path / "lab")]) == 1
+    assert "nothing was written" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import denpa as dp
-from denpa.lab import DataConfig, Experiment, TrainingConfig, presets
+from denpa.lab import DataConfig, Experiment, TrainingConfig, presets, toml
 from denpa.lab.presets import convolution
 from denpa.lab.sources import Look
 from denpa.training import EarlyStopping
@@ -124,6 +124,11 @@ def test_the_toml_says_nothing_that_goes_without_saying():
         "loss": {"type": "SoftmaxCrossEntropy"},
         "data": {"source": "moons"},
     }
+
+
+def test_a_byte_order_mark_in_front_is_skipped(tmp_path):
+    (tmp_path / "one.toml").write_text("\ufeffepochs = 3\n", "utf-8")
+    assert toml.load(tmp_path / "one.toml") == {"epochs": 3}
 
 
 def test_a_config_without_a_name_is_called_like_its_file(tmp_path):

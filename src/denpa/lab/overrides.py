@@ -124,11 +124,13 @@ def _as_part(name: str, value: Any) -> Any:
 
 def _retype(part: dict[str, Any], name: Any, place: str) -> None:
     """Another class in the place of the one before, whose options make no sense any more."""
-    known = {known.lower(): known for known in registered(Description)}
+    kind = _KINDS.get(place, Description)
+    known = {known.lower(): known for known in registered(kind)}
     if str(name).lower() not in known:
-        kind = _KINDS.get(place, Description)
         plural = _PLURALS.get(kind, f"{kind.__name__.lower()}s")
-        raise ConfigError(f"There is no {name!r} in denpa: {nearest(str(name), registered(kind), plural=plural)}")
+        elsewhere = str(name).lower() in map(str.lower, registered(Description))
+        fault = f"{name!r} is none of the {plural}" if elsewhere else f"There is no {name!r} in denpa"
+        raise ConfigError(f"{fault}: {nearest(str(name), registered(kind), plural=plural)}")
     part.clear()
     part["type"] = known[str(name).lower()]
     if part["type"] in _RATES:

@@ -59,7 +59,7 @@ def load(path: str | Path) -> dict[str, Any]:
         ConfigError: no such file, or no TOML; the line is named.
     """
     try:
-        return tomllib.loads(Path(path).read_text("utf-8"))
+        return tomllib.loads(Path(path).read_text("utf-8-sig"))  # some editors put a byte order mark in front
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -82,6 +82,5 @@ def chosen(names: tuple[str, ...]) -> tuple[Study, ...]:
     """
     if not names:
         raise ConfigError("Which study? Give one or more names of denpa lab list, or 'all'.")
-    if "all" in names:
-        return tuple(STUDIES.values())
-    return tuple(find(name) for name in dict.fromkeys(names))
+    found = tuple(find(name) for name in dict.fromkeys(names) if name != "all")
+    return tuple(STUDIES.values()) if "all" in names else found
