@@ -135,8 +135,8 @@ def text(results: dict[str, Any]) -> str:
         + _table(results["models"])
         + "\n\n**A layer alone**, forward and backward:\n\n"
         + _table(results["layers"])
-        + "\n\nLimit: the row's matrix products alone, at the fastest speed of a product of two large matrices seen in its "
-        f"rounds, {min(speeds):.0f} to {max(speeds):.0f} GFLOP/s."
+        + "\n\nLimit: the row's matrix products alone, at the fastest speed of a product of two large matrices seen in "
+        f"its rounds, {min(speeds):.0f} to {max(speeds):.0f} GFLOP/s."
     )
 
 
