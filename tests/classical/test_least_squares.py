@@ -56,6 +56,14 @@ def test_dependent_columns_give_the_smallest_solution_and_a_warning(kind):
         np.testing.assert_allclose(model.W[3], 0, atol=1e-12)
 
 
+def test_a_constant_has_no_slope_whatever_its_weighted_mean_is_rounded_to():
+    _, t, s = problem()
+    for value in (0.1, 1 / 3, 7.3, 1e9 + 0.1):
+        with pytest.warns(UserWarning, match="rank 0"):
+            model = classical.linear_regression(np.full((30, 1), value), t, s)
+        np.testing.assert_array_equal(model.W, 0)
+
+
 def test_least_squares_is_maximum_likelihood_for_gaussian_noise():
     """-log L = Σ r²/(2σ²) + (N/2) log 2πσ² has the same W, b, and σ² = (1/N) Σ r² at its minimum."""
     x, t, _ = problem(k=1)

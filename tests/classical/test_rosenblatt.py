@@ -24,6 +24,7 @@ def test_not_and_exclusive_or():
     np.testing.assert_array_equal(classical.formal_neuron([[0], [1]], *classical.GATES["not"])[:, 0], [1, 0])
     hidden = np.concatenate([classical.formal_neuron(CORNERS, *classical.GATES[g]) for g in ("or", "nand")], axis=1)
     np.testing.assert_array_equal(classical.formal_neuron(hidden, *classical.GATES["and"])[:, 0], [0, 1, 1, 0])
+    assert not classical.formal_neuron([[2.0]], [[1.5]], [3.0]).any()  # what reaches the threshold does not exceed it
     with pytest.raises(dp.ShapeError, match="W must have the shape"):
         classical.formal_neuron(CORNERS, np.ones((3, 1)), np.ones(1))
 

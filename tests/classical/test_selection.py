@@ -181,3 +181,7 @@ def test_principal_components(n):
     np.testing.assert_allclose(classical.pca(x, 5).reconstruct(x), x)
     with pytest.raises(dp.ConfigError, match="at most 5"):
         classical.pca(x, 6)
+    flat = classical.pca(np.outer(rng.normal(size=n), [0.1, 0.7, -0.3, 0.9, 1 / 3]), 5)
+    assert (flat.variances >= 0).all()
+    assert flat.explained == pytest.approx(1)
+    assert classical.pca(np.ones((n, 2)), 1).explained == 1
