@@ -12,8 +12,8 @@ import pytest
 import denpa as dp
 from denpa.cli.main import main
 from denpa.lab import DataConfig, TrainingConfig, layer_output, presets
-from denpa.lab.run import begin
 from denpa.lab.sources import Look, load_data, load_folds, look_of
+from denpa.lab.start import begin
 from denpa.lab.trained import Trained, predictions_csv
 
 RNG = np.random.default_rng(12)

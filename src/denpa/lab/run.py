@@ -20,18 +20,19 @@ from denpa.data.checks import check_data
 from denpa.lab import figures
 from denpa.lab.ensemble import OutOfBag, check_members, out_of_bag
 from denpa.lab.environment import differences, environment, session
-from denpa.lab.experiment import Experiment, TrainingConfig
+from denpa.lab.experiment import Experiment
 from denpa.lab.keeper import Keeper
 from denpa.lab.measure import Measured, measure
 from denpa.lab.run_folder import RunFolder, create, free_name, refuse_existing
 from denpa.lab.sources import Prepared, load_data
-from denpa.training import Bagging, Model, pretrain
+from denpa.lab.start import begin, model_of
+from denpa.training import Bagging
 from denpa.training.checkpoint import latest
 from denpa.training.history import History
 from denpa.training.inputs import shape_of_example
 from denpa.training.pretraining import check_stack
 
-__all__ = ["Run", "begin", "model_of"]
+__all__ = ["Run"]
 
 
 class Run:
@@ -96,7 +97,7 @@ class Run:
         run = cls(found.experiment(), command=command)
         run.folder, run.resumed = found, True
         before = found.read_json(found.environment)
-        check_same_data(found, run.data)
+        found.check_same_data(run.data)
         now = environment(run.experiment.training.seed, "", command)
         for difference in differences(before, now):
             warnings.warn(f"{difference}: the run may not end with the same bits.", UserWarning, stacklevel=2)
@@ -215,37 +216,6 @@ class Run:
         return measured
 
 
-def model_of(experiment: Experiment) -> Model:
-    """The untrained model of an experiment."""
-    training = experiment.training
-    return Model(
-        experiment.network,
-        loss=experiment.loss,
-        optimizer=experiment.optimizer,
-        metrics=experiment.metrics,
-        penalty=experiment.penalty,
-        normalizer=experiment.normalizer,
-        target_normalizer=experiment.target_normalizer,
-        seed=training.seed,
-        compute_dtype=training.compute_dtype,
-        frozen=training.frozen,
-    )
-
-
-def begin(model: Model, plan: TrainingConfig, x: Any, verbose: Any = False, folder: Path | None = None) -> None:
-    """Put a model where its training is to start: at its seed's numbers, at loaded ones, or at pre-trained ones."""
-    if plan.initial_weights is not None:
-        model.build(shape_of_example(x))
-        model.load_weights(plan.initial_weights, plan.initial_only or None)
-    elif plan.pretrain is not None:
-        size = min(plan.batch_size, len(x)) if isinstance(plan.batch_size, int) else plan.batch_size
-        options = {"epochs": plan.pretrain, "batch_size": size, "seed": model.seed, "verbose": verbose}
-        variables = pretrain(model.net, x, normalizer=model.normalizer, folder=folder, **options)
-        if model.run is None:
-            model.build(shape_of_example(x))
-        model.variables = variables
-
-
 def _anywhere(experiment: Experiment) -> Experiment:
     """The experiment with the whole paths of its files, so that the run can be taken up from any folder."""
     data, training = experiment.data, experiment.training
@@ -256,15 +226,6 @@ def _anywhere(experiment: Experiment) -> Experiment:
     if training.initial_weights is not None:
         training = training.replace(initial_weights=str(Path(training.initial_weights).resolve()))
     return experiment.replace(data=data, training=training)
-
-
-def check_same_data(folder: RunFolder, data: Prepared) -> None:
-    """Refuse data that are not those that the run of a folder began with."""
-    wanted, got = folder.read_json(folder.environment).get("data_sha256"), data.content_hash()
-    if wanted != got:
-        raise DataError(
-            f"The data of {folder.path} have changed since the run began: their SHA-256 was {wanted}, and is {got}."
-        )
 
 
 def _on_device(arrays: dict[str, Any]) -> dict[str, Any]:

@@ -21,9 +21,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from denpa.core.errors import FileFormatError, StorageError
+from denpa.core.errors import DataError, FileFormatError, StorageError
 from denpa.data.delimited import csv_text
 from denpa.lab.experiment import Experiment
+from denpa.lab.prepared import Prepared
 from denpa.training.history import is_number
 from denpa.training.pretraining import PRETRAINING
 from denpa.training.storage import write_text
@@ -81,6 +82,14 @@ class RunFolder:
         """One of the JSON files, in one move; a line for each key."""
         lines = [f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in content.items()]
         write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+    def check_same_data(self, data: Prepared) -> None:
+        """Refuse data that are not those that the run began with: a `DataError`."""
+        wanted, got = self.read_json(self.environment).get("data_sha256"), data.content_hash()
+        if wanted != got:
+            raise DataError(
+                f"The data of {self.path} have changed since the run began: their SHA-256 was {wanted}, and is {got}."
+            )
 
     def write_history(self, history: Any) -> None:
         """metrics.csv and timing.csv; steps.csv and retraining.csv where there is something to put into them."""

@@ -21,8 +21,8 @@ from denpa.core.errors import ConfigError, DataError, DivergenceError
 from denpa.lab.experiment import Experiment
 from denpa.lab.measure import measure
 from denpa.lab.overrides import read_value
-from denpa.lab.run import begin, model_of
 from denpa.lab.sources import Prepared
+from denpa.lab.start import begin, model_of
 from denpa.training import Model
 
 __all__ = ["CrossValidation", "Fold", "SweepRow", "best_of", "cross_validate", "sweep", "train_once", "values_of"]

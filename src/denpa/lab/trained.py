@@ -23,7 +23,6 @@ from denpa.lab.arrays import read_npz, read_x
 from denpa.lab.codes import layer_output
 from denpa.lab.experiment import DataConfig, Experiment
 from denpa.lab.in_order import forecast_csv, new_text, rows_of_series, sequence_kind
-from denpa.lab.run import check_same_data
 from denpa.lab.run_folder import RunFolder
 from denpa.lab.sources import is_table, its_own_target, load_data, unknown_categories
 from denpa.training import Bagging, Model, load, sample
@@ -80,7 +79,7 @@ class Trained:
         if self.folder is None or self.experiment is None:
             raise ConfigError("A model file alone has no test data: name them with --data FILE, or give a run folder.")
         prepared = load_data(self.experiment.data)
-        check_same_data(self.folder, prepared)
+        self.folder.check_same_data(prepared)
         if prepared.test is None:
             raise ConfigError(f"The run {self.folder.path} set no examples aside for a test: give --data FILE.")
         return prepared.test

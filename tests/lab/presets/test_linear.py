@@ -10,9 +10,9 @@ from denpa import classical
 from denpa.lab import DataConfig, presets
 from denpa.lab.closed_form import closed_form
 from denpa.lab.generative import generative
-from denpa.lab.run import model_of
 from denpa.lab.selection import train_once
 from denpa.lab.sources import Look, Prepared, load_data
+from denpa.lab.start import model_of
 from denpa.penalties import ElasticNet
 
 SMALL = DataConfig("linear", options={"n": 60, "features": 4, "noise": 1.0})

@@ -12,7 +12,6 @@ from denpa.data.dataset import Dataset
 from denpa.lab import presets
 from denpa.lab.assemble import assemble
 from denpa.lab.experiment import Experiment
-from denpa.lab.run import check_same_data
 from denpa.lab.sources import Prepared, load_data
 from denpa.lab.trained import Trained
 from denpa.lab.worksheet.backward import gradients, hidden_delta, output_delta, update
@@ -58,7 +57,7 @@ def worksheet(what: str, *, numbers: bool = True, example: int = 0, seed: int = 
         if trained.experiment is None or trained.folder is None:
             raise ConfigError(f"{what} is no run folder.")
         data = load_data(trained.experiment.data)
-        check_same_data(trained.folder, data)
+        trained.folder.check_same_data(data)
         return _with_data(trained.experiment, data, trained.model, numbers, example)
     if what not in presets.PRESETS and not what.endswith(".toml") and not Path(what).is_file():
         hint = nearest(what, [*presets.PRESETS, NOTES], plural="presets")
