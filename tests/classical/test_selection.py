@@ -21,7 +21,8 @@ def test_nothing_predicts_better_than_the_conditional_expectation(seed):
     P, y = rng.dirichlet(np.ones(15)).reshape(5, 3), rng.normal(size=3)
     best = classical.conditional_expectation(P, y)
     least = classical.expected_squared_error(P, y, best)
-    np.testing.assert_allclose(least, classical.least_squared_error(P, y))
+    np.testing.assert_allclose(classical.least_squared_error(P, y), P.sum(axis=0) @ y**2 - P.sum(axis=1) @ best**2)
+    np.testing.assert_allclose(classical.least_squared_error(P, y + 1e8), least, rtol=1e-6)  # squares would cancel
     shift = rng.normal(size=5)
     # The error of any other predictor is larger by the mean square of its distance.
     np.testing.assert_allclose(

@@ -106,9 +106,7 @@ def least_squared_error(P: Any, y: Any) -> float:
     Source: Bishop (2006), equation 1.90, second term.
     """
     P = _table(P)
-    given, y = conditional(P), _values(P, y)
-    variance = given @ y**2 - (given @ y) ** 2
-    return float(P.sum(axis=1) @ np.maximum(variance, 0))
+    return expected_squared_error(P, y, conditional_expectation(P, y))
 
 
 def _table(P: Any) -> np.ndarray:
