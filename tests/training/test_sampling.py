@@ -64,6 +64,9 @@ def test_what_has_no_writing_is_not_drawn_and_an_end_ends(model):
     texts = [dp.sample(model, UNKNOWN, "aßb", 8, temperature=50.0, seed=seed) for seed in range(20)]
     assert {len(text) for text in texts} == {8}  # "<unk>" would be longer
     assert set("".join(texts)) == set("abcd")
+    silent = dp.Vocabulary.of("abc", special=("padding", "start"))
+    texts = [dp.sample(model, silent, "ab", 8, temperature=50.0, seed=seed) for seed in range(10)]
+    assert {len(text) for text in texts} == {8}  # neither has a writing at all
     ending = dp.Vocabulary.of("abcd", special=("end",))
     texts = [dp.sample(model, ending, "abc", 8, temperature=50.0, seed=seed) for seed in range(20)]
     assert min(map(len, texts)) < 5
