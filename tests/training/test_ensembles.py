@@ -168,6 +168,8 @@ def test_outputs_are_combined_as_probabilities_whatever_the_loss_reads(loss):
     outputs = jnp.asarray(RNG.uniform(0.1, 0.9, (3, 6, 2)), jnp.float32)
     mean = np.asarray(loss.probabilities(outputs)).mean(axis=0)
     np.testing.assert_allclose(loss.probabilities(combined(loss, outputs)), mean, rtol=1e-5)
+    half = outputs.astype(jnp.bfloat16)
+    np.testing.assert_array_equal(combined(loss, half), combined(loss, half.astype(jnp.float32)))
 
 
 def test_the_error_of_the_mean_has_the_variance_of_breimans_formula():

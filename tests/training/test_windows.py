@@ -22,9 +22,9 @@ def network():
     )
 
 
-def fitted(window, x=X, t=T, **options):
+def fitted(window, x=X, t=T, weight=(), **options):
     model = dp.Model(network(), loss=dp.SoftmaxCrossEntropy(), optimizer=dp.SGD(0.5), seed=1)
-    model.fit((x, t), epochs=2, batch_size=BATCH, shuffle=False, verbose=False, window=window, **options)
+    model.fit((x, t, *weight), epochs=2, batch_size=BATCH, shuffle=False, verbose=False, window=window, **options)
     return model
 
 
@@ -68,6 +68,8 @@ def test_each_window_makes_an_update_and_hands_its_carry_on():
     assert model.history["loss"] == pytest.approx(losses, rel=1e-5)
     assert model.variables.state == {}
     assert model.steps == 2
+    # What padding is to lengths, steps of weight 0 are to weights.
+    close(fitted(3, weight=(1.0 * (np.arange(TIME) < LENGTHS[:, None]),)).variables.params, params)
 
 
 def test_one_window_is_the_whole_sequence():

@@ -148,8 +148,7 @@ def combined(loss: Any, outputs: Any, heard: Any = None) -> Array:
     logits = jnp.log(jnp.maximum(mean, least))
     if loss.threshold is None:  # compared with each other: softmax
         return logits
-    rest = 1 - mean if heard is not None else jnp.mean(1 - parts, axis=0)
-    return logits - jnp.log(jnp.maximum(rest, least))
+    return logits - jnp.log(jnp.maximum(1 - mean, least))
 
 
 @jax.jit
