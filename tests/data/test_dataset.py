@@ -43,6 +43,7 @@ def test_a_split_without_classes_holds_out_the_rounded_fraction(n, fraction, see
 def test_a_stratified_split_holds_out_the_rounded_fraction_of_all():
     _, held_out = labelled([13, 21, 34, 55]).split(0.25)
     assert len(held_out) == round(0.25 * 123)
+    assert np.bincount(labelled([4, 7]).split(0.25)[1].t).tolist() == [1, 2]  # 1.75 of the seven, rounded up
 
 
 def test_the_seed_alone_chooses_the_rows():
@@ -99,8 +100,9 @@ def test_a_fraction_lies_between_0_and_1(fraction):
 
 
 def test_bad_seeds_and_too_few_rows_are_refused():
-    with pytest.raises(ConfigError, match="seed must be an integer"):
-        labelled([4, 4]).split(0.5, seed=-1)
+    for seed in (-1, True, 1.5):
+        with pytest.raises(ConfigError, match="seed must be an integer"):
+            labelled([4, 4]).split(0.5, seed=seed)
     with pytest.raises(DataError, match="Cannot split 1 example:"):
         Dataset(np.zeros(1)).split(0.5)
 

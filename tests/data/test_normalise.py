@@ -82,6 +82,7 @@ def test_images_are_divided_by_their_maximum():
     pixels = np.array([[0, 51, 255]], np.uint8)
     assert ScaleImages().apply({}, pixels).tolist() == np.array([[0, 0.2, 1]], np.float32).tolist()
     assert ScaleImages(16).apply({}, np.array([4, 16], np.uint8)).tolist() == [0.25, 1.0]
+    assert ScaleImages(2).apply({}, np.array([True, False])).tolist() == [0.5, 0]
     assert ScaleImages().fit(pixels) == {}
     with pytest.raises(DataError, match=r"pixels from 0 to 16, but they go from 0 to 255"):
         ScaleImages(16).fit(pixels)
