@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import subprocess
@@ -219,3 +221,39 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly():
     environment = os.environ | {"PYTHONPATH": str(Path(dp.__file__).parents[1])}
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True, env=environment)
     assert (done.stdout, done.stderr) == ("presets\n", "")
+
+
+def test_signs_that_a_terminal_lacks_are_written_in_others(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert main(["summary", "xor"]) == 0
+    print("2×3 日本")
+    text = stream.buffer.getvalue().decode("ascii")
+    assert "\n-----" in text
+    assert text.endswith("2x3 \\u65e5\\u672c\n")
+
+
+def test_an_output_that_is_closed_goes_nowhere(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["list", "presets"]) == 0
+    assert main(["lst"]) == 2
+    sys.stdout.close()
+    sys.stderr.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "denpa: the output: No space left on device.\n"),
+        (RuntimeError("Unable to initialize backend 'x': ...\n"), 2, "JAX finds no such device: Unable to initialize"),
+        (AssertionError(), 1, "denpa: AssertionError: . This should not happen"),
+    ],
+)
+def test_what_the_machine_refuses_is_told_in_a_line(said, monkeypatch, error, status, message):
+    def refused(*_):
+        raise error
+
+    monkeypatch.setattr("denpa.cli.commands.COMMANDS", {"list": refused})
+    found, _, err = said("list")
+    assert (found, message in err) == (status, True)

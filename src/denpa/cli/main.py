@@ -7,8 +7,10 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
+import io
 import logging
 import os
 import signal
@@ -39,6 +41,7 @@ _COMMANDS = {
     "check": "compare gradients with automatic and numerical differentiation",
     "list": "list presets, data sets, layers, losses, optimizers, ...",
 }
+_SIGNS = {"─": "-", "│": "|", "·": ".", "×": "x", "±": "+-", "…": "..."}
 _WRONG_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
 _HELP = f"""usage: denpa COMMAND [OPTIONS]
 
@@ -60,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    _ready_output()
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
@@ -81,6 +85,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         return _tell(*_explained(error))
+
+
+def _ready_output() -> None:
+    """Output that is closed goes nowhere; signs that a terminal's encoding lacks are written in others."""
+    codecs.register_error("denpa", _in_other_signs)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  (open to the end)
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="denpa")
+
+
+def _in_other_signs(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end]
+    return "".join(_SIGNS.get(sign, ascii(sign)[1:-1]) for sign in signs), error.end
 
 
 @contextlib.contextmanager
@@ -132,12 +154,16 @@ def _dispatch(words: list[str]) -> int:
 
 def _explained(error: Exception) -> tuple[str, int]:
     """A paragraph about an error, and the exit status."""
-    if isinstance(error, (RunFailed, DivergenceError, AssertionError)):
+    if isinstance(error, (RunFailed, DivergenceError)) or (isinstance(error, AssertionError) and str(error)):
         return str(error), 1
     if isinstance(error, DenpaError):
         return str(error), 2
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
         return "there is not enough memory. Try a smaller batch size or network.", 1
+    if "nable to initialize backend" in str(error):
+        return f"JAX finds no such device: {str(error).splitlines()[0]}. Mend or unset JAX_PLATFORMS.", 2
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.filename or 'the output'}: {error.strerror}.", 1
     if isinstance(error, OSError) and error.filename is not None and error.errno in _WRONG_PATHS:
         return f"{os.fspath(error.filename)}: {error.strerror}.", 2
     return f"{type(error).__name__}: {error}. This should not happen; --debug shows where it did.", 1

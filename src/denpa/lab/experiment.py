@@ -91,6 +91,11 @@ class DataConfig(Description):
                     f"data.{name} is the part to hold back, from 0 to below 1, such as 0.1; not {part!r}."
                 )
         _want_whole("data.seed", self.seed, 0)
+        _want_texts("data.categorical", self.categorical)
+        _want_texts("data.ignore", self.ignore)
+        pairs = self.options if isinstance(self.options, tuple) else (None,)
+        if not all(isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs):
+            raise ConfigError(f"data.options must be a table of options such as {{n = 500}}, not {self.options!r}.")
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,8 @@ class TrainingConfig(Description):
         if self.batch_size not in (None, "full"):
             _want_whole("training.batch_size", self.batch_size, 1, ' or "full"')
         _want_whole("training.seed", self.seed, 0)
+        _want_texts("training.frozen", self.frozen)
+        _want_texts("training.initial_only", self.initial_only)
         if self.buckets is not None:
             _want_whole("training.buckets", self.buckets, 1)
         for name in ("shuffle", "replacement", "record_steps", "bootstrap"):
@@ -174,6 +181,11 @@ class TrainingConfig(Description):
                 "training.members trains all members at once, from their seeds and for all epochs, which does not go "
                 f"with {' and '.join(given)}: set {'it' if len(given) == 1 else 'them'} to none, or leave members out."
             )
+
+
+def _want_texts(name: str, value: Any) -> None:
+    if not isinstance(value, str) and not (isinstance(value, tuple) and all(isinstance(text, str) for text in value)):
+        raise ConfigError(f'{name} must be a list of texts such as ["a", "b"], not {value!r}.')
 
 
 _KINDS = {
