@@ -57,16 +57,18 @@ def loss_surface_picture(
     axes.set(xlabel=labels[0], ylabel=labels[1])
     if way is not None:
         axes.legend(frameon=True, fontsize=8)
-    relief: Any = figure.add_subplot(1, 2, 2, projection="3d")
-    grid = np.meshgrid(surface.a, surface.b)
-    height = np.log10(E) if logarithmic else E
-    relief.plot_surface(*grid, height, cmap="cividis", linewidth=0.15, edgecolor="#333333")
-    relief.set(xlabel=labels[0], ylabel=labels[1])
-    relief.set_title("$\\log_{10} E$" if logarithmic else "$E$", fontsize=10)
-    relief.tick_params(labelsize=7)
+    _relief(figure.add_subplot(1, 2, 2, projection="3d"), surface, E, logarithmic, labels)
     if title:
         figure.suptitle(title, fontsize=10)
     return write_figure(path, figure)
+
+
+def _relief(axes: Any, surface: LossSurface, E: np.ndarray, logarithmic: bool, labels: tuple[str, str]) -> None:
+    grid, height = np.meshgrid(surface.a, surface.b), np.log10(E) if logarithmic else E
+    axes.plot_surface(*grid, height, cmap="cividis", linewidth=0.15, edgecolor="#333333")
+    axes.set(xlabel=labels[0], ylabel=labels[1])
+    axes.set_title("$\\log_{10} E$" if logarithmic else "$E$", fontsize=10)
+    axes.tick_params(labelsize=7)
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
