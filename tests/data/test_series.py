@@ -29,6 +29,7 @@ def test_parts_follow_each_other_in_time():
     assert (len(train), len(validation), len(test)) == (11, 3, 3)
     assert (validation.x[0, 0, 0], test.x[0, 0, 0]) == (60, 80)
     assert series_parts(values, ("y",), "numbers")[0].x.shape == (4, 19, 1)  # rows fit the shortest part
+    assert series_parts(np.arange(2000.0)[:, None], ("y",), "numbers")[0].x.shape == (7, 200, 1)
     assert [part.stop - part.start for part in in_order(10, 0, 0)] == [10, 0, 0]
     with pytest.raises(ConfigError, match="from 0 to below 1"):
         in_order(10, 1.0, 0)

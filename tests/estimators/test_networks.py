@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import denpa as dp
+from denpa.data.splitting import split_indices
 from denpa.estimators import NeuralNetAutoencoder, NeuralNetClassifier, NeuralNetRegressor
 from denpa.estimators.padding import FullBatches, filled, roomy
 from denpa.training.batches import BatchPlan
@@ -122,6 +123,16 @@ def test_early_stopping_returns_to_the_best_epoch(groups):
     assert stopped.model_.history.best_epoch == 1 + int(np.argmin(held))
 
 
+def test_what_is_held_back_keeps_its_weights(groups):
+    X, y = groups
+    weight = np.random.default_rng(1).uniform(0, 2, 40)
+    net = classifier(epochs=1, strength=0.0, early_stopping=True, validation_fraction=0.3).fit(X, y, weight)
+    t = np.searchsorted(net.classes_, y)
+    out = split_indices(40, 0.3, net.model_.seed, t)[1]
+    errors = -np.log(net.predict_proba(X[out])[np.arange(len(out)), t[out]])
+    assert net.model_.history["validation_loss"][0] == pytest.approx(np.average(errors, weights=weight[out]))
+
+
 def test_pipelines_folds_and_grids(groups):
     X, y = groups
     pipe = make_pipeline(StandardScaler(), classifier())
@@ -149,6 +160,8 @@ def test_values_of_several_columns():
     net = NeuralNetRegressor((), **options).fit(X, T)
     best = dp.classical.ridge(X, T, 0.2)
     np.testing.assert_allclose(net.predict(X), best.predict(X), atol=1e-6)
+    with pytest.raises(ValueError, match="y has 1 columns, but the network was made for another number"):
+        net.partial_fit(X, T[:, 0])
 
 
 def test_a_linear_code_spans_the_principal_components():
@@ -187,6 +200,9 @@ def test_labels_that_were_not_announced_are_refused(groups):
         classifier().partial_fit(X, y)
     with pytest.raises(ValueError, match="'pine' is not among"):
         classifier().partial_fit(X, y, classes=["ash", "oak"])
+    begun = classifier().partial_fit(X, y, classes=NAMES)
+    with pytest.raises(ValueError, match="classes must stay"):
+        begun.partial_fit(X, y, classes=["ash", "oak"])
     with pytest.raises(ValueError, match="one class only"):
         classifier().fit(X, np.full(40, "oak"))
 
