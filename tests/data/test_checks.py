@@ -6,6 +6,7 @@ import pytest
 
 from denpa.core.errors import ConfigError, DataError
 from denpa.data.checks import check_batch_size, check_data, check_features, is_one_hot
+from denpa.data.dataset import Dataset
 
 
 def examples(**holes):
@@ -125,6 +126,15 @@ def test_binary_targets_outside_0_and_1():
 )
 def test_what_is_no_number_is_refused_with_advice(x, message):
     refused(message, x)
+
+
+def test_masked_entries_are_refused():
+    masked = np.ma.masked_array(np.ones((6, 2)), np.arange(12).reshape(6, 2) == 7)
+    refused("x is masked at 3, 1 in the data: fill such entries", masked)
+    refused("t is masked at 2 in the data", np.ones((6, 2)), np.ma.masked_array(LABELS, np.arange(6) == 2))
+    with pytest.raises(DataError, match="x is masked at 3, 1 in mine"):
+        Dataset(masked, name="mine")
+    assert type(Dataset(np.ma.masked_array(np.ones((6, 2)))).x) is np.ndarray  # nothing masked
 
 
 def test_text_labels_are_refused_with_advice():

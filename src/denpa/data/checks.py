@@ -13,7 +13,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, DataError
 
-__all__ = ["check_batch_size", "check_data", "check_features", "check_x", "is_one_hot"]
+__all__ = ["check_batch_size", "check_data", "check_features", "check_x", "is_one_hot", "unmasked"]
 
 TASKS = ("classification", "binary", "regression")
 _CHUNK = 1 << 18
@@ -47,11 +47,11 @@ def check_data(
     """
     if task is not None and task not in TASKS:
         raise ConfigError(f"Unknown task {task!r}: known tasks: {', '.join(TASKS)}.")
-    x = np.asarray(x)
+    x = unmasked(x, "x", where)
     check_x(x, feature_names=feature_names, where=where)
     if t is None:
         return
-    t = np.asarray(t)
+    t = unmasked(t, "t", where)
     _check_numeric(t, "t", where)
     if t.ndim == 0 or len(t) != len(x):
         got = "a single number" if t.ndim == 0 else f"{len(t)} targets"
@@ -72,6 +72,16 @@ def check_x(x: np.ndarray, *, feature_names: Sequence[str] | None = None, where:
         what = "no examples" if len(x) == 0 else f"examples of shape {x.shape[1:]}, which hold no numbers"
         raise DataError(f"x has {what} in {where}.")
     _check_finite(x, "x", feature_names, where)
+
+
+def unmasked(a: Any, name: str, where: str) -> np.ndarray:
+    """`a` as an array; a `DataError` where entries are masked: an array alone would show what lies under the mask."""
+    if np.ma.is_masked(a):
+        first = ", ".join(map(str, np.argwhere(np.ma.getmaskarray(a))[0].tolist()))
+        raise DataError(
+            f"{name} is masked at {first} in {where}: fill such entries, as by {name}.filled(0), or drop them."
+        )
+    return np.asarray(a)
 
 
 def check_features(

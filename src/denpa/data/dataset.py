@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError
-from denpa.data.checks import is_one_hot
+from denpa.data.checks import is_one_hot, unmasked
 from denpa.data.splitting import k_fold_indices, permutation, split_indices
 
 __all__ = ["Dataset", "Splits"]
@@ -47,8 +47,9 @@ class Dataset:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        put(self, "x", np.asarray(self.x))
-        put(self, "t", None if self.t is None else np.asarray(self.t))
+        where = self.name or "the data"
+        put(self, "x", unmasked(self.x, "x", where))
+        put(self, "t", None if self.t is None else unmasked(self.t, "t", where))
         for field in ("class_names", "feature_names"):
             names = getattr(self, field)
             put(self, field, None if names is None else tuple(str(name) for name in names))
