@@ -24,6 +24,8 @@ def test_weights_are_zero_behind_the_end_and_keep_the_samples_own():
     expected = own[:, None] * (np.arange(5) < lengths[:, None])
     np.testing.assert_array_equal(weight, expected)
     assert step_weights(loss, x, y, y, None) is None
+    one = jnp.zeros((3, 4))  # an output for the whole sequence has no steps
+    assert step_weights(loss, dp.Padded(x, lengths), one, one, own) is own
 
 
 @pytest.mark.parametrize("train", [True, False])

@@ -203,6 +203,7 @@ def test_single_outputs_decide_at_the_threshold(shape):
     t = np.array([0, 0, 1, 1])
     assert value(Accuracy(), y, t.reshape(shape)) == 0.75
     assert value(Accuracy(0.0), y, t.reshape(shape).astype(np.float32)) == 0.25
+    assert value(Accuracy(), y, np.full(shape, 0.5, np.float32)) == 0.75  # a target halfway is class 0, as an output is
     np.testing.assert_array_equal(value(ConfusionMatrix(), y, t.reshape(shape)), [[2, 0], [1, 1]])
     if len(shape) > 1:
         assert value(Accuracy(), y, t.reshape(shape[:-1])) == 0.75

@@ -189,7 +189,9 @@ def test_groups_of_parameters_are_checked_and_survive_a_file():
     groups = dp.ParameterGroups(dp.Adam(1e-3), {"conv/*": 0.1})
     assert dp.from_config(dp.to_config(groups)) == groups
     assert groups.rate({}) == 1e-3
-    for wrong in ({"conv/*": -1.0}, {"conv/*": float("nan")}):
+    first = dp.ParameterGroups(dp.SGD(0.1), {"conv/*": 0.25, "b": 0.5})
+    assert [first.factor(path) for path in ("conv/b", "head/b", "head/W")] == [0.25, 0.5, 1.0]  # the first that fits
+    for wrong in ({"conv/*": -1.0}, {"conv/*": float("nan")}, {"conv/*": float("inf")}):
         with pytest.raises(dp.ConfigError, match="factor"):
             dp.ParameterGroups(dp.Adam(), wrong)
     with pytest.raises(dp.ConfigError, match="fits no parameter"):
