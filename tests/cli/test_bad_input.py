@@ -54,6 +54,7 @@ USAGE = {
     "train xor extra": "One word too many: 'extra'",
     "train xor --epoch 3": "did you mean '--epochs'",
     "train xor --epochs": "--epochs",
+    "train xor --folds 3": "denpa train has no option '--folds', which is for denpa cv and denpa sweep",
     "train xor --epochs many": "training.epochs must be a whole number, 1 or more, not 'many'",
     "train xor --epochs 0": "1 or more, not 0",
     "train xor --pretrain 0": "training.pretrain must be a whole number, 1 or more, not 0",

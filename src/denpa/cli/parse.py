@@ -114,12 +114,21 @@ def _places(words: list[str]) -> tuple[Places, list[str]]:
 
 
 def _unknown(word: str, kind: type[Any], command: str) -> str:
+    from denpa.cli import options
+
     if not word.startswith("-"):
         return f"One word too many: {word!r}. See denpa {command} --help."
-    # The first field of every command has no name on the command line: it is what the command is about.
-    known = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(kind)[1:]]
-    known += ["--debug", "--help"]
-    return f"Unknown option {word.partition('=')[0]!r}: {nearest(word.partition('=')[0], known, plural='options')}"
+    known = [*_names(kind), "--debug", "--help"]
+    word = word.partition("=")[0]
+    if homes := [f"denpa {name.lower()}" for name in options.__all__ if word in _names(getattr(options, name))]:
+        there = " and ".join(homes)
+        return f"denpa {command} has no option {word!r}, which is for {there}. See denpa {command} --help."
+    return f"Unknown option {word!r}: {nearest(word, known, plural='options')}"
+
+
+def _names(kind: type[Any]) -> list[str]:
+    """The options of a command: its first field has no name on the command line, it is what the command is about."""
+    return [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(kind)[1:]]
 
 
 def _first_sentence(text: str) -> str:
