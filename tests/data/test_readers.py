@@ -259,7 +259,8 @@ def test_gaps_in_the_target_are_never_filled(write):
 
 def test_a_column_without_values_is_refused(write):
     path = write("a,b\n1,\n2,\n")
-    refused(DataError, "column 'b' has no values: leave it out", path, missing="mean")
+    for way in ("mean", "drop"):
+        refused(DataError, "column 'b' has no values: leave it out", path, missing=way)
     assert len(read_table(path, ignore=["b"])) == 2
     assert read_table(path, missing="keep").column("b").is_missing().all()
 

@@ -80,6 +80,7 @@ def test_plain_distributions(key):
     assert 0.699 < w.max() <= 0.7
     np.testing.assert_array_equal(init.Constant(-1.5).sample(key, (3, 2)), np.full((3, 2), -1.5))
     assert not np.any(init.Constant().sample(key, 7))
+    assert not np.any(init.Normal(0.0).sample(key, 7))
 
 
 @pytest.mark.parametrize(

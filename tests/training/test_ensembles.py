@@ -185,6 +185,17 @@ def test_the_error_of_the_mean_has_the_variance_of_breimans_formula():
     assert formula == pytest.approx(covariance.sum() / members**2)
 
 
+def test_members_are_numbered_and_seeded_from_that_of_the_model(bagging):
+    assert dp.Bagging(described(seed=2**32 - 1), members=3).seeds.tolist() == [2**32 - 1, 0, 1]
+    for index in (-1, MEMBERS):
+        with pytest.raises(dp.ConfigError, match=f"there is no {index}"):
+            bagging.member(index)
+    with pytest.raises(dp.ConfigError, match="has not been trained"):
+        dp.Bagging(bagging.member(0))
+    with pytest.raises(dp.ConfigError, match='"mean" or "majority", not \'median\''):
+        bagging.predict_classes(X, vote="median")
+
+
 def test_what_cannot_be_an_ensemble_is_refused():
     with pytest.raises(dp.ConfigError, match="Model"):
         dp.Bagging(NET)

@@ -33,7 +33,7 @@ def settle_missing(table: Table, missing: str | Mapping[str, str]) -> Table:
             raise ConfigError(f"Unknown way {choice!r} to treat missing values: {hint}")
     gaps = {column.name: column.is_missing() for column in every}
     for column in every:
-        if policy[column.name] not in ("keep", "drop") and len(table) and gaps[column.name].all():
+        if policy[column.name] != "keep" and len(table) and gaps[column.name].all():
             raise DataError(
                 f"{table.source}: column {column.name!r} has no values: leave it out by ignore=[{column.name!r}]."
             )
