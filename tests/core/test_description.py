@@ -109,6 +109,11 @@ def test_integers_stay_integers_where_no_float_is_asked_for():
     assert [type(v) for v in Knob(1, below=(1, 2.0)).below] == [int, float]
 
 
+def test_a_flag_is_no_integer():
+    with pytest.raises(ConfigError, match=r"Knob\.units must be an integer, not True"):
+        Knob(1, True)
+
+
 def test_lists_become_tuples_so_that_it_can_be_hashed():
     knob = Knob(1, below=[1, [2, [3]]])
     assert knob.below == (1, (2, (3,)))

@@ -126,7 +126,7 @@ def test_what_starts_from_what():
         (lambda: OutputFeedbackCell(3, 0), "positive number of outputs"),
         (lambda: LSTMCell(3, output_peephole="next"), '"current" or "previous"'),
         (lambda: LSTMCell(3, activation="relu"), '"tanh" or "sigmoid"'),
-        (lambda: GRUCell(True), "positive number of units"),
+        (lambda: GRUCell(True), "units must be an integer"),
     ],
 )
 def test_what_makes_no_cell_is_refused(make, message):

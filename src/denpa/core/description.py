@@ -44,10 +44,10 @@ class Description:
             cls.__post_init__ = Description.__post_init__
 
     def __post_init__(self) -> None:
-        for field, wants_float, (kinds, wanted) in _fields(type(self)):
+        for field, annotation, (kinds, wanted) in _fields(type(self)):
             value, where = getattr(self, field), f"{type(self).__name__}.{field}"
-            settled = _settle(value, wants_float, where)
-            if not isinstance(settled, kinds):
+            settled = _settle(value, "float" in annotation, where)
+            if not isinstance(settled, kinds) or (isinstance(settled, bool) and annotation.startswith("int")):
                 raise ConfigError(f"{where} must be {wanted}, not {value!r}.")
             object.__setattr__(self, field, settled)
         self.validate()
@@ -159,13 +159,14 @@ def _is_ours(cls: type[Any]) -> bool:
 
 
 @functools.cache
-def _fields(cls: type[Any]) -> tuple[tuple[str, bool, tuple[Any, str]], ...]:
-    """Each field's name, whether its annotation asks for a float, and what it takes, where that is of one kind."""
+def _fields(cls: type[Any]) -> tuple[tuple[str, str, tuple[Any, str]], ...]:
+    """Each field's name, its annotation, and what it takes, where that is of one kind."""
     takes: dict[str, Any] = {"float": (float, "a number"), "bool": (bool, "true or false")}
+    takes["int"] = (object, "an integer")  # a text or a fraction is refused by the class, which knows the range
     takes["Initializer"] = (Description, "an initialiser such as init.He()")
-    takes |= {f"{name} | None": (kind | None, words) for name, (kind, words) in takes.items()}
+    takes |= {f"{name} | None": ((kind, type(None)), words) for name, (kind, words) in takes.items()}
     annotated = ((field.name, str(field.type)) for field in dataclasses.fields(cls))
-    return tuple((name, "float" in kind, takes.get(kind, (object, ""))) for name, kind in annotated)
+    return tuple((name, kind, takes.get(kind, (object, ""))) for name, kind in annotated)
 
 
 def _settle(value: Any, wants_float: bool, where: str) -> Any:

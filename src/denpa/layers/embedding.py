@@ -50,7 +50,7 @@ class Embedding(Layer):
     def validate(self) -> None:
         for name in ("vocabulary", "units"):
             size = getattr(self, name)
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            if not isinstance(size, int) or size < 1:
                 raise ConfigError(f"Embedding.{name} must be a positive integer, not {size!r}.")
         if self.padding is not None and self.padding not in range(self.vocabulary):
             raise ConfigError(

@@ -36,7 +36,7 @@ class Maxout(Layer):
     pieces: int = 2
 
     def validate(self) -> None:
-        if not isinstance(self.pieces, int) or isinstance(self.pieces, bool) or self.pieces < 1:
+        if not isinstance(self.pieces, int) or self.pieces < 1:
             raise ConfigError(f"Maxout wants a positive number of pieces, not {self.pieces!r}.")
 
     def init(self, key: Array, in_shape: Shape) -> Params:

@@ -78,7 +78,7 @@ class Concatenate(Layer):
     axis: int = -1
 
     def validate(self) -> None:
-        if not isinstance(self.axis, int) or isinstance(self.axis, bool) or self.axis == 0:
+        if not isinstance(self.axis, int) or self.axis == 0:
             raise ConfigError(f"Concatenate.axis must be an axis other than 0, the batch, not {self.axis!r}.")
 
     def out_shape(self, in_shape: Any) -> Shape:

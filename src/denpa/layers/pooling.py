@@ -163,7 +163,7 @@ class LpPool2d(Pooling):
 
     def validate(self) -> None:
         super().validate()
-        if isinstance(self.p, bool) or not isinstance(self.p, (int, float)) or not 1 <= self.p < float("inf"):
+        if self.p < 1:
             raise ConfigError(f"LpPool2d.p must be a number of at least 1, not {self.p!r}; for ∞ take MaxPool2d.")
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:

@@ -134,7 +134,7 @@ class Cell(Description):
 
 def check_units(owner: Any, units: Any, what: str = "units") -> None:
     """Raise `ConfigError` unless `units` is a positive integer."""
-    if isinstance(units, bool) or not isinstance(units, int) or units < 1:
+    if not isinstance(units, int) or units < 1:
         raise ConfigError(f"{type(owner).__name__} wants a positive number of {what}, not {units!r}.")
 
 

@@ -126,5 +126,5 @@ def _true_steps(layer: Any, x: Array, ctx: Context) -> Array:
 
 
 def _check_strength(layer: Any) -> None:
-    if isinstance(layer.strength, bool) or not isinstance(layer.strength, float) or layer.strength < 0:
+    if layer.strength < 0:
         raise ConfigError(f"{type(layer).__name__}.strength must be a number, 0 or more, not {layer.strength!r}.")

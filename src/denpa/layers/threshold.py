@@ -44,7 +44,7 @@ class ThresholdDense(Layer):
     threshold_init: Initializer = field(default_factory=Constant)
 
     def validate(self) -> None:
-        if not isinstance(self.units, int) or isinstance(self.units, bool) or self.units < 1:
+        if not isinstance(self.units, int) or self.units < 1:
             raise ConfigError(f"ThresholdDense wants a positive number of units, not {self.units!r}.")
 
     def init(self, key: Array, in_shape: Shape) -> Params:

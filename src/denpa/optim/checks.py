@@ -39,7 +39,7 @@ def want_fraction(owner: Any, *names: str) -> None:
 def want_steps(owner: Any, name: str = "steps") -> None:
     """Refuse what is not a positive whole number of parameter updates."""
     value = getattr(owner, name)
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+    if not isinstance(value, int) or value <= 0:
         raise ConfigError(
             f"{type(owner).__name__}.{name} must be a positive whole number, not {value!r}. It counts parameter "
             "updates: one epoch has as many as there are batches."
