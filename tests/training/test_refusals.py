@@ -24,6 +24,13 @@ def labels(**changes):
     return t
 
 
+class Unreadable:
+    """An array of another library, which does not let NumPy have it."""
+
+    def __array__(self, *how, **options):
+        raise TypeError("no numbers here")
+
+
 BAD_DATA = {
     "another number of features": ((X[:, :3], T), "Each example has 3 features, but the network was made for 4"),
     "another rank": ((X[:, None], T), r"Each example has shape \(1, 4\), but the network was made for \(4,\)"),
@@ -32,6 +39,8 @@ BAD_DATA = {
     "a single number": ((3.0, 1), "x is a single number"),
     "text": ((X.astype(str), T), "x has dtype <U.* in the training data, which is not numeric"),
     "rows of unlike length": (([[1, 2], [3]], [0, 1]), "x has rows of unlike length in the training data"),
+    "masked": ((np.ma.masked_where(X[3, 2] == X, X), T), r"x is masked at 3, 2 in the training data: fill"),
+    "what NumPy cannot read": ((Unreadable(), T), "x cannot be read as an array in the training data: no numbers here"),
     "targets of unlike length": ((X[:2], [[1, 2], [3]]), "t has rows of unlike length in the training data"),
     "NaN": ((spoilt(7, 2, np.nan), T), "x holds NaN at row 7, column 2 in the training data"),
     "infinity": ((spoilt(3, 0, np.inf), T), "x holds infinity at row 3, column 0"),
@@ -58,6 +67,7 @@ BAD_DATA = {
     "weights of another number": ((X, T, np.ones(19)), r"20 examples but sample_weight has shape \(19,\)"),
     "weights below 0": ((X, T, -np.ones(20)), "finite and not negative"),
     "weights of NaN": ((X, T, np.full(20, np.nan)), "finite and not negative"),
+    "weights of text": ((X, T, ["much"] * 20), "sample_weight must hold numbers, not <U4"),
     "weights of 0": ((X, T, np.zeros(20)), "0 everywhere: no example would count"),
 }
 BAD_OPTIONS = {
@@ -71,8 +81,9 @@ BAD_OPTIONS = {
     "no epochs": ({"epochs": 0}, "epochs must be a positive integer, not 0"),
     "epochs of a fraction": ({"epochs": 1.5}, "epochs must be a positive integer, not 1.5"),
     "epochs as yes": ({"epochs": True}, "epochs must be a positive integer, not True"),
-    "a fraction of all": ({"validation": 1.0}, "fraction to hold out must lie between 0 and 1"),
-    "validation of another kind": ({"validation": 1}, r"Data are a pair \(x, t\).*not int"),
+    "a fraction of all": ({"validation": 1.0}, "validation must be data, or a part of them between 0 and 1, not 1.0"),
+    "validation as yes": ({"validation": True}, "a part of them between 0 and 1, not True"),
+    "validation of another kind": ({"validation": "a fifth"}, r"Data are a pair \(x, t\).*not str"),
     "validation with NaN": ({"validation": (spoilt(2, 1, np.nan), T)}, "row 2, column 1 in the validation data"),
     "validation of other features": ({"validation": (X[:, :2], T)}, "Each example has 2 features"),
     "validation of other classes": ({"validation": (X, T + 3)}, "class indices 0 to 2"),
@@ -191,6 +202,8 @@ def test_a_last_batch_of_one_for_batch_normalisation_is_found_before_training():
         (lambda: model(compute_dtype="float64"), "compute_dtype must be None or one of"),
         (lambda: model(seed=-1), "seed must be an integer from 0"),
         (lambda: model(seed=1.5), "seed must be an integer from 0"),
+        (lambda: model(class_names=3), "class_names must be a list of texts, not 3"),
+        (lambda: model(frozen=None), "frozen must be a list of texts, not None"),
         (lambda: model([dp.Dense]), "Did you forget the brackets"),
         (lambda: model(optimizer=Plain(), penalty=dp.L1(0.1, proximal=True)), "needs to know the learning rate"),
     ],
@@ -251,6 +264,20 @@ def test_variables_of_another_network_are_refused(trained):
     same = model(in_shape=(4,))
     same.variables = trained.variables
     same.fit(HELD_OUT, epochs=1, batch_size=11, verbose=False)
+
+
+def test_columns_of_a_data_frame_are_known_again():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    made = model(normalizer=dp.Standardize())
+    made.fit((frame, T), epochs=1, **QUIET)
+    expected = made.predict(frame)
+    np.testing.assert_array_equal(made.predict(X), expected)
+    np.testing.assert_array_equal(made.predict(pd.DataFrame(X)), expected)  # numbered, not named
+    with pytest.raises(dp.DataError, match="they must come in the order a, b, c, d"):
+        made.predict(frame[list("badc")])
+    with pytest.raises(dp.DataError, match="missing: d; not known: e"):
+        made.evaluate((frame.rename(columns={"d": "e"}), T))
 
 
 def test_words_that_the_embedding_does_not_know_are_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -20,6 +21,7 @@ __all__ = [
     "check_model",
     "described",
     "network_of",
+    "several",
     "suited",
     "verbosity",
     "want_part",
@@ -54,6 +56,15 @@ def check_model(model: Any) -> None:
     if not whole or not 0 <= int(model.seed) < 2**32:
         raise ConfigError(f"seed must be an integer from 0 to 2**32 - 1, not {model.seed!r}.")
     model.seed = int(model.seed)
+
+
+def several(name: str, texts: Any) -> tuple[Any, ...]:
+    """Names or patterns as a tuple; one text alone is one of them."""
+    if isinstance(texts, str):
+        return (texts,)
+    if not isinstance(texts, Iterable):
+        raise ConfigError(f"Model's {name} must be a list of texts, not {texts!r}.")
+    return tuple(texts)
 
 
 def check_frozen(model: Any) -> None:

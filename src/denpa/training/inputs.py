@@ -11,7 +11,7 @@ import numpy as np
 from denpa.core.errors import DataError, ShapeError
 from denpa.core.padded import Padded, values_of
 from denpa.core.shapes import Shape
-from denpa.data.checks import check_data, check_features, check_x
+from denpa.data.checks import check_data, check_features, check_x, unmasked
 from denpa.data.dataset import Dataset
 from denpa.kernels import native, settings
 from denpa.networks import Network, Sequential
@@ -22,6 +22,7 @@ __all__ = [
     "checked_examples",
     "checked_targets",
     "checked_weight",
+    "columns_of",
     "examples_at_once",
     "filled_batches",
     "held_back",
@@ -60,14 +61,21 @@ def shape_of_example(x: Any) -> Any:
     return tuple(np.shape(values_of(x))[1:])
 
 
+def columns_of(x: Any) -> tuple[str, ...] | None:
+    """The columns of a data frame, where all have a text for a name."""
+    names: tuple[Any, ...] = tuple(getattr(x, "columns", ()))
+    return names if names and all(isinstance(name, str) for name in names) else None
+
+
 def checked_examples(x: Any, in_shape: Any, feature_names: Any, where: str) -> Any:
     """x as arrays fit for the device: floats in the default precision, integers as they are.
 
     A tuple of arrays is one array for each input of the network; any of them may be `Padded`.
 
     Raises:
-        DataError: empty, not numeric, not finite (row and column are named), of another shape than
-            `in_shape`, where that is known, or several inputs of different lengths.
+        DataError: empty, not numeric, masked, not finite (row and column are named), of another shape than
+            `in_shape`, where that is known, a data frame whose columns are not `feature_names`, or several inputs of
+            different lengths.
     """
     if isinstance(x, Padded):
         values = checked_examples(x.values, in_shape, feature_names, where)
@@ -75,10 +83,10 @@ def checked_examples(x: Any, in_shape: Any, feature_names: Any, where: str) -> A
     together = isinstance(x, tuple) and len(x) > 0 and all(_is_array(part) for part in x)
     one = not together if in_shape is None else not (in_shape and isinstance(in_shape[0], tuple))
     if one and not together:
-        x = _array(x, "x", where)
-        check_x(x, feature_names=feature_names, where=where)
+        columns, x = columns_of(x), _array(x, "x", where)
+        check_x(x, feature_names=columns or feature_names, where=where)
         if in_shape is not None:
-            check_features(x, in_shape)
+            check_features(x, in_shape, feature_names=columns, trained_names=feature_names)
         return _for_device(x, "x", where)
     wanted = 1 if one else len(x if in_shape is None else in_shape)
     given = len(x) if together or (isinstance(x, list) and not one) else 1
@@ -128,7 +136,10 @@ def checked_weight(weight: Any, x: Any) -> np.ndarray | None:
     """Sample weights as floats, finite, not negative, one for each example at least."""
     if weight is None:
         return None
-    weight = np.asarray(weight).astype(_default_float())
+    weight = _array(weight, "sample_weight", "the data")
+    if weight.dtype.kind not in "biuf":
+        raise DataError(f"sample_weight must hold numbers, not {weight.dtype}.")
+    weight = weight.astype(_default_float())
     examples = len(jax.tree.leaves(x)[0])
     if weight.ndim == 0 or len(weight) != examples:
         raise DataError(f"There are {examples} examples but sample_weight has shape {weight.shape}.")
@@ -238,9 +249,13 @@ def _checked_lengths(lengths: Any, values: np.ndarray, where: str) -> np.ndarray
 
 def _array(a: Any, name: str, where: str) -> np.ndarray:
     try:
-        return np.asarray(a)
+        return unmasked(a, name, where)
+    except DataError:
+        raise
     except ValueError:
         raise DataError(f"{name} has rows of unlike length in {where}: make all rows equally long.") from None
+    except (TypeError, RuntimeError) as error:  # a library's own arrays that NumPy cannot read
+        raise DataError(f"{name} cannot be read as an array in {where}: {error}") from None
 
 
 def _for_device(x: np.ndarray, name: str, where: str) -> np.ndarray:

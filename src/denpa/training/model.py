@@ -25,6 +25,7 @@ from denpa.training.arguments import (
     check_model,
     described,
     network_of,
+    several,
     suited,
     verbosity,
     want_part,
@@ -40,6 +41,7 @@ from denpa.training.inputs import (
     checked_examples,
     checked_targets,
     checked_weight,
+    columns_of,
     examples_at_once,
     filled_batches,
     held_back,
@@ -123,7 +125,7 @@ class Model:
         self.optimizer = Adam(1e-3) if optimizer is None else optimizer
         self.metrics = suited(metrics, loss)
         self.seed, self.compute_dtype = seed, compute_dtype
-        self.class_names = None if class_names is None else tuple(class_names)
+        self.class_names = None if class_names is None else several("class_names", class_names)
         self.feature_names: tuple[str, ...] | None = None
         self.history = History()
         self.epochs = self.steps = 0
@@ -158,7 +160,7 @@ class Model:
 
     @frozen.setter
     def frozen(self, patterns: Any) -> None:
-        self._frozen = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+        self._frozen = several("frozen", patterns)
         if self.run is not None:
             check_frozen(self)
 
@@ -427,16 +429,18 @@ class Model:
     def _prepared(self, data: Any, validation: Any) -> tuple[Batch, Batch | None]:
         """Checked training and validation data; fits the normalisers and builds the network the first time."""
         x, t, weight = unpacked(data)
-        fraction = isinstance(validation, float)
-        where = "the data" if fraction else "the training data"
+        fraction = float(validation) if isinstance(validation, (int, float, np.number)) else None
+        if fraction is not None and not 0 < fraction < 1:
+            raise ConfigError(f"validation must be data, or a part of them between 0 and 1, not {validation!r}.")
+        where = "the training data" if fraction is None else "the data"
         self.class_names = self.class_names or getattr(data, "class_names", None)
-        self.feature_names = self.feature_names or getattr(data, "feature_names", None)
+        self.feature_names = self.feature_names or getattr(data, "feature_names", None) or columns_of(x)
         x = checked_examples(x, self.in_shape, self.feature_names, where)
         rest: Any = None
         held: Any = None
-        if fraction:
+        if fraction is not None:
             task = getattr(data, "task", None) or (None if self.loss.expects == "values" else "classification")
-            rest, held = held_back(x, t, task, validation, self.seed, where)
+            rest, held = held_back(x, t, task, fraction, self.seed, where)
         if self.normalizer is not None and self.statistics is None:
             if isinstance(x, tuple):
                 raise ConfigError("A normalizer works for a network with a single input: normalise before fit.")
