@@ -36,6 +36,17 @@ def test_optimisers_of_optax_are_accepted(tmp_path):
         assert trained.run.optimizer[1][0].trace["0_dense"]["W"].any()
 
 
+def test_without_compilation_the_numbers_are_the_same():
+    """`jax.disable_jit` lets a debugger into every formula."""
+    compiled, seen = model(), model()
+    expected = compiled.fit(DATA, epochs=1, batch_size="full", verbose=False)["loss"]
+    with jax.disable_jit():
+        found = seen.fit(DATA, epochs=1, batch_size="full", verbose=False)["loss"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    for ours, theirs in zip(jax.tree.leaves(seen.run.params), jax.tree.leaves(compiled.run.params), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
 def test_optaxs_adam_takes_the_steps_of_ours():
     import optax
 

@@ -197,6 +197,7 @@ class Programs:
 
         Returns the run after them, each step's log (capacity, ...) and whether parameters and state are finite.
         """
+        order = jnp.asarray(order)  # already so, but under `jax.disable_jit`, for those who look with a debugger
 
         def batch(index: Array) -> Any:
             rows = order[index]
