@@ -160,8 +160,9 @@ def test_errors():
     for units in (0, -1, 2.5, True):
         with pytest.raises(ConfigError):
             ThresholdDense(units)
-    with pytest.raises(ConfigError, match="kernel_init must be an initialiser such as init"):
-        ThresholdDense(3, kernel_init="he")
+    for no_initialiser in ("he", ThresholdDense(3)):
+        with pytest.raises(ConfigError, match="kernel_init must be an initialiser such as init"):
+            ThresholdDense(3, kernel_init=no_initialiser)
     params = ThresholdDense(3).init(jax.random.key(0), (4,))
     assert {k: v.shape for k, v in params.items()} == {"W": (4, 3), "theta": (3,)}
     with pytest.raises(ShapeError, match="in=4"):

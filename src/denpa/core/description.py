@@ -163,7 +163,7 @@ def _fields(cls: type[Any]) -> tuple[tuple[str, str, tuple[Any, str]], ...]:
     """Each field's name, its annotation, and what it takes, where that is of one kind."""
     takes: dict[str, Any] = {"float": (float, "a number"), "bool": (bool, "true or false")}
     takes["int"] = (object, "an integer")  # a text or a fraction is refused by the class, which knows the range
-    takes["Initializer"] = (Description, "an initialiser such as init.He()")
+    takes["Initializer"] = (_registry.get("Initializer", Description), "an initialiser such as init.He()")
     takes |= {f"{name} | None": ((kind, type(None)), words) for name, (kind, words) in takes.items()}
     annotated = ((field.name, str(field.type)) for field in dataclasses.fields(cls))
     return tuple((name, kind, takes.get(kind, (object, ""))) for name, kind in annotated)
