@@ -78,6 +78,7 @@ from denpa.layers import (
     Tanh,
     ThresholdDense,
     Unpool2d,
+    inactive_units,
 )
 from denpa.losses import (
     BinaryCrossEntropy,
@@ -276,6 +277,7 @@ __all__ = [
     "from_config",
     "greedy",
     "im2col",
+    "inactive_units",
     "init",
     "kernels",
     "learn_online",
