@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from denpa.data.normalise import ScaleImages, Standardize
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
 from denpa.lab.presets.blueprint import Options, Preset, cosine, fitting, layers_of, regression_metrics
@@ -73,33 +75,25 @@ def digits_mlp(name: str, options: Options, look: Look, data: DataConfig) -> Exp
 
 def mnist_mlp(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
     """Reads MNIST with one hidden layer: 784-100-10 units, ReLU, a little dropout."""
-    training = options.training(TrainingConfig(epochs=20, batch_size=fitting(100, look)))
-    return Experiment(
-        network=layers_of(options, look, (100,), "relu", dropout=0.1, input_dropout=0.1),
-        loss=SoftmaxCrossEntropy(),
-        data=data,
-        optimizer=Adam(cosine(options.learning_rate or 3e-3, training, look)),
-        metrics=(Accuracy(),),
-        normalizer=ScaleImages(),
-        training=training,
-        name=name,
-    )
+    return _mnist(name, options, look, data, (100,), dropout=0.1)
 
 
 def mnist_deep(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
     """Reads MNIST with six hidden layers of 100 ReLU units, He start."""
-    return _mnist_deep(name, options, look, data, batch_norm=False)
+    return _mnist(name, options, look, data, (100,) * 6)
 
 
 def mnist_deep_batchnorm(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
     """Reads MNIST with six hidden layers of 100 ReLU units, each with batch normalisation before the activation."""
-    return _mnist_deep(name, options, look, data, batch_norm=True)
+    return _mnist(name, options, look, data, (100,) * 6, batch_norm=True)
 
 
-def _mnist_deep(name: str, options: Options, look: Look, data: DataConfig, batch_norm: bool) -> Experiment:
+def _mnist(
+    name: str, options: Options, look: Look, data: DataConfig, hidden: tuple[int, ...], **layers: Any
+) -> Experiment:
     training = options.training(TrainingConfig(epochs=20, batch_size=fitting(100, look)))
     return Experiment(
-        network=layers_of(options, look, (100,) * 6, "relu", batch_norm=batch_norm, input_dropout=0.1),
+        network=layers_of(options, look, hidden, "relu", input_dropout=0.1, **layers),
         loss=SoftmaxCrossEntropy(),
         data=data,
         optimizer=Adam(cosine(options.learning_rate or 3e-3, training, look)),
