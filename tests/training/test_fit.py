@@ -47,7 +47,7 @@ def test_the_same_seed_gives_the_same_bits(reference):
 @pytest.mark.parametrize(("first", "most"), [(1, 1), (3, 3), (1000, 4096)])
 def test_the_pace_does_not_touch_the_bits(reference, monkeypatch, first, most):
     """Chunks of one step, of three, of as many as there are."""
-    monkeypatch.setattr(loop, "_FIRST_CHUNK", first)
+    monkeypatch.setattr(loop, "FIRST_CHUNK", first)
     monkeypatch.setattr(loop, "_MOST_STEPS", most)
     again = random_model()
     again.fit(RAGGED, epochs=6, **QUIET)
