@@ -78,8 +78,8 @@ from denpa.layers import (
     Tanh,
     ThresholdDense,
     Unpool2d,
-    inactive_units,
 )
+from denpa.layers.activation import inactive_units
 from denpa.losses import (
     BinaryCrossEntropy,
     CrossEntropy,

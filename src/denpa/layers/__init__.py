@@ -1,6 +1,6 @@
 """Floor 2: layers, each with its forward and backward formula side by side."""
 
-from denpa.layers.activation import ELU, Identity, LeakyReLU, ReLU, Sigmoid, Step, Tanh, inactive_units
+from denpa.layers.activation import ELU, Identity, LeakyReLU, ReLU, Sigmoid, Step, Tanh
 from denpa.layers.attention import AdditiveAttention, DotAttention
 from denpa.layers.contrast import LocalContrastNorm, LocalResponseNorm
 from denpa.layers.convolution import Conv1d, Conv2d
@@ -56,5 +56,4 @@ __all__ = [
     "Tanh",
     "ThresholdDense",
     "Unpool2d",
-    "inactive_units",
 ]
