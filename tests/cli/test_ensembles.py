@@ -22,15 +22,7 @@ OPTIONS = ["--members", f"{MEMBERS}", "--early-stopping", "none", "--validation"
 OPTIONS += ["--hidden", "6", "--epochs", "6", "--learning-rate", "0.05", "--penalty", "l2", "--strength", "0.01"]
 
 
-@pytest.fixture
-def said(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        status = main(list(words))
-        return status, *capsys.readouterr()
-
-    return run
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 @pytest.fixture(scope="module")
@@ -164,8 +156,5 @@ def test_members_with_all_examples_and_data_without_a_mean_answer(trained):
         ("cv xor --folds 2 --members 2", "leave training.members out"),
     ],
 )
-def test_what_cannot_be_combined_is_named(words, message, said, tmp_path):
-    status, _, err = said(*words.split())
-    assert status == 2
-    assert message in err
-    assert not list(tmp_path.iterdir())
+def test_what_cannot_be_combined_is_named(refused, words, message):
+    refused(words, message)

@@ -8,21 +8,14 @@ import numpy as np
 import pytest
 
 import denpa as dp
-from denpa.cli.main import main
 
 
 @pytest.fixture
-def said(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def said(said, empty_folder, monkeypatch):
     for name in ("paths_picture", "loss_surface_picture"):
         monkeypatch.setattr(f"denpa.cli.landscape.{name}", lambda *_, **__: None)
     monkeypatch.setattr("denpa.cli.landscape.paths_animation", lambda *_, **__: b"GIF")
-
-    def run(*words):
-        status = main(["landscape", *words])
-        return status, *capsys.readouterr()
-
-    return run
+    return lambda *words: said("landscape", *words)
 
 
 def rows_of(path):

@@ -29,18 +29,6 @@ def inside(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def said(capsys):
-    """Runs a command; gives exit status, what it printed, and what it complained of."""
-
-    def run(*words):
-        status = main(list(words))
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A run of a small network on a table, and its table."""

@@ -7,21 +7,12 @@ import csv
 import numpy as np
 import pytest
 
-from denpa.cli.main import main
 from denpa.lab import Experiment
 
 FAST = ["--data.options.features", "3", "--data.options.informative", "2", "--epochs", "30"]
 
 
-@pytest.fixture
-def said(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        status = main(list(words))
-        return status, *capsys.readouterr()
-
-    return run
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def rows_of(path):
@@ -80,12 +71,8 @@ def test_a_sweep_by_folds(said, tmp_path):
         ("sweep linear-regression --strength 1..2 --penalty l3", "l3"),
     ],
 )
-def test_bad_usage(said, words, message, tmp_path):
-    status, _, err = said(*words.split())
-    assert status == 2
-    assert message in err
-    assert len(err.splitlines()) == 1
-    assert not list(tmp_path.iterdir())
+def test_bad_usage(refused, words, message):
+    refused(words, message)
 
 
 def test_training_prints_the_closed_form(said):
