@@ -129,21 +129,23 @@ def _batch_norm(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[nn.Mo
     return module, {"settings": settings, "params/gamma": gamma, "params/beta": beta}
 
 
+def _normalised(rng: np.random.Generator, module: Any, x: Any) -> dict[str, Any]:
+    """What goes through a module of PyTorch forward and back, channels last."""
+    y = module(x.movedim(-1, 1)).movedim(1, -1)
+    dy = sent_back(rng, y)
+    return {"y": y, "dy": dy, "dx": x.grad, "grads/gamma": module.weight.grad, "grads/beta": module.bias.grad}
+
+
 def _batch_norm_train(rng: np.random.Generator, shape: tuple[int, ...]) -> Case:
     module, case = _batch_norm(rng, shape)
     xs = float32(1.5 * normal(rng, 3, *shape) + np.arange(3).reshape(3, *[1] * len(shape)))
     for step in range(3):
         module.zero_grad()
-        x = leaf(xs[step])
-        y = module(x.movedim(-1, 1)).movedim(1, -1)
-        dy = sent_back(rng, y)
-    return case | {
+        passed = _normalised(rng, module, leaf(xs[step]))
+    return {
+        **case,
+        **passed,
         "xs": xs,
-        "dy": dy,
-        "y": y,
-        "dx": x.grad,
-        "grads/gamma": module.weight.grad,
-        "grads/beta": module.bias.grad,
         "state_after/mean": module.running_mean,
         "state_after/var": module.running_var,
     }
@@ -155,15 +157,10 @@ def _batch_norm_eval(rng: np.random.Generator, shape: tuple[int, ...]) -> Case:
     var = assigned(module.running_var, float32(rng.uniform(0.5, 2.0, shape[-1])))
     module.eval()
     x = leaf(normal(rng, *shape))
-    y = module(x.movedim(-1, 1)).movedim(1, -1)
-    dy = sent_back(rng, y)
-    return case | {
+    return {
+        **case,
+        **_normalised(rng, module, x),
         "x": x,
-        "dy": dy,
-        "y": y,
-        "dx": x.grad,
-        "grads/gamma": module.weight.grad,
-        "grads/beta": module.bias.grad,
         "state/mean": mean,
         "state/var": var,
     }
