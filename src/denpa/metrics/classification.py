@@ -105,7 +105,7 @@ class TopK(Metric):
 
     def validate(self) -> None:
         """Refuse k < 1."""
-        if not isinstance(self.k, int) or isinstance(self.k, bool) or self.k < 1:
+        if not isinstance(self.k, int) or self.k < 1:
             raise ConfigError(f"TopK.k must be a whole number >= 1, not {self.k}.")
 
     @property

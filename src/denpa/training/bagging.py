@@ -272,7 +272,7 @@ class Bagging:
     def _batches(self, data: Any) -> list[Any]:
         self._arrays()
         use_compile_cache()
-        checked = self.model._checked(*unpacked(data), "the data to evaluate", train=False)
+        checked = self.model._checked(*unpacked(data), "the data to evaluate")
         return padded_batches(*checked, self.model._at_once(self.members))
 
     def _measured(self, batches: list[Any]) -> dict[str, Any]:

@@ -94,6 +94,7 @@ class Model:
     Attributes:
         history: what happened in all calls of `fit`.
         epochs, steps: how many were trained so far.
+        feature_names: the columns of the data set or pandas frame of the first `fit`; a frame with others is refused.
         statistics: the normaliser's arrays; those of the targets' normaliser under "targets".
         encoder, encoder_arrays: what made x of a table, such as a `TableEncoder`, with its statistics. The model
             does not apply it, but saves it, so that whoever loads the model can read raw tables.
@@ -283,7 +284,7 @@ class Model:
             ConfigError: the model has no parameters yet.
             DataError, ShapeError: the data do not fit the network.
         """
-        x, t, weight = self._checked(*unpacked(data), "the data to evaluate", train=False)
+        x, t, weight = self._checked(*unpacked(data), "the data to evaluate")
         use_compile_cache()
         return self.measure(padded_batches(x, t, weight, self._at_once()))
 
@@ -449,19 +450,25 @@ class Model:
             self.build(shape_of_example(x))
         elif self.run.optimizer is None:
             self.run = dataclasses.replace(self.run, optimizer=self.programs.moments(self.run.params))
-        train, held_out = self._checked(x, t, weight, where, train=True), None
+        train, held_out = self._with_targets(x, t, weight, where, train=True), None
         if rest is not None and held is not None:
             train, held_out = rows_of(train, rest), rows_of(train, held)
         elif validation is not None:
-            held_out = self._checked(*unpacked(validation), "the validation data", train=False)
+            held_out = self._checked(*unpacked(validation), "the validation data")
         if self.target_normalizer is not None and "targets" not in (self.statistics or {}):
             fitted = jax.device_put(self.target_normalizer.fit(train[1]))
             self.statistics = {**(self.statistics or {}), "targets": fitted}
         return train, held_out
 
-    def _checked(self, x: Any, t: Any, weight: Any, where: str, *, train: bool) -> Batch:
+    def _checked(self, x: Any, t: Any, weight: Any, where: str) -> Batch:
+        """Data to measure."""
         self._need_run()
-        x = checked_examples(x, self.in_shape, self.feature_names, where)
+        return self._with_targets(
+            checked_examples(x, self.in_shape, self.feature_names, where), t, weight, where, train=False
+        )
+
+    def _with_targets(self, x: Any, t: Any, weight: Any, where: str, *, train: bool) -> Batch:
+        """Checked examples with their targets and weights, checked too."""
         check_words(self.net, x, where)
         t = checked_targets(t, x, self.loss, self.net.out_shape(self._net_shape()), where, train=train)
         return x, t, checked_weight(weight, x)
