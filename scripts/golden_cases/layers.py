@@ -139,6 +139,7 @@ def _normalised(rng: np.random.Generator, module: Any, x: Any) -> dict[str, Any]
 def _batch_norm_train(rng: np.random.Generator, shape: tuple[int, ...]) -> Case:
     module, case = _batch_norm(rng, shape)
     xs = float32(1.5 * normal(rng, 3, *shape) + np.arange(3).reshape(3, *[1] * len(shape)))
+    passed: dict[str, Any] = {}
     for step in range(3):
         module.zero_grad()
         passed = _normalised(rng, module, leaf(xs[step]))
