@@ -69,6 +69,8 @@ def _relief(axes: Any, surface: LossSurface, E: np.ndarray, logarithmic: bool, l
     axes.set(xlabel=labels[0], ylabel=labels[1])
     axes.set_title("$\\log_{10} E$" if logarithmic else "$E$", fontsize=10)
     axes.tick_params(labelsize=7)
+    axes.locator_params(axis="x", nbins=5)  # seen from the side, more of them would run together
+    axes.locator_params(axis="y", nbins=5)
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
