@@ -17,7 +17,7 @@ import numpy as np
 
 import denpa as dp
 from denpa.lab import presets
-from denpa.lab.run import model_of
+from denpa.lab.start import model_of
 from harness import machine, report
 
 PRESETS = ("mnist-conv", "mnist-conv-deep")

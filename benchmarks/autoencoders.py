@@ -17,8 +17,8 @@ import numpy as np
 
 import denpa as dp
 from denpa.lab import DataConfig, layer_output, presets
-from denpa.lab.run import model_of
 from denpa.lab.sources import load_data
+from denpa.lab.start import model_of
 from harness import machine, report
 
 UNITS = 32

@@ -9,6 +9,7 @@ import pytest
 import denpa as dp
 from denpa.kernels import native
 from denpa.training import inputs
+from denpa.training.preparation import size_of_batches
 from tests.training.common import DATA, QUIET, RANDOM_NET, model
 
 
@@ -133,11 +134,11 @@ def test_the_summary_knows_the_shape_once_there_is_one():
 def test_large_outputs_are_measured_few_at_a_time_with_the_same_result(monkeypatch):
     model = dp.Model([dp.Embedding(5, 3), dp.Dense(5)], loss=dp.SoftmaxCrossEntropy(), in_shape=(6,))
     x = np.random.default_rng(0).integers(0, 5, (7, 6)).astype(np.int32)
-    assert model._at_once() == 1024
+    assert size_of_batches(model) == 1024
     whole, outputs = model.evaluate((x, x)), model.predict(x)
     monkeypatch.setattr("denpa.training.inputs._FEWEST_AT_ONCE", 1)
     monkeypatch.setitem(inputs._NUMBERS_AT_ONCE, jax.default_backend(), 6 * 5 * 5)
-    assert model._at_once() == 4  # the largest output holds 6 · 5 numbers: 5 fit, and 4 is a power of two
+    assert size_of_batches(model) == 4  # the largest output holds 6 · 5 numbers: 5 fit, and 4 is a power of two
     assert model.evaluate((x, x))["loss"] == pytest.approx(whole["loss"], rel=1e-6)
     np.testing.assert_allclose(model.predict(x), outputs, rtol=1e-6)
 
@@ -146,8 +147,8 @@ def test_what_a_fused_convolution_never_makes_leaves_room_for_more_examples(monk
     monkeypatch.setattr(native, "available", lambda: True)  # none is called
     pooled = [dp.Conv2d(30, 5), dp.ReLU(), dp.MaxPool2d(2), dp.Flatten(), dp.Dense(10)]
     model = dp.Model(pooled, loss=dp.SoftmaxCrossEntropy(), in_shape=(28, 28, 1))
-    assert model._at_once() == 512  # 2²² numbers hold 12 · 12 · 30 of them 970 times
+    assert size_of_batches(model) == 512  # 2²² numbers hold 12 · 12 · 30 of them 970 times
     with dp.kernels.using("xla"):
-        assert model._at_once() == 128  # and 24 · 24 · 30 of them 242 times
+        assert size_of_batches(model) == 128  # and 24 · 24 · 30 of them 242 times
     unpooled = dp.Model([*pooled[:2], *pooled[3:]], loss=dp.SoftmaxCrossEntropy(), in_shape=(28, 28, 1))
-    assert unpooled._at_once() == 128
+    assert size_of_batches(unpooled) == 128

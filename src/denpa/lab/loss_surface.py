@@ -23,7 +23,8 @@ from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Params
 from denpa.training import Model
 from denpa.training.compile_cache import use_compile_cache
-from denpa.training.inputs import Batch, checked_examples, checked_targets, checked_weight, padded_batches, unpacked
+from denpa.training.inputs import Batch, padded_batches
+from denpa.training.preparation import checked_data, size_of_batches
 
 __all__ = ["LossSurface", "loss_surface", "plane_through", "principal_directions", "random_direction"]
 
@@ -90,10 +91,7 @@ def loss_surface(
         directions = random_direction(params, (seed, 0)), random_direction(params, (seed, 1))
     for direction in directions:
         _want_like(params, direction)
-    x, t, weight = unpacked(data)
-    x = checked_examples(x, model.in_shape, model.feature_names, "the data")
-    t = checked_targets(t, x, model.loss, model.net.out_shape(model._net_shape()), "the data", train=False)
-    batches = padded_batches(x, t, checked_weight(weight, x), model._at_once())
+    batches = padded_batches(*checked_data(model, data, "the data"), size_of_batches(model))
     use_compile_cache()
     axis = np.linspace(low, high, resolution)
     points = jnp.asarray(np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2), jnp.float32)

@@ -15,15 +15,15 @@ from denpa.core.errors import ConfigError, DataError, DivergenceError
 from denpa.training.arguments import batch_size_of, verbosity
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.history import History
-from denpa.training.inputs import checked_examples, filled_batches, padded_batches, unpacked
+from denpa.training.inputs import filled_batches, padded_batches
 from denpa.training.interrupts import interrupts_wait
 from denpa.training.loop import Position, summarize
 from denpa.training.members import MemberPrograms, Members, Together, member_of, member_programs_for, sampled_rows
 from denpa.training.model import Model
+from denpa.training.preparation import checked_data, checked_input, network_shape, prepared_data, size_of_batches
 from denpa.training.program import Run, key_of_run
 from denpa.training.progress import Progress
 from denpa.training.storage import write_arrays
-from denpa.training.words import check_words
 
 __all__ = ["Bagging"]
 
@@ -125,13 +125,13 @@ class Bagging:
         if isinstance(epochs, bool) or not isinstance(epochs, numbers.Integral) or epochs < 1:
             raise ConfigError(f"epochs must be a positive integer, not {epochs!r}.")
         use_compile_cache()
-        train, held_out = self.model._prepared(data, validation)
+        train, held_out = prepared_data(self.model, data, validation)
         examples = len(jax.tree.leaves(train[0])[0])
         if self.runs is not None and self.examples != examples:
             raise DataError(f"These members were trained on {self.examples} examples and cannot go on with {examples}.")
         self.examples = examples
         training = self._members(train, batch_size_of(batch_size, examples), shuffle)
-        held = None if held_out is None else padded_batches(*held_out, self.model._at_once(self.members))
+        held = None if held_out is None else padded_batches(*held_out, size_of_batches(self.model, self.members))
 
         def measured() -> dict[str, Any]:
             self._take(training)
@@ -146,7 +146,7 @@ class Bagging:
             self._take(training)
         if self.bootstrap:
             heard = np.asarray(self.counts == 0).T
-            batches = padded_batches(train[0], (train[1], heard), train[2], self.model._at_once(self.members))
+            batches = padded_batches(train[0], (train[1], heard), train[2], size_of_batches(self.model, self.members))
             self.out_of_bag = self._measured([(x, t, weight, who) for x, (t, who), weight in batches])
         return self.history
 
@@ -234,7 +234,7 @@ class Bagging:
     def _members(self, train: Any, batch_size: int, shuffle: bool) -> Members:
         counts, programs = self.counts, self.programs
         if self.runs is None:
-            self.runs = programs.init(self.seeds, self.model._net_shape())
+            self.runs = programs.init(self.seeds, network_shape(self.model))
         elif self.runs.optimizer is None:
             moments = jax.vmap(self.model.optimizer.init)(self.runs.params)
             self.runs = dataclasses.replace(self.runs, optimizer=moments)
@@ -261,19 +261,18 @@ class Bagging:
     def _answers(self, program: Any, x: Any, axis: int) -> np.ndarray:
         """What a program makes of raw input x, batch by batch; `axis` of its result counts the examples."""
         params, state = self._arrays()
-        x = checked_examples(x, self.model.in_shape, self.model.feature_names, "the input")
-        check_words(self.model.net, x, "the input")
+        x = checked_input(self.model, x)
         use_compile_cache()
         examples = len(jax.tree.leaves(x)[0])
-        batches = filled_batches(x, self.model._at_once(self.members))
+        batches = filled_batches(x, size_of_batches(self.model, self.members))
         parts = [np.asarray(program(params, state, self.model.statistics, part)) for part in batches]
         return np.concatenate(parts, axis=axis)[(slice(None),) * axis + (slice(examples),)]
 
     def _batches(self, data: Any) -> list[Any]:
         self._arrays()
         use_compile_cache()
-        checked = self.model._checked(*unpacked(data), "the data to evaluate")
-        return padded_batches(*checked, self.model._at_once(self.members))
+        checked = checked_data(self.model, data, "the data to evaluate")
+        return padded_batches(*checked, size_of_batches(self.model, self.members))
 
     def _measured(self, batches: list[Any]) -> dict[str, Any]:
         params, state = self._arrays()

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from denpa.core import tree
@@ -36,29 +35,16 @@ from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.early_stopping import EarlyStopping, retrain
 from denpa.training.history import History
-from denpa.training.inputs import (
-    Batch,
-    checked_examples,
-    checked_targets,
-    checked_weight,
-    columns_of,
-    examples_at_once,
-    filled_batches,
-    held_back,
-    padded_batches,
-    rows_of,
-    shape_of_example,
-    unpacked,
-)
+from denpa.training.inputs import Batch, filled_batches, padded_batches
 from denpa.training.interrupts import interrupts_wait
 from denpa.training.loop import Training, summarize
 from denpa.training.model_file import save_model
+from denpa.training.preparation import checked_data, checked_input, network_shape, prepared_data, size_of_batches
 from denpa.training.program import Programs, Recipe, Run, programs_for
 from denpa.training.progress import Progress
 from denpa.training.pytorch import from_pytorch
 from denpa.training.transfer import renamed, transferred, weights_of
 from denpa.training.windows import check_window
-from denpa.training.words import check_words
 
 __all__ = ["Model"]
 
@@ -179,7 +165,7 @@ class Model:
     def variables(self, variables: Variables) -> None:
         self._need_run()
         params, state = variables
-        self.net.check(Variables(params, state), self._net_shape())
+        self.net.check(Variables(params, state), network_shape(self))
         self.run = dataclasses.replace(self.run, params=params, state=state)
 
     def build(self, in_shape: Any) -> None:
@@ -189,7 +175,7 @@ class Model:
             ShapeError: the network takes no examples of this shape.
         """
         self.in_shape = shape_of_inputs(in_shape)
-        self.run = self.programs.init(np.uint32(self.seed), self._net_shape())
+        self.run = self.programs.init(np.uint32(self.seed), network_shape(self))
         check_frozen(self)
         self.history, self.epochs, self.steps = History(), 0, 0
 
@@ -243,7 +229,7 @@ class Model:
         rules = as_callbacks(callbacks)
         before = {name: getattr(self, name) for name in _SET_BY_FIT}
         try:
-            train, held_out = self._prepared(data, validation)
+            train, held_out = prepared_data(self, data, validation)
             examples = len(jax.tree.leaves(train[0])[0])
             window = check_window(window, self.net, *train[:2])
             sorted_by = check_buckets(buckets, train, window)
@@ -251,7 +237,7 @@ class Model:
             plan = BatchPlan(examples, size, self.seed, shuffle, replacement, window, sorted_by)
             programs = programs_for(dataclasses.replace(self.programs.recipe, window=window))
             options = {
-                "validation": None if held_out is None else padded_batches(*held_out, self._at_once()),
+                "validation": None if held_out is None else padded_batches(*held_out, size_of_batches(self)),
                 "callbacks": (*rules, Progress(verbosity(verbose))),
                 "record_steps": record_steps,
                 "resumed": resume is not None,
@@ -284,9 +270,10 @@ class Model:
             ConfigError: the model has no parameters yet.
             DataError, ShapeError: the data do not fit the network.
         """
-        x, t, weight = self._checked(*unpacked(data), "the data to evaluate")
+        self._need_run()
+        batch = checked_data(self, data, "the data to evaluate")
         use_compile_cache()
-        return self.measure(padded_batches(x, t, weight, self._at_once()))
+        return self.measure(padded_batches(*batch, size_of_batches(self)))
 
     def measure(self, batches: list[Batch]) -> dict[str, Any]:
         """Loss and metrics over batches on the device."""
@@ -319,11 +306,11 @@ class Model:
     def _predicted(self, x: Any, read: Callable[[Any], Any]) -> Any:
         """What `read` makes of the network's output for raw input x, batch by batch."""
         self._need_run()
-        x = checked_examples(x, self.in_shape, self.feature_names, "the input")
-        check_words(self.net, x, "the input")
+        x = checked_input(self, x)
         use_compile_cache()
         (params, state), predict = self.variables, self.programs.predict
-        outputs = [read(predict(params, state, self.statistics, part)) for part in filled_batches(x, self._at_once())]
+        batches = filled_batches(x, size_of_batches(self))
+        outputs = [read(predict(params, state, self.statistics, batch)) for batch in batches]
         examples = len(jax.tree.leaves(x)[0])
         return jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts])[:examples], *outputs)
 
@@ -351,7 +338,7 @@ class Model:
         self._need_run()
         problems: list[str] = []
         if pytorch:
-            (arrays, problems), where = from_pytorch(self.net, self._net_shape(), source, names), "PyTorch"
+            (arrays, problems), where = from_pytorch(self.net, network_shape(self), source, names), "PyTorch"
         else:
             arrays, where = weights_of(source)
             arrays = arrays if names is None else renamed(arrays, names, where)
@@ -361,7 +348,7 @@ class Model:
 
     def summary(self) -> Summary:
         """A table of the layers; prints by `print(model.summary())`."""
-        return self.net.summary(None if self.in_shape is None else self._net_shape())
+        return self.net.summary(None if self.in_shape is None else network_shape(self))
 
     def save(self, path: Any) -> None:
         """Write description and numbers to the safetensors file `path`, from which `denpa.load` makes the model again.
@@ -410,65 +397,8 @@ class Model:
             "epochs": self.epochs,
         }
 
-    def _at_once(self, members: int = 1) -> int:
-        """How many examples are measured together, by so many members at a time."""
-        return examples_at_once(self.net, self._net_shape(), members)
-
     def _need_run(self) -> None:
         if self.run is None:
             raise ConfigError(
                 "This model has no parameters yet: fit it, or call build((784,)) with the shape of ONE example."
             )
-
-    def _net_shape(self) -> Any:
-        """The shape of one example as the network sees it, after normalisation."""
-        if self.normalizer is None or self.statistics is None:
-            return self.in_shape
-        blank = jax.ShapeDtypeStruct((1, *self.in_shape), jnp.float32)
-        return jax.eval_shape(self.normalizer.apply, self.statistics, blank).shape[1:]
-
-    def _prepared(self, data: Any, validation: Any) -> tuple[Batch, Batch | None]:
-        """Checked training and validation data; fits the normalisers and builds the network the first time."""
-        x, t, weight = unpacked(data)
-        fraction = float(validation) if isinstance(validation, (int, float, np.number)) else None
-        if fraction is not None and not 0 < fraction < 1:
-            raise ConfigError(f"validation must be data, or a part of them between 0 and 1, not {validation!r}.")
-        where = "the training data" if fraction is None else "the data"
-        self.class_names = self.class_names or getattr(data, "class_names", None)
-        self.feature_names = self.feature_names or getattr(data, "feature_names", None) or columns_of(x)
-        x = checked_examples(x, self.in_shape, self.feature_names, where)
-        rest: Any = None
-        held: Any = None
-        if fraction is not None:
-            task = getattr(data, "task", None) or (None if self.loss.expects == "values" else "classification")
-            rest, held = held_back(x, t, task, fraction, self.seed, where)
-        if self.normalizer is not None and self.statistics is None:
-            if isinstance(x, tuple):
-                raise ConfigError("A normalizer works for a network with a single input: normalise before fit.")
-            self.statistics = jax.device_put(self.normalizer.fit(x if rest is None else x[rest]))
-        if self.run is None:
-            self.build(shape_of_example(x))
-        elif self.run.optimizer is None:
-            self.run = dataclasses.replace(self.run, optimizer=self.programs.moments(self.run.params))
-        train, held_out = self._with_targets(x, t, weight, where, train=True), None
-        if rest is not None and held is not None:
-            train, held_out = rows_of(train, rest), rows_of(train, held)
-        elif validation is not None:
-            held_out = self._checked(*unpacked(validation), "the validation data")
-        if self.target_normalizer is not None and "targets" not in (self.statistics or {}):
-            fitted = jax.device_put(self.target_normalizer.fit(train[1]))
-            self.statistics = {**(self.statistics or {}), "targets": fitted}
-        return train, held_out
-
-    def _checked(self, x: Any, t: Any, weight: Any, where: str) -> Batch:
-        """Data to measure."""
-        self._need_run()
-        return self._with_targets(
-            checked_examples(x, self.in_shape, self.feature_names, where), t, weight, where, train=False
-        )
-
-    def _with_targets(self, x: Any, t: Any, weight: Any, where: str, *, train: bool) -> Batch:
-        """Checked examples with their targets and weights, checked too."""
-        check_words(self.net, x, where)
-        t = checked_targets(t, x, self.loss, self.net.out_shape(self._net_shape()), where, train=train)
-        return x, t, checked_weight(weight, x)

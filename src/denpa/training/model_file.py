@@ -12,6 +12,7 @@ from denpa.core.description import from_config
 from denpa.core.errors import ConfigError, FileFormatError
 from denpa.core.layer import Variables
 from denpa.networks.base import Network, differences
+from denpa.training.preparation import network_shape
 from denpa.training.program import Run, key_of_run
 from denpa.training.storage import read_arrays, write_arrays
 
@@ -56,7 +57,7 @@ def load(path: Any) -> Any:
         raise FileFormatError(f"{path}: the description of its model is damaged ({error!r}).") from None
     model.statistics = _nested(arrays, "statistics") or (None if model.normalizer is None else {})
     model.encoder_arrays = _nested(arrays, "encoder")
-    shape = model._net_shape()
+    shape = network_shape(model)
     wanted = jax.eval_shape(lambda: model.net.init(jax.random.key(0), shape))._asdict()
     bagging = description.get("bagging")
     if bagging:  # the members' arrays are stacked

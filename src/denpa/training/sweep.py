@@ -20,6 +20,7 @@ from denpa.training.interrupts import interrupts_wait
 from denpa.training.loop import summarize
 from denpa.training.members import Members, Together, member_of, member_programs_for, with_number
 from denpa.training.model import Model
+from denpa.training.preparation import network_shape, prepared_data, size_of_batches
 from denpa.training.progress import Progress
 
 __all__ = ["Sweep", "sweep"]
@@ -95,15 +96,15 @@ def sweep(
         raise ConfigError("A sweep wants a value or more for each place, and a seed or more.")
     described = [_described(model, numbers, seed) for numbers, seed in members]
     use_compile_cache()
-    train, held_out = model._prepared(data, validation)
+    train, held_out = prepared_data(model, data, validation)
     examples = len(jax.tree.leaves(train[0])[0])
     programs = member_programs_for(model.programs.recipe, tuple(over))
     all_seeds = np.array([seed for _, seed in members], np.uint32)
-    runs = programs.init(all_seeds, model._net_shape())
+    runs = programs.init(all_seeds, network_shape(model))
     numbers = {place: jax.device_put(np.array([float(own[place]) for own, _ in members])) for place in over}
     plan = Together.of(examples, batch_size_of(batch_size, examples), all_seeds, shuffle, None)
     training = Members(programs, runs, numbers, model.statistics, train, None, plan)
-    held = None if held_out is None else padded_batches(*held_out, model._at_once(len(members)))
+    held = None if held_out is None else padded_batches(*held_out, size_of_batches(model, len(members)))
     try:
         with interrupts_wait() as interrupted:
             training.go(int(epochs), lambda: _measured(training, held), Progress(verbosity(verbose)), interrupted)

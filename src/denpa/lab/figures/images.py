@@ -12,6 +12,7 @@ from denpa.core.layer import Context
 from denpa.lab.figures.inside import every_layer
 from denpa.layers import Conv2d, Dense
 from denpa.networks import Network
+from denpa.training.preparation import network_shape
 from denpa.training.storage import write_figure
 
 __all__ = ["feature_maps", "filters", "first_convolution", "initial_filters", "most_wrong"]
@@ -97,5 +98,5 @@ def most_wrong(model: Any, x: Any, t: Any) -> np.ndarray:
 
 def initial_filters(model: Any, layer: str) -> np.ndarray:
     """W of a layer as the model's seed drew it."""
-    fresh = type(model)(model.net, model.loss, seed=model.seed, in_shape=model._net_shape())
+    fresh = type(model)(model.net, model.loss, seed=model.seed, in_shape=network_shape(model))
     return np.asarray(tree.flatten(fresh.variables.params)[f"{layer}/W"])

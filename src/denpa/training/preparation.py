@@ -1,0 +1,129 @@
+"""The data of a model, as its network, loss and normalisers take them; and the shape in which the network sees them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from denpa.core.errors import ConfigError
+from denpa.training.inputs import (
+    Batch,
+    checked_examples,
+    checked_targets,
+    checked_weight,
+    columns_of,
+    examples_at_once,
+    held_back,
+    rows_of,
+    shape_of_example,
+    unpacked,
+)
+from denpa.training.words import check_words
+
+if TYPE_CHECKING:
+    from denpa.training.model import Model
+
+__all__ = ["checked_data", "checked_input", "network_shape", "prepared_data", "size_of_batches"]
+
+
+def network_shape(model: Model) -> Any:
+    """The shape of one example as the model's network sees it, after normalisation; None before it is known."""
+    if model.normalizer is None or model.statistics is None:
+        return model.in_shape
+    blank = jax.ShapeDtypeStruct((1, *model.in_shape), jnp.float32)
+    return jax.eval_shape(model.normalizer.apply, model.statistics, blank).shape[1:]
+
+
+def size_of_batches(model: Model, members: int = 1) -> int:
+    """How many examples the model predicts or measures together, by so many members at a time."""
+    return examples_at_once(model.net, network_shape(model), members)
+
+
+def checked_input(model: Model, x: Any) -> Any:
+    """Raw input x as arrays fit for the device.
+
+    Raises:
+        DataError: x is not such as the model was trained on.
+    """
+    x = checked_examples(x, model.in_shape, model.feature_names, "the input")
+    check_words(model.net, x, "the input")
+    return x
+
+
+def checked_data(model: Model, data: Any, where: str) -> Batch:
+    """Data to measure as (x, t, weight): arrays fit for the device; the weight may be None.
+
+    Args:
+        model: one that has parameters.
+        data: (x, t), (x, t, sample_weight) or a data set, raw as for `fit`.
+        where: what messages call the data.
+
+    Raises:
+        DataError, ShapeError: the data do not fit the network or the loss.
+    """
+    x, t, weight = unpacked(data)
+    return _with_targets(
+        model, checked_examples(x, model.in_shape, model.feature_names, where), t, weight, where, train=False
+    )
+
+
+def prepared_data(model: Model, data: Any, validation: Any) -> tuple[Batch, Batch | None]:
+    """Data to train on and, where `validation` asks for it, data held apart, as (x, t, weight) fit for the device.
+
+    The first time this fits the normalisers on the training data, builds the network and notes the names of classes
+    and columns.
+
+    Args:
+        model: what is to be trained.
+        data: as for `fit`.
+        validation: data as well, the fraction of `data` to hold back, or None.
+
+    Raises:
+        DataError, ShapeError, ConfigError: the data do not fit; what the model has noted by then it keeps.
+    """
+    x, t, weight = unpacked(data)
+    fraction = float(validation) if isinstance(validation, (int, float, np.number)) else None
+    if fraction is not None and not 0 < fraction < 1:
+        raise ConfigError(f"validation must be data, or a part of them between 0 and 1, not {validation!r}.")
+    where = "the training data" if fraction is None else "the data"
+    model.class_names = model.class_names or getattr(data, "class_names", None)
+    model.feature_names = model.feature_names or getattr(data, "feature_names", None) or columns_of(x)
+    x = checked_examples(x, model.in_shape, model.feature_names, where)
+    rest: Any = None
+    held: Any = None
+    if fraction is not None:
+        task = getattr(data, "task", None) or (None if model.loss.expects == "values" else "classification")
+        rest, held = held_back(x, t, task, fraction, model.seed, where)
+    _begin(model, x, rest)
+    train, held_out = _with_targets(model, x, t, weight, where, train=True), None
+    if rest is not None and held is not None:
+        train, held_out = rows_of(train, rest), rows_of(train, held)
+    elif validation is not None:
+        held_out = checked_data(model, validation, "the validation data")
+    if model.target_normalizer is not None and "targets" not in (model.statistics or {}):
+        fitted = jax.device_put(model.target_normalizer.fit(train[1]))
+        model.statistics = {**(model.statistics or {}), "targets": fitted}
+    return train, held_out
+
+
+def _begin(model: Model, x: Any, rows: Any) -> None:
+    """Statistics, parameters and moments, as far as the model lacks them; the statistics are those of `rows` of x."""
+    if model.normalizer is not None and model.statistics is None:
+        if isinstance(x, tuple):
+            raise ConfigError("A normalizer works for a network with a single input: normalise before fit.")
+        model.statistics = jax.device_put(model.normalizer.fit(x if rows is None else x[rows]))
+    if model.run is None:
+        model.build(shape_of_example(x))
+    elif model.run.optimizer is None:
+        model.run = dataclasses.replace(model.run, optimizer=model.programs.moments(model.run.params))
+
+
+def _with_targets(model: Model, x: Any, t: Any, weight: Any, where: str, *, train: bool) -> Batch:
+    """Checked examples with their targets and weights, checked too."""
+    check_words(model.net, x, where)
+    t = checked_targets(t, x, model.loss, model.net.out_shape(network_shape(model)), where, train=train)
+    return x, t, checked_weight(weight, x)
