@@ -38,16 +38,28 @@ def plain(**options):
 
 
 def test_gradients_by_three_ways_with_lengths_on_both_sides():
-    net, (x, t) = plain(attention=dp.AdditiveAttention(3), peeky=True), batch()
+    net, (x, t) = plain(attention=dp.AdditiveAttention(3), peeky=True, context="mean"), batch()
     report = check_gradients(net, dp.SoftmaxCrossEntropy(), drawn(net), x, t, entries=12)
     assert {"attention.grads[v]", "encoder.grads[1_rnn/Wh]", "words/0_embedding.grads[W]"} <= set(report.autodiff)
 
 
-def test_the_fast_path_home_is_the_derivative_for_stacks_and_both_directions():
-    net = dp.EncoderDecoder(
-        [dp.Embedding(SOURCE, 3), dp.RNN(3, "sigmoid"), dp.Bidirectional(dp.RNN(2))],
-        [dp.Embedding(TARGET, 2), dp.RNN(3), dp.Dense(3), dp.RNN(4), dp.Dense(TARGET)],
-    )
+STACK = (
+    [dp.Embedding(SOURCE, 3), dp.RNN(3, "sigmoid"), dp.Bidirectional(dp.RNN(2))],
+    [dp.Embedding(TARGET, 2), dp.RNN(3), dp.Dense(3), dp.RNN(4), dp.Dense(TARGET)],
+)
+MEMORY = [dp.Embedding(SOURCE, 3), dp.LSTM(2)], [dp.Embedding(TARGET, 2), dp.LSTM(2), dp.Dense(TARGET)]
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        dp.EncoderDecoder(*STACK),
+        dp.EncoderDecoder(*MEMORY, context="mean"),  # in the place of h; c starts from the encoder's c
+        plain(attention=dp.DotAttention(), peeky=True),
+    ],
+    ids=["stack, both directions", "mean", "attention, peeky"],
+)
+def test_the_fast_path_home_is_the_derivative(net):
     with jax.enable_x64(True):
         (params, _), (x, _) = drawn(net, dtype=np.float64), batch()
         dy = jnp.asarray(np.random.default_rng(4).standard_normal((3, 5, TARGET)))
@@ -63,9 +75,10 @@ def test_the_fast_path_home_is_the_derivative_for_stacks_and_both_directions():
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12, err_msg=path)
 
 
-def test_the_forward_pass_is_the_textbook_s():
-    """z = f(x, z), c = z of the last step, h starts from c, α = softmax(h zᵀ), and c enters every step."""
-    net = plain(attention=dp.DotAttention(), peeky=True)
+@pytest.mark.parametrize("context", ["last", "mean"])
+def test_the_forward_pass_is_the_textbook_s(context):
+    """z = f(x, z), c = q(z), h starts from c, α = softmax(h zᵀ), and c enters every step."""
+    net = plain(attention=dp.DotAttention(), peeky=True, context=context)
     variables = drawn(net)
     x = (np.array([[3, 0, 4, 1]]), np.array([[5, 2, 0, 1, 3]]))
     p = jax.tree.map(np.asarray, variables.params)
@@ -74,7 +87,8 @@ def test_the_forward_pass_is_the_textbook_s():
         cell = p["encoder"]["1_rnn"]
         z = np.tanh(p["encoder"]["0_embedding"]["W"][word] @ cell["Wx"] + z @ cell["Wh"] + cell["b"])
         memory.append(z)
-    memory, c, h = np.array(memory), z, z
+    memory = np.array(memory)
+    c = h = z if context == "last" else memory.sum(axis=0) / len(memory)
     for k, word in enumerate(x[1][0]):
         cell = p["decoder"]["0_rnn"]
         reads = np.concatenate([p["words"]["0_embedding"]["W"][word], c])
@@ -85,7 +99,7 @@ def test_the_forward_pass_is_the_textbook_s():
 
 
 def test_padding_leaves_no_trace():
-    net = plain(attention=dp.AdditiveAttention(3), peeky=True)
+    net = plain(attention=dp.AdditiveAttention(3), peeky=True, context="mean")
     loss, variables, ((source, shifted), t) = dp.SoftmaxCrossEntropy(), drawn(net), batch()
     met = dp.trace(net, loss, variables, (source, shifted), t)
 
@@ -111,6 +125,7 @@ def test_sizes_names_and_files():
         dp.Sequential([dp.Embedding(SOURCE, 3), dp.Bidirectional(dp.LSTM(2))]),
         [dp.Embedding(TARGET, 2), ("writer", dp.LSTM(4)), dp.Dense(TARGET)],
         attention=dp.DotAttention("general"),
+        context="mean",
     )
     assert net.out_shape(STEPS) == (5, TARGET)
     assert net.takes_integers == (True, True)
@@ -138,6 +153,8 @@ def test_refusals():
         dp.EncoderDecoder([dp.Embedding(5, 3), dp.Bidirectional(dp.RNN(2), "sum")], writes)
     with pytest.raises(dp.ConfigError, match="attention wants a layer"):
         dp.EncoderDecoder(reads, writes, attention=True)
+    with pytest.raises(dp.ConfigError, match='context is "last" or "mean", not'):
+        dp.EncoderDecoder(reads, writes, context="first")
     with pytest.raises(dp.ConfigError, match="takes no windows"):
         with_carry(dp.EncoderDecoder(reads, writes), {}, 1, None)
     with pytest.raises(dp.ShapeError, match="pair"):

@@ -25,6 +25,8 @@ from denpa.core.padded import step_mask
 from denpa.core.shapes import Shape
 from denpa.init import Glorot, Initializer
 from denpa.kernels import activation as kernels
+from denpa.kernels.product import sum_of_outer_products
+from denpa.layers.recurrent import rows
 
 __all__ = ["AdditiveAttention", "DotAttention"]
 
@@ -45,12 +47,20 @@ class _Attention(Layer):
     ) -> tuple[Array, Array, Grads]:
         """∂E/∂queries, ∂E/∂memory and the gradients, from ∂E/∂e."""
 
+    def sizes(self, x: Any, *axes: str) -> tuple[Any, Any]:
+        """The shapes of queries and memory, which come as shapes or as arrays with these axes."""
+        several = isinstance(x, (tuple, list)) and not any(isinstance(part, int) for part in x)
+        shapes = tuple(tuple(getattr(part, "shape", part)) for part in x) if several else ()
+        if len(shapes) != 2 or any(len(shape) != len(axes) for shape in shapes):
+            raise ShapeError(f"{self!r} wants (queries, memory), both ({', '.join(axes)}), but got {shapes or x!r}.")
+        return shapes
+
     def out_shape(self, in_shape: Any) -> Shape:
-        queries, memory = _pair(self, in_shape, "(steps, features)", 2)
+        queries, memory = self.sizes(in_shape, "steps", "features")
         return (queries[0], memory[1])
 
     def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Array, Any]:
-        _pair(self, x, "(batch, steps, features)", 3)
+        self.sizes(x, "batch", "steps", "features")
         queries, memory = x
         e, own = self.scores(params, queries, memory)
         if ctx.lengths is not None:
@@ -100,19 +110,12 @@ class DotAttention(_Attention):
             raise ConfigError(f'DotAttention.score must be "dot", "scaled" or "general", not {self.score!r}.')
 
     def init(self, key: Array, in_shape: Any) -> Params:
-        queries, memory = _pair(self, in_shape, "(steps, features)", 2)
-        self._check_sizes(queries, memory)
+        queries, memory = self.sizes(in_shape, "steps", "features")
         if self.score != "general":
             return {}
         return {"W": self.kernel_init.sample(key_for(key, "W"), (queries[-1], memory[-1]))}
 
-    def out_shape(self, in_shape: Any) -> Shape:
-        queries, memory = _pair(self, in_shape, "(steps, features)", 2)
-        self._check_sizes(queries, memory)
-        return (queries[0], memory[1])
-
     def scores(self, params: Params, queries: Array, memory: Array) -> tuple[Array, Any]:
-        self._check_sizes(queries.shape, memory.shape)
         projected = queries @ params["W"] if self.score == "general" else queries  # q'
         return self._factor(memory) * (projected @ memory.swapaxes(1, 2)), {"projected": projected}
 
@@ -123,18 +126,20 @@ class DotAttention(_Attention):
         dqueries, dmemory = de @ memory, de.swapaxes(1, 2) @ saved["projected"]
         if self.score != "general":
             return dqueries, dmemory, {}
-        dW = _rows(queries).T @ _rows(dqueries)
+        dW = sum_of_outer_products(rows(queries), rows(dqueries))
         return dqueries @ params["W"].T, dmemory, {"W": dW}
 
     def _factor(self, memory: Array) -> float:
         return 1 / math.sqrt(memory.shape[-1]) if self.score == "scaled" else 1.0
 
-    def _check_sizes(self, queries: Shape, memory: Shape) -> None:
+    def sizes(self, x: Any, *axes: str) -> tuple[Any, Any]:
+        queries, memory = _Attention.sizes(self, x, *axes)
         if self.score != "general" and queries[-1] != memory[-1]:
             raise ShapeError(
                 f"{self!r} compares queries of {queries[-1]} features with a memory of {memory[-1]}: make them equal, "
                 'or use score="general".'
             )
+        return queries, memory
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,7 @@ class AdditiveAttention(_Attention):
             raise ConfigError(f"AdditiveAttention wants a positive number of units, not {self.units!r}.")
 
     def init(self, key: Array, in_shape: Any) -> Params:
-        queries, memory = _pair(self, in_shape, "(steps, features)", 2)
+        queries, memory = self.sizes(in_shape, "steps", "features")
         sizes = {"Wq": (queries[-1], self.units), "Wm": (memory[-1], self.units)}
         params = {name: self.kernel_init.sample(key_for(key, name), size) for name, size in sizes.items()}
         v = self.kernel_init.sample(key_for(key, "v"), (self.units, 1))[:, 0]
@@ -186,10 +191,10 @@ class AdditiveAttention(_Attention):
         delta = de[..., None] * params["v"] * (1 - jnp.square(h))  # δ (batch, queries, steps, units)
         at_queries, at_memory = jnp.sum(delta, axis=2), jnp.sum(delta, axis=1)
         grads = {
-            "Wq": _rows(queries).T @ _rows(at_queries),
-            "Wm": _rows(memory).T @ _rows(at_memory),
+            "Wq": sum_of_outer_products(rows(queries), rows(at_queries)),
+            "Wm": sum_of_outer_products(rows(memory), rows(at_memory)),
             "b": jnp.sum(at_queries, axis=(0, 1)),
-            "v": de.reshape(-1) @ _rows(h),
+            "v": de.reshape(-1) @ rows(h),
         }
         return at_queries @ params["Wq"].T, at_memory @ params["Wm"].T, grads
 
@@ -197,16 +202,3 @@ class AdditiveAttention(_Attention):
 def _met(projections: Any) -> Array:
     """h_ts = tanh(q_t Wq + b + m_s Wm): (batch, queries, steps, units)"""
     return jnp.tanh(projections["queries"][:, :, None] + projections["memory"][:, None])
-
-
-def _rows(x: Array) -> Array:
-    return x.reshape(-1, x.shape[-1])
-
-
-def _pair(owner: Layer, x: Any, pattern: str, rank: int) -> tuple[Any, Any]:
-    """The shapes of queries and memory, given as shapes or as arrays."""
-    several = isinstance(x, (tuple, list)) and not any(isinstance(part, int) for part in x)
-    shapes = tuple(tuple(getattr(part, "shape", part)) for part in x) if several else ()
-    if len(shapes) != 2 or any(len(shape) != rank for shape in shapes):
-        raise ShapeError(f"{owner!r} wants (queries, memory), both {pattern}, but got {shapes or x!r}.")
-    return shapes

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved
+from denpa.core.padded import step_mask
 from denpa.layers.recurrent import Carry
 from denpa.networks.base import Delta, Forth, Home, Stepping, Value, directly, entering
 from denpa.networks.bidirectional import Bidirectional
@@ -23,7 +24,7 @@ class Encoded(NamedTuple):
     """What the decoder knows of a batch of sources.
 
     Attributes:
-        memory: zˢ of every source step, (batch, source steps, units); of the last step alone without attention.
+        memory: zˢ of every source step, (batch, source steps, units); where only the last is read, that alone.
         context: c, (batch, units).
         lengths: true steps of each source, or None.
     """
@@ -38,9 +39,9 @@ class EncoderDecoder(Stepping):
     """P(t¹ .. tᵀ' | x¹ .. xᵀ) = Π_k P(tᵏ | t¹ .. tᵏ⁻¹, c)      c = q(z¹ .. zᵀ)
 
     x = (source, shifted) -> logits (batch, target steps, vocabulary). The source (batch, steps) is read by the
-    encoder, zˢ = f(xˢ, zˢ⁻¹); c is its final carry, from which the decoder starts:
+    encoder, zˢ = f(xˢ, zˢ⁻¹); the decoder starts from the encoder's final carries, and from c in the place of zᵀ:
 
-        h⁰ = c        hᵏ = g(e(tᵏ⁻¹), hᵏ⁻¹)        logitsᵏ = output([hᵏ, aᵏ])
+        c = zᵀ or c = Σ_s zˢ / T        h⁰ = c        hᵏ = g(e(tᵏ⁻¹), hᵏ⁻¹)        logitsᵏ = output([hᵏ, aᵏ])
 
     `shifted` are the targets one step later, behind a start symbol: t⁰ t¹ .. tᵀ'⁻¹. In training the decoder is fed
     the true symbols, not its own (teacher forcing); `denpa.training.decoding` feeds it its own. With cross-entropy,
@@ -52,7 +53,7 @@ class EncoderDecoder(Stepping):
     Parameters, and records of `trace`, stand below `encoder` (all layers that read the source), `words` (those of the
     decoder in front of its first recurrent layer), `decoder` (its recurrent layers), `attention` (α in
     `saved["alignment"]`, (batch, target steps, source steps)) and `output` (the layers behind). Backwards, the delta
-    of c is the sum of those of the decoder's start and, where it is peeky, of every step.
+    of c is the sum of those of the decoder's start and, where it is peeky, of every step; ∂c/∂zˢ of a mean is 1/T.
 
     Args:
         encoder: layers, the last of them recurrent: `[Embedding(50, 16), LSTM(128)]`. `Bidirectional` ones count as
@@ -61,19 +62,21 @@ class EncoderDecoder(Stepping):
             `[Embedding(50, 16), LSTM(128), Dense(50)]`. How they hand out carries is seen to.
         attention: `AdditiveAttention(64)` or `DotAttention()`, or None.
         peeky: whether every step of the decoder sees c.
+        context: q, "last" for zᵀ or "mean" over the true steps of the last recurrent layer's z.
 
     Raises:
-        ConfigError: layers in another order, carries that do not fit, a decoder that reads backwards.
+        ConfigError: layers in another order, carries that do not fit, a decoder that reads backwards, another context.
         ShapeError: not a pair of sequences.
 
     Source: Cho et al. (2014), section 2.2, also for `peeky`; Sutskever, Vinyals & Le (2014); the attention behind the
-    recurrent layer: Luong, Pham & Manning (2015), section 3.
+    recurrent layer: Luong, Pham & Manning (2015), section 3; the mean: Sennrich et al. (2017), Nematus, section 2.
     """
 
     encoder: tuple[Any, ...]
     decoder: tuple[Any, ...]
     attention: Layer | None = None
     peeky: bool = False
+    context: str = "last"
 
     def validate(self) -> None:
         for side in ("encoder", "decoder"):
@@ -86,12 +89,14 @@ class EncoderDecoder(Stepping):
         _check_carries(_recurrent(self.encoder), _recurrent(self.decoder))
         if self.attention is not None and not isinstance(self.attention, Layer):
             raise ConfigError(f"EncoderDecoder.attention wants a layer such as DotAttention(), not {self.attention!r}.")
+        if self.context not in ("last", "mean"):
+            raise ConfigError(f'EncoderDecoder.context is "last" or "mean", not {self.context!r}.')
 
     def inner(self) -> tuple[tuple[str, Layer], ...]:
         at = [i for i, (_, layer) in enumerate(named(self.decoder)) if is_recurrent(layer)]
         attention = () if self.attention is None else (("attention", self.attention),)
         return (
-            ("encoder", Stacked(self.encoder, sequences=self.attention is not None)),
+            ("encoder", Stacked(self.encoder, sequences=self.attention is not None or self.context == "mean")),
             ("words", Sequential(self.decoder[: at[0]])),
             ("decoder", Stacked(self.decoder[at[0] : at[-1] + 1], takes_carry=True)),
             *attention,
@@ -125,29 +130,35 @@ class EncoderDecoder(Stepping):
 
     def encode(self, params: Params, source: Any, ctx: Context = Context()) -> tuple[Encoded, tuple[Carry, ...]]:
         """What the decoder knows of the sources (batch, steps), and the carries that it starts from."""
-        source, ctx = entering(source, ctx)
-        (memory, carries), *_ = directly(dict(self.inner())["encoder"], "encoder", params["encoder"], source, ctx)
-        return Encoded(memory, carries[-1][0], ctx.lengths), carries
+        return self._encoded(directly, params, source, ctx)[:2]
 
     def decode(
         self, params: Params, encoded: Encoded, shifted: Array, carries: tuple[Carry, ...], ctx: Context = Context()
     ) -> tuple[Array, tuple[Carry, ...]]:
         """Logits (batch, steps, vocabulary) for some steps of the decoder, and the carries behind them."""
-        logits, carries, _, _ = self._decoded(directly, params, encoded, shifted, carries, ctx)
+        logits, carries, _, _ = self._decoded(directly, params, encoded, shifted, ctx, carries)
         return logits, carries
 
     def _forth(self, step: Forth, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         source, shifted = self._pair(x)
-        source, at_source = entering(source, ctx)
-        shifted, at_target = entering(shifted, ctx)
+        encoded, carries, own, seen = self._encoded(step, params, source, ctx)
+        y, _, saved, met = self._decoded(step, params, encoded, *entering(shifted, ctx), carries)
+        return y, own | saved, seen | met
+
+    def _encoded(self, step: Forth, params: Params, source: Any, ctx: Context) -> tuple[Encoded, Any, Saved, Any]:
+        """What the decoder knows, the carries that it starts from, and what was saved and met on the way."""
+        source, ctx = entering(source, ctx)
         encoder = dict(self.inner())["encoder"]
-        (memory, carries), own, seen = step(encoder, "encoder", params["encoder"], source, at_source)
-        encoded = Encoded(memory, carries[-1][0], at_source.lengths)
-        y, _, saved, met = self._decoded(step, params, encoded, shifted, carries, at_target)
-        return y, {"encoder": own} | saved, seen | met
+        (memory, carries), saved, met = step(encoder, "encoder", params["encoder"], source, ctx)
+        saved = {"encoder": saved}
+        if self.context == "mean":
+            saved["shares"] = _shares(memory, ctx.lengths)
+            *below, (_, *others) = carries
+            carries = (*below, (jnp.sum(saved["shares"] * memory, axis=1), *others))  # c = Σ_s zˢ / T
+        return Encoded(memory, carries[-1][0], ctx.lengths), carries, saved, met
 
     def _decoded(
-        self, step: Forth, params: Params, encoded: Encoded, shifted: Array, carries: Any, ctx: Context
+        self, step: Forth, params: Params, encoded: Encoded, shifted: Array, ctx: Context, carries: Any
     ) -> tuple[Array, Any, Saved, dict[str, Value]]:
         """Logits, final carries, and what was saved and met on the way."""
         layers = dict(self.inner())
@@ -158,13 +169,14 @@ class EncoderDecoder(Stepping):
             met.update(seen)
             return y
 
-        context = [_at_every_step(encoded.context, shifted.shape[1])] if self.peeky else []
-        h, carries = run("decoder", (_joined([run("words", shifted, ctx), *context]), carries), ctx)
+        context = [jnp.repeat(encoded.context[:, None], shifted.shape[1], axis=1)] if self.peeky else []
+        reads = jnp.concatenate([run("words", shifted, ctx), *context], axis=-1)
+        h, carries = run("decoder", (reads, carries), ctx)
         looked_up = []
         if self.attention is not None:
             at_memory = dataclasses.replace(ctx, lengths=encoded.lengths)
             looked_up = [run("attention", (h, encoded.memory), at_memory)]
-        return run("output", _joined([h, *looked_up, *context]), ctx), carries, saved, met
+        return run("output", jnp.concatenate([h, *looked_up, *context], axis=-1), ctx), carries, saved, met
 
     def _home(self, step: Home, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
         layers = dict(self.inner())
@@ -177,14 +189,12 @@ class EncoderDecoder(Stepping):
 
         recurrent = _recurrent(self.encoder)
         units = carry_sizes(recurrent[-1])[0]  # of c, and of h
-        dcontext = 0.0
+        dcontext, dmemory = 0.0, 0.0
         delta = run("output", dy)
         if self.peeky:  # c entered every step: its deltas are summed over time
             delta, at_output = jnp.split(delta, [delta.shape[-1] - units], axis=-1)
             dcontext = jnp.sum(at_output, axis=1)
-        if self.attention is None:
-            dmemory = jnp.zeros((len(delta), units), delta.dtype)
-        else:
+        if self.attention is not None:
             delta, looked_up = jnp.split(delta, [units], axis=-1)
             dh, dmemory = run("attention", looked_up)
             delta = delta + dh
@@ -194,7 +204,12 @@ class EncoderDecoder(Stepping):
             dwords, at_input = jnp.split(dwords, [dwords.shape[-1] - units], axis=-1)
             dcontext = dcontext + jnp.sum(at_input, axis=1)
         *below, (dc, *others) = dcarries
-        dsource = run("encoder", (dmemory, (*below, (dc + dcontext, *others))))
+        dc = dc + dcontext
+        if self.context == "mean":
+            dmemory, dc = dmemory + saved["shares"] * dc[:, None], jnp.zeros_like(dc)
+        elif self.attention is None:
+            dmemory = jnp.zeros_like(dc)
+        dsource = run("encoder", (dmemory, (*below, (dc, *others))))
         return (dsource, run("words", dwords)), grads, met
 
     def _pair(self, x: Any) -> tuple[Any, Any]:
@@ -236,13 +251,11 @@ def _check_carries(encoder: list[Any], decoder: list[Any]) -> None:
         )
 
 
-def _at_every_step(context: Array, steps: int) -> Array:
-    """(batch, units) -> (batch, steps, units)"""
-    return jnp.broadcast_to(context[:, None], (len(context), steps, context.shape[-1]))
-
-
-def _joined(parts: list[Array]) -> Array:
-    return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
+def _shares(memory: Array, lengths: Any) -> Array:
+    """1/T at the T true steps of each source, 0 behind them: (batch, steps, 1)"""
+    lengths = jnp.full(len(memory), memory.shape[1]) if lengths is None else lengths
+    shares = jnp.where(step_mask(lengths, memory.shape[1]), 1 / lengths[:, None], 0)
+    return shares.astype(memory.dtype)[..., None]
 
 
 def _zeros(layer: Any, like: Array) -> Carry:

@@ -139,11 +139,6 @@ class Recurrent(Network):
         deltas = {name: Delta(*map(_batch_major, pair), grads={}) for name, pair in met.items()}
         return self._left(cell, found), found.grads, deltas
 
-    def step(self, params: Params, x: Array, carry: Carry) -> tuple[Array, Carry]:
-        """One step of time outside any sequence: y and the next carry from x (batch, features) and a carry."""
-        after, _ = self.cell.step(params, self.cell.drive(params, x), carry)
-        return after[0], after
-
     def _example(self, in_shape: Any) -> tuple[int, int]:
         """(time, features) of one example, its carry checked."""
         sizes = self.cell.sizes()

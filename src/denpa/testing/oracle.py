@@ -222,7 +222,7 @@ def _prepared(net: Any) -> Any:
         vertices = tuple(dataclasses.replace(v, layer=Nudged(_prepared(v.layer)), shares="") for v in net.vertices)
         return Graph(net.inputs, net.outputs, vertices)
     if isinstance(net, EncoderDecoder):
-        return NudgedParts(net.encoder, net.decoder, net.attention, net.peeky)
+        return NudgedParts(net.encoder, net.decoder, net.attention, net.peeky, net.context)
     return net
 
 
