@@ -9,6 +9,7 @@ import pytest
 import denpa as dp
 from denpa.training.batches import BatchPlan
 from denpa.training.buckets import Buckets, check_buckets
+from tests.training.common import bits
 
 ROWS, STEPS, BATCH = 40, 9, 5
 
@@ -53,6 +54,33 @@ def test_training_in_buckets_computes_what_training_on_whole_arrays_does(data):
     for a, b in zip(jax.tree.leaves(ours.variables), jax.tree.leaves(whole.variables), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(ours.history.epochs[0]["loss"], whole.history.epochs[0]["loss"], rtol=1e-5)
+
+
+def test_a_divergence_is_replayed_on_the_data_cut_for_its_bucket():
+    """Dropout's mask has the shape of the batch, so whole arrays would lead elsewhere."""
+    rng = np.random.default_rng(1)
+    lengths = rng.integers(1, 5, 12)
+    x, t = (dp.Padded(rng.normal(size=(12, 4, 1)).astype(np.float32), lengths) for _ in range(2))
+
+    def trained():
+        return dp.Model([dp.Dropout(0.5), dp.Dense(1)], dp.MeanSquaredError(), dp.SGD(1e6))
+
+    options = {"batch_size": 3, "buckets": 2, "verbose": False}
+    wild, tame, after = trained(), trained(), {}
+    with pytest.raises(dp.DivergenceError):
+        wild.fit((x, t), epochs=9, **options)
+
+    class Watch(dp.Callback):
+        def begin(self, training):
+            session = dp.training.Session(training)
+            session.period = 1
+            session.on_period = lambda: after.update({training.step: training.model.variables})
+            return session
+
+    with pytest.raises(dp.DivergenceError):
+        tame.fit((x, t), epochs=9, callbacks=Watch(), **options)
+    assert wild.steps > 2
+    assert bits(wild.variables) == bits(after[wild.steps])
 
 
 def test_refusals(data):

@@ -124,6 +124,20 @@ def test_a_stop_is_remembered(tmp_path):
     assert bits(second.variables) == bits(first.variables)
 
 
+def test_more_epochs_after_an_end_with_the_best_parameters(tmp_path):
+    """The last checkpoint is of training, whatever early stopping puts back, so its run can be made longer."""
+    rule = dp.EarlyStopping(9, monitor="validation_accuracy", min_delta=1.0)  # the first epoch stays the best
+    callbacks = [rule, dp.Checkpoint(tmp_path)]
+    short = random_model()
+    train(short, epochs=3, callbacks=callbacks)
+    resumed = random_model()
+    train(resumed, epochs=5, callbacks=callbacks, resume=tmp_path)
+    straight = random_model()
+    train(straight, epochs=5, callbacks=[rule])
+    assert rows(resumed.history) == rows(straight.history)
+    assert whole(resumed) == whole(straight)
+
+
 def test_a_place_to_resume_from_is_a_path():
     with pytest.raises(dp.ConfigError, match="resume must be the path of a run folder, not True"):
         checkpoint.latest(True)
@@ -191,6 +205,27 @@ def test_retraining_comes_to_the_same_end(tmp_path):
 
 
 # ----------------------------------------------------------------------------------------------------- files
+def test_what_retraining_starts_from_is_remembered(tmp_path):
+    """Weights that were loaded before the run are those to go back to, although the resumed model never had them."""
+    rule, keep = dp.EarlyStopping(2, retrain="from_scratch"), dp.Checkpoint(tmp_path, every_steps=4)
+    options = {"validation": HELD_OUT, "epochs": 3} | QUIET
+    learned = random_model(seed=5, in_shape=(4,))
+
+    def begun():
+        made = random_model(in_shape=(4,))
+        made.load_weights(learned)
+        return made
+
+    first = begun()
+    first.fit(RAGGED, callbacks=[rule], **options)
+    second = begun()
+    with pytest.raises(Crash):
+        second.fit(RAGGED, callbacks=[rule, CrashAt(7, inside=True), keep], **options)
+    third = random_model()
+    third.fit(RAGGED, callbacks=[rule, keep], resume=tmp_path, **options)
+    assert whole(third) == whole(first)
+
+
 def test_the_latest_are_kept(tmp_path):
     trained = model()
     trained.fit(RAGGED, epochs=5, callbacks=[dp.Checkpoint(tmp_path / "a", every=2)], **QUIET)

@@ -10,6 +10,7 @@ import pytest
 
 import denpa as dp
 from denpa.training.batches import BatchPlan
+from denpa.training.early_stopping import joined
 from tests.training.common import DATA, HELD_OUT, QUIET, bits, model, problem, rows
 
 
@@ -221,9 +222,64 @@ def test_full_batches_stay_full_when_all_data_are_trained_on():
     data, held_out = overfitting()
     trained = big()
     rule = dp.EarlyStopping(3, retrain="from_scratch")
-    trained.fit(data, epochs=2, batch_size="full", verbose=False)  # what came before the rule is not counted
+    trained.fit(data, epochs=2, batch_size="full", verbose=False)  # what came before stays
     history = trained.fit(data, validation=held_out, epochs=30, batch_size="full", callbacks=[rule], verbose=False)
-    assert trained.steps == history.best_epoch - 2 == len(history.retraining)
+    assert trained.steps == history.best_epoch == 2 + len(history.retraining)
+
+
+def test_algorithm_b_goes_back_to_where_fit_began():
+    """To weights that were loaded, and to the frozen ones among them; not to the random ones of the seed."""
+    data, held_out = overfitting()
+    learned = big(seed=5, in_shape=(4,))
+    trained = big(in_shape=(4,), frozen="0_dense/*")
+    trained.load_weights(learned)
+    start = trained.run
+    history = trained.fit(
+        data, validation=held_out, epochs=9, callbacks=dp.EarlyStopping(1, retrain="from_scratch"), **QUIET
+    )
+    by_hand = big(in_shape=(4,), frozen="0_dense/*")
+    by_hand.load_weights(learned)
+    together = tuple(np.concatenate([a, b]) for a, b in zip(data, held_out, strict=True))
+    by_hand.fit((*together, np.ones(31)), epochs=9, callbacks=[Stop(4 * history.best_epoch)], **QUIET)
+    assert bits(trained.variables) == bits(by_hand.variables)
+    assert bits(trained.variables.params["0_dense"]) == bits(start.params["0_dense"])
+
+
+def test_examples_of_all_kinds_are_joined():
+    """Padded sequences; weights (batch, time) for the one part, (batch,) or none for the other."""
+    rng = np.random.default_rng(2)
+    x, t, lengths = rng.normal(size=(9, 4, 3)), rng.integers(0, 2, (9, 4)), rng.integers(1, 5, 9)
+    x, t = dp.Padded(x, lengths), dp.Padded(t, lengths)
+    train, held_out = (jax.tree.map(lambda a, s=s: a[s], (x, t)) for s in (slice(6), slice(6, 9)))
+    each_step = rng.uniform(size=(6, 4))
+    for own, all_of_them in ((None, np.ones((3, 4))), (np.arange(3.0), np.repeat(np.arange(3.0)[:, None], 4, axis=1))):
+        found = joined((*train, each_step), (*held_out, own))
+        jax.tree.map(np.testing.assert_array_equal, found, (x, t, np.concatenate([each_step, all_of_them])))
+    np.testing.assert_array_equal(joined((*train, None), (*held_out, np.arange(3.0)))[2], [1] * 6 + [0, 1, 2])
+
+
+def test_the_error_before_the_first_epoch_ends_is_that_of_the_batches_so_far(monkeypatch):
+    monkeypatch.setattr(
+        "denpa.training.loop.Training.measure_validation", lambda self: {"validation_loss": abs(self.step - 2)}
+    )
+    rule, trainings, trained = dp.EarlyStopping(9, period=2), [], model()
+    callbacks = [trainings.append, rule]
+    steps = trained.fit(DATA, validation=HELD_OUT, epochs=1, callbacks=callbacks, record_steps=True, **QUIET).steps
+    best = trainings[0].best[rule]
+    assert best["step"] == 2
+    np.testing.assert_allclose(best["train_loss"], (steps[0]["loss"] + steps[1]["loss"]) / 2, rtol=1e-6)
+
+
+def test_what_was_kept_before_is_forgotten(monkeypatch):
+    """The parameters after another call of fit are not those that the rule kept."""
+    scripted(monkeypatch, [1, 2])
+    trained = model()
+    rule = dp.EarlyStopping(1, retrain="continue")
+    history = trained.fit(DATA, validation=HELD_OUT, epochs=3, callbacks=rule, **QUIET)
+    assert history.best_epoch == 1
+    assert history.retraining is not None
+    trained.fit(DATA, epochs=1, **QUIET)
+    assert (history.best_epoch, history.retraining, history.stopped) == (None, None, "")
 
 
 def test_a_rule_that_never_measured_changes_nothing():
@@ -267,6 +323,20 @@ def test_what_cannot_be_watched_is_refused_before_training():
     assert trained.run is None
     history = trained.fit(DATA, epochs=3, callbacks=[dp.EarlyStopping(1, monitor="loss")], **QUIET)
     assert len(history) == 3
+
+
+def test_what_cannot_be_retrained_on_is_refused_before_training():
+    one_hot = (HELD_OUT[0], np.eye(3, dtype=np.float32)[HELD_OUT[1]])
+    trained = model()
+    with pytest.raises(
+        dp.DataError, match=r"t of one example has shapes \[\(\)\] in the one and \[\(3,\)\] in the other"
+    ):
+        trained.fit(DATA, validation=one_hot, callbacks=dp.EarlyStopping(2, retrain="from_scratch"), **QUIET)
+    sums = model(loss=dp.SoftmaxCrossEntropy(reduction="sum"))
+    with pytest.raises(dp.ConfigError, match="wants a mean, not SoftmaxCrossEntropy"):
+        sums.fit(DATA, validation=HELD_OUT, callbacks=dp.EarlyStopping(2, retrain="continue"), **QUIET)
+    assert trained.run is None
+    assert sums.run is None
 
 
 def test_the_rule_is_a_description():

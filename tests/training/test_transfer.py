@@ -185,6 +185,16 @@ def test_looking_ahead_goes_as_far_as_the_part_will():
     np.testing.assert_allclose(points[True], points[False], rtol=1e-6)
 
 
+def test_what_is_frozen_does_not_look_ahead():
+    """Its velocity from before it was frozen leads nowhere, so gradients are taken where it stays."""
+    trained = model(optimizer=dp.Nesterov(0.01, lookahead=True))
+    fit(trained)
+    trained.frozen = ("conv/*", "norm/*")
+    point = dp.core.tree.flatten(trained.programs.recipe.point(trained.run))
+    for path, array in dp.core.tree.flatten(trained.run.params).items():
+        assert np.array_equal(array, point[path]) == (not path.startswith("head/")), path
+
+
 def test_groups_of_parameters_are_checked_and_survive_a_file():
     groups = dp.ParameterGroups(dp.Adam(1e-3), {"conv/*": 0.1})
     assert dp.from_config(dp.to_config(groups)) == groups

@@ -28,7 +28,7 @@ def fitted(window, x=X, t=T, weight=(), **options):
     return model
 
 
-def by_hand(window):
+def by_hand(window, frozen=()):
     """The same with the carry passed as an array, one update for each window."""
     net, loss = network(), dp.SoftmaxCrossEntropy()
     layers = dict(net.inner())
@@ -50,7 +50,8 @@ def by_hand(window):
             sums = loss.sums(logits, t, weight)
             total, count, carry = total + float(sums[0]), count + float(sums[1]), after
             grads = {"0_embedding": words, "cell": cell, "out": out}
-            params = jax.tree.map(lambda p, g: p - 0.5 * g, params, grads)
+            moved = jax.tree.map(lambda p, g: p - 0.5 * g, params, grads)
+            params = moved | {name: params[name] for name in frozen}
         losses.append(total / count)
     return params, losses
 
@@ -70,6 +71,14 @@ def test_each_window_makes_an_update_and_hands_its_carry_on():
     assert model.steps == 2
     # What padding is to lengths, steps of weight 0 are to weights.
     close(fitted(3, weight=(1.0 * (np.arange(TIME) < LENGTHS[:, None]),)).variables.params, params)
+
+
+def test_a_frozen_layer_hands_its_carry_on_all_the_same():
+    """The carry is state and stands below the layer's name, but it is not what was frozen."""
+    model = dp.Model(network(), loss=dp.SoftmaxCrossEntropy(), optimizer=dp.SGD(0.5), seed=1, frozen="cell/*")
+    data = dp.Padded(X, LENGTHS), T
+    model.fit(data, epochs=2, batch_size=BATCH, shuffle=False, verbose=False, window=3)
+    close(model.variables.params, by_hand(3, frozen=["cell"])[0])
 
 
 def test_one_window_is_the_whole_sequence():

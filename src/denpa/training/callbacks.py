@@ -23,10 +23,13 @@ class Session:
         period: call `on_period` every so many updates; None for never.
         watches_epochs: whether `on_epoch_end` must see the model exactly as it was after each epoch.
             Where nobody watches, epochs of small data sets run together in one program.
+        changes_model: whether `on_end` puts other numbers into the model, as early stopping does. It is then called
+            after those of the others, so that a checkpoint holds what training can go on from.
     """
 
     period: int | None = None
     watches_epochs: bool = True
+    changes_model: bool = False
 
     def __init__(self, training: Any) -> None:
         self.training = training

@@ -16,15 +16,16 @@ from denpa.gradients.backprop import Trace
 __all__ = ["first_not_finite", "raise_divergence"]
 
 
-def raise_divergence(training: Any, before: Any, order: np.ndarray, logs: Any) -> NoReturn:
+def raise_divergence(training: Any, before: Any, data: Any, order: np.ndarray, logs: Any) -> NoReturn:
     """Replay the chunk up to the step that failed, keep the state before it, and say what failed first.
 
-    Training is deterministic, so the replay from the start of the chunk meets the same numbers.
+    Training is deterministic, so the replay from the start of the chunk, with the very arrays that it read, meets the
+    same numbers.
     """
     model, programs = training.model, training.programs
 
     def after(count: int) -> tuple[Any, bool]:
-        run, _, finite = programs.train(before, model.statistics, training.data, order, np.int32(count))
+        run, _, finite = programs.train(before, model.statistics, data, order, np.int32(count))
         return run, bool(finite)
 
     bad = ~np.isfinite(logs["loss"])
@@ -36,7 +37,7 @@ def raise_divergence(training: Any, before: Any, order: np.ndarray, logs: Any) -
             good, failed = (middle, failed) if after(middle)[1] else (good, middle)
         failed = good
     run, _ = after(failed)
-    batch = jax.tree.map(lambda a: a[order[failed]], training.data)
+    batch = jax.tree.map(lambda a: a[order[failed]], data)
     met, grads = programs.examine(run, model.statistics, *batch)
     culprit = first_not_finite(met, grads) or _update(programs.recipe, run, met, grads)
     training.take(run, jax.tree.map(lambda a: a[:failed], logs), failed)

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from denpa.core import tree
-from denpa.core.errors import ConfigError, nearest
+from denpa.core.errors import ConfigError, DataError, nearest
 from denpa.training.callbacks import Callback, Session
 from denpa.training.history import History
 
@@ -23,7 +23,8 @@ class EarlyStopping(Callback):
     row without improvement, stop and return to the parameters of the best measurement.
 
     Algorithm B (`retrain="from_scratch"`): A withholds the validation data from training. So remember only
-    the number T of updates until the best measurement, start anew, and train on ALL data for T updates.
+    the number T of updates until the best measurement, go back to where this `fit` began (fresh parameters, or those
+    that were loaded or learned before), and train on ALL data for T updates.
 
     `retrain="continue"`: keep the best parameters and go on with all data until the error on the validation
     data falls below the training error at the best measurement, but for T more updates at most.
@@ -48,6 +49,7 @@ class EarlyStopping(Callback):
 
     Raises:
         ConfigError: an option out of range, no validation data, or a monitored column that does not exist.
+        DataError: `retrain` with validation data that cannot be joined to the training data.
     """
 
     patience: int = 5
@@ -83,17 +85,27 @@ class EarlyStopping(Callback):
             raise ConfigError(
                 f"EarlyStopping watches {self.monitor!r}: {nearest(self.monitor, columns, plural='columns')}"
             )
+        if self.retrain == "continue" and recipe.loss.reduction == "sum":
+            raise ConfigError(
+                'EarlyStopping(retrain="continue") compares the error on the validation data with that on the training '
+                f'data: it wants a mean, not {recipe.loss!r}. Take reduction="mean", or retrain="from_scratch".'
+            )
+        if self.retrain is not None and training.validation is not None:
+            _check_alike(training.data, training.validation[0])
         return EarlyStoppingSession(training, self)
 
 
 class EarlyStoppingSession(Session):
-    """Counts measurements without improvement and keeps the best variables."""
+    """Counts measurements without improvement, keeps the best variables and, to retrain from there, the start."""
+
+    changes_model = True
 
     def __init__(self, training: Any, rule: EarlyStopping) -> None:
         super().__init__(training)
         self.rule, self.period = rule, rule.period
         self.values: dict[str, Any] = {"best": None, "previous": None, "waited": 0, "step": 0, "epoch": 0}
         self.kept: Any = None
+        self.start = training.run if rule.retrain == "from_scratch" else None
 
     def on_epoch_end(self) -> None:
         if self.rule.period is None:
@@ -113,13 +125,21 @@ class EarlyStoppingSession(Session):
         seen["previous"] = value
         if improved:
             at = self.training
-            seen |= {"best": value, "step": at.step, "epoch": at.at.epoch, "train_loss": row.get("loss", math.inf)}
+            seen |= {"best": value, "step": at.step, "epoch": at.at.epoch, "train_loss": self._train_loss(row)}
             self.kept = at.model.variables if self.rule.restore_best else None
         enough = self.rule.stopping_threshold
         if enough is not None and value < self._sign() * enough:
             self.training.stop(f"{name} has passed {enough:g}")
         elif seen["waited"] >= self.rule.patience:
             self.training.stop(f"{name} has not improved for {self.rule.patience} measurements")
+
+    def _train_loss(self, row: dict[str, Any]) -> float:
+        """The training error of the last whole epoch; before there is one, that of the batches so far."""
+        if "loss" in row:
+            return row["loss"]
+        return self.training.summarize(jax.tree.map(lambda *parts: np.concatenate(parts), *self.training.at.logs))[
+            "loss"
+        ]
 
     def _better(self, value: float, than: float | None) -> bool:
         """Whether a measurement improves on another; NaN never does, and anything does on NaN."""
@@ -139,16 +159,19 @@ class EarlyStoppingSession(Session):
             self.training.model.variables = self.kept
         if self.values["best"] is not None:
             self.training.history.best_epoch = self.values["epoch"]
-            self.training.best = dict(self.values)
+            self.training.best[self.rule] = self.values | {"start": self.start}
 
     def memory(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        return dict(self.values), {} if self.kept is None else {"kept": self.kept}
+        arrays = {"kept": self.kept, "start": None if self.start is None else vars(self.start)}
+        return dict(self.values), {name: part for name, part in arrays.items() if part is not None}
 
     def remember(self, values: dict[str, Any], arrays: dict[str, Any]) -> None:
-        self.values = values
-        if arrays:
-            template = {"kept": self.training.model.variables}
-            self.kept = jax.device_put(tree.unflatten(arrays, template))["kept"]
+        self.values, run = values, self.training.run
+        if any(name.startswith("kept/") for name in arrays):
+            self.kept = jax.device_put(tree.unflatten(arrays, {"kept": self.training.model.variables}))["kept"]
+        if self.start is not None and "start/step" in arrays:
+            template = {name: part for name, part in vars(run).items() if name != "key"}  # which never changes
+            self.start = replace(run, **jax.device_put(tree.unflatten(arrays, {"start": template}))["start"])
 
 
 @dataclass(frozen=True)
@@ -168,42 +191,48 @@ class Below(Callback):
         return session
 
 
+def _check_alike(train: Any, held_out: Any) -> None:
+    """Refuse validation data whose examples or targets have another form than those to train on."""
+    for what, ours, theirs in zip(("x", "t"), train, held_out, strict=False):
+        shapes = [[leaf.shape[1:] for leaf in jax.tree.leaves(part)] for part in (ours, theirs)]
+        if jax.tree.structure(ours) != jax.tree.structure(theirs) or shapes[0] != shapes[1]:
+            raise DataError(
+                f"EarlyStopping(retrain=...) trains on training and validation data together, but {what} of one "
+                f"example has shapes {shapes[0]} in the one and {shapes[1]} in the other: give both in the same form."
+            )
+
+
 def retrain(rule: EarlyStopping, training: Any, train: Any, held_out: Any, interrupted: Any) -> None:
     """Train on training and validation data together, as `rule.retrain` says; see `EarlyStopping`."""
-    model, best, plan = training.model, training.best, training.plan
-    if not best:  # nothing was ever measured
+    model, plan = training.model, training.plan
+    if rule not in training.best:  # nothing was ever measured
         return
-    history, first_step = model.history, training.first_step
+    history, best = model.history, training.best[rule]
     if rule.retrain == "from_scratch":
-        model.build(model.in_shape)
-    together = jax.tree.map(lambda a, b: np.concatenate([a, b]), _weighted(train), _weighted(held_out))
-    examples = plan.examples + len(jax.tree.leaves(held_out[0])[0])
+        model.run, model.epochs, model.steps = best["start"], training.first_epoch, training.first_step
+    together = joined(train, held_out)
+    examples = len(jax.tree.leaves(together[0])[0])
     full = plan.batch_size == plan.examples
     plan = replace(plan, examples=examples, batch_size=examples if full else plan.batch_size)
-    steps = best["step"] - first_step
-    watchers: tuple[Callback, ...] = ()
-    if rule.retrain == "continue":
-        watchers = (Below(best["train_loss"]),)
+    steps = best["step"] - training.first_step
+    watchers = (Below(best["train_loss"]),) if rule.retrain == "continue" else ()
+    options = {"validation": training.validation if watchers else None, "callbacks": watchers, "most_steps": steps}
     epochs = model.epochs + -(-steps // plan.steps)
-    validation = training.validation if watchers else None
     model.history = History()
     try:
-        again = type(training)(
-            model,
-            training.programs,
-            together,
-            plan,
-            epochs,
-            validation=validation,
-            callbacks=watchers,
-            most_steps=steps,
-        )
-        again.go(interrupted)
+        type(training)(model, training.programs, together, plan, epochs, **options).go(interrupted)
     finally:
         history.retraining, model.history = model.history, history
 
 
-def _weighted(data: Any) -> Any:
-    """Data with weights of 1 where none were given, so that both parts look alike."""
-    x, t, weight = data
-    return x, t, np.ones(len(t), np.float32) if weight is None else weight
+def joined(train: Any, held_out: Any) -> Any:
+    """The examples of both parts, with weights of 1 where none were given."""
+    given = [np.shape(weight)[1:] for _, _, weight in (train, held_out) if weight is not None]
+    each_step = max(given, key=len, default=())
+
+    def weighted(x: Any, t: Any, weight: Any) -> Any:
+        weight = np.ones(len(jax.tree.leaves(x)[0]), np.float32) if weight is None else weight
+        axes = weight.shape + (1,) * (1 + len(each_step) - weight.ndim)
+        return x, t, np.broadcast_to(weight.reshape(axes), (len(weight), *each_step))
+
+    return jax.tree.map(lambda a, b: np.concatenate([a, b]), weighted(*train), weighted(*held_out))

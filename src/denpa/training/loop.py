@@ -67,7 +67,7 @@ class Training:
         self.model, self.programs, self.plan, self.epochs = model, programs, plan, epochs
         self.last_step = math.inf if most_steps is None else model.steps + most_steps
         self.first_epoch, self.first_step, self.resumed = model.epochs, model.steps, resumed
-        self.best: dict[str, Any] = {}
+        self.best: dict[Any, dict[str, Any]] = {}
         self.data = jax.device_put(data)
         self.buckets = Buckets.of(data, plan.buckets) if plan.buckets else None
         self.validation, self.record_steps = validation, record_steps
@@ -100,6 +100,7 @@ class Training:
 
     def go(self, interrupted: Callable[[], bool] = lambda: False) -> History:
         """Train to the end; on an error, or when `interrupted` says so, the model keeps its last good state."""
+        self.history.best_epoch = self.history.retraining = None
         try:
             while self.at.epoch < self.epochs and self.step < self.last_step and not self.stopped:
                 self._chunk()
@@ -111,7 +112,8 @@ class Training:
             raise
         else:
             self.history.stopped = self.stopped
-            for session in self.sessions:
+            # A run is written down as training left it, before anything else is put in its place.
+            for session in sorted(self.sessions, key=lambda session: session.changes_model):
                 session.on_end()
         finally:
             self.sessions = []  # each holds this training: without the circle its arrays are freed with the model
@@ -140,7 +142,7 @@ class Training:
         run, logs, finite = self.programs.train(before, self.model.statistics, data, order, np.int32(count))
         logs = jax.tree.map(lambda a: np.asarray(a)[:count], logs)
         if not bool(finite) or not np.isfinite(logs["loss"]).all():
-            raise_divergence(self, before, order, logs)
+            raise_divergence(self, before, data, order, logs)
         self._adapt(time.perf_counter() - start, count)
         self.take(run, logs, count)
 

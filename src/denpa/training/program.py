@@ -8,6 +8,7 @@ compilation, and a run cut into other chunks still computes the same bits.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 from typing import Any
@@ -116,7 +117,7 @@ class Recipe:
     def point(self, run: Run) -> Params:
         """The parameters at which the gradient is taken: another point than `params` for look-ahead methods."""
         look_ahead = getattr(self.optimizer, "gradient_point", None)
-        return run.params if look_ahead is None else look_ahead(run.params, run.optimizer)
+        return run.params if look_ahead is None else self.thawed(run.params, look_ahead(run.params, run.optimizer))
 
     def gradients(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Step, Params]:
         """Forward and backward of the coming step, and the gradients of the whole objective."""
@@ -141,8 +142,11 @@ class Recipe:
     def step(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Run, dict[str, Any]]:
         """One update, or one for each window, and what is to be noted of it."""
         if self.window:
-            return in_windows(self._update, self, run, statistics, x, t, weight)
-        return self._update(run, statistics, x, t, weight)
+            after, log = in_windows(self._update, self, run, statistics, x, t, weight)
+        else:
+            after, log = self._update(run, statistics, x, t, weight)
+        # Here, for the carry that goes from window to window is state as well, and no part of what is frozen.
+        return dataclasses.replace(after, state=self.thawed(run.state, after.state)), log
 
     def _update(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Run, dict[str, Any]]:
         met, grads = self.gradients(run, statistics, x, t, weight)
@@ -155,8 +159,7 @@ class Recipe:
                 params = self.penalty.shrink(params, self.optimizer.rates(run.optimizer, params))
         elif isinstance(met.cost, jax.Array):
             log["penalty"] = met.cost
-        params, state = self.thawed(run.params, params), self.thawed(run.state, met.state)
-        return Run(params, state, optimizer, run.key, run.step + 1), log
+        return Run(self.thawed(run.params, params), met.state, optimizer, run.key, run.step + 1), log
 
     def measure(self, statistics: Any, x: Any, y: Any, t: Any, weight: Any) -> dict[str, Any]:
         """Sums over a batch that add up over batches: of the loss, its weight, and every metric.
