@@ -11,6 +11,7 @@ import denpa as dp
 from denpa.core import tree
 from denpa.data.readers import raw_table
 from denpa.training import Model, load
+from denpa.training.preparation import prepared_data
 
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=(60, 3)).astype(np.float32)
@@ -55,6 +56,24 @@ def test_the_normaliser_of_targets_is_saved(tmp_path):
     assert same.evaluate((X, T)) == model.evaluate((X, T))
     same.fit((X, T), epochs=1, batch_size=20, verbose=False)
     np.testing.assert_array_equal(same.statistics["targets"]["mean"], model.statistics["targets"]["mean"])
+
+
+def test_padding_touches_no_statistic():
+    """Of padded sequences the true steps of the training part count, in the input and in the targets."""
+    lengths = RNG.integers(1, 5, 20)
+    x, t = (RNG.normal(3, 2, size=(20, 4, features)).astype(np.float32) for features in (3, 1))
+    net, scale = [dp.RNN(2, return_sequences=True), dp.Dense(1)], dp.Standardize(per="channel")
+    model = Model(net, dp.MeanSquaredError(), normalizer=scale, target_normalizer=scale)
+    data = dp.Padded(x, lengths), dp.Padded(t, lengths)
+    train, _ = prepared_data(model, data, 0.25)
+    for part, found in zip(train, (model.statistics, model.statistics["targets"]), strict=False):
+        steps = np.concatenate([values[:n] for values, n in zip(part.values, part.lengths, strict=True)])
+        assert len(part.values) == 15
+        np.testing.assert_allclose(found["mean"], steps.mean(0), rtol=1e-5)
+        np.testing.assert_allclose(found["scale"], steps.std(0), rtol=1e-5)
+    each_place = Model(net, dp.MeanSquaredError(), normalizer=dp.Standardize())
+    with pytest.raises(dp.ConfigError, match='sequences end at unlike places: give per="channel"'):
+        each_place.fit(data)
 
 
 def test_classes_have_no_units():

@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from denpa.core.errors import ConfigError
+from denpa.core.errors import ConfigError, ShapeError
+from denpa.core.padded import Padded
+from denpa.training.arguments import check_class_names
 from denpa.training.inputs import (
     Batch,
     checked_examples,
@@ -99,14 +101,14 @@ def prepared_data(model: Model, data: Any, validation: Any) -> tuple[Batch, Batc
         task = getattr(data, "task", None) or (None if model.loss.expects == "values" else "classification")
         rest, held = held_back(x, t, task, fraction, model.seed, where)
     _begin(model, x, rest)
+    check_class_names(model, network_shape(model))
     train, held_out = _with_targets(model, x, t, weight, where, train=True), None
     if rest is not None and held is not None:
         train, held_out = rows_of(train, rest), rows_of(train, held)
     elif validation is not None:
         held_out = checked_data(model, validation, "the validation data")
     if model.target_normalizer is not None and "targets" not in (model.statistics or {}):
-        fitted = jax.device_put(model.target_normalizer.fit(train[1]))
-        model.statistics = {**(model.statistics or {}), "targets": fitted}
+        model.statistics = {**(model.statistics or {}), "targets": _fitted(model.target_normalizer, train[1])}
     return train, held_out
 
 
@@ -115,11 +117,27 @@ def _begin(model: Model, x: Any, rows: Any) -> None:
     if model.normalizer is not None and model.statistics is None:
         if isinstance(x, tuple):
             raise ConfigError("A normalizer works for a network with a single input: normalise before fit.")
-        model.statistics = jax.device_put(model.normalizer.fit(x if rows is None else x[rows]))
+        model.statistics = _fitted(model.normalizer, x if rows is None else jax.tree.map(lambda a: a[rows], x))
     if model.run is None:
         model.build(shape_of_example(x))
     elif model.run.optimizer is None:
         model.run = dataclasses.replace(model.run, optimizer=model.programs.moments(model.run.params))
+
+
+def _fitted(normalizer: Any, x: Any) -> dict[str, Any]:
+    """The normaliser's statistics, on the device: those of padded sequences are over their true steps."""
+    if not isinstance(x, Padded):
+        return jax.device_put(normalizer.fit(x))
+    steps = x.values[np.arange(x.values.shape[1]) < x.lengths[:, None]]
+    arrays = jax.device_put(normalizer.fit(steps))
+    try:
+        jax.eval_shape(normalizer.apply, arrays, x.values)
+    except ShapeError:
+        raise ConfigError(
+            f"{normalizer!r} looks at every place of an example by itself, but padded sequences end at unlike places: "
+            'give per="channel", which takes all steps together.'
+        ) from None
+    return arrays
 
 
 def _with_targets(model: Model, x: Any, t: Any, weight: Any, where: str, *, train: bool) -> Batch:
