@@ -6,6 +6,8 @@ A pattern is a string of sizes and letters: `"... in"` is any number of axes fol
 
 from __future__ import annotations
 
+import numbers
+import operator
 from typing import Any
 
 from denpa.core.errors import ShapeError
@@ -17,10 +19,8 @@ Shape = tuple[int, ...]
 
 def as_shape(shape: Any, what: str = "in_shape") -> Shape:
     """A shape of one example as a tuple of positive integers; a bare integer n means (n,)."""
-    if isinstance(shape, int):
-        shape = (shape,)
     try:
-        sizes = tuple(int(size) for size in shape)
+        sizes = tuple(operator.index(size) for size in ((shape,) if isinstance(shape, numbers.Integral) else shape))
     except (TypeError, ValueError):
         raise ShapeError(f"{what} must be a tuple of integers such as (28, 28, 1), not {shape!r}.") from None
     if any(size <= 0 for size in sizes):

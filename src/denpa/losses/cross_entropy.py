@@ -120,8 +120,11 @@ class _Categorical(Loss):
         check_reduction(self)
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(f"label_smoothing must be in [0, 1), not {self.label_smoothing}; 0.1 is usual.")
-        if self.class_weight is not None and (min(self.class_weight) < 0 or max(self.class_weight) == 0):
-            raise ConfigError(f"class_weight must hold numbers >= 0, not all 0, but is {self.class_weight}.")
+        w = self.class_weight
+        if w is not None and not (isinstance(w, tuple) and w and all(isinstance(a, float) and a >= 0 for a in w)):
+            raise ConfigError(f"class_weight must be a number >= 0 for each class such as (1, 2.5), not {w!r}.")
+        if w is not None and not any(w):
+            raise ConfigError(f"class_weight must not be 0 for every class, but is {w}.")
 
     def targets(self, y: Array, t: Array) -> Array:
         """t (..., classes) in y's dtype, from class indices too."""

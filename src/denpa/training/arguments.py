@@ -12,11 +12,13 @@ from denpa.core import tree
 from denpa.core.description import Description, to_config
 from denpa.core.errors import ConfigError
 from denpa.data.checks import check_batch_size
+from denpa.data.counted import counted
 from denpa.networks import Network, Sequential
 from denpa.training.foreign import ForeignOptimizer
 
 __all__ = [
     "batch_size_of",
+    "check_class_names",
     "check_frozen",
     "check_model",
     "described",
@@ -65,6 +67,18 @@ def several(name: str, texts: Any) -> tuple[Any, ...]:
     if not isinstance(texts, Iterable):
         raise ConfigError(f"Model's {name} must be a list of texts, not {texts!r}.")
     return tuple(texts)
+
+
+def check_class_names(model: Any, shape: Any) -> None:
+    """Refuse names of classes that are not as many as the outputs for one example of `shape`, by `ConfigError`."""
+    names, out_shape = model.class_names, model.net.out_shape(shape)
+    if names is None or model.loss.expects == "values" or not out_shape or not isinstance(out_shape[-1], int):
+        return
+    outputs = out_shape[-1]
+    wanted = {outputs} if model.loss.threshold is None else {outputs, 2} - {1}
+    if len(names) not in wanted:
+        got = f"{counted(len(names), 'class name')} for a network of {counted(outputs, 'output')}"
+        raise ConfigError(f"{got}: {model.loss!r} wants {' or '.join(map(str, sorted(wanted)))}. There are {names}.")
 
 
 def check_frozen(model: Any) -> None:

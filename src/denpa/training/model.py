@@ -11,15 +11,16 @@ import jax
 import numpy as np
 
 from denpa.core import tree
-from denpa.core.errors import ConfigError
+from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.layer import Variables
 from denpa.kernels import settings
-from denpa.networks import Summary
+from denpa.networks import Network, Summary
 from denpa.networks.base import shape_of_inputs
 from denpa.optim import Adam
 from denpa.training import checkpoint
 from denpa.training.arguments import (
     batch_size_of,
+    check_class_names,
     check_frozen,
     check_model,
     described,
@@ -105,12 +106,12 @@ class Model:
         class_names: Any = None,
         frozen: Any = (),
     ) -> None:
-        self.net = network_of(net)
+        self.run: Any = None
+        self.net = net
         self.loss, self.penalty = loss, penalty
         self.normalizer, self.target_normalizer = normalizer, target_normalizer
-        self.run: Any = None
         self.optimizer = Adam(1e-3) if optimizer is None else optimizer
-        self.metrics = suited(metrics, loss)
+        self.metrics = metrics
         self.seed, self.compute_dtype = seed, compute_dtype
         self.class_names = None if class_names is None else several("class_names", class_names)
         self.feature_names: tuple[str, ...] | None = None
@@ -127,6 +128,26 @@ class Model:
 
     def __repr__(self) -> str:
         return f"Model({self.net!r}, loss={self.loss!r}, optimizer={self.optimizer!r}, steps={self.steps})"
+
+    @property
+    def net(self) -> Network:
+        """The network; assign another one that what was learned fits, and the optimiser's moments start anew.
+
+        Raises:
+            ConfigError: the parameters are not those of the new network; the old one stays.
+        """
+        return self._net
+
+    @net.setter
+    def net(self, net: Any) -> None:
+        net = network_of(net)
+        if self.run is not None:
+            try:
+                params, state = self._arranged(net, self.variables)
+            except ShapeError as error:
+                raise ConfigError(f"What was learned does not fit {net!r}: make a new Model. {error}") from None
+            self.run = dataclasses.replace(self.run, params=params, state=state, optimizer=None)
+        self._net = net
 
     @property
     def optimizer(self) -> Any:
@@ -147,9 +168,23 @@ class Model:
 
     @frozen.setter
     def frozen(self, patterns: Any) -> None:
-        self._frozen = several("frozen", patterns)
+        before, self._frozen = getattr(self, "_frozen", ()), several("frozen", patterns)
         if self.run is not None:
-            check_frozen(self)
+            try:
+                check_frozen(self)
+            except ConfigError:
+                self._frozen = before
+                raise
+
+    @property
+    def metrics(self) -> tuple[Any, ...]:
+        """What is reported beside the loss; what a metric leaves open about the outputs is as the loss reads them."""
+        return suited(self._metrics, self.loss)
+
+    @metrics.setter
+    def metrics(self, metrics: Any) -> None:
+        suited(metrics, self.loss)
+        self._metrics = metrics
 
     @property
     def variables(self) -> Variables:
@@ -164,9 +199,14 @@ class Model:
     @variables.setter
     def variables(self, variables: Variables) -> None:
         self._need_run()
-        params, state = variables
-        self.net.check(Variables(params, state), network_shape(self))
+        params, state = self._arranged(self.net, Variables(*variables))
         self.run = dataclasses.replace(self.run, params=params, state=state)
+
+    def _arranged(self, net: Network, variables: Variables) -> Variables:
+        """The same arrays in the order of a network, with its layers that have none; a `ShapeError` if they misfit."""
+        net.check(variables, network_shape(self))
+        wanted = jax.eval_shape(lambda: net.init(jax.random.key(0), network_shape(self)))
+        return Variables(**tree.unflatten(tree.flatten(variables._asdict()), wanted._asdict()))
 
     def build(self, in_shape: Any) -> None:
         """Make fresh variables for ONE raw example of the shape `in_shape`; what was learned before is forgotten.
@@ -175,6 +215,7 @@ class Model:
             ShapeError: the network takes no examples of this shape.
         """
         self.in_shape = shape_of_inputs(in_shape)
+        check_class_names(self, network_shape(self))
         self.run = self.programs.init(np.uint32(self.seed), network_shape(self))
         check_frozen(self)
         self.history, self.epochs, self.steps = History(), 0, 0
@@ -225,6 +266,7 @@ class Model:
         """
         if isinstance(epochs, bool) or not isinstance(epochs, numbers.Integral) or epochs < 1:
             raise ConfigError(f"epochs must be a positive integer, not {epochs!r}.")
+        check_model(self)  # parts may have been assigned since
         use_compile_cache()
         rules = as_callbacks(callbacks)
         before = {name: getattr(self, name) for name in _SET_BY_FIT}
@@ -354,7 +396,7 @@ class Model:
         """Write description and numbers to the safetensors file `path`, from which `denpa.load` makes the model again.
 
         Raises:
-            ConfigError: there is nothing to save yet.
+            ConfigError: there is nothing to save yet, or `path` is none.
             StorageError: the file cannot be written; what was there before is untouched.
         """
         self._need_run()

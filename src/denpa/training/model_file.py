@@ -14,7 +14,7 @@ from denpa.core.layer import Variables
 from denpa.networks.base import Network, differences
 from denpa.training.preparation import network_shape
 from denpa.training.program import Run, key_of_run
-from denpa.training.storage import read_arrays, write_arrays
+from denpa.training.storage import as_path, read_arrays, write_arrays
 
 __all__ = ["load", "save_model"]
 
@@ -40,11 +40,9 @@ def load(path: Any) -> Any:
     Raises:
         FileFormatError: no such file, not a model file, damaged, of a newer format, or arrays that do
             not fit the description.
-        ConfigError: the description names a class that is not known.
+        ConfigError: the description names a class that is not known, or `path` is none.
     """
-    from pathlib import Path
-
-    path = Path(path)
+    path = as_path(path)
     path = path / "model.safetensors" if path.is_dir() else path
     arrays, description = read_arrays(path)
     if description.get("kind") not in ("model", "bagging"):

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from denpa.core import tree
-from denpa.core.errors import FileFormatError, StorageError
+from denpa.core.errors import ConfigError, FileFormatError, StorageError
 
-__all__ = ["read_arrays", "write_arrays", "write_bytes", "write_figure", "write_text"]
+__all__ = ["as_path", "read_arrays", "write_arrays", "write_bytes", "write_figure", "write_text"]
 
 _KEY, _SUM = "denpa", "crc32"
 
@@ -33,7 +33,7 @@ def write_bytes(path: Any, content: bytes) -> None:
         StorageError: the folder is missing, the disk is full, or writing is not allowed. What was at
             `path` before is untouched.
     """
-    _atomically(Path(path), lambda file: file.write(content))
+    _atomically(as_path(path), lambda file: file.write(content))
 
 
 def write_text(path: Any, text: str) -> None:
@@ -47,9 +47,16 @@ def write_figure(path: Any, figure: Any) -> Any:
     The format follows the ending of `path`.
     """
     if path is not None:
-        kind = Path(path).suffix.lstrip(".") or "png"
-        _atomically(Path(path), lambda file: figure.savefig(file, format=kind))
+        path = as_path(path)
+        _atomically(path, lambda file: figure.savefig(file, format=path.suffix.lstrip(".") or "png"))
     return figure
+
+
+def as_path(path: Any) -> Path:
+    """A text or a path as a path; a `ConfigError` for anything else."""
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise ConfigError(f"A file is named by a text or a path, such as 'model.safetensors', not {path!r}.")
+    return Path(path)
 
 
 def _atomically(path: Path, write: Callable[[Any], Any]) -> None:
@@ -129,7 +136,7 @@ def read_arrays(path: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    if not Path(path).is_file():
+    if not as_path(path).is_file():
         raise FileFormatError(f"There is no file {path}.")
     try:
         with safe_open(os.fspath(path), framework="numpy") as file:
