@@ -1,0 +1,108 @@
+"""What `diagnose` measures is what `trace` and the optimiser give; each mistake is found, and a good network is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import denpa as dp
+from denpa.lab import diagnose
+from denpa.lab.diagnosis import error_of_constant, rms
+
+rng = np.random.default_rng(5)
+X = rng.normal(size=(60, 4)).astype("float32")
+T = np.where(X[:, 0] > 0.3, 2, (X[:, 1] > 0).astype(int))
+
+
+def network(activation, start, depth=1, width=6):
+    hidden = [layer for _ in range(depth) for layer in (dp.Dense(width, kernel_init=start), activation)]
+    return dp.Sequential([*hidden, dp.Dense(3)])
+
+
+def model(net, optimizer=None, **options):
+    return dp.Model(net, dp.SoftmaxCrossEntropy(), optimizer or dp.SGD(0.05), **options)
+
+
+def about(found):
+    return [finding.page for finding in found.findings]
+
+
+@pytest.fixture(scope="module")
+def good():
+    tried = model(network(dp.ReLU(), dp.init.He()), penalty=dp.L2(0.1), normalizer=dp.Standardize())
+    return tried, diagnose(tried, (X, T))
+
+
+def test_the_numbers_are_those_of_trace_and_of_the_coming_update(good):
+    tried, found = good
+    mean, deviation = X.mean(axis=0), X.std(axis=0)
+    met = dp.trace(tried.net, tried.loss, tried.variables, (X - mean) / deviation, T)
+    assert [row.path for row in found.rows] == list(met)
+    for row in found.rows:
+        np.testing.assert_allclose(row.y, np.sqrt(np.mean(np.square(met[row.path].y))), rtol=1e-4)
+        np.testing.assert_allclose(row.dy, np.sqrt(np.mean(np.square(met[row.path].dy))), rtol=1e-4)
+    W = np.asarray(tried.variables.params["0_dense"]["W"])
+    update = 0.05 * (np.asarray(met["0_dense"].grads["W"]) + 0.1 * W)
+    np.testing.assert_allclose(found.rows[0].change["W"], rms(update) / rms(W), rtol=1e-4)
+    assert tried.steps == 0
+    assert (found.examples, found.steps) == (60, 0)
+
+
+def test_nothing_stands_out_in_a_network_that_learns(good):
+    tried, found = good
+    assert not found.findings
+    assert str(found).endswith("Nothing stands out.")
+    history = tried.fit((X, T), epochs=40, verbose=False)
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+
+
+def test_a_picture_has_a_histogram_for_each_layer_and_the_sizes(good, tmp_path):
+    figure = good[1].plot(tmp_path / "seen.png")
+    assert len(figure.axes) == len(good[1].rows) + 1
+    assert (tmp_path / "seen.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("tried", "page", "words"),
+    [
+        (model(network(dp.Sigmoid(), dp.init.Normal(0.01), depth=4)), "back-propagation", "'0_dense'"),
+        (model(network(dp.Tanh(), dp.init.Normal(50.0))), "activations", "'1_tanh'"),
+        (model(network(dp.ReLU(), dp.init.He()), dp.SGD(1e-9)), "optimisers", "0_dense/W"),
+        (model(network(dp.ReLU(), dp.init.He()), dp.SGD(1e3)), "schedules", "0_dense/W"),
+        (model([dp.Dense(5), dp.Dense(3)]), "activations", "'0_dense' and '1_dense'"),
+        (model([dp.Dense(3), dp.Softmax()]), "losses", "once more"),
+        (model([dp.Dense(3), dp.ReLU()]), "activations", "never negative"),
+        (model(network(dp.ReLU(), dp.init.Constant(0.0))), "not_learning", "same to all"),
+    ],
+)
+def test_each_mistake_is_found_and_named(tried, page, words):
+    found = diagnose(tried, (X, T))
+    assert any(finding.page == page and words in str(finding) for finding in found.findings), str(found)
+
+
+def test_inputs_of_a_wrong_size_are_found():
+    assert "normalisation" in about(diagnose(model(network(dp.ReLU(), dp.init.He())), (500 * X, T)))
+    mended = model(network(dp.ReLU(), dp.init.He()), normalizer=dp.Standardize())
+    assert "normalisation" not in about(diagnose(mended, (500 * X, T)))
+
+
+def test_a_network_that_was_trained_in_vain_is_compared_with_the_constant_answer():
+    tried = model(network(dp.ReLU(), dp.init.He()), dp.SGD(1e-9))
+    labels = rng.permutation(T)
+    tried.fit((X, labels), epochs=1, verbose=False)
+    found = diagnose(tried, (X, labels))
+    shares = np.bincount(labels) / len(labels)
+    np.testing.assert_allclose(found.error_of_constant, -np.sum(shares * np.log(shares)), rtol=1e-5)
+    assert "no better than that of a constant answer" in str(found)
+
+
+@pytest.mark.parametrize("loss", [dp.MeanSquaredError(), dp.SigmoidCrossEntropy(), dp.BinaryCrossEntropy()])
+def test_no_constant_is_better_than_the_best_one(loss):
+    t = (rng.random((20, 2)) < [[0.2, 0.7]]).astype("float32")
+    weight = rng.random(20).astype("float32")
+    least = error_of_constant(loss, dp.Sigmoid().forward({}, t)[0], t, weight)
+    answers = np.linspace(0.05, 0.95, 10)
+    values = answers if loss.expects != "logits" else np.log(answers / (1 - answers))
+    tried = [float(loss(np.broadcast_to(np.float32([a, b]), t.shape), t, weight)) for a in values for b in values]
+    assert least <= min(tried) + 1e-6
+    assert min(tried) < least + 0.05
