@@ -73,6 +73,24 @@ def test_another_optimiser_begins_anew():
         trained.optimizer = dp.Adam
 
 
+def test_parts_that_are_assigned_suit_each_other():
+    """What a metric leaves open is read as the loss of the moment reads it; what no longer fits is refused."""
+    x, t = DATA[0], (DATA[1] > 0).astype(int)
+    trained = dp.Model([dp.Dense(1)], dp.SigmoidCrossEntropy(), dp.SGD(0.1), in_shape=4)
+    trained.metrics = [dp.Accuracy()]
+    trained.loss = dp.MeanSquaredError()
+    assert trained.evaluate((x, t))["accuracy"] == np.mean((trained.predict(x)[:, 0] > 0.5) == t)
+    with pytest.raises(dp.ConfigError, match="Two metrics are called 'accuracy'"):
+        trained.metrics = [dp.Accuracy(), dp.Accuracy(0.3)]
+    with pytest.raises(dp.ConfigError, match="fits no array"):
+        trained.frozen = "nothing/*"
+    assert trained.metrics == (dp.Accuracy(0.5),)
+    assert trained.frozen == ()
+    trained.penalty, trained.optimizer = dp.L1(0.1, proximal=True), pytest.importorskip("optax").sgd(0.1)
+    with pytest.raises(dp.ConfigError, match="wants an optimizer of denpa's"):
+        trained.fit((x, t), **QUIET)
+
+
 def test_several_inputs_and_a_shared_layer():
     a, b = dp.Input(), dp.Input()
     encoder = dp.Dense(4)
