@@ -13,6 +13,7 @@ stored in float64. Arrays have denpa's layout, not PyTorch's: channels last, `W`
                               state_after/mean and state_after/var to the end (var is unbiased, N - 1)
     recurrent/*               x, carry/h [carry/c], dy, dcarry/...: deltas of all steps and of the final carry;
                               y, final/..., dx, dfirst/...: of the initial carry; params/NAME, grads/NAME
+    weights/*                 x, y; state/NAME: PyTorch's own arrays, in its layout
     optimizers/*              x, t, values (5,): E before each step of 0_dense, 1_tanh, 2_dense, softmax + CE;
                               params/LAYER/NAME (6, ...): initial and after each step; grads/LAYER/NAME (5, ...)
 

@@ -21,7 +21,24 @@ def makers() -> dict[str, Maker]:
         "recurrent/rnn_bare": lambda rng: _sequence(rng, nn.RNN(3, 4, bias=False, batch_first=True), 1),
         "recurrent/lstm_bare": lambda rng: _sequence(rng, nn.LSTM(3, 4, bias=False, batch_first=True), 4),
         "recurrent/gru_bare": lambda rng: _sequence(rng, nn.GRU(3, 4, bias=False, batch_first=True), 3),
+        "weights/rnn_two_layers": lambda rng: _weights(rng, nn.RNN(3, 4, num_layers=2, bias=False, batch_first=True)),
+        "weights/lstm_bidirectional": lambda rng: _weights(rng, nn.LSTM(3, 2, bidirectional=True, batch_first=True)),
+        "weights/gru_two_layers_bidirectional": lambda rng: _weights(
+            rng, nn.GRU(3, 2, num_layers=2, bidirectional=True, batch_first=True)
+        ),
     }
+
+
+def _weights(rng: np.random.Generator, rnn: nn.RNNBase) -> Case:
+    """A recurrent module between an embedding and an affine layer, its arrays with PyTorch's names and layouts."""
+    size = rnn.hidden_size * (2 if rnn.bidirectional else 1)
+    net = nn.ModuleDict({"0": nn.Embedding(7, 3), "1": rnn, "2": nn.Linear(size, 2)}).double()
+    state = {f"state/{name}": assigned(p, 0.7 * normal(rng, *p.shape)) for name, p in net.named_parameters()}
+    x = rng.integers(0, 7, (2, 5))
+    with torch.no_grad():
+        y = net["2"](rnn(net["0"](torch.tensor(x)))[0])
+    settings = {name: getattr(rnn, name) for name in ("mode", "num_layers", "bidirectional", "bias")}
+    return {"settings": settings, "x": x, "y": y, **state}
 
 
 def _sequence(rng: np.random.Generator, module: nn.RNNBase, gates: int) -> Case:

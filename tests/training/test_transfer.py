@@ -256,7 +256,9 @@ def test_pytorchs_arrays_give_pytorchs_output(names, tmp_path):
 def test_layers_and_modules_that_do_not_pair_are_listed():
     own = torch_arrays(np.random.default_rng(0))
     del own["1.weight"], own["1.bias"], own["1.running_mean"], own["1.running_var"]
-    with pytest.raises(dp.ShapeError, match=r"2 modules of PyTorch \(0, 10\) for 3 layers .*conv, norm, head"):
+    with pytest.raises(
+        dp.ShapeError, match=r"2 modules of PyTorch, or layers of them \(0, 10\) for 3 layers .*conv, norm, head"
+    ):
         model().load_weights(own, pytorch=True)
     with pytest.raises(dp.ShapeError, match="no module 'body'"):
         model().load_weights(own, pytorch=True, names={"conv": "body"})

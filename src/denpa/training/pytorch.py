@@ -7,11 +7,11 @@
     BatchNorm        weight, bias                      gamma, beta;  running_mean, running_var: state mean, var
     Embedding        weight (vocabulary, units)        W
     PReLU            weight                            alpha
-    RNN, LSTM, GRU   weight_ih_l0 (gates, in)          Wx (in, gates), transposed, a GRU's gates r z n as z r n
-                     weight_hh_l0, bias_*_l0           Wh likewise; b, the sum of both biases, of a GRU's n alone bh
+    RNN, LSTM, GRU   weight_ih_l{k}, ...               Wx, Wh, b of as many layers: `denpa.training.pytorch_recurrent`
     bias of the others                                 b
 
-Of a recurrent module there may be one layer and one direction; its GRU is the one with `reset_after=True`.
+A recurrent module of several layers is as many layers here, each of them `Bidirectional` where the module reads both
+ways; its GRU is the one with `reset_after=True`.
 Behind a Flatten the numbers of an example stand in another order, since images have their channels in front there:
 (channel, height, width) become (height, width, channel) in the rows of a dense layer, and in the arrays of a batch
 normalisation or PReLU that stands between. A convolution that turns its kernel around gets it turned around.
@@ -20,7 +20,6 @@ normalisation or PReLU that stands between. A convolution that turns its kernel 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +29,9 @@ import numpy as np
 from denpa.core.errors import FileFormatError, ShapeError, nearest
 from denpa.core.layer import Layer
 from denpa.layers import BatchNorm, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, Flatten, PReLU, Reshape
-from denpa.networks import GRU, LSTM, RNN, Graph, Network, Sequential, Tied
+from denpa.networks import Graph, Network, Sequential, Tied
+from denpa.training.pytorch_recurrent import GATES, Part, parts_by_module, recurrent_arrays
+from denpa.training.transfer import below
 
 __all__ = ["from_pytorch"]
 
@@ -48,9 +49,6 @@ _NAMES = {
     PReLU: {"weight": "params/{}/alpha"},
 }
 
-_GATES = {RNN: (0,), LSTM: (0, 1, 2, 3), GRU: (1, 0, 2)}  # ours in the order of theirs
-_RECURRENT = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-
 
 def from_pytorch(
     net: Network, in_shape: Any, source: Any, names: Mapping[str, str] | None = None
@@ -61,45 +59,69 @@ def from_pytorch(
         net: the network that receives.
         in_shape: the shape of one example as the network sees it.
         source: a safetensors file, or a dict like a module's `state_dict()` with arrays of NumPy.
-        names: from layers of ours to modules of PyTorch's: {"0_conv2d": "features.0"}. None: the layers that have
-            arrays get the modules that have any, in their order, where the numbers in names count as numbers.
+        names: from layers of ours to modules of PyTorch's: {"0_conv2d": "features.0"}. A recurrent module belongs to
+            all layers that name it, or to those inside of one that does: {"0_lstm": "rnn", "1_lstm": "rnn"}. None: the
+            layers that have arrays get the modules that have any, in their order, where the numbers in names count as
+            numbers.
 
     Raises:
         FileFormatError: the file cannot be read.
         ShapeError: layers and modules do not pair, with both lists.
     """
-    arrays = _read(source)
-    layers = {path: layer for path, layer in _layers(net) if type(layer) in (*_NAMES, *_GATES)}
-    modules = sorted({name.rpartition(".")[0] for name in arrays}, key=_natural)
-    if names is None:
-        if len(layers) != len(modules):
-            raise ShapeError(
-                f"{len(modules)} modules of PyTorch ({', '.join(modules)}) for {len(layers)} layers with arrays "
-                f"({', '.join(layers)}): pair them by names={{layer: module}}."
-            )
-        names = dict(zip(layers, modules, strict=True))
+    layers = {path: layer for path, layer in _layers(net) if type(layer) in (*_NAMES, *GATES)}
+    modules = parts_by_module(_read(source))
     found: dict[str, Any] = {}
     problems: list[str] = []
     images, _ = _images(net, in_shape)
+    for path, part in _in_order(layers, modules) if names is None else _named(layers, modules, names):
+        layer = layers[path]
+        if type(layer) in GATES:
+            laid_out, wrong = recurrent_arrays(path, layer, part)
+            found |= laid_out
+            problems += wrong
+            continue
+        for name, array in part.arrays.items():
+            place, wrong = _place(path, layer, name, array)
+            if wrong:
+                problems.append(f"{part.module}.{name}".lstrip(".") + f" {wrong}")
+            else:
+                found[place] = _laid_out(layer, name, array, images.get(path))
+    return found, problems
+
+
+def _in_order(layers: dict[str, Layer], modules: dict[str, list[Part]]) -> list[tuple[str, Part]]:
+    """Layers and parts of modules, the first with the first."""
+    parts = [part for own in modules.values() for part in own]
+    if len(layers) != len(parts):
+        raise ShapeError(
+            f"{len(parts)} modules of PyTorch, or layers of them ({', '.join(map(str, parts))}) for {len(layers)} "
+            f"layers with arrays ({', '.join(layers)}): pair them by names={{layer: module}}."
+        )
+    return list(zip(layers, parts, strict=True))
+
+
+def _named(
+    layers: dict[str, Layer], modules: dict[str, list[Part]], names: Mapping[str, str]
+) -> list[tuple[str, Part]]:
+    """Layers and the parts of the modules that are named for them, or for what they are inside of."""
+    pairs = []
     for path, module in names.items():
-        if path not in layers:
+        if not any(below(layer, path) for layer in layers):
             hint = nearest(path, layers, plural="layers")
             raise ShapeError(f"names: there is no layer {path!r} whose arrays PyTorch has too; {hint}")
         if module not in modules:
             raise ShapeError(f"names: PyTorch has no module {module!r}; {nearest(module, modules, plural='modules')}")
-        own = {name: array for name, array in arrays.items() if name.rpartition(".")[0] == module}
-        if type(layers[path]) in _GATES:
-            laid_out, wrong = _recurrent(path, layers[path], {name.rpartition(".")[2]: a for name, a in own.items()})
-            found |= laid_out
-            problems += [f"{module}: {text}" for text in wrong]
-            continue
-        for name, array in own.items():
-            place, wrong = _place(path, layers[path], name.rpartition(".")[2], array)
-            if wrong:
-                problems.append(f"{name} {wrong}")
-            else:
-                found[place] = _laid_out(layers[path], name.rpartition(".")[2], array, images.get(path))
-    return found, problems
+    for module in dict.fromkeys(names.values()):
+        ours = [path for path, theirs in names.items() if theirs == module]
+        inside = [layer for layer in layers if any(below(layer, path) for path in ours)]
+        parts = modules[module] * (len(ours) if len(modules[module]) == 1 else 1)  # several layers may start alike
+        if len(inside) != len(parts):
+            raise ShapeError(
+                f"names: {module!r} of PyTorch is {len(parts)} layers ({', '.join(map(str, parts))}), but is named for "
+                f"{len(inside)} ({', '.join(inside)})."
+            )
+        pairs += zip(inside, parts, strict=True)
+    return pairs
 
 
 def _place(path: str, layer: Layer, name: str, array: Any) -> tuple[str, str]:
@@ -110,31 +132,6 @@ def _place(path: str, layer: Layer, name: str, array: Any) -> tuple[str, str]:
     if name == "weight" and kind in _LAYOUTS and array.ndim != len(_LAYOUTS[kind]):
         return "", f"has shape {array.shape}, but {path} is a {kind.__name__}"
     return names[name].format(path), ""
-
-
-def _recurrent(path: str, layer: Any, own: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The arrays of a recurrent layer from those of a module, and what is wrong with them."""
-    order, kind, units = _GATES[type(layer)], type(layer).__name__, layer.units
-    problems = [f"{name} has no counterpart in {path}, which is a {kind}" for name in own if name not in _RECURRENT]
-    problems += [f"{name} is missing for {path}" for name in _RECURRENT[:2] if name not in own]
-    rows = {name: array.shape[0] for name, array in own.items() if array.shape[0] != len(order) * units}
-    problems += [f"{name} has {n} rows, but {path} wants {len(order)} times {units}" for name, n in rows.items()]
-    if isinstance(layer, GRU) and not layer.reset_after:
-        problems.append(f"PyTorch's GRU is another form than {path}, which wants reset_after=True for it")
-    if problems:
-        return {}, problems
-
-    def columns(name: str) -> Any:
-        parts = np.split(own[name], len(order))
-        return np.concatenate([parts[gate] for gate in order]).T
-
-    found = {"Wx": columns("weight_ih_l0"), "Wh": columns("weight_hh_l0")}
-    if "bias_ih_l0" in own:
-        outer, inner = columns("bias_ih_l0"), columns("bias_hh_l0")
-        if isinstance(layer, GRU):  # the candidate's inner bias stands behind the reset gate
-            found["bh"], inner = inner[-units:], np.concatenate([inner[:-units], np.zeros_like(inner[-units:])])
-        found["b"] = outer + inner
-    return {f"params/{path}/{name}": array for name, array in found.items()}, []
 
 
 def _laid_out(layer: Layer, name: str, array: Any, image: Any) -> Any:
@@ -208,8 +205,3 @@ def _passed_on(layer: Layer, shape: Any, image: Any) -> Any:
         return None
     arrays = jax.eval_shape(lambda: layer.init_params(jax.random.key(0), shape))
     return image if not jax.tree.leaves(arrays) or isinstance(layer, (BatchNorm, PReLU)) else None
-
-
-def _natural(name: str) -> list[Any]:
-    """A key that sorts "10.conv" behind "2.conv"."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
