@@ -76,7 +76,7 @@ USAGE = {
     "train xor --data.options 3": "data.options must be a table of options such as {n = 500}, not 3",
     "train xor --training.frozen 3": 'training.frozen must be a list of texts such as ["a", "b"], not 3',
     "train xor --data.ignore [1]": "data.ignore must be a list of texts",
-    "train xor --network.layers.7.units 3": "3 entries, numbered from 0 to 2",
+    "train xor --network.layers.7.units 3": "of 3 entries, numbered from 0 to 2, none is",
     "train xor --activation rel": "did you mean 'relu'",
     "train xor --hidden 4 x": "whole numbers of units",
     "train xor --hidden 0": "whole numbers of units",

@@ -137,7 +137,7 @@ def test_it_unpacks_counts_and_indexes():
         ({"x": np.zeros((3, 2)), "t": [0, 1]}, "x has 3 examples but t has 2 targets"),
         ({"x": np.zeros((3, 2)), "t": 4}, "t has a single number"),
         ({"x": 3.0}, "batch axis"),
-        ({"x": np.zeros((3, 2)), "feature_names": ("a",)}, "1 feature names for 2 columns"),
+        ({"x": np.zeros((3, 2)), "feature_names": ("a",)}, "2 columns but 1 feature name: they must be"),
     ],
 )
 def test_impossible_data_sets_are_refused(fields, message):

@@ -215,7 +215,7 @@ def test_pairs_are_indexed_and_split_without_overlap():
     assert all(ord(t) - ord("0") == ord(s) - ord("a") for s, t in zip(*held_out, strict=True))
     assert pairs[np.array([3, 1])].targets == ("3", "1")
     assert pairs[2:4].sources == ("c", "d")
-    with pytest.raises(DataError, match="1 sources but 2 targets"):
+    with pytest.raises(DataError, match="1 source but 2 targets"):
         Pairs(("a",), ("b", "c"))
     with pytest.raises(DataError, match="no pair"):
         Pairs((), ())

@@ -71,7 +71,7 @@ def test_none_takes_an_option_away():
         ("optimizer", "adm", "did you mean 'Adam'"),
         ("optimizer.beta", 0.5, "did you mean 'beta2'"),
         ("optimizer.beta1.x", 0.5, "has no options"),
-        ("network.layers.9.units", 5, "3 entries, numbered from 0 to 2"),
+        ("network.layers.9.units", 5, "of 3 entries, numbered from 0 to 2, none is"),
         ("network.layers.x", 5, "3 entries"),
         ("trainin.epochs", 5, "did you mean 'training'"),
         ("optimizer", 5, "optimizer must be"),

@@ -12,6 +12,7 @@ import numpy as np
 
 from denpa.classical.arrays import examples, labels_of, weights
 from denpa.core.errors import ConfigError, DataError, ShapeError
+from denpa.data.counted import counted
 
 __all__ = ["GaussianClassifier", "linear_discriminant", "quadratic_discriminant"]
 
@@ -178,7 +179,8 @@ def _regular(covariance: np.ndarray, x: np.ndarray, shrinkage: float, where: str
     d, mend = len(covariance), "Leave features out, reduce them by pca, or give a shrinkage such as 0.1."
     if not np.isfinite(covariance).all():
         raise DataError(
-            f"The covariance within {where} has no unbiased estimate from {len(x)} examples: unbiased=False has one."
+            f"The covariance within {where} has no unbiased estimate from {counted(len(x), 'example')}: "
+            "unbiased=False has one."
         )
     if shrinkage:
         covariance = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / d * np.eye(d)

@@ -25,6 +25,7 @@ from denpa.classical.arrays import (
     targets,
     weights,
 )
+from denpa.data.counted import counted
 
 __all__ = ["LinearModel", "linear_regression", "polynomial_features", "ridge", "ridge_path"]
 
@@ -86,7 +87,7 @@ def linear_regression(x: Any, t: Any, sample_weight: Any = None, *, intercept: b
         W = _back_substitution(R, Q.T @ problem.B)
     else:
         warnings.warn(
-            f"The {d} columns of x have rank {rank} (constant or linearly dependent columns, or too few examples): "
+            f"x has {counted(d, 'column')} of rank {rank} (constant or linearly dependent ones, or too few examples): "
             "of all solutions this is the one of smallest norm. ridge(x, t, strength) has a single one.",
             UserWarning,
             stacklevel=2,

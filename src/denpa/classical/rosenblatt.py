@@ -12,6 +12,7 @@ import numpy as np
 
 from denpa.classical.arrays import examples, integer, labels_of
 from denpa.core.errors import ConfigError, DataError, ShapeError
+from denpa.data.counted import counted
 
 __all__ = ["GATES", "Perceptron", "formal_neuron", "margin", "mistake_bound", "perceptron"]
 
@@ -125,7 +126,8 @@ def perceptron(
             break
     else:
         warnings.warn(
-            f"The perceptron made {mistakes[-1]} mistakes in the last of {epochs} epochs: no hyperplane separates the "
+            f"The perceptron made {counted(mistakes[-1], 'mistake')} in the last of {counted(epochs, 'epoch')}: "
+            "no hyperplane separates the "
             "classes, or it takes more epochs. logistic_regression serves both cases.",
             UserWarning,
             stacklevel=2,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from denpa.data.counted import counted
 from denpa.lab.ensemble import Apart
 from denpa.lab.measure import Measured, confusion_text
 
@@ -14,7 +15,7 @@ def print_measured(measured: Measured, name: str = "test") -> None:
     """What was measured, if anything was: numbers, those of members one by one, the confusion matrix."""
     if not measured.examples:
         return
-    print(numbers(name, measured.numbers) + f"  ({measured.examples:,} examples)")
+    print(numbers(name, measured.numbers) + f"  ({counted(measured.examples, 'example')})")
     if measured.apart is not None:
         if measured.apart.votes is not None:
             print(numbers("votes", {"accuracy": measured.apart.votes}))

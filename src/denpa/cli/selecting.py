@@ -11,6 +11,7 @@ from denpa.cli.output import free_file, free_folder, made
 from denpa.cli.parse import Places, changes_of, whole
 from denpa.cli.printed import short
 from denpa.core.errors import ConfigError
+from denpa.data.counted import counted
 from denpa.data.delimited import csv_text
 from denpa.lab.describe import heading
 from denpa.lab.experiment import Experiment
@@ -55,8 +56,9 @@ def sweep_(options: Any, places: Places, words: list[str]) -> int:
     experiments = [(v, assembled(options, places, changes=[*changes, (place, v)], data=data)[0]) for v in values]
     folds = load_folds(experiment.data, whole(options.folds, "folds", 2)) if options.folds else [_hold_out(data)]
     held_out = 0 if data.validation is None else len(data.validation)
-    split = f"{len(folds)} folds" if options.folds else f"{held_out:,} examples held out"
-    print(f"{heading(experiment, data)}\n\n{place} over {len(values)} values, {split}, loss without penalty\n")
+    split = f"{len(folds)} folds" if options.folds else f"{counted(held_out, 'example')} held out"
+    print(f"{heading(experiment, data)}\n")
+    print(f"{place} over {counted(len(values), 'value')}, {split}, loss without penalty\n")
     width = max(len(place), *(len(_text(value)) for value in values))
     print(_head(place, ["loss", *(metric.name for metric in experiment.metrics)], width, len(folds)), flush=True)
     rows = sweep(experiments, folds, lambda row: _row(row, width, len(folds)))

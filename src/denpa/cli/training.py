@@ -11,6 +11,7 @@ from denpa.cli.errors import RunFailed
 from denpa.cli.parse import Places, changes_of
 from denpa.cli.printed import each, numbers, print_measured
 from denpa.core.errors import ConfigError, DivergenceError, StorageError, nearest
+from denpa.data.counted import counted
 from denpa.lab.closed_form import closed_form
 from denpa.lab.describe import heading, seen_shape
 from denpa.lab.generative import generative
@@ -62,7 +63,7 @@ def _gone(run: Run, progress: str) -> Measured:
             raise
         again = f"denpa train --resume {shlex.quote(str(run.folder.path))}"
         if isinstance(error, KeyboardInterrupt):
-            text = f"interrupted after {run.model.steps:,} steps. Go on with: {again}"
+            text = f"interrupted after {counted(run.model.steps, 'step')}. Go on with: {again}"
             if run.experiment.training.members is not None:
                 text = f"interrupted; members are kept when all of them are trained. Begin again with: {again}"
             if run.experiment.training.pretrain is not None and not run.model.steps:

@@ -8,6 +8,7 @@ from denpa.cli.asked import wanted
 from denpa.cli.output import free_file
 from denpa.cli.parse import Places
 from denpa.core.errors import ConfigError, nearest
+from denpa.data.counted import counted
 from denpa.lab.worksheet import checked_language, html, latex_source, worksheet
 from denpa.training.storage import write_text
 
@@ -29,7 +30,8 @@ def worksheet_(options: Any, places: Places, words: list[str]) -> int:
         output = free_file(f"worksheet-{sheet.name}{'-answers' * options.answers}{ending}", options.overwrite)
     write_text(output, write(sheet, language, answers=options.answers))
     blanks = sum(len(step.blanks(language)) for step in sheet.steps)
-    print(f"{len(sheet.steps)} steps with {blanks} {'answers' if options.answers else 'blanks'} in {output}")
+    gaps = counted(blanks, "answer" if options.answers else "blank")
+    print(f"{counted(len(sheet.steps), 'step')} with {gaps} in {output}")
     return 0
 
 

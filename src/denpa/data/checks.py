@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError
+from denpa.data.counted import counted
 
 __all__ = ["check_batch_size", "check_data", "check_features", "check_x", "is_one_hot", "unmasked"]
 
@@ -54,8 +55,8 @@ def check_data(
     t = unmasked(t, "t", where)
     _check_numeric(t, "t", where)
     if t.ndim == 0 or len(t) != len(x):
-        got = "a single number" if t.ndim == 0 else f"{len(t)} targets"
-        raise DataError(f"x has {len(x)} examples but t has {got} in {where}: they must be equally many.")
+        got = "a single number" if t.ndim == 0 else counted(len(t), "target")
+        raise DataError(f"x has {counted(len(x), 'example')} but t has {got} in {where}: they must be equally many.")
     _check_finite(t, "t", None, where)
     if task == "classification":
         _check_classes(t, classes, where)
@@ -114,7 +115,8 @@ def check_features(
     got = tuple(np.shape(x)[1:])
     if got != tuple(in_shape):
         if len(got) == len(in_shape) == 1:
-            raise DataError(f"Each example has {got[0]} features, but the network was made for {in_shape[0]}.")
+            given = counted(got[0], "feature")
+            raise DataError(f"Each example has {given}, but the network was made for {in_shape[0]}.")
         hint = " For one example alone give x[None]." if tuple(np.shape(x)) == tuple(in_shape) else ""
         raise DataError(f"Each example has shape {got}, but the network was made for {tuple(in_shape)}.{hint}")
 
@@ -124,7 +126,7 @@ def check_batch_size(batch_size: Any, n: int) -> None:
     if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
         raise ConfigError(f"batch_size must be a positive integer, not {batch_size!r}.")
     if batch_size > n:
-        raise DataError(f"batch_size {batch_size} is larger than the {n} examples: choose {n} or less.")
+        raise DataError(f"batch_size {batch_size} is larger than the {counted(n, 'example')}: choose {n} or less.")
 
 
 def is_one_hot(t: np.ndarray) -> bool:
@@ -210,7 +212,7 @@ def _check_labels(t: np.ndarray, classes: int | None, where: str) -> np.ndarray:
 
 def _check_probabilities(t: np.ndarray, classes: int | None, where: str) -> None:
     if classes is not None and t.shape[-1] != classes:
-        raise DataError(f"t has {t.shape[-1]} columns in {where}, but there are {classes} classes.")
+        raise DataError(f"t has {counted(t.shape[-1], 'column')} in {where}, but there are {classes} classes.")
     rows = t.reshape(-1, t.shape[-1])
     total = rows.sum(axis=1, dtype=np.float64)
     wrong = (np.abs(total - 1) > 1e-3) | (rows < 0).any(axis=1)

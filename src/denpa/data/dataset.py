@@ -12,6 +12,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, DataError
 from denpa.data.checks import is_one_hot, unmasked
+from denpa.data.counted import counted
 from denpa.data.splitting import k_fold_indices, permutation, split_indices
 
 __all__ = ["Dataset", "Splits"]
@@ -58,11 +59,12 @@ class Dataset:
         if self.x.ndim == 0:
             raise DataError("x must have a batch axis in front: one row per example.")
         if self.t is not None and (self.t.ndim == 0 or len(self.t) != len(self.x)):
-            targets = "a single number" if self.t.ndim == 0 else f"{len(self.t)} targets"
-            raise DataError(f"x has {len(self.x)} examples but t has {targets}: they must be equally many.")
+            targets = "a single number" if self.t.ndim == 0 else counted(len(self.t), "target")
+            raise DataError(f"x has {counted(len(self.x), 'example')} but t has {targets}: they must be equally many.")
         columns = self.x.shape[1] if self.x.ndim == 2 else None
         if self.feature_names is not None and columns is not None and len(self.feature_names) != columns:
-            raise DataError(f"There are {len(self.feature_names)} feature names for {columns} columns of x.")
+            names = counted(len(self.feature_names), "feature name")
+            raise DataError(f"x has {counted(columns, 'column')} but {names}: they must be equally many.")
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.x, self.t))
@@ -121,7 +123,7 @@ class Dataset:
     def take(self, n: int, seed: int = 0) -> Dataset:
         """n examples chosen at random without repetition, in the order of the rows."""
         if not 1 <= n <= len(self):
-            raise DataError(f"Cannot take {n} of {len(self)} examples.")
+            raise DataError(f"Cannot take {n} of {counted(len(self), 'example')}.")
         return self[np.sort(permutation(len(self), seed)[:n])]
 
     def content_hash(self) -> str:

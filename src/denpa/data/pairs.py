@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import DataError
+from denpa.data.counted import counted
 from denpa.data.splitting import split_indices
 
 __all__ = ["PairSplits", "Pairs"]
@@ -36,7 +37,8 @@ class Pairs:
         object.__setattr__(self, "sources", tuple(self.sources))
         object.__setattr__(self, "targets", tuple(self.targets))
         if len(self.sources) != len(self.targets):
-            raise DataError(f"{self.name}: {len(self.sources):,} sources but {len(self.targets):,} targets.")
+            sources, targets = counted(len(self.sources), "source"), counted(len(self.targets), "target")
+            raise DataError(f"{self.name}: {sources} but {targets}.")
         if not self.sources:
             raise DataError(f"{self.name}: there is no pair.")
 

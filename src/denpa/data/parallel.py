@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from denpa.core.errors import DataError
+from denpa.data.counted import counted
 from denpa.data.fetched import find
 from denpa.data.pairs import Pairs, PairSplits
 from denpa.data.text import read_text
@@ -26,7 +27,7 @@ def read_parallel(source: str | Path, target: str | Path) -> Pairs:
     if counts[0] != counts[1]:
         longer, shorter = (source, target) if counts[0] > counts[1] else (target, source)
         raise DataError(
-            f"{longer} has {max(counts):,} lines and {shorter} {min(counts):,}: line {min(counts) + 1} has no "
+            f"{longer} has {counted(max(counts), 'line')} and {shorter} {min(counts):,}: line {min(counts) + 1} has no "
             "counterpart. Both must say the same, line by line."
         )
     for number, (left, right) in enumerate(zip(*sides, strict=True), start=1):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, FileFormatError, nearest
+from denpa.data.counted import counted
 from denpa.data.delimited import read_delimited
 from denpa.data.missing import settle_missing
 from denpa.data.table import Column, Table, objects, parse_numbers, sorted_categories
@@ -142,7 +143,8 @@ def _target_name(table: Table, names: list[str], target: str | int) -> str:
         return table.column(target).name
     called = f" The column called {str(target)!r} is target={str(target)!r}." if str(target) in names else ""
     if isinstance(target, bool) or not isinstance(target, numbers.Integral) or not -len(names) <= target < len(names):
-        raise DataError(f"{table.source} has {len(names)} columns: there is no column {target} to predict.{called}")
+        columns = counted(len(names), "column")
+        raise DataError(f"{table.source} has {columns}: there is no column {target} to predict.{called}")
     if called and names[target] != str(target):
         message = f"{table.source}: target={target} is the column at position {target}, {names[target]!r}.{called}"
         warnings.warn(message, UserWarning, stacklevel=3)

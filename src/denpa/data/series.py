@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError
+from denpa.data.counted import counted
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.splitting import in_order
 from denpa.data.table import Table
@@ -31,8 +32,8 @@ def next_value_rows(values: np.ndarray, length: int) -> tuple[np.ndarray, np.nda
     rows, columns = (len(values) - 1) // length, values.shape[1]
     if rows < 1:
         raise DataError(
-            f"The series has {len(values)} steps, but one row takes {length} and one more as the last target: take "
-            "shorter rows, or a longer series."
+            f"The series has {counted(len(values), 'step')}, but one row takes {length} and one more as the last "
+            "target: take shorter rows, or a longer series."
         )
     whole = np.asarray(values, np.float32)
     x = whole[: rows * length].reshape(rows, length, columns)

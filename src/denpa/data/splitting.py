@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError
+from denpa.data.counted import counted
 
 __all__ = ["in_order", "k_fold_indices", "permutation", "split_indices"]
 
@@ -117,7 +118,7 @@ def k_fold_indices(
     if isinstance(folds, bool) or not isinstance(folds, numbers.Integral) or folds < 2:
         raise ConfigError(f"folds must be a whole number, 2 or more, not {folds!r}.")
     if n < folds:
-        raise DataError(f"Cannot make {folds} folds of {n} example{'s' * (n != 1)}: each fold needs at least one.")
+        raise DataError(f"Cannot make {folds} folds of {counted(n, 'example')}: each fold needs at least one.")
     order = permutation(n, seed)
     if labels is not None:
         classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, nearest
+from denpa.data.counted import counted
 from denpa.data.delimited import NUMBER
 from denpa.data.labels import encode_labels
 from denpa.data.splitting import k_fold_indices, split_indices
@@ -88,7 +89,7 @@ class Table:
 
     def __repr__(self) -> str:
         target = f", target {self.target.name!r} ({self.task})" if self.target else ""
-        return f"<Table {self.source}: {len(self)} rows, {len(self.columns)} columns{target}>"
+        return f"<Table {self.source}: {counted(len(self), 'row')}, {counted(len(self.columns), 'column')}{target}>"
 
     def __getitem__(self, rows: Any) -> Table:
         """The table of these rows: a slice, an array of indices, a boolean mask; or the column of this name."""
@@ -132,7 +133,7 @@ class Table:
 
     def report(self) -> str:
         """What was found: one line per column with its kind, range or categories, and missing values."""
-        lines = [f"{self.source}: {len(self)} rows"]
+        lines = [f"{self.source}: {counted(len(self), 'row')}"]
         width = max(len(column.name) for column in self.every)
         for column in self.every:
             role = f"target, {self.task}" if column is self.target else column.kind

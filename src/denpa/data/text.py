@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, FileFormatError
+from denpa.data.counted import counted
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.fetched import fetched
 from denpa.data.splitting import in_order
@@ -78,8 +79,8 @@ def next_token_rows(numbers: np.ndarray, length: int) -> tuple[np.ndarray, np.nd
     rows = (len(numbers) - 1) // length
     if rows < 1:
         raise DataError(
-            f"The text has {len(numbers)} tokens, but one row takes {length} and one more as the last target: take "
-            "shorter rows, or a longer text."
+            f"The text has {counted(len(numbers), 'token')}, but one row takes {length} and one more as the last "
+            "target: take shorter rows, or a longer text."
         )
     whole = np.asarray(numbers, np.int32)
     return whole[: rows * length].reshape(rows, length), whole[1 : rows * length + 1].reshape(rows, length)

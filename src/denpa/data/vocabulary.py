@@ -14,6 +14,7 @@ import numpy as np
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError, DataError, nearest
 from denpa.core.padded import Padded
+from denpa.data.counted import counted
 
 __all__ = ["SPECIAL", "Vocabulary", "tokens_of"]
 
@@ -170,7 +171,8 @@ class Vocabulary(Description):
             raise DataError(f"Text {int(lengths.argmin()) + 1} is empty." if rows else "There is no text to encode.")
         longest = int(lengths.max())
         if length is not None and longest > length:
-            raise DataError(f"Text {int(lengths.argmax()) + 1} has {longest} tokens, more than the {length} there are.")
+            tokens = counted(longest, "token")
+            raise DataError(f"Text {int(lengths.argmax()) + 1} has {tokens}, more than the {length} there are.")
         values = np.zeros((len(rows), longest if length is None else length), np.int32)
         for row, numbers in zip(values, rows, strict=True):
             row[: len(numbers)] = numbers

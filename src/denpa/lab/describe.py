@@ -14,6 +14,7 @@ from denpa.core.description import registered
 from denpa.core.errors import ConfigError, nearest
 from denpa.core.layer import Layer
 from denpa.data import datasets
+from denpa.data.counted import counted
 from denpa.data.normalise import Normalizer
 from denpa.init import Initializer
 from denpa.kernels import choices
@@ -127,30 +128,30 @@ def _parts(experiment: Experiment, data: Prepared) -> str:
     look = data.look
     if look.task in ("text", "series"):
         what = (
-            f"{look.in_shape[0]} tokens, {look.outputs} different ones"
+            f"{counted(look.in_shape[0], 'token')}, {look.outputs} different ones"
             if look.task == "text"
-            else f"{look.in_shape[0]} steps"
+            else counted(look.in_shape[0], "step")
         )
         return f"{experiment.data.source}: {listed} rows of {what}"
     if look.task == "pairs":
         shape: Any = look.in_shape
         sizes = f"up to {shape[0][0]} tokens, answers of up to {look.target_shape[0]} among {look.outputs}"
         return f"{experiment.data.source}: {listed} pairs of {sizes}"
-    kinds = {"classification": f"{look.outputs} classes", "reconstruction": "each its own target"}
+    kinds = {"classification": counted(look.outputs, "class"), "reconstruction": "each its own target"}
     values = shape_text(look.target_shape) + " value" + "s" * (look.target_shape != (1,))
     return f"{experiment.data.source}: {listed} examples of {shape_text(look.in_shape)}, {kinds.get(look.task, values)}"
 
 
 def _training(experiment: Experiment, data: Prepared | None) -> str:
     plan = experiment.training
-    text, drawn = f"{plan.epochs} epochs", plan.members is not None and plan.bootstrap
+    text, drawn = counted(plan.epochs, "epoch"), plan.members is not None and plan.bootstrap
     if plan.members is not None:
         text = f"{plan.members} members{' on bootstrap samples' * drawn}, {text}"
     if data is not None:
         size = len(data.train) if plan.batch_size == "full" else int(plan.batch_size or min(32, len(data.train)))
         examples = round(_DISTINCT * len(data.train)) if drawn else len(data.train)
-        text += f" of {'about ' * drawn}{-(-examples // size):,} steps, {size} examples each"
-    text += "" if plan.window is None else f", in windows of {plan.window} steps"
+        text += f" of {'about ' * drawn}{counted(-(-examples // size), 'step')}, {counted(size, 'example')} each"
+    text += "" if plan.window is None else f", in windows of {counted(plan.window, 'step')}"
     if plan.pretrain is not None:
         text += f", after {plan.pretrain} layer by layer"
     rule = "" if plan.early_stopping is None else f", {plan.early_stopping!r}"

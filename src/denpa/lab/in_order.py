@@ -8,6 +8,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, DataError
 from denpa.data import datasets, series, text
+from denpa.data.counted import counted
 from denpa.data.dataset import Dataset
 from denpa.data.delimited import csv_text
 from denpa.data.table import Table
@@ -90,7 +91,7 @@ def forecast_csv(model: Any, table: Table) -> str:
         raise DataError(f"{table.source} has the columns {', '.join(columns)}, not {', '.join(model.feature_names)}.")
     length, steps = model.in_shape[0], len(values)
     if steps < length:
-        raise DataError(f"{table.source} has {steps} steps, but this model reads {length} at once.")
+        raise DataError(f"{table.source} has {counted(steps, 'step')}, but this model reads {length} at once.")
     ends = range(steps, length - 1, -length)
     found = np.empty(steps)
     if rest := steps % length:

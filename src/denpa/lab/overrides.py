@@ -11,6 +11,7 @@ from typing import Any
 from denpa.core.description import Description, registered
 from denpa.core.errors import ConfigError, nearest
 from denpa.core.layer import Layer
+from denpa.data.counted import counted
 from denpa.data.normalise import Normalizer
 from denpa.init.base import Initializer
 from denpa.losses import Loss
@@ -108,7 +109,8 @@ def _inside(here: Any, name: str, place: str) -> Any:
 
 def _index(here: list[Any], name: str, place: str) -> int:
     if not name.isdigit() or int(name) >= len(here):
-        raise ConfigError(f"{place}: there are {len(here)} entries, numbered from 0 to {len(here) - 1}.")
+        last = f" to {len(here) - 1}" if len(here) > 1 else ""
+        raise ConfigError(f"{place}: of {counted(len(here), 'entry')}, numbered from 0{last}, none is {name}.")
     return int(name)
 
 

@@ -59,7 +59,7 @@ class Reshape(Layer):
         known = math.prod(s for s in self.shape if s != -1)
         shape = tuple(size // known if s == -1 else s for s in self.shape)
         if math.prod(shape) != size:
-            raise ShapeError(f"{self!r} cannot take examples of shape {tuple(in_shape)}: they have {size} entries.")
+            raise ShapeError(f"{self!r} cannot take examples of shape {tuple(in_shape)}: their size is {size}.")
         return shape
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:

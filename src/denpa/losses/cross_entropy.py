@@ -17,6 +17,7 @@ import numpy as np
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.shapes import Shape
 from denpa.core.targets import as_float, holds_class_indices, one_hot, total_weight, unit_targets, weighted
+from denpa.data.counted import counted
 from denpa.losses.base import Array, Loss, check_reduction, refuse
 
 __all__ = ["BinaryCrossEntropy", "CrossEntropy", "SigmoidCrossEntropy", "SoftmaxCrossEntropy"]
@@ -130,7 +131,8 @@ class _Categorical(Loss):
         """t (..., classes) in y's dtype, from class indices too."""
         is_index = holds_class_indices(self, y, t)
         if self.class_weight is not None and len(self.class_weight) != y.shape[-1]:
-            raise ShapeError(f"{self!r} has {len(self.class_weight)} class weights for {y.shape[-1]} classes.")
+            weights = counted(len(self.class_weight), "class weight")
+            raise ShapeError(f"{self!r} has {weights} for {y.shape[-1]} classes.")
         return one_hot(t, y.shape[-1], y.dtype) if is_index else t.astype(y.dtype)
 
     def weighted_targets(self, y: Array, t: Array) -> tuple[Array, Array]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from denpa.core import tree
 from denpa.core.layer import Array, Variables
+from denpa.data.counted import counted
 from denpa.gradients.backprop import Trace, trace
 from denpa.networks import Network, Tied
 from denpa.testing import oracle
@@ -47,7 +48,7 @@ class GradientReport:
         lines += [
             f"{name:{width}}  {self.autodiff[name]:11.1e}  {self.numerical[name]:22.1e}" for name in self.autodiff
         ]
-        lines.append(f"{len(self.autodiff)} arrays agree; {self.kinks} entries at kinks.")
+        lines.append(f"{counted(len(self.autodiff), 'array')} agree; {counted(self.kinks, 'entry')} at kinks.")
         return "\n".join(lines)
 
     __repr__ = __str__

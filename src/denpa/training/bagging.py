@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, DivergenceError
+from denpa.data.counted import counted
 from denpa.training.arguments import batch_size_of, verbosity
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.history import History
@@ -128,7 +129,8 @@ class Bagging:
         train, held_out = prepared_data(self.model, data, validation)
         examples = len(jax.tree.leaves(train[0])[0])
         if self.runs is not None and self.examples != examples:
-            raise DataError(f"These members were trained on {self.examples} examples and cannot go on with {examples}.")
+            seen = counted(self.examples, "example")
+            raise DataError(f"These members were trained on {seen} and cannot go on with {examples:,}.")
         self.examples = examples
         training = self._members(train, batch_size_of(batch_size, examples), shuffle)
         held = None if held_out is None else padded_batches(*held_out, size_of_batches(self.model, self.members))
@@ -193,7 +195,7 @@ class Bagging:
         """One member as a model of its own."""
         self._arrays()
         if not 0 <= index < self.members:
-            raise ConfigError(f"There are {self.members} members, numbered from 0: there is no {index}.")
+            raise ConfigError(f"The members are numbered from 0 to {self.members - 1}: there is no {index}.")
         model = copy.copy(self.model)
         model.run = member_of(self.runs, index)
         model.seed, model.history = int(self.seeds[index]), self.histories[index]

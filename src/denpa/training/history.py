@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from denpa.core.errors import ConfigError, nearest
+from denpa.data.counted import counted
 from denpa.data.delimited import csv_text
 
 __all__ = ["History"]
@@ -51,7 +52,7 @@ class History:
         if not self.epochs:
             return "History(no epoch yet)"
         last = ", ".join(f"{name}={value:.4g}" for name, value in self.epochs[-1].items() if is_number(value))
-        return f"History({len(self)} epochs; last: {last})"
+        return f"History({counted(len(self), 'epoch')}; last: {last})"
 
     def csv(self) -> str:
         """The epochs as comma-separated values; numbers in full, arrays (such as a confusion matrix) left out."""

@@ -12,6 +12,7 @@ from denpa.core.errors import DataError, ShapeError
 from denpa.core.padded import Padded, values_of
 from denpa.core.shapes import Shape
 from denpa.data.checks import check_data, check_features, check_x, unmasked
+from denpa.data.counted import counted
 from denpa.data.dataset import Dataset
 from denpa.kernels import native, settings
 from denpa.networks import Network, Sequential
@@ -97,7 +98,7 @@ def checked_examples(x: Any, in_shape: Any, feature_names: Any, where: str) -> A
     sizes = [len(values_of(part)) for part in parts]
     if len(set(sizes)) > 1:
         counts = ", ".join(map(str, sizes))
-        raise DataError(f"The inputs in {where} have {counts} examples: they must be equally many.")
+        raise DataError(f"The inputs in {where} have unlike numbers of examples: {counts}. They must be equally many.")
     return parts
 
 
@@ -142,7 +143,7 @@ def checked_weight(weight: Any, x: Any) -> np.ndarray | None:
     weight = weight.astype(_default_float())
     examples = len(jax.tree.leaves(x)[0])
     if weight.ndim == 0 or len(weight) != examples:
-        raise DataError(f"There are {examples} examples but sample_weight has shape {weight.shape}.")
+        raise DataError(f"x has {counted(examples, 'example')} but sample_weight has shape {weight.shape}.")
     if not np.isfinite(weight).all() or (weight < 0).any():
         raise DataError("sample_weight must be finite and not negative.")
     if not weight.any():
@@ -235,7 +236,7 @@ def _checked_lengths(lengths: Any, values: np.ndarray, where: str) -> np.ndarray
     lengths = np.asarray(lengths)
     if lengths.shape != values.shape[:1] or lengths.dtype.kind not in "iu":
         raise DataError(
-            f"Padded wants one integer length for each of {len(values)} sequences in {where}, "
+            f"Padded wants one integer length for each sequence in {where}, {len(values):,} in all, "
             f"not {lengths.dtype} of shape {lengths.shape}."
         )
     wrong = (lengths < 1) | (lengths > values.shape[1])

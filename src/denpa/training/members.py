@@ -21,6 +21,7 @@ import numpy as np
 from denpa.core import tree
 from denpa.core.errors import ConfigError, nearest
 from denpa.core.layer import Array
+from denpa.data.counted import counted
 from denpa.training.batches import BatchPlan
 from denpa.training.compiled import compiled
 from denpa.training.history import History
@@ -174,7 +175,7 @@ def with_number(part: Any, place: str, number: Any) -> Any:
         if len(part) == 2 and isinstance(part[0], str):  # ("name", layer)
             return (part[0], with_number(part[1], place, number))
         if not name.isdigit() or int(name) >= len(part):
-            raise ConfigError(f"{name!r} is none of the {len(part)} entries, which are numbered from 0.")
+            raise ConfigError(f"{name!r} is none of the {counted(len(part), 'entry')}, numbered from 0.")
         entries = list(part)
         entries[int(name)] = with_number(part[int(name)], rest, number)
         return tuple(entries)

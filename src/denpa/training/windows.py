@@ -24,6 +24,7 @@ from jax import lax
 
 from denpa.core.errors import ConfigError, DataError
 from denpa.core.padded import Padded
+from denpa.data.counted import counted
 from denpa.networks import Network
 from denpa.networks.carried import with_carry, without_carry
 
@@ -52,7 +53,7 @@ def check_window(window: Any, net: Network, x: Any, t: Any) -> int:
         raise DataError(f"Windows cut inputs and targets (batch, time, ...) of the same steps, not arrays of {shapes}.")
     time = arrays[0].shape[1]
     if window > time:
-        raise DataError(f"A window of {window} steps is longer than the sequences, which have {time}.")
+        raise DataError(f"A window of {counted(window, 'step')} is longer than the sequences, which have {time}.")
     return int(window)
 
 

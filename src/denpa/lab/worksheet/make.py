@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from denpa.core.errors import ConfigError, nearest
+from denpa.data.counted import counted
 from denpa.data.dataset import Dataset
 from denpa.lab import presets
 from denpa.lab.assemble import assemble
@@ -129,7 +130,7 @@ def _with_data(experiment: Experiment, data: Prepared, model: Model | None, numb
         state = Text(f"as initialised with seed {seed}", f"シード{seed}による初期値である")
     else:
         params = model.variables[0]
-        state = Text(f"as trained in {model.steps:,} steps", f"{model.steps:,}回の更新で学習したものである")
+        state = Text(f"as trained in {counted(model.steps, 'step')}", f"{model.steps:,}回の更新で学習したものである")
     source = experiment.data.source
     text = Text(
         f"Example {index} of the training examples of {source}; parameters {state.en}.",
