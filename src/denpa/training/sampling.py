@@ -125,7 +125,7 @@ def _check(model: Model, vocabulary: Vocabulary, length: Any, temperature: Any, 
         and int(top_k) in range(1, len(vocabulary) + 1)
     )
     if top_k is not None and not known:
-        raise ConfigError(f"top_k must be a whole number from 1 to {len(vocabulary)}, the tokens, not {top_k!r}.")
+        raise ConfigError(f"top_k must be a whole number from 1 to the {len(vocabulary)} tokens, not {top_k!r}.")
     shape = model.in_shape
     outputs = model.net.out_shape(shape) if shape is not None and len(shape) == 1 else ()
     if len(outputs) != 2 or outputs[-1] != len(vocabulary):
