@@ -245,3 +245,21 @@ def test_what_the_machine_refuses_is_told_in_a_line(said, monkeypatch, error, st
     monkeypatch.setattr("denpa.cli.commands.COMMANDS", {"list": refused})
     found, _, err = said("list")
     assert (found, message in err) == (status, True)
+
+
+def test_diagnose_takes_the_first_step_of_a_preset_apart_and_the_next_one_of_a_model(said, inside, monkeypatch):
+    monkeypatch.setattr("denpa.lab.diagnosis.Diagnosis.plot", lambda found, path: path.write_text(str(found)))
+    status, out, err = said(
+        "diagnose", "xor", "--hidden", "3", "--activation", "relu", "--optimizer.learning_rate", "9"
+    )
+    assert (status, err) == (0, "")
+    assert "after 0 updates" in out
+    assert "- The coming update is more than 30% of the size of" in out
+    model = dp.Model([dp.Dense(2)], dp.SoftmaxCrossEntropy(), dp.SGD(0.1), in_shape=(2,))
+    model.save("model.safetensors")
+    status, out, err = said("diagnose", "model.safetensors", "--data", "xor", "--figure", "seen.svg")
+    assert (status, err) == (0, "")
+    assert out.endswith("kept in seen.svg\n")
+    assert (inside / "seen.svg").read_text("utf-8") in out
+    assert said("diagnose", "model.safetensors", "--data", "xor", "--figure", "seen.svg")[0] == 2
+    assert "wants PRESET, CONFIG.toml or RUN" in said("diagnose")[2]

@@ -6,11 +6,14 @@ from typing import Any
 
 from denpa.cli.parse import Places, changes_of
 from denpa.core.errors import ConfigError
+from denpa.data.dataset import Dataset
 from denpa.lab.assemble import assemble
 from denpa.lab.experiment import Experiment
 from denpa.lab.overrides import read_value
+from denpa.lab.sources import load_data
+from denpa.lab.trained import Trained
 
-__all__ = ["assembled", "wanted"]
+__all__ = ["assembled", "training_examples", "wanted"]
 
 
 def assembled(
@@ -32,6 +35,15 @@ def assembled(
     asked = {"hidden": hidden, "activation": options.activation or None}
     asked["code"] = read_value([options.code]) if options.code else None
     return assemble(what, changes, **asked, read=read, data=data)
+
+
+def training_examples(trained: Trained, source: str) -> Dataset:
+    """The training examples of a run, or others of the same form where a source is named."""
+    if source:
+        return trained.labelled(source)
+    if trained.experiment is None:
+        raise ConfigError("A model file alone has no data: name them with --data FILE, or give a run folder.")
+    return load_data(trained.experiment.data).train
 
 
 def wanted(given: str, what: str, command: str) -> str:

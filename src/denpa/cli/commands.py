@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from denpa.cli.asked import assembled, wanted
+from denpa.cli.asked import assembled, training_examples, wanted
 from denpa.cli.output import free_file, put
 from denpa.cli.parse import Places
 from denpa.cli.printed import print_measured
 from denpa.core.errors import ConfigError
+from denpa.data.counted import counted
 from denpa.lab.answers import answers_text, is_of_pairs
 from denpa.lab.describe import KINDS, check_experiment, heading, list_of, seen_shape
+from denpa.lab.diagnosis import diagnose as inspect
 from denpa.lab.measure import measure
 from denpa.lab.overrides import read_value
+from denpa.lab.start import model_of
 from denpa.lab.trained import Trained, predictions_csv, predictions_npy
 from denpa.training.storage import write_bytes
 
@@ -37,17 +40,17 @@ def predict(options: Any, places: Places, words: list[str]) -> int:
         raise ConfigError(f"Predictions are written as CSV, or as .npy; not as {output.suffix}.")
     if is_of_pairs(trained.model):
         text = answers_text(trained.model, source)
-        return put(text, output, f"{text.count(chr(10)):,} answers")
+        return put(text, output, counted(text.count(chr(10)), "answer"))
     if trained.kind == "series":
         text = trained.forecast(source)
-        return put(text, output, f"{text.count(chr(10)) - 1:,} predictions")
+        return put(text, output, counted(text.count(chr(10)) - 1, "prediction"))
     x, files = trained.examples(source)
     layer = options.layer or None
     if output is not None and output.suffix.lower() == ".npy":
         write_bytes(output, predictions_npy(trained.model, x, layer))
-        print(f"{len(x):,} predictions in {output}")
+        print(f"{counted(len(x), 'prediction')} in {output}")
         return 0
-    return put(predictions_csv(trained.model, x, files, layer), output, f"{len(x):,} predictions")
+    return put(predictions_csv(trained.model, x, files, layer), output, counted(len(x), "prediction"))
 
 
 def sample(options: Any, places: Places, words: list[str]) -> int:
@@ -68,7 +71,7 @@ def summary(options: Any, places: Places, words: list[str]) -> int:
         if trained.experiment is not None:
             print(f"{heading(trained.experiment, None)}\n")
         print(trained.model.summary())
-        print(f"trained for {trained.model.epochs:,} epochs, {trained.model.steps:,} steps")
+        print(f"trained for {counted(trained.model.epochs, 'epoch')}, {counted(trained.model.steps, 'step')}")
         return 0
     experiment, look = assembled(options, places, read=False)
     print(f"{heading(experiment, None)}\n\n{experiment.network.summary(seen_shape(experiment, look.in_shape))}")
@@ -80,6 +83,24 @@ def check(options: Any, places: Places, words: list[str]) -> int:
     experiment, data = assembled(options, places)
     report = check_experiment(experiment, data)
     print(report)
+    return 0
+
+
+def diagnose(options: Any, places: Places, words: list[str]) -> int:
+    """Take one step of training apart."""
+    what = wanted(options.experiment, "PRESET, CONFIG.toml or RUN", "diagnose")
+    figure = free_file(options.figure, options.overwrite) if options.figure else None
+    if Path(what).is_dir() or what.endswith(".safetensors"):
+        trained = Trained.of(what)
+        model, data = trained.model, training_examples(trained, options.data)
+    else:
+        experiment, prepared = assembled(options, places)
+        model, data = model_of(experiment), prepared.train
+    found = inspect(model, data)
+    print(found)
+    if figure is not None:
+        found.plot(figure)
+        print(f"\nkept in {figure}")
     return 0
 
 
@@ -102,5 +123,6 @@ COMMANDS = {
     "sample": sample,
     "summary": summary,
     "check": check,
+    "diagnose": diagnose,
     "list": list_,
 }

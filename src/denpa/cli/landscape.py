@@ -8,17 +8,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from denpa.cli.asked import wanted
+from denpa.cli.asked import training_examples, wanted
 from denpa.cli.output import free_folder, made
 from denpa.cli.parse import Places, number, whole
 from denpa.cli.printed import short
 from denpa.core.errors import ConfigError, nearest
+from denpa.data.counted import counted
 from denpa.data.delimited import csv_text
 from denpa.lab.figures import loss_surface_picture, paths_animation, paths_picture
 from denpa.lab.landscapes import SURFACES, Surface, contestants, trajectory
 from denpa.lab.loss_surface import LossSurface, loss_surface, plane_through, random_direction
 from denpa.lab.run_folder import free_name
-from denpa.lab.sources import load_data
 from denpa.lab.trained import Trained
 from denpa.training.inputs import rows_of
 from denpa.training.storage import write_bytes, write_text
@@ -52,7 +52,7 @@ def _paths(name: str, surface: Surface, options: Any) -> int:
     paths = {key: trajectory(surface, optimizer, start, steps, **run) for key, optimizer in chosen.items()}
     made(folder)
     errors = {key: np.asarray(surface.value(jax.numpy.asarray(path))) for key, path in paths.items()}
-    print(f"{surface!r}, {steps} steps from ({', '.join(f'{w:g}' for w in paths[next(iter(paths))][0])})\n")
+    print(f"{surface!r}, {counted(steps, 'step')} from ({', '.join(f'{w:g}' for w in paths[next(iter(paths))][0])})\n")
     _tell_ends(errors, chosen)
     rows = [
         (key, step, *map(float, point), float(E))
@@ -106,19 +106,15 @@ def _plane(what: str, options: Any) -> int:
 def _tell(surface: LossSurface, examples: int) -> None:
     E = surface.errors
     row, column = np.unravel_index(np.nanargmin(np.where(np.isfinite(E), E, np.nan)), E.shape)
-    print(f"E over {E.shape[0]} x {E.shape[1]} points of a plane, on {examples:,} examples: loss and penalty\n")
+    size = f"{E.shape[0]} x {E.shape[1]}"
+    print(f"E over {size} points of a plane, on {counted(examples, 'example')}: loss and penalty\n")
     print(f"least E    {short(float(E[row, column]))} at a = {surface.a[column]:.3g}, b = {surface.b[row]:.3g}")
     print(f"largest E  {short(float(np.nanmax(E)))}")
 
 
 def _examples(trained: Trained, source: str, seed: int) -> tuple[Any, Any]:
     """The training examples of the run, or others; a random part where there are many."""
-    if source:
-        found = trained.labelled(source)
-    elif trained.experiment is None:
-        raise ConfigError("A model file alone has no data: name them with --data FILE, or give a run folder.")
-    else:
-        found = load_data(trained.experiment.data).train
+    found = training_examples(trained, source)
     rows = np.sort(np.random.default_rng(seed).permutation(len(found))[:_MOST_EXAMPLES])
     x, t, _ = rows_of((found.x, found.t, None), rows)
     return x, t

@@ -38,6 +38,7 @@ _COMMANDS = {
     "landscape": "paths of optimizers on an error surface, or the error around a trained network",
     "lab": "run studies: what is claimed about learning, put to the test",
     "worksheet": "derive a network's gradients step by step, with blanks or answers",
+    "diagnose": "why does it not learn: take one step of training apart",
     "check": "compare gradients with automatic and numerical differentiation",
     "list": "list presets, data sets, layers, losses, optimizers, ...",
 }

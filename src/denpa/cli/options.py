@@ -10,6 +10,7 @@ import tyro
 __all__ = [
     "Check",
     "Cv",
+    "Diagnose",
     "Evaluate",
     "Lab",
     "Landscape",
@@ -189,6 +190,19 @@ class Landscape:
 @dataclass(frozen=True)
 class Check(OfExperiment):
     """Compare every gradient of an experiment with automatic and numerical differentiation, on a few examples."""
+
+
+@dataclass(frozen=True)
+class Diagnose(OfExperiment):
+    """Take one step of training apart: outputs, deltas and updates layer by layer, and what of them stands out.
+
+    Of a preset or a config file it is the first step, of a run folder or a model file the one that would come next.
+    """
+
+    figure: Annotated[
+        str, _option("FILE", "Where to draw what every layer gives, .png, .svg or .pdf; not drawn otherwise.")
+    ] = ""
+    overwrite: Annotated[bool, _option("", "Replace the picture.")] = False
 
 
 @dataclass(frozen=True)
