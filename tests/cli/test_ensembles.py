@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from denpa.cli.main import main
 from denpa.lab import Experiment, Run
 from denpa.lab.ensemble import apart
 from denpa.lab.trained import Trained
-from denpa.training.members import Members
+from denpa.training.members_loop import Members
 
 MEMBERS, ROWS = 3, 70
 OPTIONS = ["--members", f"{MEMBERS}", "--early-stopping", "none", "--validation", "0", "--progress", "none"]
@@ -109,27 +110,33 @@ def test_it_predicts_by_the_mean_of_the_probabilities(trained, said):
         assert (status, message in err) == (2, True), err
 
 
-def test_an_interrupted_ensemble_begins_again_and_ends_with_the_same_bits(trained, said, monkeypatch):
+@pytest.mark.parametrize("at", [3, 0])
+def test_an_interrupted_ensemble_is_resumed_and_ends_with_the_same_bits(trained, said, monkeypatch, at):
+    """By Ctrl-C, and as after kill -9: before anything was written it begins again."""
     folder, *_ = trained
-    account, done = Members._account, []
+    chunk, done = Members._chunk, []
 
-    def interrupted(self, logs):
-        account(self, logs)
+    def interrupted(self):
+        chunk(self)  # a step, for every other batch is smaller
         done.append(1)
-        if len(done) == 2:
+        if len(done) >= at:
+            if not at:
+                self.sessions = []
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Members, "_account", interrupted)
+        patch.setattr(Members, "_chunk", interrupted)
         status, _, err = said("train", str(folder / "run" / "config.toml"), "--run", "r", "--progress", "none")
     assert status == 1
-    assert "Begin again with: denpa train --resume r" in err
+    assert f"interrupted after {'3 steps' if at else '1 step'}. Go on with: denpa train --resume r" in err
+    written = [file.name for file in Path("r/checkpoint").iterdir()]
+    assert written == (["step_0000000003.safetensors"] if at else [])
     status, out, _ = said("train", "--resume", "r", "--progress", "none")
     assert status == 0
     assert line(out, "out of bag")[1][:1] == ["loss"]
     for name in ("model.safetensors", "metrics.csv", "config.toml"):
-        with open(f"r/{name}", "rb") as file:
-            assert file.read() == (folder / "run" / name).read_bytes(), name
+        assert Path("r", name).read_bytes() == (folder / "run" / name).read_bytes(), name
+    assert len(json.loads(Path("r/environment.json").read_text())["sessions"]) == 2
 
 
 def test_members_with_all_examples_and_data_without_a_mean_answer(trained):
@@ -148,10 +155,8 @@ def test_members_with_all_examples_and_data_without_a_mean_answer(trained):
     ("words", "message"),
     [
         ("train digits-mlp --members 1", "training.members must be a whole number, 2 or more, not 1"),
-        ("train digits-mlp --members 2 --early-stopping 3", "does not go with training.early_stopping: set it to none"),
-        ("train digits-mlp --members 2 --pretrain 3", "training.pretrain"),
-        ("train digits-mlp --members 2 --training.replacement true", "training.replacement"),
-        ("train digits-mlp --members 2 --training.record_steps true", "training.record_steps"),
+        ("train digits-mlp --members 2 --pretrain 3", "does not go with training.pretrain: set it to none"),
+        ("train digits-mlp --members 2 --training.window 3", "training.window"),
         ("train digits-mlp --training.bootstrap false", "give training.members too"),
         ("cv xor --folds 2 --members 2", "leave training.members out"),
     ],

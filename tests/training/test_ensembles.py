@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import denpa as dp
-from denpa.training.members import combined, sampled_rows
+from denpa.training.members import combined
+from denpa.training.members_plan import sampled_rows
+from denpa.training.storage import read_arrays
 
 RNG = np.random.default_rng(7)
 MEMBERS = 4
@@ -203,6 +205,15 @@ def test_what_cannot_be_an_ensemble_is_refused():
         dp.Bagging(described(), members=0)
     with pytest.raises(dp.ConfigError, match="fit them"):
         dp.Bagging(described()).predict(X)
-    diverging = dp.Model(dp.Sequential([dp.Dense(1)]), dp.MeanSquaredError(), dp.SGD(1e30))
-    with pytest.raises(dp.DivergenceError, match="Member"):
-        dp.Bagging(diverging, members=2).fit((X, X[:, :1]), epochs=2, verbose=False)
+
+
+def test_a_diverging_ensemble_keeps_its_last_good_state(tmp_path):
+    diverging = dp.Bagging(dp.Model([dp.Dense(1)], dp.MeanSquaredError(), dp.SGD(1e30)), members=2)
+    keep = dp.Checkpoint(tmp_path)
+    with pytest.raises(dp.DivergenceError, match="at step 2: of member 0, the loss "):
+        diverging.fit((X, X[:, :1]), epochs=2, callbacks=[keep], verbose=False)
+    assert diverging.steps == 1
+    arrays, _ = read_arrays(tmp_path / "checkpoint" / "step_0000000001.safetensors")
+    assert np.isfinite(arrays["run/params/0_dense/W"]).all()
+    np.testing.assert_array_equal(arrays["run/params/0_dense/W"], diverging.run.params["0_dense"]["W"])
+    np.testing.assert_array_equal(arrays["run/step"], [1, 1])

@@ -64,8 +64,6 @@ def _gone(run: Run, progress: str) -> Measured:
         again = f"denpa train --resume {shlex.quote(str(run.folder.path))}"
         if isinstance(error, KeyboardInterrupt):
             text = f"interrupted after {counted(run.model.steps, 'step')}. Go on with: {again}"
-            if run.experiment.training.members is not None:
-                text = f"interrupted; members are kept when all of them are trained. Begin again with: {again}"
             if run.experiment.training.pretrain is not None and not run.model.steps:
                 text = f"interrupted in the pre-training; the layers that are done are kept. Go on with: {again}"
         elif isinstance(error, BrokenPipeError):

@@ -155,11 +155,12 @@ class TrainingConfig(Description):
                 raise ConfigError("training.bootstrap is for the members of an ensemble: give training.members too.")
             return
         _want_whole("training.members", self.members, 2)
-        alone = ("early_stopping", "initial_weights", "pretrain", "replacement", "buckets", "window", "record_steps")
-        if given := [f"training.{name}" for name in alone if getattr(self, name) not in (None, False)]:
+        alone = ("pretrain", "buckets", "window")
+        if given := [f"training.{name}" for name in alone if getattr(self, name) is not None]:
             raise ConfigError(
-                "training.members trains all members at once, from their seeds and for all epochs, which does not go "
-                f"with {' and '.join(given)}: set {'it' if len(given) == 1 else 'them'} to none, or leave members out."
+                "training.members trains all members at once, from their own seeds and in batches of one shape, which "
+                f"does not go with {' and '.join(given)}: set {'it' if len(given) == 1 else 'them'} to none, or leave "
+                "members out."
             )
 
 

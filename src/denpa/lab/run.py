@@ -110,16 +110,14 @@ class Run:
             ConfigError, DataError, ShapeError: parts that do not fit together; nothing was written.
             StorageError: the folder cannot be made, or a file in it cannot be written.
             DivergenceError: a number was not finite. The last checkpoint is of the last good state.
-            KeyboardInterrupt: Ctrl-C; a checkpoint was written. Of an ensemble there is none: it begins again.
+            KeyboardInterrupt: Ctrl-C; a checkpoint was written.
         """
-        if isinstance(self.model, Bagging):
-            return self._together(self.model, verbose)
         plan, rule = self.experiment.training, self.experiment.training.early_stopping
         self._check_whole_data()
         keeper = Keeper(functools.partial(self._begin_folder, verbose=verbose), plan.checkpoint_seconds)
         checkpoint = self._checkpoint()
         if checkpoint is None and plan.pretrain is None:  # which writes to the folder, and comes when this is there
-            begin(self.model, plan, self.data.train.x)
+            begin(self.model.model if plan.members else self.model, plan, self.data.train.x)
         self.history = self.model.fit(
             self.data.train,
             validation=self.data.validation,
@@ -134,16 +132,8 @@ class Run:
             window=plan.window,
             resume=checkpoint,
         )
-        return self._finish()
-
-    def _together(self, bagging: Bagging, verbose: Any) -> Measured:
-        """All members at once."""
-        plan, data = self.experiment.training, self.data
-        self._check_whole_data()
-        options = {"epochs": plan.epochs, "batch_size": plan.batch_size, "shuffle": plan.shuffle, "verbose": verbose}
-        begun = functools.partial(self._begin_folder, None, verbose)
-        self.history = bagging.fit(data.train, validation=data.validation, begun=begun, **options)
-        self.out_of_bag = out_of_bag(bagging, data.train)
+        if isinstance(self.model, Bagging):
+            self.out_of_bag = out_of_bag(self.model, self.data.train)
         return self._finish()
 
     def _checkpoint(self) -> Path | None:

@@ -5,37 +5,41 @@ from __future__ import annotations
 import copy
 import dataclasses
 import numbers
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
-from denpa.core.errors import ConfigError, DataError, DivergenceError
+from denpa.core.errors import ConfigError, DataError
 from denpa.data.counted import counted
+from denpa.training import checkpoint
 from denpa.training.arguments import batch_size_of, verbosity
+from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.history import History
 from denpa.training.inputs import filled_batches, padded_batches
 from denpa.training.interrupts import interrupts_wait
-from denpa.training.loop import Position, summarize
-from denpa.training.members import MemberPrograms, Members, Together, member_of, member_programs_for, sampled_rows
+from denpa.training.loop import summarize
+from denpa.training.members import MemberPrograms, member_of, member_programs_for
+from denpa.training.members_loop import Members, Stacked, begun, check_options
+from denpa.training.members_plan import Together, member_steps, sampled_rows, shares_of
 from denpa.training.model import Model
 from denpa.training.preparation import checked_data, checked_input, network_shape, prepared_data, size_of_batches
 from denpa.training.program import Run, key_of_run
 from denpa.training.progress import Progress
 from denpa.training.storage import write_arrays
+from denpa.training.windows import check_window
 
 __all__ = ["Bagging"]
 
 # What the members have in common, as attributes.
 _OF_MODEL = (
     *("net", "loss", "optimizer", "metrics", "penalty", "normalizer", "target_normalizer", "compute_dtype", "seed"),
-    *("in_shape", "class_names", "feature_names", "encoder", "encoder_arrays", "statistics", "summary"),
+    *("in_shape", "class_names", "feature_names", "encoder", "encoder_arrays", "summary"),
 )
 
 
-class Bagging:
+class Bagging(Stacked):
     """M models of one description, each trained on its own bootstrap sample, that speak with one voice.
 
         model = dp.Model(net, loss=dp.SoftmaxCrossEntropy(), metrics=[dp.Accuracy()])
@@ -74,11 +78,9 @@ class Bagging:
         if model.steps:
             raise ConfigError("Bagging trains models from the start: give one that has not been trained.")
         self.model, self.members, self.bootstrap = model, int(members), bool(bootstrap)
-        self.runs: Any = None
+        super().__init__(self.members)
         self.examples = 0
-        self.history, self.histories = History(), [History() for _ in range(self.members)]
         self.out_of_bag: dict[str, Any] = {}
-        self.epochs = self.steps = 0
 
     def __getattr__(self, name: str) -> Any:
         if name in _OF_MODEL:
@@ -87,6 +89,20 @@ class Bagging:
 
     def __repr__(self) -> str:
         return f"Bagging({self.model!r}, members={self.members}, bootstrap={self.bootstrap})"
+
+    @property
+    def runs(self) -> Any:
+        """The members' stacked runs; None before the first `fit`."""
+        return self.run
+
+    @property
+    def statistics(self) -> Any:
+        """Those of the normalisers, which all members share."""
+        return self.model.statistics
+
+    @statistics.setter
+    def statistics(self, statistics: Any) -> None:
+        self.model.statistics = statistics
 
     @property
     def programs(self) -> MemberPrograms:
@@ -111,45 +127,54 @@ class Bagging:
         epochs: int = 10,
         batch_size: int | str | None = None,
         shuffle: bool = True,
+        replacement: bool = False,
+        callbacks: Any = (),
         verbose: Any = "auto",
-        begun: Callable[[], Any] | None = None,
+        record_steps: bool = False,
+        window: int | None = None,
+        buckets: int | None = None,
+        resume: Any = None,
     ) -> History:
         """Train all members; can be called again to go on with the same examples. Arguments as for `Model.fit`.
 
-        An epoch of a member is one pass over its distinct examples. `begun` is called before the first step, when data
-        and options have been found to fit.
+        An epoch of a member is one pass over its distinct examples. `EarlyStopping` watches what all members reach
+        together, and ends or takes back the training of all. `buckets` and `EarlyStopping(retrain=...)` are refused.
 
         Raises:
-            DataError, ShapeError, ConfigError: the data or options do not fit.
-            DivergenceError: a member's numbers were not finite.
+            DataError, ShapeError, ConfigError: the data or options do not fit; nothing was changed.
+            DivergenceError: a member's numbers were not finite; all members keep their last good state.
+            StorageError: a checkpoint could not be written.
         """
         if isinstance(epochs, bool) or not isinstance(epochs, numbers.Integral) or epochs < 1:
             raise ConfigError(f"epochs must be a positive integer, not {epochs!r}.")
         use_compile_cache()
-        train, held_out = prepared_data(self.model, data, validation)
-        examples = len(jax.tree.leaves(train[0])[0])
-        if self.runs is not None and self.examples != examples:
-            seen = counted(self.examples, "example")
-            raise DataError(f"These members were trained on {seen} and cannot go on with {examples:,}.")
-        self.examples = examples
-        training = self._members(train, batch_size_of(batch_size, examples), shuffle)
-        held = None if held_out is None else padded_batches(*held_out, size_of_batches(self.model, self.members))
-
-        def measured() -> dict[str, Any]:
-            self._take(training)
-            return {} if held is None else {f"validation_{k}": v for k, v in self._measured(held).items()}
-
-        if begun is not None:
-            begun()
+        rules = as_callbacks(callbacks)
+        check_options(rules, buckets)
+        before, model_before = dict(vars(self)), dict(vars(self.model))
         try:
-            with interrupts_wait() as interrupted:
-                training.go(int(epochs), measured, Progress(verbosity(verbose)), interrupted)
-        finally:
-            self._take(training)
-        if self.bootstrap:
-            heard = np.asarray(self.counts == 0).T
-            batches = padded_batches(train[0], (train[1], heard), train[2], size_of_batches(self.model, self.members))
-            self.out_of_bag = self._measured([(x, t, weight, who) for x, (t, who), weight in batches])
+            given = self.model.run is not None
+            train, held_out = prepared_data(self.model, data, validation)
+            examples = len(jax.tree.leaves(train[0])[0])
+            window = check_window(window, self.model.net, *train[:2])
+            order = {"shuffle": shuffle, "replacement": replacement, "window": window}
+            plan, counts = self._plan(examples, batch_size_of(batch_size, examples), **order)
+            recipe = dataclasses.replace(self.model.programs.recipe, window=window)
+            self._begin(given)
+            held = None if held_out is None else padded_batches(*held_out, size_of_batches(self.model, self.members))
+            options = {"validation": held, "record_steps": record_steps, "resumed": resume is not None}
+            options |= {"callbacks": (*rules, Progress(verbosity(verbose))), "counts": counts}
+            last = int(epochs) + (0 if resume is not None else self.epochs)
+            training = Members(self, member_programs_for(recipe), train, plan, last, **options)
+            if resume is not None:
+                checkpoint.restore(training, resume)
+        except BaseException:
+            vars(self).update(before)
+            vars(self.model).update(model_before)
+            raise
+        self.out_of_bag = {}
+        with interrupts_wait() as interrupted:
+            training.go(interrupted)
+        self.out_of_bag = self._out_of_bag(train)
         return self.history
 
     def predict_members(self, x: Any) -> np.ndarray:
@@ -181,7 +206,17 @@ class Bagging:
 
     def evaluate(self, data: Any) -> dict[str, Any]:
         """Loss and metrics of the common output over `data`: {"loss": ..., "accuracy": ...}."""
-        return self._measured(self._batches(data))
+        return self.measure(self._batches(data))
+
+    def measure(self, batches: list[Any]) -> dict[str, Any]:
+        """The same over batches on the device; a fourth array (batch, members) says whose voice counts."""
+        params, state = self._arrays()
+        logs = []
+        for x, t, weight, *heard in batches:
+            who = heard[0] if heard else None
+            logs.append(self.programs.measure(params, state, self.model.statistics, x, t, weight, who))
+        stacked = jax.tree.map(lambda *parts: np.stack([np.asarray(part) for part in parts]), *logs)
+        return summarize(self.programs.recipe, stacked)
 
     def evaluate_members(self, data: Any) -> list[dict[str, Any]]:
         """The same for each member alone."""
@@ -197,10 +232,20 @@ class Bagging:
         if not 0 <= index < self.members:
             raise ConfigError(f"The members are numbered from 0 to {self.members - 1}: there is no {index}.")
         model = copy.copy(self.model)
-        model.run = member_of(self.runs, index)
+        model.run = member_of(self.run, index)
         model.seed, model.history = int(self.seeds[index]), self.histories[index]
         model.epochs, model.steps = self.epochs, self.steps
         return model
+
+    def description(self) -> dict[str, Any]:
+        """All that describes the members, as plain values for JSON."""
+        common, own = self.model.description(), {"count": self.members, "bootstrap": self.bootstrap}
+        return {**common, "members": own, "epochs": self.epochs, "steps": self.steps}
+
+    def steps_per_epoch(self, examples: int, batch_size: int | str | None = None) -> int:
+        """Updates of a member in an epoch, with so many examples to train on: what schedules count in."""
+        size = batch_size_of(batch_size, examples)
+        return member_steps(examples, size, self.members, self.model.seed, bootstrap=self.bootstrap)
 
     def save(self, path: Any) -> None:
         """Write all members to one safetensors file, from which `denpa.load` makes the ensemble again.
@@ -229,36 +274,41 @@ class Bagging:
             setattr(ours, name, value)
         keys = jax.vmap(key_of_run)(ours.seeds)
         steps = jax.device_put(np.full(ours.members, ours.steps, np.int32))
-        ours.runs = Run(variables.params, variables.state, None, keys, steps)
-        model.run = member_of(ours.runs, 0)
+        ours.run = Run(variables.params, variables.state, None, keys, steps)
+        model.run = member_of(ours.run, 0)
         return ours
 
-    def _members(self, train: Any, batch_size: int, shuffle: bool) -> Members:
-        counts, programs = self.counts, self.programs
-        if self.runs is None:
-            self.runs = programs.init(self.seeds, network_shape(self.model))
-        elif self.runs.optimizer is None:
-            moments = jax.vmap(self.model.optimizer.init)(self.runs.params)
-            self.runs = dataclasses.replace(self.runs, optimizer=moments)
-        plan = Together.of(self.examples, batch_size, self.seeds, shuffle, counts)
-        training = Members(programs, self.runs, {}, self.model.statistics, train, counts, plan)
-        training.history, training.histories = self.history, self.histories
-        training.at, training.steps = Position(epoch=self.epochs), self.steps
-        return training
+    def _plan(self, examples: int, batch_size: int, **order: Any) -> tuple[Together, Any]:
+        """The batches of all members, and what each example weighs for each member."""
+        if self.run is not None and self.examples != examples:
+            seen = counted(self.examples, "example")
+            raise DataError(f"These members were trained on {seen} and cannot go on with {examples:,}.")
+        self.examples = examples
+        if self.counts is None:
+            rows, shares = [np.arange(examples, dtype=np.int32)] * self.members, None
+        else:
+            rows, shares = shares_of(self.counts)
+        return Together.of(rows, batch_size, self.seeds, self.bootstrap, **order), shares
 
-    def _take(self, training: Members) -> None:
-        if not training.finite.all():
-            first = int(np.argmin(training.finite))
-            raise DivergenceError(
-                f"Member {first} of {self.members} met a number that is not finite in epoch {training.at.epoch}: lower "
-                "the learning rate, or clip gradients."
-            )
-        self.runs, self.epochs, self.steps = training.runs, training.at.epoch, training.steps
+    def _begin(self, given: bool) -> None:
+        """Parameters and moments, as far as they are lacking."""
+        if self.run is None:
+            self.run = begun(self.programs, self.model, self.seeds, network_shape(self.model), {}, given)
+        elif self.run.optimizer is None:
+            moments = jax.vmap(self.model.optimizer.init)(self.run.params)
+            self.run = dataclasses.replace(self.run, optimizer=moments)
+
+    def _out_of_bag(self, train: Any) -> dict[str, Any]:
+        if self.counts is None:
+            return {}
+        heard = np.asarray(self.counts == 0).T
+        batches = padded_batches(train[0], (train[1], heard), train[2], size_of_batches(self.model, self.members))
+        return self.measure([(x, t, weight, who) for x, (t, who), weight in batches])
 
     def _arrays(self) -> tuple[Any, Any]:
-        if self.runs is None:
+        if self.run is None:
             raise ConfigError("These members have no parameters yet: fit them.")
-        return self.runs.params, self.runs.state
+        return self.run.params, self.run.state
 
     def _answers(self, program: Any, x: Any, axis: int) -> np.ndarray:
         """What a program makes of raw input x, batch by batch; `axis` of its result counts the examples."""
@@ -275,13 +325,3 @@ class Bagging:
         use_compile_cache()
         checked = checked_data(self.model, data, "the data to evaluate")
         return padded_batches(*checked, size_of_batches(self.model, self.members))
-
-    def _measured(self, batches: list[Any]) -> dict[str, Any]:
-        params, state = self._arrays()
-        logs = []
-        for x, t, weight, *heard in batches:
-            logs.append(
-                self.programs.measure(params, state, self.model.statistics, x, t, weight, heard[0] if heard else None)
-            )
-        stacked = jax.tree.map(lambda *parts: np.stack([np.asarray(part) for part in parts]), *logs)
-        return summarize(self.programs.recipe, stacked)

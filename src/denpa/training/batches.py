@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,10 @@ class BatchPlan:
     def steps(self) -> int:
         """Batches in an epoch."""
         return self.full + (self.rest > 0)
+
+    def description(self) -> dict[str, Any]:
+        """What decides the batches, as plain values."""
+        return dict(vars(self))
 
     def order(self, epoch: int) -> np.ndarray:
         """The examples' indices in the order of `epoch`, int32 (examples,)."""

@@ -29,7 +29,7 @@ __all__ = ["Checkpoint", "latest", "restore"]
 _FORMAT = 1
 # What must be as it was for a run to end with the same bits.
 _DECISIVE = ("network", "loss", "optimizer", "metrics", "penalty", "normalizer", "target_normalizer")
-_DECISIVE += ("compute_dtype", "seed", "in_shape", "frozen")
+_DECISIVE += ("compute_dtype", "seed", "in_shape", "frozen", "members")
 _PARTS = {"format", "model", "position", "began", "stopped", "plan", "data", "history", "sessions"}
 
 
@@ -130,7 +130,7 @@ class CheckpointSession(Session):
             "position": {"epoch": at.epoch, "batch": at.batch, "parts": len(at.logs)},
             "began": {"epoch": training.first_epoch, "step": training.first_step},
             "stopped": training.stopped,
-            "plan": vars(training.plan),
+            "plan": training.plan.description(),
             "data": self.fingerprint,
             "history": training.history.to_config(),
             "sessions": values,
@@ -226,7 +226,7 @@ def restore(training: Any, folder: Any) -> None:
     logs = tuple(_log(_under(arrays, f"logs/{index}")) for index in range(position["parts"]))
     training.at = Position(position["epoch"], position["batch"], logs)
     model.epochs = position["epoch"]
-    model.steps = int(model.run.step)
+    model.steps = int(np.max(model.run.step))  # those of many members are equal
     began = description["began"]
     training.epochs += began["epoch"]  # of a run that had been trained before
     training.first_epoch, training.first_step = began["epoch"], began["step"]
@@ -249,10 +249,8 @@ def _check(training: Any, description: dict[str, Any], path: Path) -> None:
             raise ConfigError(
                 f"{path} is of another run: its {part} is {description['model'].get(part)}, not {here.get(part)}."
             )
-    if description["plan"] != vars(training.plan):
-        raise ConfigError(
-            f"{path} was trained on other data or batches: {description['plan']}, not {vars(training.plan)}."
-        )
+    if description["plan"] != (plan := training.plan.description()):
+        raise ConfigError(f"{path} was trained on other data or batches: {description['plan']}, not {plan}.")
     if description["data"] != _fingerprint(training):
         raise ConfigError(f"{path} was trained on other data: the training or validation data have other values.")
 

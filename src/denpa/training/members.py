@@ -9,37 +9,25 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from denpa.core import tree
 from denpa.core.errors import ConfigError, nearest
 from denpa.core.layer import Array
 from denpa.data.counted import counted
-from denpa.training.batches import BatchPlan
 from denpa.training.compiled import compiled
-from denpa.training.history import History
-from denpa.training.loop import CHUNK_SECONDS, FIRST_CHUNK, Position, summarize
-from denpa.training.program import Programs, Recipe, Run
+from denpa.training.program import Programs, Recipe, Run, key_of_run
 
 __all__ = [
     "MemberPrograms",
-    "Members",
-    "Together",
     "combined",
     "member_of",
     "member_programs_for",
-    "sampled_rows",
     "with_number",
 ]
-
-_MOST_STEPS = 1024
 
 
 class MemberPrograms:
@@ -48,22 +36,29 @@ class MemberPrograms:
     def __init__(self, recipe: Recipe, places: tuple[str, ...] = ()) -> None:
         self.recipe, self.places = recipe, places
         self.single = Programs(recipe)
+        self.paces: dict[int, int] = {}  # steps in a chunk that last long enough, by the examples in a step
         self.init = compiled(self._init, recipe.kernels, static_argnums=(1,))
         self.train = compiled(self._train, recipe.kernels)
+        self.step = compiled(self._step, recipe.kernels)  # traced once, though `train` reads it twice
         self.each = compiled(self._each, recipe.kernels)
         self.together = compiled(self._together, recipe.kernels)
         self.measure = compiled(self._measure, recipe.kernels)
         self.measure_apart = compiled(self._measure_apart, recipe.kernels)
 
-    def _init(self, seeds: Array, shape: Any) -> Run:
-        return jax.vmap(lambda seed: self.single.init(seed, shape))(seeds)
+    def _init(self, seeds: Array, shape: Any, numbers: Any = None) -> Run:
+        """Runs before their first step; each member's network and optimiser begin by its own numbers."""
 
-    def _train(
-        self, runs: Run, numbers: Any, statistics: Any, data: Any, counts: Any, order: Array, count: Array
-    ) -> tuple[Run, Any, Array]:
-        """`count` steps of all members; `order` (capacity, members, batch size) names the rows of each one's batches.
+        def one(seed: Array, own: Any) -> Run:
+            recipe = self._recipe(own)
+            params, state = recipe.net.init(jax.random.key(seed), shape)
+            return Run(params, state, recipe.optimizer.init(params), key_of_run(seed), jnp.zeros((), jnp.int32))
 
-        Returns the runs, each step's logs (capacity, members, ...) and whether a member is finite (members,).
+        return jax.vmap(one)(seeds, numbers or {})
+
+    def _step(self, runs: Run, numbers: Any, statistics: Any, data: Any, counts: Any, rows: Array) -> tuple[Run, Any]:
+        """One step of all members; `rows` (members, batch size) names the examples of each one's batch.
+
+        `counts` (members, examples) says how much an example weighs for each member; None: 1.
         """
         x, t, weight = data
 
@@ -78,14 +73,26 @@ class MemberPrograms:
             inputs, targets = jax.tree.map(gathered, (x, t))
             return self._recipe(own).step(run, statistics, inputs, targets, w)
 
-        step = jax.vmap(one, in_axes=(0, 0, None if counts is None else 0, 0))
+        return jax.vmap(one, in_axes=(0, 0, None if counts is None else 0, 0))(runs, numbers, counts, rows)
+
+    def _train(
+        self, runs: Run, numbers: Any, statistics: Any, data: Any, counts: Any, order: Array, count: Array
+    ) -> tuple[Run, Any, Array]:
+        """`count` steps of all members; `order` (capacity, members, batch size) names the rows of each one's batches.
+
+        Returns the runs, each step's logs (capacity, members, ...) and whether a member is finite (members,).
+        """
+        order = jnp.asarray(order)  # already so, but under `jax.disable_jit`
+
+        def step(runs: Run, rows: Array) -> tuple[Run, Any]:
+            return self.step(runs, numbers, statistics, data, counts, rows)
 
         def body(index: Array, carry: Any) -> Any:
             runs, logs = carry
-            runs, log = step(runs, numbers, counts, order[index])
+            runs, log = step(runs, order[index])
             return runs, jax.tree.map(lambda all_, now: all_.at[index].set(now), logs, log)
 
-        shapes = jax.eval_shape(lambda: step(runs, numbers, counts, order[0])[1])
+        shapes = jax.eval_shape(lambda: step(runs, order[0])[1])
         logs = jax.tree.map(lambda s: jnp.zeros((order.shape[0], *s.shape), s.dtype), shapes)
         runs, logs = jax.lax.fori_loop(0, count, body, (runs, logs))
         return runs, logs, jax.vmap(tree.all_finite)((runs.params, runs.state))
@@ -185,131 +192,8 @@ def with_number(part: Any, place: str, number: Any) -> Any:
     found = getattr(part, name)
     if not rest and (isinstance(found, bool) or not isinstance(found, (int, float, jax.Array))):
         raise ConfigError(f"{name} of {type(part).__name__} is {found!r}, which is no number.")
+    if isinstance(number, (int, float)) and not rest:
+        number = int(number) if isinstance(found, int) and number == int(number) else float(number)
     changed = copy.copy(part)  # past `validate`, which cannot look into a traced number; the caller has let it look
     object.__setattr__(changed, name, with_number(found, rest, number) if rest else number)
     return changed
-
-
-def sampled_rows(examples: int, members: int, seed: int) -> np.ndarray:
-    """How often each example is in each member's bootstrap sample, (members, examples); rows add up to examples."""
-    rng = np.random.default_rng((seed, 0xBA6))
-    return np.stack([np.bincount(rng.integers(examples, size=examples), minlength=examples) for _ in range(members)])
-
-
-@dataclass(frozen=True)
-class Together:
-    """The order in which every member sees its examples.
-
-    Args:
-        rows: for each member the rows it learns from, all equally many.
-        plans: each member's order of these.
-    """
-
-    rows: tuple[np.ndarray, ...]
-    plans: tuple[BatchPlan, ...]
-
-    @classmethod
-    def of(cls, examples: int, batch_size: int, seeds: Any, shuffle: bool, counts: np.ndarray | None) -> Together:
-        """With counts, a member goes through its distinct examples; who has fewer takes examples of count 0 besides."""
-        if counts is None:
-            rows = [np.arange(examples, dtype=np.int32)] * len(seeds)
-        else:
-            most = int((counts > 0).sum(axis=1).max())
-            rows = [np.argsort(own == 0, kind="stable")[:most].astype(np.int32) for own in counts]
-        size = min(batch_size, len(rows[0]))
-        return cls(tuple(rows), tuple(BatchPlan(len(rows[0]), size, int(seed), shuffle) for seed in seeds))
-
-    @property
-    def steps(self) -> int:
-        """Batches in an epoch."""
-        return self.plans[0].steps
-
-    def batches(self, epoch: int) -> np.ndarray:
-        """The full batches of an epoch, (full, members, batch size)."""
-        each = [rows[plan.batches(epoch)] for rows, plan in zip(self.rows, self.plans, strict=True)]
-        return np.stack(each, axis=1)
-
-    def last(self, epoch: int) -> np.ndarray:
-        """The smaller last batch, (1, members, rest)."""
-        return np.stack([rows[plan.last(epoch)] for rows, plan in zip(self.rows, self.plans, strict=True)], axis=1)
-
-
-class Members:
-    """Members in training, seen by a progress bar as one training is.
-
-    Attributes:
-        runs: the stacked runs.
-        histories: what happened to each member.
-        history: means over the members, and what `measure` gives after each epoch.
-        finite: whether a member's numbers are all finite, (members,).
-    """
-
-    def __init__(
-        self, programs: MemberPrograms, runs: Run, numbers: Any, statistics: Any, data: Any, counts: Any, plan: Together
-    ) -> None:
-        self.programs, self.runs, self.numbers, self.statistics = programs, runs, numbers, statistics
-        self.data = jax.device_put(data)
-        self.counts = None if counts is None else jax.device_put(counts.astype(np.uint16))
-        self.plan, self.count = plan, len(plan.rows)
-        self.histories = [History() for _ in range(self.count)]
-        self.history, self.stopped, self.row = History(), "", {}
-        self.at, self.epochs, self.steps = Position(), 0, 0
-        self.finite = np.ones(self.count, bool)
-        self.pace = FIRST_CHUNK
-
-    def go(self, epochs: int, measure: Callable[[], dict[str, Any]], progress: Any, interrupted: Any) -> None:
-        """Train for so many epochs more; Ctrl-C ends it between chunks, with the numbers of the last one."""
-        self.epochs = self.at.epoch + epochs
-        session = progress.begin(self)
-        try:
-            while self.at.epoch < self.epochs:
-                started = time.perf_counter()
-                self._epoch(session, interrupted)
-                self.row |= measure()
-                self.history.epochs.append(self.row)
-                self.history.seconds.append(time.perf_counter() - started)
-                session.on_epoch_end()
-        except BaseException as error:
-            session.on_failure(error)
-            raise
-        session.on_end()
-
-    def _epoch(self, session: Any, interrupted: Any) -> None:
-        plan, epoch, logs = self.plan, self.at.epoch, []
-        full = plan.batches(epoch)
-        while self.at.batch < plan.steps:
-            order = full[self.at.batch : self.at.batch + self.pace] if self.at.batch < len(full) else plan.last(epoch)
-            logs.append(self._chunk(order, len(full)))
-            self.at = dataclasses.replace(self.at, batch=self.at.batch + len(order))
-            session.on_progress()
-            if interrupted():
-                raise KeyboardInterrupt
-        self.at = Position(epoch + 1)
-        self._account(jax.tree.map(lambda *parts: np.concatenate(parts), *logs))
-
-    def _chunk(self, order: np.ndarray, full: int) -> Any:
-        count, capacity = len(order), len(order) if order.shape[0] == 1 else min(_MOST_STEPS, full)
-        filled = np.zeros((capacity, *order.shape[1:]), np.int32)
-        filled[:count] = order
-        started = time.perf_counter()
-        self.runs, logs, finite = self.programs.train(
-            self.runs, self.numbers, self.statistics, self.data, self.counts, filled, np.int32(count)
-        )
-        logs = jax.tree.map(lambda a: np.asarray(a)[:count], logs)
-        self.finite = np.asarray(finite)
-        self.steps += count
-        if count == self.pace and time.perf_counter() - started < CHUNK_SECONDS / 2:
-            self.pace = min(2 * self.pace, _MOST_STEPS)
-        return logs
-
-    def _account(self, logs: Any) -> None:
-        rows = []
-        for member, history in enumerate(self.histories):
-            own = jax.tree.map(lambda a, m=member: a[:, m], logs)
-            rows.append({"epoch": self.at.epoch, "step": self.steps, **summarize(self.programs.recipe, own)})
-            history.epochs.append(rows[-1])
-        self.row = {**rows[0], **{name: float(np.mean([row[name] for row in rows])) for name in _numbers(rows[0])}}
-
-
-def _numbers(row: dict[str, Any]) -> list[str]:
-    return [name for name, value in row.items() if isinstance(value, float)]

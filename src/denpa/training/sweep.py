@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,17 +12,23 @@ from typing import Any
 import jax
 import numpy as np
 
-from denpa.core.errors import ConfigError, nearest
+from denpa.core.errors import ConfigError, ShapeError, nearest
+from denpa.training import checkpoint
 from denpa.training.arguments import batch_size_of, verbosity
+from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
+from denpa.training.early_stopping import EarlyStopping
 from denpa.training.history import History
 from denpa.training.inputs import padded_batches
 from denpa.training.interrupts import interrupts_wait
 from denpa.training.loop import summarize
-from denpa.training.members import Members, Together, member_of, member_programs_for, with_number
+from denpa.training.members import member_of, member_programs_for, with_number
+from denpa.training.members_loop import Members, Stacked, begun, check_options, mean_of
+from denpa.training.members_plan import Together
 from denpa.training.model import Model
 from denpa.training.preparation import network_shape, prepared_data, size_of_batches
 from denpa.training.progress import Progress
+from denpa.training.windows import check_window
 
 __all__ = ["Sweep", "sweep"]
 
@@ -66,7 +73,13 @@ def sweep(
     epochs: int = 10,
     batch_size: int | str | None = None,
     shuffle: bool = True,
+    replacement: bool = False,
+    callbacks: Any = (),
     verbose: Any = "auto",
+    record_steps: bool = False,
+    window: int | None = None,
+    buckets: int | None = None,
+    resume: Any = None,
 ) -> Sweep:
     """Train a model with every combination of numbers and seeds at once; each comes out as if trained alone.
 
@@ -77,10 +90,14 @@ def sweep(
     must have arrays of the same shapes, so sizes of layers cannot be swept over, nor what decides the program.
 
     Args:
-        model: a model that has not been trained; it is left as it is but for its normaliser's statistics.
-        data, validation, epochs, batch_size, shuffle, verbose: as for `Model.fit`.
+        model: a model that has not been trained; it is left as it is but for its normaliser's statistics. Where it was
+            given weights, all members start from these.
+        data, validation, epochs, batch_size, shuffle, replacement, verbose, record_steps, window: as for `Model.fit`.
         over: values by place, such as "optimizer.learning_rate", "penalty.strength", "net.layers.2.strength".
         seeds: the seeds of the members; the model's own when None.
+        callbacks: `Checkpoint`, or functions called after each epoch with the training of all members.
+        buckets: refused, as is `EarlyStopping`, which would end all members at one moment.
+        resume: a folder with a checkpoint of this very sweep.
 
     Raises:
         ConfigError: a place without a number, a value that its description refuses, or one that decides the program.
@@ -89,30 +106,94 @@ def sweep(
     if not isinstance(model, Model) or model.steps:
         raise ConfigError("sweep wants a Model that has not been trained.")
     over = {place: list(values) for place, values in (over or {}).items()}
-    chosen = [model.seed] if seeds is None else [int(seed) for seed in seeds]
+    members = _combinations(over, [model.seed] if seeds is None else seeds)
+    described = [_described(model, numbers, seed) for numbers, seed in members]
+    use_compile_cache()
+    rules, given = _checked(callbacks, buckets), model.run is not None
+    train, held_out = prepared_data(model, data, validation)
+    examples = len(jax.tree.leaves(train[0])[0])
+    window = check_window(window, model.net, *train[:2])
+    programs = member_programs_for(dataclasses.replace(model.programs.recipe, window=window), tuple(over))
+    stacked = Grid(model, programs, members)
+    order = {"shuffle": shuffle, "replacement": replacement, "window": window}
+    rows = [np.arange(examples, dtype=np.int32)] * len(members)
+    plan = Together.of(rows, batch_size_of(batch_size, examples), stacked.seeds, **order)
+    held = None if held_out is None else padded_batches(*held_out, size_of_batches(model, len(members)))
+    options = {"validation": held, "record_steps": record_steps, "resumed": resume is not None, "lenient": True}
+    options |= {"callbacks": (*rules, Progress(verbosity(verbose))), "numbers": stacked.numbers}
+    try:
+        stacked.begin(given)
+        training = Members(stacked, programs, train, plan, int(epochs), **options)
+        if resume is not None:
+            checkpoint.restore(training, resume)
+        with interrupts_wait() as interrupted:
+            training.go(interrupted)
+    except jax.errors.JAXTypeError as error:
+        raise _decisive(over) from error
+    return _gathered(stacked, training.finite, described)
+
+
+class Grid(Stacked):
+    """The stacked numbers of a sweep."""
+
+    def __init__(self, model: Model, programs: Any, members: list[tuple[dict[str, Any], int]]) -> None:
+        super().__init__(len(members))
+        self.model, self.programs, self.members = model, programs, members
+        self.statistics = model.statistics
+        self.seeds = np.array([seed for _, seed in members], np.uint32)
+        self.numbers = {place: jax.device_put(np.array([own[place] for own, _ in members])) for place in members[0][0]}
+
+    def begin(self, given: bool) -> None:
+        """The members before their first step; see `begun`."""
+        try:
+            self.run = begun(self.programs, self.model, self.seeds, network_shape(self.model), self.numbers, given)
+        except ShapeError as error:  # the data fit, so it is of the numbers
+            raise _decisive(self.numbers) from error
+
+    def description(self) -> dict[str, Any]:
+        """All that describes the members, as plain values for JSON."""
+        own = [{**numbers, "seed": seed} for numbers, seed in self.members]
+        return {**self.model.description(), "members": own, "epochs": self.epochs, "steps": self.steps}
+
+    def measure(self, batches: list[Any]) -> dict[str, Any]:
+        """Means over the members of the loss and the metrics over batches on the device; each one's are in `held`."""
+        programs, given = self.programs, (*self.variables, self.numbers, self.statistics)
+        logs = [programs.measure_apart(*given, *batch) for batch in batches]
+        stacked = jax.tree.map(lambda *parts: np.stack([np.asarray(part) for part in parts]), *logs)
+        parts = [jax.tree.map(lambda a, m=member: a[:, m], stacked) for member in range(len(self.members))]
+        self.held = [summarize(programs.recipe, part) for part in parts]
+        return mean_of(self.held)
+
+
+def _combinations(over: dict[str, list[Any]], seeds: Any) -> list[tuple[dict[str, Any], int]]:
+    """The numbers by place and the seed of every member."""
+    chosen = [int(seed) for seed in seeds]
+    if wrong := [seed for seed in chosen if not 0 <= seed < 2**32]:
+        raise ConfigError(f"A seed must be an integer from 0 to 2**32 - 1, not {wrong[0]}.")
     grid = [dict(zip(over, values, strict=True)) for values in itertools.product(*over.values())]
     members = [(numbers, seed) for numbers in grid for seed in chosen]
     if not members:
         raise ConfigError("A sweep wants a value or more for each place, and a seed or more.")
-    described = [_described(model, numbers, seed) for numbers, seed in members]
-    use_compile_cache()
-    train, held_out = prepared_data(model, data, validation)
-    examples = len(jax.tree.leaves(train[0])[0])
-    programs = member_programs_for(model.programs.recipe, tuple(over))
-    all_seeds = np.array([seed for _, seed in members], np.uint32)
-    runs = programs.init(all_seeds, network_shape(model))
-    numbers = {place: jax.device_put(np.array([float(own[place]) for own, _ in members])) for place in over}
-    plan = Together.of(examples, batch_size_of(batch_size, examples), all_seeds, shuffle, None)
-    training = Members(programs, runs, numbers, model.statistics, train, None, plan)
-    held = None if held_out is None else padded_batches(*held_out, size_of_batches(model, len(members)))
-    try:
-        with interrupts_wait() as interrupted:
-            training.go(int(epochs), lambda: _measured(training, held), Progress(verbosity(verbose)), interrupted)
-    except jax.errors.JAXTypeError as error:
+    return members
+
+
+def _decisive(places: Any) -> ConfigError:
+    return ConfigError(
+        f"Among {', '.join(places)} is a number that decides the compiled program: train one model for each value."
+    )
+
+
+def _checked(callbacks: Any, buckets: Any) -> tuple[Any, ...]:
+    """Callbacks as descriptions; what a sweep cannot do is refused."""
+    rules = as_callbacks(callbacks)
+    check_options(rules, buckets)
+    if any(isinstance(rule, EarlyStopping) for rule in rules):
         raise ConfigError(
-            f"Among {', '.join(over)} is a number that decides the compiled program: train one model for each value."
-        ) from error
-    return _gathered(model, training, members, described)
+            "Every member of a sweep is trained as if alone, but all go on to the last epoch: EarlyStopping would end "
+            "them at one moment. Leave it out. The histories tell each member's best epoch; train the model "
+            "that you choose with EarlyStopping, or all of them one after the other."
+        )
+    return rules
 
 
 def _described(model: Model, numbers: dict[str, Any], seed: int) -> Model:
@@ -121,7 +202,7 @@ def _described(model: Model, numbers: dict[str, Any], seed: int) -> Model:
     own.seed, own.history = seed, History()
     recipe = model.programs.recipe
     for place, number in numbers.items():
-        recipe = with_number(recipe, place, float(number))
+        recipe = with_number(recipe, place, number)
     for name in ("net", "loss", "optimizer", "penalty", "normalizer", "target_normalizer"):
         part = getattr(recipe, name)
         if part is not getattr(model.programs.recipe, name):
@@ -141,32 +222,17 @@ def _look(part: Any) -> None:
         part.validate()
 
 
-def _measured(training: Members, held: Any) -> dict[str, Any]:
-    """Validation measurements of every member into its history; their means to be shown."""
-    if held is None:
-        return {}
-    programs, runs, numbers = training.programs, training.runs, training.numbers
-    logs = [programs.measure_apart(runs.params, runs.state, numbers, training.statistics, *batch) for batch in held]
-    stacked = jax.tree.map(lambda *parts: np.stack([np.asarray(part) for part in parts]), *logs)
-    for member, history in enumerate(training.histories):
-        row = summarize(programs.recipe, jax.tree.map(lambda a, m=member: a[:, m], stacked))
-        history.epochs[-1] |= {f"validation_{name}": value for name, value in row.items()}
-    rows = [history.epochs[-1] for history in training.histories]
-    names = [n for n, value in rows[0].items() if n.startswith("validation_") and isinstance(value, float)]
-    return {name: float(np.mean([row[name] for row in rows])) for name in names}
-
-
-def _gathered(model: Model, training: Members, members: Any, described: list[Model]) -> Sweep:
-    rows = []
-    for index, ((numbers, seed), own) in enumerate(zip(members, described, strict=True)):
-        history = training.histories[index]
+def _gathered(stacked: Grid, finite: np.ndarray, described: list[Model]) -> Sweep:
+    rows, model = [], stacked.model
+    for index, ((numbers, seed), own) in enumerate(zip(stacked.members, described, strict=True)):
+        history = stacked.histories[index]
         last = {k: v for k, v in history.epochs[-1].items() if isinstance(v, float)}
-        rows.append({**numbers, "seed": seed, "finite": bool(training.finite[index]), **last})
-        own.run = member_of(training.runs, index)
-        own.history, own.epochs, own.steps = history, training.at.epoch, training.steps
-        own.statistics, own.in_shape = model.statistics, model.in_shape
+        rows.append({**numbers, "seed": seed, "finite": bool(finite[index]), **last})
+        own.run = member_of(stacked.run, index)
+        own.history, own.epochs, own.steps = history, stacked.epochs, stacked.steps
+        own.statistics, own.in_shape = stacked.statistics, model.in_shape
         own.class_names, own.feature_names = model.class_names, model.feature_names
-    return Sweep(tuple(rows), tuple(training.histories), tuple(described))
+    return Sweep(tuple(rows), tuple(stacked.histories), tuple(described))
 
 
 def _text(value: Any) -> str:

@@ -20,7 +20,7 @@ from denpa.metrics import Accuracy
 from denpa.networks import Sequential
 from denpa.optim import SGD
 from denpa.training import Model
-from denpa.training.members import sampled_rows
+from denpa.training.members_plan import sampled_rows
 
 __all__ = ["STUDIES"]
 

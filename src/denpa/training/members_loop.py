@@ -1,0 +1,214 @@
+"""Members in training: the training loop of one model, with the numbers of many."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+import jax
+import numpy as np
+
+from denpa.core.errors import ConfigError, DivergenceError
+from denpa.core.layer import Variables
+from denpa.data.counted import counted
+from denpa.training.callbacks import Callback, Session
+from denpa.training.divergence import first_not_finite
+from denpa.training.early_stopping import EarlyStopping
+from denpa.training.history import History
+from denpa.training.loop import Training, summarize
+from denpa.training.members import MemberPrograms, member_of
+from denpa.training.program import Programs, Run
+
+__all__ = ["Members", "Stacked", "begun", "check_options", "mean_of"]
+
+
+class Stacked:
+    """The numbers of many members, with what a training reads and writes of a model.
+
+    Attributes:
+        run: the stacked run of all members.
+        history: means over the members.
+        histories: that of each member.
+        epochs, steps: how many each member was trained.
+        held: the latest measurement of each member on the validation data, where they are measured apart.
+    """
+
+    def __init__(self, members: int) -> None:
+        self.run: Any = None
+        self.history, self.histories = History(), [History() for _ in range(members)]
+        self.epochs = self.steps = 0
+        self.held: list[dict[str, Any]] = []
+
+    @property
+    def variables(self) -> Variables:
+        """Parameters and state, the members' stacked; assign to replace them."""
+        return Variables(self.run.params, self.run.state)
+
+    @variables.setter
+    def variables(self, variables: Variables) -> None:
+        self.run = replace(self.run, params=variables[0], state=variables[1])
+
+    def advance(self, run: Run, count: int) -> None:
+        """Take over the numbers after `count` more steps."""
+        self.run = run
+        self.steps += count
+
+
+class Members(Training):
+    """One call of `fit` of many members; `model` is their `Stacked` numbers, `plan` a `Together`.
+
+    Attributes:
+        apart: the numbers of the latest epoch or step, of each member.
+        finite: whether a member's numbers are all finite, (members,).
+    """
+
+    def __init__(self, model: Any, programs: Any, data: Any, plan: Any, epochs: int, **options: Any) -> None:
+        """Further arguments: `numbers` in which members differ, by place; `counts`, what each example weighs for each
+        of them; `lenient` to leave a member that diverges to itself; and those of `Training`.
+        """
+        self.numbers: Mapping[str, Any] = options.pop("numbers", {})
+        counts = options.pop("counts", None)
+        self.counts = None if counts is None else jax.device_put(counts)
+        self.single: Programs = programs.single
+        self.lenient: bool = options.pop("lenient", False)
+        self.apart: list[dict[str, Any]] = []
+        self.finite = np.ones(len(plan.plans), bool)
+        callbacks = (Histories(), *options.pop("callbacks", ()))
+        super().__init__(model, programs, data, plan, epochs, callbacks=callbacks, **options)
+
+    def summarize(self, logs: Any) -> dict[str, Any]:
+        """Means over the members; the numbers of each are in `apart`."""
+        members = range(len(self.finite))
+        parts = [jax.tree.map(lambda a, m=member: a[:, m], logs) for member in members]
+        self.apart = [summarize(self.programs.recipe, part) for part in parts]
+        return mean_of(self.apart)
+
+    def _record_steps(self, logs: Any, count: int) -> None:
+        for index in range(count):
+            step = {"step": self.step - count + 1 + index}
+            self.history.steps.append(step | self.summarize(jax.tree.map(lambda a, i=index: a[i : i + 1], logs)))
+            for history, row in zip(self.model.histories, self.apart, strict=True):
+                history.steps.append(step | row)
+
+    def _check_batches(self) -> None:
+        members = len(self.finite)
+        for rows in {self.plan.batch_size, self.plan.rest} - {0}:
+            order = jax.ShapeDtypeStruct((members, rows // members), np.int32)
+            given = self.run, self.numbers, self.model.statistics, self.data, self.counts, order
+            jax.eval_shape(self.programs.step, *given)
+
+    def _chunk(self) -> None:
+        order, count, _ = self._next_batches()
+        before, start = self.run, time.perf_counter()
+        run, logs, finite = self._trained(before, order, count)
+        logs = jax.tree.map(lambda a: np.asarray(a)[:count], logs)
+        self.finite = np.asarray(finite) & np.isfinite(logs["loss"]).all(axis=0)
+        if not self.lenient and not self.finite.all():
+            self._diverged(before, order, logs)
+        self._adapt(time.perf_counter() - start, count)
+        self.take(run, logs, count)
+
+    def _trained(self, run: Run, order: np.ndarray, count: int) -> tuple[Run, Any, Any]:
+        order = order.reshape(len(order), len(self.finite), -1)
+        given = self.numbers, self.model.statistics, self.data, self.counts
+        return self.programs.train(run, *given, order, np.int32(count))
+
+    def _diverged(self, before: Run, order: np.ndarray, logs: Any) -> NoReturn:
+        """Keep the last moment at which all members were finite, and say which one was not and why.
+
+        Training is deterministic, so the replay from the start of the chunk meets the same numbers.
+        """
+        bad = ~np.isfinite(logs["loss"]).all(axis=1)
+        good, failed = 0, int(np.argmax(bad)) if bad.any() else len(bad)
+        if np.all(self._trained(before, order, failed)[2]):
+            good = failed
+        while failed - good > 1:
+            middle = (good + failed) // 2
+            good, failed = (middle, failed) if np.all(self._trained(before, order, middle)[2]) else (good, middle)
+        run = self._trained(before, order, good)[0]
+        _, log, finite = self._trained(run, np.roll(order, -good, axis=0), 1)
+        member = int(np.argmin(np.asarray(finite) & np.isfinite(np.asarray(log["loss"])[0])))
+        culprit = self._culprit(run, member, order[good].reshape(len(self.finite), -1)[member])
+        self.take(run, jax.tree.map(lambda a: a[:good], logs), good)
+        raise DivergenceError(
+            f"Training stopped at step {self.step + 1}: of member {member}, {culprit} is not finite. All members keep "
+            f"their last good state, after {counted(self.step, 'step')}. Try a smaller learning rate, clip gradients "
+            "with dp.chain(dp.ClipByNorm(1.0), ...), or normalise the input."
+        )
+
+    def _culprit(self, run: Run, member: int, rows: np.ndarray) -> str:
+        x, t, weight = jax.tree.map(lambda a: a[rows], self.data)
+        if self.counts is not None:
+            drawn = self.counts[member, rows]
+            weight = drawn if weight is None else weight * drawn.reshape(-1, *(1,) * (weight.ndim - 1))
+        given = self.model.statistics, x, t, weight
+        return first_not_finite(*self.single.examine(member_of(run, member), *given)) or "a number it learned"
+
+
+@dataclass(frozen=True)
+class Histories(Callback):
+    """Keeps the history of each member."""
+
+    def begin(self, training: Any) -> Session:
+        return HistoriesSession(training)
+
+
+class HistoriesSession(Session):
+    """Notes each member's epochs, and remembers them for a run that is resumed."""
+
+    watches_epochs = False
+
+    def on_epoch_end(self) -> None:
+        training = self.training
+        for member, (history, row) in enumerate(zip(training.model.histories, training.apart, strict=True)):
+            held = training.model.held[member] if training.model.held else {}
+            held = {f"validation_{name}": value for name, value in held.items()}
+            history.epochs.append({"epoch": training.row["epoch"], "step": training.row["step"], **row, **held})
+
+    def memory(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        return {"members": [history.to_config() for history in self.training.model.histories]}, {}
+
+    def remember(self, values: dict[str, Any], arrays: dict[str, Any]) -> None:
+        self.training.model.histories = [History.from_config(config) for config in values["members"]]
+
+
+def mean_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The mean of each entry over the members."""
+    columns = {name: np.mean([row[name] for row in rows], axis=0) for name in rows[0]}
+    return {name: float(value) if value.ndim == 0 else value for name, value in columns.items()}
+
+
+def begun(programs: MemberPrograms, model: Any, seeds: np.ndarray, shape: Any, numbers: Any, given: bool) -> Run:
+    """The members before their first step.
+
+    What the model was `given`, by loading weights or setting variables, is where every member starts: all arrays of
+    the model that are not those that its seed draws. The others each member draws by its own seed.
+    """
+    runs = programs.init(seeds, shape, numbers)
+    if not given:
+        return runs
+    drawn = model.programs.init(np.uint32(model.seed), shape)
+
+    def chosen(own: Any, fresh: Any, each: Any) -> Any:
+        return each if np.array_equal(own, fresh) else jax.device_put(np.broadcast_to(own, each.shape))
+
+    params, state = jax.tree.map(
+        chosen, (model.run.params, model.run.state), (drawn.params, drawn.state), (runs.params, runs.state)
+    )
+    return replace(runs, params=params, state=state)
+
+
+def check_options(rules: Any, buckets: Any) -> None:
+    """Refuse what members that train together cannot do, by `ConfigError`."""
+    if buckets is not None:
+        raise ConfigError(
+            "buckets cut each batch to its longest sequences, but members make their steps together, in arrays of one "
+            "shape: leave buckets out. Padding leaves no trace, so the numbers are the same."
+        )
+    if any(isinstance(rule, EarlyStopping) and rule.retrain is not None for rule in rules):
+        raise ConfigError(
+            "EarlyStopping(retrain=...) adds the validation data to the examples, of which members have drawn their "
+            "samples: leave retrain out, and train a new ensemble on all data for history.best_epoch epochs."
+        )

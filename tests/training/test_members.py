@@ -1,0 +1,155 @@
+"""What `fit` takes, members take too: each comes out as the same model trained alone on its sample."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+
+import denpa as dp
+from denpa.training import Session
+from denpa.training.members_plan import member_steps, sampled_rows, shares_of
+from tests.training.common import HELD_OUT, QUIET, RAGGED, RANDOM_NET, bits, model, rows
+
+MEMBERS, N, SEED = 3, 23, 6
+WEIGHT = np.random.default_rng(3).uniform(0.5, 2.0, N).astype(np.float32)
+WEIGHTED = (*RAGGED, WEIGHT)
+
+
+def close(ours, theirs):
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6)
+
+
+def same_history(ours, theirs):
+    for mine, other in zip((*ours.epochs, *ours.steps), (*theirs.epochs, *theirs.steps), strict=True):
+        for name in other:
+            np.testing.assert_allclose(mine[name], other[name], rtol=1e-3, err_msg=name)
+
+
+def alone(ours, member, data, **options):
+    """The model of a member, trained by itself on the examples of its sample, weighted by how often they were drawn."""
+    x, t, *weight = data
+    single, index = make_like(ours, member), np.arange(len(jax.tree.leaves(x)[0]))
+    share = np.ones(len(index), np.float32)
+    if ours.bootstrap:
+        listed, shares = shares_of(ours.counts)
+        index, share = listed[member], shares[member][listed[member]]
+    weight = share * weight[0][index] if weight else share
+    x, t = jax.tree.map(lambda a: a[index], (x, t))
+    single.fit((x, t, weight), **QUIET | options)
+    return single
+
+
+def make_like(ours, member):
+    m = ours.model
+    parts = {name: getattr(m, name) for name in ("normalizer", "target_normalizer", "frozen")}
+    single = dp.Model(m.net, m.loss, m.optimizer, m.metrics, m.penalty, seed=int(ours.seeds[member]), **parts)
+    single.statistics = ours.statistics
+    return single
+
+
+def random_model(**options):
+    """Dropout, running statistics, momentum with a falling rate, penalty, weights of classes, something frozen."""
+    loss = dp.SoftmaxCrossEntropy(class_weight=(1.0, 2.0, 0.5))
+    optimizer = dp.Momentum(dp.schedules.CosineDecay(0.1, 0.001, 12))
+    parts = {"loss": loss, "optimizer": optimizer, "penalty": dp.L2(1e-3), "normalizer": dp.Standardize()}
+    return model(RANDOM_NET, seed=SEED, frozen="0_dense/b", **parts | options)
+
+
+def train(ours, folder=None, callbacks=(), **options):
+    keep = [] if folder is None else [dp.Checkpoint(folder, every_steps=2)]
+    options = {"epochs": 4, "record_steps": True, "validation": HELD_OUT, "callbacks": [*callbacks, *keep]} | options
+    return ours.fit(WEIGHTED, **QUIET | options)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    ours = dp.Bagging(random_model(), members=MEMBERS)
+    train(ours)
+    return ours
+
+
+def test_a_member_is_the_model_trained_alone_on_its_sample(reference):
+    """Its rate too has come to the end of its fall: a schedule's steps are those of one member."""
+    single = alone(reference, 1, WEIGHTED, epochs=4, record_steps=True)
+    member = reference.member(1)
+    assert (member.epochs, member.steps) == (single.epochs, single.steps) == (4, 16)
+    close(member.variables, single.variables)
+    close(member.run.optimizer, single.run.optimizer)
+    same_history(member.history, single.history)
+    assert reference.history.steps[5]["loss"] == pytest.approx(
+        np.mean([history.steps[5]["loss"] for history in reference.histories])
+    )
+
+
+@pytest.mark.parametrize("examples", [3, 23, 200])
+def test_members_go_through_their_own_samples_alone(examples):
+    """Those with fewer distinct examples than others list some twice, at half the weight each time."""
+    counts = sampled_rows(examples, 5, 1)
+    listed, shares = shares_of(counts)
+    assert {len(seen) for seen in listed} == {(counts > 0).sum(axis=1).max()}
+    for own, seen, share in zip(counts, listed, shares, strict=True):
+        assert (own[seen] > 0).all()
+        total = np.bincount(seen, weights=share[seen], minlength=examples)
+        np.testing.assert_allclose(total, own, rtol=1e-6)
+    assert member_steps(examples, 2, 5, 1, bootstrap=True) == -(-len(listed[0]) // 2)
+    assert member_steps(examples, 2, 5, 1, bootstrap=False) == -(-examples // 2)
+
+
+# -------------------------------------------------------------------------------------------------- checkpoints
+class Crash(Exception):
+    pass
+
+
+class EndAt(dp.Callback):
+    """End after so many updates: by an error from inside a callback, or between chunks as Ctrl-C does."""
+
+    def __init__(self, step, error=Crash):
+        object.__setattr__(self, "step", step)
+        object.__setattr__(self, "error", error)
+
+    def begin(self, training):
+        session = Session(training)
+        session.period = 1
+
+        def look():
+            if training.step == self.step:
+                raise self.error
+
+        session.on_period = look
+        return session
+
+
+def whole(ours):
+    return bits(vars(ours.run))
+
+
+@pytest.mark.parametrize("stop", [3, 4, 13])
+def test_resumed_members_are_uninterrupted_ones(reference, tmp_path, stop):
+    """Inside an epoch and at its end; as after kill -9, for nothing is written on the way out."""
+    with pytest.raises(Crash):
+        train(dp.Bagging(random_model(), members=MEMBERS), tmp_path, [EndAt(stop)])
+    resumed = dp.Bagging(random_model(), members=MEMBERS)
+    history = train(resumed, tmp_path, resume=tmp_path)
+    assert whole(resumed) == whole(reference)
+    assert rows(history) == rows(reference.history)
+    assert history.steps == reference.history.steps
+    for ours, theirs in zip(resumed.histories, reference.histories, strict=True):
+        assert (rows(ours), ours.steps) == (rows(theirs), theirs.steps)
+    assert (resumed.epochs, resumed.steps) == (reference.epochs, reference.steps)
+    assert resumed.out_of_bag == reference.out_of_bag
+    assert bits(resumed.statistics) == bits(reference.statistics)
+
+
+def test_other_members_are_not_resumed(tmp_path):
+    train(dp.Bagging(random_model(), members=MEMBERS), tmp_path, epochs=1)
+    for other, message in (
+        (dp.Bagging(random_model(), members=2), "its members is"),
+        (dp.Bagging(random_model(), members=MEMBERS, bootstrap=False), "its members is"),
+        (random_model(), "its members is"),
+    ):
+        with pytest.raises(dp.ConfigError, match=message):
+            train(other, resume=tmp_path)
+        assert other.run is None
+        assert other.statistics is None
