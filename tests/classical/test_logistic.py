@@ -93,6 +93,14 @@ def test_scikit_learn_agrees_on_three_classes(load):
     np.testing.assert_allclose(ours.b, theirs.intercept_, atol=1e-6 * np.abs(theirs.intercept_).max())
 
 
+def test_a_logit_of_exactly_0_decides_for_class_0_as_the_loss_does():
+    model = classical.LogisticModel(np.array([1.0, -1.0]), np.float64(0), 0)
+    x = np.array([[1, 1], [2, 1], [1, 2]])
+    assert model.logits(x).tolist() == [0, 1, -1]
+    assert model.predict(x).tolist() == [0, 1, 0]
+    assert dp.SigmoidCrossEntropy().decide(model.logits(x)).tolist() == [0, 1, 0]
+
+
 def test_what_cannot_be_learned_is_refused():
     x, t, _ = problem()
     with pytest.raises(dp.DataError, match="Class 2 has no examples"):

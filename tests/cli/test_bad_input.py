@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -268,3 +270,41 @@ def test_a_full_disk_before_training(refused, monkeypatch):
 
     monkeypatch.setattr("os.fsync", full)
     assert "the disk is full" in refused("train", "xor", "--epochs", "1", "--run", "run")
+
+
+@pytest.mark.parametrize(("number", "reason"), [("EROFS", "read-only"), ("EACCES", "permission denied")])
+def test_a_folder_that_is_read_only(number, reason, refused, run, monkeypatch):
+    """The tests may run as root, whom no folder refuses."""
+    import errno
+
+    def forbidden(*path, **options):
+        raise OSError(getattr(errno, number), os.strerror(getattr(errno, number)))
+
+    np.save("x.npy", X)
+    monkeypatch.setattr("tempfile.mkstemp", forbidden)
+    assert reason in refused("predict", str(run), "--input", "x.npy", "--output", "p.csv")
+    assert reason in refused("worksheet", "2-3-2", "--output", "w.html")
+    monkeypatch.setattr("os.mkdir", forbidden)
+    assert "Cannot make the run folder" in refused("train", "xor", "--epochs", "1", "--run", "run")
+    assert "Cannot make the folder new" in refused("landscape", "valley", "--steps", "1", "--output", "new")
+
+
+def test_devices_that_are_not_there(refused, monkeypatch):
+    """JAX tells of them by a RuntimeError, or by an assertion where nobody knows the platform."""
+
+    def none(*_):
+        raise AssertionError
+
+    there = types.SimpleNamespace(values={"jax_platforms": "cuda"})
+    monkeypatch.setattr("denpa.cli.errors.jax", types.SimpleNamespace(devices=none, config=there))
+    monkeypatch.setattr("denpa.cli.commands.list_of", none)
+    said = refused("list")
+    assert "no device for JAX_PLATFORMS=cuda. Here it has cpu" in said
+    assert "set JAX_PLATFORMS=cpu, or unset it" in said
+    assert 'pip install -U "jax[cuda12]"' in said
+
+
+def test_windows_for_pictures_are_never_wanted(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("MPLBACKEND", "nonsense")
+    assert main(["--version"]) == 0
+    assert "MPLBACKEND" not in os.environ

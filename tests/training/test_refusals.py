@@ -203,6 +203,12 @@ def test_a_last_batch_of_one_for_batch_normalisation_is_found_before_training():
         (lambda: model(seed=-1), "seed must be an integer from 0"),
         (lambda: model(seed=1.5), "seed must be an integer from 0"),
         (lambda: model(class_names=3), "class_names must be a list of texts, not 3"),
+        (lambda: model(class_names=["a", "b"], in_shape=(4,)), r"2 class names .* of 3 outputs: .* wants 3"),
+        (lambda: binary(class_names=["a", "b", "c"], in_shape=(4,)), r"3 class names .* of 1 output: .* wants 2"),
+        (lambda: model(loss=dp.SoftmaxCrossEntropy(class_weight=5)), r"a number >= 0 for each class .* not 5"),
+        (lambda: model(loss=dp.CrossEntropy(class_weight=(1, "a"))), r"for each class .* not \(1.0, 'a'\)"),
+        (lambda: model(loss=dp.CrossEntropy(class_weight=(0, 0))), "must not be 0 for every class"),
+        (lambda: model(loss=dp.CrossEntropy(class_weight=())), "a number >= 0 for each class"),
         (lambda: model(frozen=None), "frozen must be a list of texts, not None"),
         (lambda: model([dp.Dense]), "Did you forget the brackets"),
         (lambda: model(optimizer=Plain(), penalty=dp.L1(0.1, proximal=True)), "needs to know the learning rate"),
@@ -211,6 +217,51 @@ def test_a_last_batch_of_one_for_batch_normalisation_is_found_before_training():
 def test_parts_that_are_none(make, message):
     with pytest.raises(dp.ConfigError, match=message):
         make()
+
+
+def binary(**options):
+    return dp.Model([dp.Dense(1)], dp.SigmoidCrossEntropy(), **options)
+
+
+@pytest.mark.parametrize("in_shape", ["3", (3.0,), 3.0, ((3,), "4"), {"a": 1}, (0,), -1])
+def test_a_shape_that_is_none(in_shape):
+    with pytest.raises(dp.ShapeError, match="in_shape must"):
+        model(in_shape=in_shape)
+
+
+def test_a_shape_may_hold_numbers_of_numpy():
+    assert model(in_shape=np.int64(4)).in_shape == model(in_shape=np.array([4])).in_shape == (4,)
+
+
+def test_class_names_are_counted_when_data_bring_them():
+    assert binary(class_names=["no", "yes"], in_shape=(4,)).class_names == ("no", "yes")
+    few = dp.Dataset(X, T % 2, task="classification", class_names=("a", "b"))
+    fresh = model()
+    with pytest.raises(dp.ConfigError, match="2 class names for a network of 3 outputs"):
+        fresh.fit(few, epochs=1, **QUIET)
+    assert (fresh.run, fresh.class_names) == (None, None)
+
+
+def test_another_network_must_fit_what_was_learned():
+    made = model([dp.Dense(3)], in_shape=(4,))
+    made.fit(DATA, epochs=1, **QUIET)
+    before, net = made.predict(X), made.net
+    for other in ([dp.Dense(4)], [dp.Dense(3), dp.Dense(3)], [("out", dp.Dense(3))]):
+        with pytest.raises(dp.ConfigError, match=r"What was learned does not fit .*: make a new Model"):
+            made.net = other
+    with pytest.raises(dp.ConfigError, match="Model wants a network"):
+        made.net = 3
+    assert made.net is net
+    made.net = [dp.Dense(3), dp.ReLU()]
+    np.testing.assert_array_equal(made.predict(X), np.maximum(before, 0))
+    made.fit(DATA, epochs=1, **QUIET)
+
+
+def test_a_path_that_is_none(trained):
+    for path in (None, "", 3, b"a"):
+        for use in (trained.save, dp.load):
+            with pytest.raises(dp.ConfigError, match="A file is named by a text or a path"):
+                use(path)
 
 
 class Plain:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +12,8 @@ import pytest
 
 import denpa as dp
 from denpa.networks.carried import with_carry
+from denpa.training.program import Run
+from denpa.training.windows import in_windows
 
 BATCH, TIME, CLASSES = 3, 7, 4
 LENGTHS = np.array([7, 2, 5])
@@ -158,3 +163,22 @@ def test_a_shared_layer_would_need_two_carries():
     net = dp.Graph(x, dp.Dense(CLASSES)(cell(dp.Dense(2)(once), name="cell")))
     with pytest.raises(dp.ConfigError, match=r"'cell@2' shares the layer 'cell'.* name them apart"):
         refused(net)
+
+
+def test_each_window_draws_for_itself():
+    recipe = types.SimpleNamespace(net=network(), window=3, cast=lambda params: params)
+    blank = Run({"W": jnp.zeros(1)}, {}, None, jax.random.key(1), jnp.int32(0))
+    x = np.broadcast_to(np.arange(TIME), (BATCH, TIME))
+
+    def drawn(key):
+        def step(run, statistics, x, t, weight):
+            return run, {"drawn": jax.nn.one_hot(x[0, 0] // 3, 3) * jax.random.uniform(run.key)}
+
+        after, log = in_windows(step, recipe, dataclasses.replace(blank, key=key), None, x, x, None)
+        assert jnp.array_equal(jax.random.key_data(after.key), jax.random.key_data(key))
+        return np.asarray(log["drawn"])
+
+    ours = drawn(blank.key)
+    assert len(set(ours.tolist())) == 3
+    np.testing.assert_array_equal(drawn(blank.key), ours)
+    assert not np.any(drawn(jax.random.key(9)) == ours)

@@ -1,11 +1,54 @@
-"""The error of a run that had begun."""
+"""What ends a command early, as a paragraph and an exit status."""
 
 from __future__ import annotations
 
-from denpa.core.errors import DenpaError
+import errno
+import os
+from importlib import metadata
 
-__all__ = ["RunFailed"]
+import jax
+
+from denpa.core.errors import DenpaError, DivergenceError
+
+__all__ = ["RunFailed", "explained"]
+
+_WRONG_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
 
 
 class RunFailed(DenpaError):
     """A run that had begun did not come to its end: exit status 1."""
+
+
+def explained(error: Exception) -> tuple[str, int]:
+    """A paragraph about an error, and the exit status."""
+    if isinstance(error, (RunFailed, DivergenceError)):
+        return str(error), 1
+    if isinstance(error, DenpaError):
+        return str(error), 2
+    if (text := _no_device()) is not None:
+        return text, 2
+    if isinstance(error, AssertionError) and str(error):
+        return str(error), 1
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        return "there is not enough memory. Try a smaller batch size or network.", 1
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.filename or 'the output'}: {error.strerror}.", 1
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _WRONG_PATHS:
+        return f"{os.fspath(error.filename)}: {error.strerror}.", 2
+    return f"{type(error).__name__}: {error}. This should not happen; --debug shows where it did.", 1
+
+
+def _no_device() -> str | None:
+    """What to do where JAX has been told of devices that are not there; None where it has some."""
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError):  # the latter where no plugin knows the platform
+        wanted = jax.config.values["jax_platforms"] or "any platform"
+        plugins = sorted({point.name for point in metadata.entry_points(group="jax_plugins")})
+        gpu = "cuda" in wanted or "gpu" in wanted
+        hint = ' What a GPU of NVIDIA needs comes by pip install -U "jax[cuda12]".' if gpu else ""
+        return (
+            f"JAX finds no device for JAX_PLATFORMS={wanted}. Here it has {' and '.join(['cpu', *plugins])}: set "
+            f"JAX_PLATFORMS=cpu, or unset it to let JAX choose.{hint}"
+        )
+    return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import errno
 import io
 import logging
 import os
@@ -21,9 +20,9 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from denpa.cli.errors import RunFailed
+from denpa.cli.errors import explained
 from denpa.cli.wording import for_command_line
-from denpa.core.errors import ConfigError, DenpaError, DivergenceError, nearest
+from denpa.core.errors import ConfigError, nearest
 
 __all__ = ["main"]
 
@@ -43,7 +42,6 @@ _COMMANDS = {
     "list": "list presets, data sets, layers, losses, optimizers, ...",
 }
 _SIGNS = {"─": "-", "│": "|", "·": ".", "×": "x", "±": "+-", "…": "..."}
-_WRONG_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
 _HELP = f"""usage: denpa COMMAND [OPTIONS]
 
 {chr(10).join(f"  {name:<10}{text}" for name, text in _COMMANDS.items())}
@@ -85,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001  (the last place that can tell of it)
         if debug:
             traceback.print_exc()
-        return _tell(*_explained(error))
+        return _tell(*explained(error))
 
 
 def _ready_output() -> None:
@@ -153,23 +151,6 @@ def _dispatch(words: list[str]) -> int:
     )
 
 
-def _explained(error: Exception) -> tuple[str, int]:
-    """A paragraph about an error, and the exit status."""
-    if isinstance(error, (RunFailed, DivergenceError)) or (isinstance(error, AssertionError) and str(error)):
-        return str(error), 1
-    if isinstance(error, DenpaError):
-        return str(error), 2
-    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
-        return "there is not enough memory. Try a smaller batch size or network.", 1
-    if "nable to initialize backend" in str(error):
-        return f"JAX finds no such device: {str(error).splitlines()[0]}. Mend or unset JAX_PLATFORMS.", 2
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{error.filename or 'the output'}: {error.strerror}.", 1
-    if isinstance(error, OSError) and error.filename is not None and error.errno in _WRONG_PATHS:
-        return f"{os.fspath(error.filename)}: {error.strerror}.", 2
-    return f"{type(error).__name__}: {error}. This should not happen; --debug shows where it did.", 1
-
-
 def _tell(text: str, status: int) -> int:
     sys.stdout.flush()
     print(f"denpa: {for_command_line(text)}", file=sys.stderr)
@@ -190,11 +171,12 @@ def _warner() -> Callable[..., None]:
 
 
 def _be_quiet() -> None:
-    """Of the libraries below only what concerns the user: their own warnings are for programmers."""
+    """Of the libraries below only what concerns the user: their own warnings and windows are for programmers."""
     warnings.simplefilter("ignore")
     warnings.filterwarnings("always", category=UserWarning, module=r"denpa(\.|$)")
     logging.getLogger("jax").setLevel(logging.ERROR)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    os.environ.pop("MPLBACKEND", None)  # pictures go into files: a window that cannot be had must not end a run
 
 
 if __name__ == "__main__":
