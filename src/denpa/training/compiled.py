@@ -12,6 +12,7 @@ from typing import Any
 import jax
 
 from denpa.kernels import settings
+from denpa.training.kept import Kept
 
 __all__ = ["compiled", "compiled_training"]
 
@@ -21,12 +22,18 @@ _SMALL = 1 << 17  # numbers in the largest array of parameters
 _WITHOUT_YNN = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 
-def compiled(function: Callable[..., Any], kernels: str, static_argnums: tuple[int, ...] = ()) -> Callable[..., Any]:
-    """The function as a program in which these kernels compute convolutions and recurrent layers."""
-    return jax.jit(_with_kernels(function, kernels), static_argnums=static_argnums)
+def compiled(
+    function: Callable[..., Any], kernels: str, *told: Any, static_argnums: tuple[int, ...] = ()
+) -> Callable[..., Any]:
+    """The function as a program in which these kernels compute convolutions and recurrent layers.
+
+    Where it is told what decides, beside the arguments' kinds, what is computed, the program is kept on disk.
+    """
+    jitted = jax.jit(_with_kernels(function, kernels), static_argnums=static_argnums)
+    return Kept(jitted, function.__name__, kernels, *told) if told else jitted
 
 
-def compiled_training(function: Callable[..., Any], kernels: str) -> Callable[..., Any]:
+def compiled_training(function: Callable[..., Any], kernels: str, *told: Any) -> Callable[..., Any]:
     """The same of `function(run, ...)`, compiled as suits the size of the parameters in its run.
 
     It may not be called inside another compiled function. What the compiler needed and freed goes back to the system.
@@ -39,6 +46,9 @@ def compiled_training(function: Callable[..., Any], kernels: str) -> Callable[..
         return within(*args)
 
     plain, small = jax.jit(noted), jax.jit(noted, compiler_options=_WITHOUT_YNN)
+    if told:
+        plain = Kept(plain, function.__name__, kernels, *told)
+        small = Kept(small, function.__name__, kernels, str(_WITHOUT_YNN), *told)
 
     def chosen(run: Any, *args: Any) -> Any:
         nonlocal known

@@ -127,7 +127,7 @@ class Training:
         """Trace a step for each size of batch, so that one that does not fit is refused before training starts."""
         for rows in {self.plan.batch_size, self.plan.rest} - {0}:
             batch = jax.tree.map(lambda a, n=rows: jax.ShapeDtypeStruct((n, *a.shape[1:]), a.dtype), self.data)
-            jax.eval_shape(self.programs.step, self.run, self.model.statistics, *batch)
+            self.programs.step.check(self.run, self.model.statistics, *batch)
 
     def _capacity(self) -> int:
         """Steps that one call of the program has room for. Epochs run together only when nobody watches their ends."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from denpa.core.padded import on_values, step_weights, values_of
 from denpa.gradients.backprop import Step, Trace, descend, walk
 from denpa.networks.base import entering
 from denpa.training.compiled import compiled, compiled_training
+from denpa.training.kept import Kept
 from denpa.training.windows import in_windows
 
 __all__ = ["Programs", "Recipe", "Run", "key_of_run", "programs_for"]
@@ -179,11 +181,11 @@ class Programs:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.paces: dict[int, int] = {}  # steps in a chunk that last long enough, by batch size
-        self.moments = jax.jit(recipe.optimizer.init)
-        self.train = compiled_training(self._train, recipe.kernels)
-        self.step = compiled(recipe.step, recipe.kernels)  # traced once, though `train` reads it twice
-        self.measure = compiled(self._measure, recipe.kernels)
-        self.predict = compiled(self._predict, recipe.kernels)
+        self.moments = Kept(jax.jit(recipe.optimizer.init), "moments", recipe.optimizer)
+        self.train = compiled_training(self._train, recipe.kernels, recipe)
+        self.step = compiled(recipe.step, recipe.kernels, recipe)  # traced once, though `train` reads it twice
+        self.measure = compiled(self._measure, recipe.kernels, recipe)
+        self.predict = compiled(self._predict, recipe.kernels, recipe)
         self.examine = compiled(recipe.examine, recipe.kernels)
         # Small, but each of their operations would be compiled for itself.
         self.charge = jax.jit(lambda params: recipe.penalty.value(params))
@@ -192,7 +194,7 @@ class Programs:
 
     def init(self, seed: Any, shape: Any) -> Run:
         """A run before its first step; `shape` is that of one example as the network sees it."""
-        params, state, key = _fresh(self.recipe.net, seed, shape)
+        params, state, key = _fresh(self.recipe.net, shape)(seed)
         return Run(params, state, self.moments(params), key, jax.device_put(np.int32(0)))
 
     def _train(self, run: Run, statistics: Any, data: Any, order: Array, count: Array) -> tuple[Run, Any, Array]:
@@ -229,11 +231,15 @@ class Programs:
         return y if recipe.compute_dtype is None else tree.cast(y, jnp.float32)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 2))
-def _fresh(net: Any, seed: Array, shape: Any) -> tuple[Params, State, Array]:
+@functools.lru_cache(maxsize=64)
+def _fresh(net: Any, shape: Any) -> Callable[[Any], tuple[Params, State, Array]]:
     """Variables and the key of a run. A program of its own, for models that differ in all but the network share it."""
-    params, state = net.init(jax.random.key(seed), shape)
-    return params, state, key_of_run(seed)
+
+    def fresh(seed: Array) -> tuple[Params, State, Array]:
+        params, state = net.init(jax.random.key(seed), shape)
+        return params, state, key_of_run(seed)
+
+    return Kept(jax.jit(fresh), "fresh", net, shape)
 
 
 @jax.jit
