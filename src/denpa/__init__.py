@@ -305,7 +305,13 @@ _LATER = ("classical", "testing")  # loaded when first asked for: most programs 
 def __getattr__(name: str) -> _typing.Any:
     if name in _LATER:
         return _importlib.import_module(f"denpa.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    fault = f"module {__name__!r} has no attribute {name!r}"
+    if not name.startswith("_"):
+        from denpa.training.elsewhere import called_here
+
+        here = called_here(name)
+        fault += "" if here is None else f": it is dp.{here} here (docs/coming_from.md)"
+    raise AttributeError(fault)
 
 
 def __dir__() -> list[str]:

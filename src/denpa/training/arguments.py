@@ -14,6 +14,7 @@ from denpa.core.errors import ConfigError
 from denpa.data.checks import check_batch_size
 from denpa.data.counted import counted
 from denpa.networks import Network, Sequential
+from denpa.training.elsewhere import called_here
 from denpa.training.foreign import ForeignOptimizer
 
 __all__ = [
@@ -95,6 +96,8 @@ def want_part(name: str, part: Any, method: str) -> None:
     """Refuse what has not the method by which its kind is known, and a class given in place of an object."""
     if isinstance(part, type) or not hasattr(part, method):
         hint = f" Did you forget the brackets? {part.__name__}()" if isinstance(part, type) else ""
+        if isinstance(part, str) and (here := called_here(part)) is not None:
+            hint = f" Give an object, not its name: dp.{here}()."
         raise ConfigError(f"Model's {name} must be one of denpa's, not {part!r}.{hint}")
 
 
