@@ -14,6 +14,7 @@ import pytest
 from jax import lax
 from numpy.lib.stride_tricks import sliding_window_view
 
+import denpa as dp
 from denpa.core.errors import ConfigError
 from denpa.kernels import choices, fused, native, settings
 from denpa.kernels.convolution import convolve
@@ -285,6 +286,19 @@ def test_under_vmap_and_in_a_loop():
     for _ in range(3):
         wanted = jnp.tanh(native.conv(wanted, p.W, p.b, p.padding))
     np.testing.assert_allclose(again, wanted, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "layers", [(dp.Conv2d(2, 3), dp.ReLU(), dp.MaxPool2d(2), dp.Flatten()), (dp.Reshape((6, 6)), dp.LSTM(3))]
+)
+def test_jax_differentiates_a_network_of_them(layers):
+    net, loss, t = dp.Sequential([*layers, dp.Dense(2)]), dp.SoftmaxCrossEntropy(), np.array([1, 0, 1])
+    x = np.random.default_rng(2).standard_normal((3, 6, 6, 1), np.float32)
+    variables = net.init(jax.random.key(0), (6, 6, 1))
+    slopes = jax.grad(lambda v, x: loss.value(net.apply(v, x), t), argnums=(0, 1))(variables, jnp.asarray(x))
+    step = dp.backprop(net, loss, variables, x, t)
+    wanted = dp.Variables(step.grads, {}), step.dx
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-6), slopes, wanted)
 
 
 def test_float64_goes_to_xla():

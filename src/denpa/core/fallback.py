@@ -1,4 +1,4 @@
-"""The backward pass of a user's own layer that defines `forward` alone, from `jax.vjp`.
+"""The backward pass of a user's own layer that defines `forward` alone, and what JAX sees of the native kernels.
 
 This and `denpa.testing.oracle` are the only places that use automatic differentiation. Every layer
 that comes with denpa writes its backward pass out; a test proves it by looking for the mark below.
@@ -6,23 +6,24 @@ that comes with denpa writes its backward pass out; a test proves it by looking 
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-__all__ = ["is_differentiated", "uses_fallback", "with_fallback"]
-
-_differentiated: contextvars.ContextVar[bool] = contextvars.ContextVar("differentiated", default=False)
+__all__ = ["uses_fallback", "with_fallback", "with_slopes_of"]
 
 
-def is_differentiated() -> bool:
-    """Whether JAX is differentiating what is traced now, so that kernels it cannot see through must step aside."""
-    return _differentiated.get()
+def with_slopes_of(formula: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`; whoever differentiates it by JAX gets the slopes of `formula`, another way to the same values.
+
+    Training never does: this is for those who put `jax.grad` around a network, and for the fallback.
+    """
+    known = jax.custom_jvp(function)
+    known.defjvp(lambda at, along: (known(*at), jax.jvp(formula, at, along)[1]))
+    return known
 
 
 def with_fallback(cls: Any) -> None:
@@ -39,8 +40,7 @@ def with_fallback(cls: Any) -> None:
             y, own_saved = own_forward(self, p, x, saved["ctx"])
             return y, jnp.asarray(own_cost(self, own_saved), float)
 
-        with _differentiating():
-            (_, cost), pull_back = jax.vjp(run, params, saved["x"])
+        (_, cost), pull_back = jax.vjp(run, params, saved["x"])
         grads, dx = pull_back((dy, jnp.ones_like(cost)))
         return dx, grads
 
@@ -54,15 +54,6 @@ def with_fallback(cls: Any) -> None:
 
     cls.forward, cls.backward, cls.next_state, cls.cost = forward, backward, next_state, cost
     cls._backward_by_fallback = True
-
-
-@contextlib.contextmanager
-def _differentiating() -> Iterator[None]:
-    token = _differentiated.set(True)
-    try:
-        yield
-    finally:
-        _differentiated.reset(token)
 
 
 def uses_fallback(layer: Any) -> bool:

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from denpa.kernels import depthwise, native, settings
+from denpa.kernels.platform import by_platform
 from denpa.kernels.unfolding import Padding, Pair, out_sizes, unfold, unwrapped, wrapped
 
 __all__ = ["Padding", "convolve", "convolve_input_gradient", "convolve_kernel_gradient", "out_sizes"]
@@ -213,4 +214,4 @@ def _algorithm() -> dict[str, bool]:
 
 def _by_platform(on_cpu: Any, elsewhere: Any, *args: Any) -> Array:
     """One of two ways, chosen while the program is lowered. Arguments that are None are left out."""
-    return lax.platform_dependent(*(arg for arg in args if arg is not None), cpu=on_cpu, default=elsewhere)
+    return by_platform(on_cpu, elsewhere, *(arg for arg in args if arg is not None))

@@ -17,10 +17,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from denpa.kernels import native, settings
 from denpa.kernels.convolution import Padding, convolve, convolve_input_gradient, convolve_kernel_gradient
+from denpa.kernels.platform import by_platform
 
 __all__ = [
     "conv_relu",
@@ -114,7 +114,7 @@ def conv_relu_pool_kernel_gradient(
 def _by_platform(on_cpu: Any, elsewhere: Any, *args: Array) -> Any:
     if settings.current() == "xla" or not native.available():
         return elsewhere(*args)
-    return lax.platform_dependent(*args, cpu=on_cpu, default=elsewhere)
+    return by_platform(on_cpu, elsewhere, *args)
 
 
 def _winograd() -> bool:

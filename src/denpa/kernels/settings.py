@@ -17,7 +17,6 @@ import os
 from collections.abc import Iterator
 
 from denpa.core.errors import ConfigError, nearest
-from denpa.core.fallback import is_differentiated
 
 __all__ = ["CHOICES", "current", "using"]
 
@@ -30,13 +29,9 @@ _chosen: contextvars.ContextVar[str | None] = contextvars.ContextVar("kernels", 
 def current() -> str:
     """The choice in force here: of the innermost `using`, else of the environment variable DENPA_KERNELS, else "auto".
 
-    It is "xla" where JAX differentiates a layer of the user's own: of the native kernels it knows no derivative.
-
     Raises:
         ConfigError: the environment variable holds none of the choices.
     """
-    if is_differentiated():
-        return "xla"
     return _chosen.get() or _checked(os.environ.get(_VARIABLE) or "auto")
 
 

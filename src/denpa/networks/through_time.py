@@ -21,6 +21,7 @@ from jax import lax
 
 from denpa.core import tree
 from denpa.core.layer import Array, Grads, Params
+from denpa.kernels.platform import by_platform
 from denpa.layers.recurrent import Carry, Cell
 
 __all__ = ["Home", "forward", "forward_in_segments", "home", "home_in_segments", "shifted"]
@@ -62,20 +63,20 @@ def forward(
 ) -> tuple[Carry, Carry, Any]:
     """The final carry, the carries behind every step, and what the cell kept of every step."""
 
-    def body(carry: Carry, at: Any) -> tuple[Carry, Any]:
-        drive, true_step = at
-        after, kept = cell.step(params, drive, carry)
-        after = _where(true_step, after, carry)
-        return after, (after, kept)
+    def scan(params: Params, drive: Array, first: Carry) -> tuple[Carry, Any]:
+        def body(carry: Carry, at: Any) -> tuple[Carry, Any]:
+            drive, true_step = at
+            after, kept = cell.step(params, drive, carry)
+            after = _where(true_step, after, carry)
+            return after, (after, kept)
 
-    def scan(drive: Array) -> tuple[Carry, Any]:
         return lax.scan(body, first, (drive, mask), reverse=reverse)[1]
 
-    def run(drive: Array) -> tuple[Carry, Any]:
+    def run(params: Params, drive: Array, first: Carry) -> tuple[Carry, Any]:
         return cell.run(params, drive, first, reverse)
 
-    drive = cell.drive(params, x)
-    after, kept = lax.platform_dependent(drive, cpu=run, default=scan) if whole else scan(drive)
+    given = params, cell.drive(params, x), first
+    after, kept = by_platform(run, scan, *given) if whole else scan(*given)
     return tuple(part[0 if reverse else -1] for part in after), after, kept
 
 
@@ -85,25 +86,27 @@ def home(
     dy: Array | None, dfinal: Carry, record: bool = False, whole: bool = False,
 ) -> Home:  # fmt: skip
     """All deltas and gradients, from ∂E/∂y of every step (None where the steps give nothing out) and of the end."""
-    before = shifted(first, after, reverse)
 
-    def body(dcarry: Carry, at: Any) -> tuple[Carry, Any]:
-        slopes, dy, true_step = at
-        if dy is not None:
-            dcarry = (dcarry[0] + dy, *dcarry[1:])
-        delta, earlier = cell.back(params, slopes, dcarry)
-        delta, earlier = _where(true_step, (delta, earlier), (jnp.zeros_like(delta), dcarry))
-        return earlier, (delta, dcarry if record else ())
-
-    def scan(kept: Any) -> tuple[Array, Carry, Grads, Carry]:
+    def scan(params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Any, dfinal: Carry) -> Any:
+        before = shifted(first, after, reverse)
         slopes = cell.slopes(params, kept, before, after)
+
+        def body(dcarry: Carry, at: Any) -> tuple[Carry, Any]:
+            slopes, dy, true_step = at
+            if dy is not None:
+                dcarry = (dcarry[0] + dy, *dcarry[1:])
+            delta, earlier = cell.back(params, slopes, dcarry)
+            delta, earlier = _where(true_step, (delta, earlier), (jnp.zeros_like(delta), dcarry))
+            return earlier, (delta, dcarry if record else ())
+
         dfirst, (delta, dcarries) = lax.scan(body, dfinal, (slopes, dy, mask), reverse=not reverse)
         return delta, dfirst, cell.grads(params, x, kept, before, after, delta), dcarries
 
-    def run(kept: Any) -> tuple[Array, Carry, Grads, Carry]:
+    def run(params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Any, dfinal: Carry) -> Any:
         return *cell.run_home(params, x, kept, first, after, dy, dfinal, reverse), ()
 
-    delta, dfirst, grads, dcarries = lax.platform_dependent(kept, cpu=run, default=scan) if whole else scan(kept)
+    given = params, x, kept, first, after, dy, dfinal
+    delta, dfirst, grads, dcarries = by_platform(run, scan, *given) if whole else scan(*given)
     grads = {name: grads[name] for name in params}  # of a layer without biases only what is there
     return Home(cell.input_delta(params, delta), dfirst, grads, delta, dcarries)
 

@@ -69,7 +69,7 @@ def autodiff(
         return _tied(net, variables[0], autodiff(inside, loss, unfolded, x, t, key, train, sample_weight))
     x = jax.tree.map(jnp.asarray, x)
     energy, nudged, values = nudged_energy(net, loss, variables, x, t, key, train, sample_weight)
-    with settings.using("xla"):  # JAX knows no derivative of the native kernels
+    with settings.using("xla"):  # the judge computes nothing by the native kernels
         error, (slopes, dx) = jax.jit(jax.value_and_grad(energy, argnums=(0, 1), allow_int=True))(nudged, x)
     return _trace(net, variables[1], values, error, slopes, dx, train)
 
