@@ -335,8 +335,10 @@ def test_what_cannot_be_retrained_on_is_refused_before_training():
     sums = model(loss=dp.SoftmaxCrossEntropy(reduction="sum"))
     with pytest.raises(dp.ConfigError, match="wants a mean, not SoftmaxCrossEntropy"):
         sums.fit(DATA, validation=HELD_OUT, callbacks=dp.EarlyStopping(2, retrain="continue"), **QUIET)
-    assert trained.run is None
-    assert sums.run is None
+    normed = model(dp.Sequential([dp.BatchNorm(), dp.Dense(3)]))  # 20 and 11 examples: five batches, and one example
+    with pytest.raises(dp.ShapeError, match="BatchNorm"):
+        normed.fit(DATA, validation=HELD_OUT, callbacks=dp.EarlyStopping(2, retrain="from_scratch"), **QUIET)
+    assert trained.run is sums.run is normed.run is None
 
 
 def test_the_rule_is_a_description():

@@ -14,7 +14,7 @@ from denpa.core.errors import ConfigError, DataError, nearest
 from denpa.training.callbacks import Callback, Session
 from denpa.training.history import History
 
-__all__ = ["EarlyStopping"]
+__all__ = ["EarlyStopping", "check_retraining", "joined", "retrain"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class EarlyStopping(Callback):
 
     Raises:
         ConfigError: an option out of range, no validation data, or a monitored column that does not exist.
-        DataError: `retrain` with validation data that cannot be joined to the training data.
+        DataError, ShapeError: `retrain` with validation data that cannot be trained on with the training data.
     """
 
     patience: int = 5
@@ -90,8 +90,6 @@ class EarlyStopping(Callback):
                 'EarlyStopping(retrain="continue") compares the error on the validation data with that on the training '
                 f'data: it wants a mean, not {recipe.loss!r}. Take reduction="mean", or retrain="from_scratch".'
             )
-        if self.retrain is not None and training.validation is not None:
-            _check_alike(training.data, training.validation[0])
         return EarlyStoppingSession(training, self)
 
 
@@ -191,29 +189,43 @@ class Below(Callback):
         return session
 
 
-def _check_alike(train: Any, held_out: Any) -> None:
-    """Refuse validation data whose examples or targets have another form than those to train on."""
+def check_retraining(rule: EarlyStopping, training: Any, train: Any, held_out: Any) -> None:
+    """Refuse, before training starts, what cannot be trained on together afterwards.
+
+    Raises:
+        DataError: examples or targets of the two parts have unlike forms.
+        ShapeError: a batch of the joined data does not fit, such as a last one of 1 for `BatchNorm`.
+    """
     for what, ours, theirs in zip(("x", "t"), train, held_out, strict=False):
         shapes = [[leaf.shape[1:] for leaf in jax.tree.leaves(part)] for part in (ours, theirs)]
         if jax.tree.structure(ours) != jax.tree.structure(theirs) or shapes[0] != shapes[1]:
             raise DataError(
-                f"EarlyStopping(retrain=...) trains on training and validation data together, but {what} of one "
-                f"example has shapes {shapes[0]} in the one and {shapes[1]} in the other: give both in the same form."
+                f"EarlyStopping(retrain={rule.retrain!r}) trains on training and validation data together, but {what} "
+                f"of one example has shapes {shapes[0]} in the one and {shapes[1]} in the other: give both in the "
+                "same form."
             )
+    plan = _longer(training.plan, len(jax.tree.leaves(held_out)[0]))
+    for rows in {plan.batch_size, plan.rest} - {0, training.plan.batch_size, training.plan.rest}:
+        batch = jax.tree.map(lambda a, n=rows: jax.ShapeDtypeStruct((n, *a.shape[1:]), a.dtype), training.data)
+        training.programs.step.check(training.run, training.model.statistics, *batch)
+
+
+def _longer(plan: Any, more: int) -> Any:
+    """The plan with more examples; full batches stay full."""
+    examples, full = plan.examples + more, plan.batch_size == plan.examples
+    return replace(plan, examples=examples, batch_size=examples if full else plan.batch_size)
 
 
 def retrain(rule: EarlyStopping, training: Any, train: Any, held_out: Any, interrupted: Any) -> None:
     """Train on training and validation data together, as `rule.retrain` says; see `EarlyStopping`."""
-    model, plan = training.model, training.plan
+    model = training.model
     if rule not in training.best:  # nothing was ever measured
         return
     history, best = model.history, training.best[rule]
     if rule.retrain == "from_scratch":
         model.run, model.epochs, model.steps = best["start"], training.first_epoch, training.first_step
     together = joined(train, held_out)
-    examples = len(jax.tree.leaves(together[0])[0])
-    full = plan.batch_size == plan.examples
-    plan = replace(plan, examples=examples, batch_size=examples if full else plan.batch_size)
+    plan = _longer(training.plan, len(jax.tree.leaves(held_out)[0]))
     steps = best["step"] - training.first_step
     watchers = (Below(best["train_loss"]),) if rule.retrain == "continue" else ()
     options = {"validation": training.validation if watchers else None, "callbacks": watchers, "most_steps": steps}

@@ -34,7 +34,7 @@ from denpa.training.batches import BatchPlan
 from denpa.training.buckets import check_buckets
 from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
-from denpa.training.early_stopping import EarlyStopping, retrain
+from denpa.training.early_stopping import EarlyStopping, check_retraining, retrain
 from denpa.training.history import History
 from denpa.training.inputs import Batch, filled_batches, padded_batches
 from denpa.training.interrupts import interrupts_wait
@@ -286,6 +286,11 @@ class Model:
             }
             last = int(epochs) + (0 if resume is not None else self.epochs)
             training = Training(self, programs, train, plan, last, **options)
+            again = [
+                rule for rule in rules if isinstance(rule, EarlyStopping) and rule.retrain and held_out is not None
+            ]
+            for rule in again:
+                check_retraining(rule, training, train, held_out)
             if resume is not None:
                 checkpoint.restore(training, resume)
         except BaseException:
@@ -293,9 +298,8 @@ class Model:
             raise
         with interrupts_wait() as interrupted:
             history = training.go(interrupted)
-            for rule in rules:
-                if isinstance(rule, EarlyStopping) and rule.retrain is not None and held_out is not None:
-                    retrain(rule, training, train, held_out, interrupted)
+            for rule in again:
+                retrain(rule, training, train, held_out, interrupted)
         return history
 
     def evaluate(self, data: Any) -> dict[str, Any]:
