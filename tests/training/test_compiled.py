@@ -33,10 +33,13 @@ def test_small_networks_learn_the_same_with_other_products(fresh, monkeypatch):
     np.testing.assert_allclose(small, losses(), rtol=1e-5)
 
 
-def test_an_xla_without_the_option_trains_all_the_same(fresh, monkeypatch):
+@pytest.mark.parametrize("past", [("xla_cpu_of_the_past", ""), (compiled._YNN, "LIBRARY_FUSION_OF_THE_PAST")])
+def test_an_xla_without_the_option_trains_all_the_same(fresh, monkeypatch, past):
     expected = losses()
     programs_for.cache_clear()
-    monkeypatch.setattr(compiled, "_WITHOUT_YNN", {"xla_cpu_of_the_past": ""})
+    option, value = past
+    monkeypatch.setattr(compiled, "_YNN", option)
+    monkeypatch.setattr(compiled, "_SUMS_ALONE", {option: value})
     np.testing.assert_allclose(losses(), expected, rtol=1e-5)
 
 
@@ -51,9 +54,9 @@ def test_other_failures_are_not_taken_for_a_missing_option():
 def test_what_counts_is_the_largest_array(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     many = [jnp.zeros((300, 400))] * 4
-    assert compiled._better_without_ynn({"params": many})
-    assert not compiled._better_without_ynn({"params": [*many, jnp.zeros((400, 400))]})
-    assert compiled._better_without_ynn({})
+    assert compiled._has_small_products({"params": many})
+    assert not compiled._has_small_products({"params": [*many, jnp.zeros((400, 400))]})
+    assert compiled._has_small_products({})
 
 
 def test_memory_goes_back_once_for_each_compilation(fresh, monkeypatch):
