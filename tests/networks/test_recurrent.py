@@ -175,6 +175,19 @@ def test_a_layer_without_biases_is_one_whose_biases_are_0_and_stay(layer):
     assert dp.Sequential([layer]).summary(shape).parameters == sum(array.size for array in fresh.values())
 
 
+def test_the_last_step_of_a_linear_layer_is_a_sum_of_powers():
+    """h_T = Σ_t x_t Wx Whᵀ⁻ᵗ: no step keeps anything for the way home, and none has a delta of its own."""
+    rng = np.random.default_rng(8)
+    layer = dp.RNN(UNITS, "identity", use_bias=False)
+    params = {"Wx": drawn(rng, FEATURES, UNITS, dtype=np.float32), "Wh": drawn(rng, UNITS, UNITS, dtype=np.float32) / 2}
+    x, dy = drawn(rng, BATCH, TIME, FEATURES, dtype=np.float32), drawn(rng, BATCH, UNITS, dtype=np.float32)
+    y, saved = layer.forward(params, x)
+    dx, _ = layer.backward(params, saved, dy)
+    paths = [np.asarray(params["Wx"]) @ np.linalg.matrix_power(params["Wh"], TIME - 1 - t) for t in range(TIME)]
+    np.testing.assert_allclose(y, sum(x[:, t] @ path for t, path in enumerate(paths)), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(dx, np.stack([dy @ path.T for path in paths], axis=1), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("segment", [1, 4, 9])
 def test_segments_change_nothing_but_memory(segment):
     rng = np.random.default_rng(5)

@@ -99,7 +99,7 @@ def home(
             delta, earlier = _where(true_step, (delta, earlier), (jnp.zeros_like(delta), dcarry))
             return earlier, (delta, dcarry if record else ())
 
-        dfirst, (delta, dcarries) = lax.scan(body, dfinal, (slopes, dy, mask), reverse=not reverse)
+        dfirst, (delta, dcarries) = lax.scan(body, dfinal, (slopes, dy, mask), length=len(x), reverse=not reverse)
         return delta, dfirst, cell.grads(params, x, kept, before, after, delta), dcarries
 
     def run(params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Any, dfinal: Carry) -> Any:
