@@ -124,3 +124,41 @@ def test_a_step_that_goes_too_far_is_halved():
 
     theta, _ = newton(np.array([2.0]), lambda theta: np.sqrt(1 + theta @ theta), derivatives, lambda step: step, None)
     np.testing.assert_allclose(theta, 0, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda x, t: classical.ridge_path(x, t, 5), "strengths must be a list of numbers such as .* not 5"),
+        (lambda x, t: classical.lasso_path(x, t, []), "strengths must be a list"),
+        (lambda x, t: classical.lasso_path(x, t, ["a"]), "strength must be a finite number"),
+        (lambda x, t: classical.lasso(x, t, 0.1, tolerance="a"), "tolerance must lie between 0 and 1"),
+        (lambda x, t: classical.linear_regression(x, t, "a"), "sample_weight must hold numbers"),
+        (
+            lambda x, t: classical.linear_regression(x, t).predict(x[:, :1]),
+            "x has 1 column, but the model was fitted to",
+        ),
+        (lambda x, t: classical.logistic_regression(x, t, 0.1).predict(x[:, :1]), "x has 1 column, but"),
+        (lambda x, t: classical.linear_discriminant(x, t).predict(x[:, :1]), "x has 1 column, but"),
+        (lambda x, t: classical.linear_discriminant(x, t, shrinkage="a"), "shrinkage must lie between 0 and 1"),
+        (lambda x, t: classical.linear_discriminant(x, t, priors="ab"), "priors must hold numbers"),
+        (
+            lambda x, t: classical.softmax_regression(x, t, 0.1, classes="a"),
+            "classes must be a whole number, 2 or more",
+        ),
+        (lambda x, t: classical.perceptron(x, t, "a"), "learning_rate must be a number greater than 0"),
+        (lambda x, t: classical.perceptron(x, t, W="a"), "W must hold numbers"),
+        (lambda x, t: classical.k_fold(lambda x, t: None, x, t), "fit must give a function that predicts"),
+        (lambda x, t: classical.k_fold(3, x, t), "fit must give a function that predicts"),
+        (lambda x, t: classical.degree_curve((t, t), (t, t), 5), r"degrees must be a list .* not 5"),
+        (lambda x, t: classical.degree_curve((t, t), (t, t), []), "degrees must be a list"),
+        (lambda x, t: classical.degree_curve(x, (t, t), [1]), "Training and test data are pairs"),
+        (lambda x, t: classical.descended([1, 2], [1, 1], "a", 3), "learning_rate must be a number"),
+        (lambda x, t: classical.decayed("a", 1, 1), "H must hold numbers"),
+        (lambda x, t: classical.conditional("a"), "P must hold numbers"),
+    ],
+)
+def test_arguments_that_are_none_are_refused_in_words(make, message):
+    x, t, _ = problem()
+    with pytest.raises(dp.DenpaError, match=message):
+        make(x, t)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import types
 
 import numpy as np
 import pytest
@@ -295,8 +294,8 @@ def test_devices_that_are_not_there(refused, monkeypatch):
     def none(*_):
         raise AssertionError
 
-    there = types.SimpleNamespace(values={"jax_platforms": "cuda"})
-    monkeypatch.setattr("denpa.cli.errors.jax", types.SimpleNamespace(devices=none, config=there))
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    monkeypatch.setattr("jax.devices", none)
     monkeypatch.setattr("denpa.cli.commands.list_of", none)
     said = refused("list")
     assert "no device for JAX_PLATFORMS=cuda. Here it has cpu" in said

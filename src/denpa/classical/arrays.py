@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, ShapeError
 from denpa.data.checks import check_data, check_x, is_one_hot
+from denpa.data.counted import counted
 
 __all__ = [
     "Centred",
@@ -17,25 +19,38 @@ __all__ = [
     "examples",
     "integer",
     "labels_of",
+    "numbers_of",
     "numerical_rank",
+    "rate_of",
     "strength_of",
+    "strengths_of",
     "targets",
     "weights",
 ]
 
 
-def examples(x: Any) -> np.ndarray:
+def numbers_of(a: Any, name: str) -> np.ndarray:
+    """An array in float64; a `DataError` where it holds something else than numbers."""
+    try:
+        return np.array(a, np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"{name} must hold numbers, in rows of the same length, not {a!r}.") from None
+
+
+def examples(x: Any, features: int | None = None) -> np.ndarray:
     """x (n, d) in float64.
 
     Raises:
         DataError: no examples, NaN, infinity, text.
-        ShapeError: not one row per example.
+        ShapeError: not one row per example, or another d than the `features` that a model was fitted to.
     """
     x = np.asarray(x)
     check_x(x)
     if x.ndim != 2:
         hint = "x.reshape(len(x), -1)" if x.ndim > 2 else "x[:, None]"
         raise ShapeError(f"x must have the shape (n, d), one row per example, not {x.shape}: {hint} makes it so.")
+    if features is not None and x.shape[1] != features:
+        raise ShapeError(f"x has {counted(x.shape[1], 'column')}, but the model was fitted to {features}.")
     return x.astype(np.float64)
 
 
@@ -53,8 +68,9 @@ def labels_of(x: np.ndarray, t: Any, classes: int | None = None) -> tuple[np.nda
 
     Raises:
         DataError: labels that are no integers from 0, or one class only.
+        ConfigError: a number of classes below 2.
     """
-    t = np.asarray(t)
+    t, classes = np.asarray(t), None if classes is None else integer(classes, "classes", 2)
     check_data(x, t, task="classification", classes=classes)
     if t.ndim == 1:
         return t.astype(np.int64), classes or int(t.max()) + 1
@@ -72,7 +88,7 @@ def weights(x: np.ndarray, sample_weight: Any) -> np.ndarray:
     """
     if sample_weight is None:
         return np.full(len(x), 1 / len(x))
-    s = np.asarray(sample_weight, np.float64)
+    s = numbers_of(sample_weight, "sample_weight")
     if s.shape != (len(x),):
         raise ShapeError(f"sample_weight must have the shape {(len(x),)}, one weight per example, not {s.shape}.")
     if not np.isfinite(s).all() or s.min() < 0 or s.sum() == 0:
@@ -86,6 +102,21 @@ def strength_of(strength: Any, name: str = "strength") -> float:
     if not real or not 0 <= float(strength) < float("inf"):
         raise ConfigError(f"{name} must be a finite number, 0 or more, not {strength!r}.")
     return float(strength)
+
+
+def strengths_of(strengths: Any) -> list[float]:
+    """Several strengths, one or more of them; else a `ConfigError`."""
+    if isinstance(strengths, str) or not isinstance(strengths, Iterable) or not (several := list(strengths)):
+        raise ConfigError(f"strengths must be a list of numbers such as [0.01, 0.1, 1], not {strengths!r}.")
+    return [strength_of(strength) for strength in several]
+
+
+def rate_of(learning_rate: Any) -> float:
+    """A learning rate: a finite number greater than 0; else a `ConfigError`."""
+    real = isinstance(learning_rate, numbers.Real) and not isinstance(learning_rate, bool)
+    if not real or not 0 < float(learning_rate) < float("inf"):
+        raise ConfigError(f"learning_rate must be a number greater than 0, not {learning_rate!r}.")
+    return float(learning_rate)
 
 
 def integer(value: Any, name: str, least: int) -> int:

@@ -7,6 +7,7 @@ the objective of `MeanSquaredError` behind `Dense(1)` with the penalty `ElasticN
 
 from __future__ import annotations
 
+import numbers
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from denpa.classical.arrays import Centred, centred, decomposed, examples, integer, strength_of, targets, weights
+from denpa.classical.arrays import (
+    Centred,
+    centred,
+    decomposed,
+    examples,
+    integer,
+    strength_of,
+    strengths_of,
+    targets,
+    weights,
+)
 from denpa.core.errors import ConfigError, ShapeError
 
 __all__ = ["SparseModel", "elastic_net", "largest_strength", "lasso", "lasso_path", "soft_threshold"]
@@ -46,7 +57,7 @@ class SparseModel:
 
     def predict(self, x: Any) -> np.ndarray:
         """x (n, d) -> y (n,)."""
-        return examples(x) @ self.W + self.b
+        return examples(x, len(self.W)) @ self.W + self.b
 
 
 def soft_threshold(a: Any, k: Any) -> np.ndarray:
@@ -132,7 +143,7 @@ def lasso_path(
         if not 0 < smallest < 1:
             raise ConfigError(f"smallest must lie between 0 and 1, not be {smallest!r}.")
         strengths = (np.geomspace(1, smallest, integer(steps, "steps", 2)) * _largest(problem)).tolist()
-    lambdas = sorted((strength_of(float(strength)) for strength in strengths or ()), reverse=True)
+    lambdas = sorted(strengths_of(strengths), reverse=True)
     return _path(problem, lambdas, 0.0, _positive(tolerance))
 
 
@@ -154,7 +165,7 @@ def _problem(x: Any, t: Any, sample_weight: Any, intercept: bool) -> Centred:
 
 
 def _positive(tolerance: float) -> float:
-    if not 0 < tolerance < 1:
+    if not isinstance(tolerance, numbers.Real) or not 0 < tolerance < 1:
         raise ConfigError(f"tolerance must lie between 0 and 1, not be {tolerance!r}.")
     return float(tolerance)
 

@@ -5,12 +5,13 @@ P(C_k|x) = P(x|C_k) P(C_k) / Σ_j P(x|C_j) P(C_j),   P(x|C_k) = N(x; μ_k, Σ_k)
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from denpa.classical.arrays import examples, labels_of, weights
+from denpa.classical.arrays import examples, labels_of, numbers_of, weights
 from denpa.core.errors import ConfigError, DataError, ShapeError
 from denpa.data.counted import counted
 
@@ -40,7 +41,7 @@ class GaussianClassifier:
 
     def log_joint(self, x: Any) -> np.ndarray:
         """log P(x, C_k), (n, K)."""
-        x = examples(x)
+        x = examples(x, self.means.shape[1])
         found = np.empty((len(x), len(self.priors)))
         for k, mean in enumerate(self.means):
             # Σ = L Lᵀ: the quadratic form is ‖L⁻¹ (x - μ)‖², the determinant Π L_ii².
@@ -145,7 +146,8 @@ def quadratic_discriminant(
 
 
 def _groups(x: Any, t: Any, sample_weight: Any, classes: int | None, shrinkage: Any) -> tuple[Any, ...]:
-    if isinstance(shrinkage, bool) or not 0 <= float(shrinkage) <= 1:
+    real = isinstance(shrinkage, numbers.Real) and not isinstance(shrinkage, bool)
+    if not real or not 0 <= float(shrinkage) <= 1:
         raise ConfigError(f"shrinkage must lie between 0 and 1, not be {shrinkage!r}.")
     x = examples(x)
     labels, K = labels_of(x, t, classes)
@@ -160,7 +162,7 @@ def _groups(x: Any, t: Any, sample_weight: Any, classes: int | None, shrinkage: 
 def _priors(priors: Any, shares: np.ndarray) -> np.ndarray:
     if priors is None:
         return shares
-    priors = np.asarray(priors, np.float64)
+    priors = numbers_of(priors, "priors")
     if priors.shape != shares.shape:
         raise ShapeError(f"priors must have the shape {shares.shape}, one for each class, not {priors.shape}.")
     if not (priors >= 0).all() or not np.isclose(priors.sum(), 1):

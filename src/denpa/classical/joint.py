@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from denpa.classical.arrays import numbers_of
 from denpa.core.errors import DataError, ShapeError
 
 __all__ = ["conditional", "conditional_expectation", "expected_squared_error", "joint_table", "least_squared_error"]
@@ -92,7 +93,7 @@ def expected_squared_error(P: Any, y: Any, prediction: Any) -> float:
     Source: Bishop (2006), equation 1.87.
     """
     P = _table(P)
-    prediction = np.asarray(prediction, np.float64)
+    prediction = numbers_of(prediction, "prediction")
     if prediction.shape != P.shape[:1]:
         raise ShapeError(f"prediction must have the shape {P.shape[:1]}, one for each x, not {prediction.shape}.")
     return float(np.sum(P * (prediction[:, None] - _values(P, y)) ** 2))
@@ -110,7 +111,7 @@ def least_squared_error(P: Any, y: Any) -> float:
 
 
 def _table(P: Any) -> np.ndarray:
-    P = np.asarray(P, np.float64)
+    P = numbers_of(P, "P")
     if P.ndim != 2:
         raise ShapeError(f"P must be a table with a row for each x and a column for each y, not {P.shape}.")
     if not (P >= 0).all() or not np.isclose(P.sum(), 1):
@@ -119,7 +120,7 @@ def _table(P: Any) -> np.ndarray:
 
 
 def _values(P: np.ndarray, y: Any) -> np.ndarray:
-    y = np.asarray(y, np.float64)
+    y = numbers_of(y, "y")
     if y.shape != P.shape[1:]:
         raise ShapeError(f"y must have the shape {P.shape[1:]}, one value for each column, not {y.shape}.")
     return y

@@ -21,7 +21,7 @@ from denpa.classical.arrays import (
     examples,
     integer,
     numerical_rank,
-    strength_of,
+    strengths_of,
     targets,
     weights,
 )
@@ -49,7 +49,7 @@ class LinearModel:
 
     def predict(self, x: Any) -> np.ndarray:
         """x (n, d) -> y (n,) or (n, k)."""
-        return examples(x) @ self.W + self.b
+        return examples(x, len(self.W)) @ self.W + self.b
 
 
 def linear_regression(x: Any, t: Any, sample_weight: Any = None, *, intercept: bool = True) -> LinearModel:
@@ -122,7 +122,7 @@ def ridge_path(
 ) -> list[LinearModel]:
     """`ridge` for each of several strengths, by one decomposition."""
     x, t, p = _problem(x, t, sample_weight)
-    lambdas = [strength_of(strength) for strength in strengths]
+    lambdas = strengths_of(strengths)
     problem = centred(x, t, p, intercept)
     U, s, V = decomposed(problem.A)
     projected = U.T @ problem.B

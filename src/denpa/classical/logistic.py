@@ -36,7 +36,7 @@ class LogisticModel:
 
     def logits(self, x: Any) -> np.ndarray:
         """The log-odds u (n,)."""
-        return examples(x) @ self.W + self.b
+        return examples(x, len(self.W)) @ self.W + self.b
 
     def probabilities(self, x: Any) -> np.ndarray:
         """P(C₀|x) and P(C₁|x), (n, 2)."""
@@ -67,7 +67,7 @@ class SoftmaxModel:
 
     def logits(self, x: Any) -> np.ndarray:
         """u (n, K)."""
-        return examples(x) @ self.W + self.b
+        return examples(x, len(self.W)) @ self.W + self.b
 
     def probabilities(self, x: Any) -> np.ndarray:
         """P(C_k|x), (n, K)."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from denpa.classical.arrays import integer, strength_of
+from denpa.classical.arrays import integer, numbers_of, rate_of, strength_of
 from denpa.core.errors import ConfigError, DataError, ShapeError
 
 __all__ = ["decayed", "descended", "effective_parameters", "equivalent_strength"]
@@ -57,10 +57,10 @@ def descended(H: Any, w: Any, learning_rate: float, steps: int, start: Any = Non
     Source: Goodfellow, Bengio & Courville (2016), equations 7.33 to 7.40; Bishop (2006), exercise 5.25.
     """
     h, Q, w = _quadratic(H, w)
-    begin = np.zeros_like(w) if start is None else np.asarray(start, np.float64)
+    begin = np.zeros_like(w) if start is None else numbers_of(start, "start")
     if begin.shape != w.shape:
         raise ShapeError(f"start must have the shape {w.shape}, not {begin.shape}.")
-    left = (1 - _rate(learning_rate) * h) ** integer(steps, "steps", 0)
+    left = (1 - rate_of(learning_rate) * h) ** integer(steps, "steps", 0)
     return w + Q @ (left * (Q.T @ (begin - w)))
 
 
@@ -80,8 +80,8 @@ def equivalent_strength(learning_rate: float, steps: int, curvature: Any = 0.0) 
 
     Source: Goodfellow, Bengio & Courville (2016), equations 7.41 to 7.45.
     """
-    rate, steps = _rate(learning_rate), integer(steps, "steps", 1)
-    h = np.asarray(curvature, np.float64)
+    rate, steps = rate_of(learning_rate), integer(steps, "steps", 1)
+    h = numbers_of(curvature, "curvature")
     if (h < 0).any() or (rate * h >= 1).any():
         raise ConfigError(f"The curvature must lie from 0 to below 1/η = {1 / rate:g}.")
     exponent = -steps * np.log1p(-rate * h)
@@ -110,19 +110,13 @@ def effective_parameters(H: Any, strength: float) -> float:
     return float(np.sum(h / (h + strength)))
 
 
-def _rate(learning_rate: Any) -> float:
-    if isinstance(learning_rate, bool) or not 0 < float(learning_rate) < float("inf"):
-        raise ConfigError(f"learning_rate must be a number greater than 0, not {learning_rate!r}.")
-    return float(learning_rate)
-
-
 def _quadratic(H: Any, w: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Eigenvalues h (d,), eigenvectors Q (d, d), w (d,)."""
-    H = np.asarray(H, np.float64)
+    H = numbers_of(H, "H")
     H = np.diag(H) if H.ndim == 1 else H
     if H.ndim != 2 or H.shape[0] != H.shape[1] or not len(H):
         raise ShapeError(f"H must have the shape (d, d), or (d,) for its diagonal, not {H.shape}.")
-    w = np.zeros(len(H)) if w is None else np.asarray(w, np.float64)
+    w = np.zeros(len(H)) if w is None else numbers_of(w, "w")
     if w.shape != (len(H),):
         raise ShapeError(f"w must have the shape {(len(H),)}, not {w.shape}.")
     if not np.allclose(H, H.T, rtol=1e-10, atol=1e-12 * np.abs(H).max()):

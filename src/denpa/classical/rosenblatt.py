@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from denpa.classical.arrays import examples, integer, labels_of
-from denpa.core.errors import ConfigError, DataError, ShapeError
+from denpa.classical.arrays import examples, integer, labels_of, numbers_of, rate_of
+from denpa.core.errors import DataError, ShapeError
 from denpa.data.counted import counted
 
 __all__ = ["GATES", "Perceptron", "formal_neuron", "margin", "mistake_bound", "perceptron"]
@@ -48,7 +48,7 @@ def formal_neuron(x: Any, W: Any, theta: Any) -> np.ndarray:
 
     Source: McCulloch & Pitts (1943), "A logical calculus of the ideas immanent in nervous activity".
     """
-    x, W, theta = examples(x), np.asarray(W, np.float64), np.asarray(theta, np.float64)
+    x, W, theta = examples(x), numbers_of(W, "W"), numbers_of(theta, "theta")
     if W.ndim != 2 or len(W) != x.shape[1] or theta.shape != W.shape[1:]:
         raise ShapeError(
             f"W must have the shape ({x.shape[1]}, units) and theta (units,), not {W.shape} and {theta.shape}."
@@ -77,7 +77,7 @@ class Perceptron:
 
     def predict(self, x: Any) -> np.ndarray:
         """x (n, d) -> 0 or 1, (n,)."""
-        return (examples(x) @ self.W + self.b > 0).astype(np.int32)
+        return (examples(x, len(self.W)) @ self.W + self.b > 0).astype(np.int32)
 
 
 def perceptron(
@@ -107,12 +107,11 @@ def perceptron(
     """
     x = examples(x)
     labels, _ = labels_of(x, t, classes=2)
-    if isinstance(learning_rate, bool) or not 0 < float(learning_rate) < float("inf"):
-        raise ConfigError(f"learning_rate must be a number greater than 0, not {learning_rate!r}.")
-    w = np.zeros(x.shape[1]) if W is None else np.array(W, np.float64)
+    learning_rate = rate_of(learning_rate)
+    w = np.zeros(x.shape[1]) if W is None else numbers_of(W, "W")
     if w.shape != x.shape[1:]:
         raise ShapeError(f"W must have the shape {x.shape[1:]}, not {w.shape}.")
-    b, mistakes = float(b), []
+    b, mistakes = float(numbers_of(b, "b")), []
     for _ in range(integer(epochs, "epochs", 1)):
         wrong = 0
         for example, label in zip(x, labels, strict=True):
@@ -150,7 +149,7 @@ def margin(x: Any, t: Any, W: Any, b: float) -> float:
     """
     x = examples(x)
     labels, _ = labels_of(x, t, classes=2)
-    w = np.append(np.asarray(W, np.float64).ravel(), float(b))
+    w = np.append(numbers_of(W, "W").ravel(), float(b))
     if not np.linalg.norm(w) > 0:
         raise DataError("W and b are 0: they are no hyperplane.")
     return float(np.min((2 * labels - 1) * (np.column_stack([x, np.ones(len(x))]) @ w)) / np.linalg.norm(w))

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from denpa.classical.arrays import integer, strength_of
+from denpa.classical.arrays import integer, numbers_of, strength_of
 from denpa.classical.least_squares import linear_regression, polynomial_features, ridge
-from denpa.core.errors import ShapeError
+from denpa.core.errors import ConfigError, DataError, ShapeError
 from denpa.data.splitting import k_fold_indices, split_indices
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
 
 def mean_squared_error(y: Any, t: Any) -> float:
     """(1/N) Σ_n (y_n - t_n)², over all entries."""
-    y, t = np.asarray(y, np.float64), np.asarray(t, np.float64)
+    y, t = numbers_of(y, "y"), numbers_of(t, "t")
     if y.shape != t.shape:
         raise ShapeError(f"Predictions {y.shape} and targets {t.shape} must have the same shape.")
     return float(np.mean((y - t) ** 2))
@@ -68,8 +68,13 @@ def degree_curve(train: Any, test: Any, degrees: Iterable[int], strength: float 
 
     Source: Bishop (2006), "Pattern Recognition and Machine Learning", section 1.1.
     """
-    (x, t), (x_test, t_test) = ([np.asarray(a, np.float64).ravel() for a in part] for part in (train, test))
-    strength, degrees, rows = strength_of(strength), list(degrees), []
+    for part in (train, test):
+        if not isinstance(part, (tuple, list)) or len(part) != 2:
+            raise DataError(f"Training and test data are pairs (x, t), not {type(part).__name__}.")
+    if not isinstance(degrees, Iterable) or not (degrees := list(degrees)):
+        raise ConfigError(f"degrees must be a list of whole numbers such as range(10), not {degrees!r}.")
+    (x, t), (x_test, t_test) = ([numbers_of(a, "the data").ravel() for a in part] for part in (train, test))
+    strength, rows = strength_of(strength), []
     for degree in degrees:
         if integer(degree, "degree", 0) == 0:
             rows.append((mean_squared_error(np.full_like(t, t.mean()), t), np.mean((t.mean() - t_test) ** 2), 0.0))
@@ -132,7 +137,14 @@ def k_fold(
     """
     x, t = _paired(x, t)
     parts = k_fold_indices(len(x), folds, seed, labels)
-    return Scores(np.array([error(fit(x[rest], t[rest])(x[held]), t[held]) for rest, held in parts]))
+    return Scores(np.array([error(_fitted(fit, x[rest], t[rest])(x[held]), t[held]) for rest, held in parts]))
+
+
+def _fitted(fit: Any, x: Any, t: Any) -> Callable[[Any], Any]:
+    found = fit(x, t) if callable(fit) else None
+    if not callable(found):
+        raise ConfigError("fit must give a function that predicts, such as lambda x, t: ridge(x, t, 0.1).predict.")
+    return found
 
 
 def hold_out(
@@ -159,7 +171,7 @@ def hold_out(
     """
     x, t = _paired(x, t)
     rest, held = split_indices(len(x), fraction, seed, labels)
-    return error(fit(x[rest], t[rest])(x[held]), t[held])
+    return error(_fitted(fit, x[rest], t[rest])(x[held]), t[held])
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +202,7 @@ def bias_variance(predictions: Any, truth: Any) -> BiasVariance:
     Source: Geman, Bienenstock & Doursat (1992), "Neural networks and the bias/variance dilemma"; Bishop
     (2006), equations 3.45 to 3.47.
     """
-    y, f = np.asarray(predictions, np.float64), np.asarray(truth, np.float64)
+    y, f = numbers_of(predictions, "predictions"), numbers_of(truth, "truth")
     if y.ndim != 2 or f.shape != y.shape[1:]:
         raise ShapeError(f"predictions must have the shape (R, n) and truth (n,), not {y.shape} and {f.shape}.")
     mean = y.mean(axis=0)

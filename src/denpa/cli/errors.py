@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from importlib import metadata
-
-import jax
 
 from denpa.core.errors import DenpaError, DivergenceError
 
@@ -40,10 +37,14 @@ def explained(error: Exception) -> tuple[str, int]:
 
 def _no_device() -> str | None:
     """What to do where JAX has been told of devices that are not there; None where it has some."""
+    from importlib import metadata
+
+    import jax
+
     try:
         jax.devices()
     except (RuntimeError, AssertionError):  # the latter where no plugin knows the platform
-        wanted = jax.config.values["jax_platforms"] or "any platform"
+        wanted = os.environ.get("JAX_PLATFORMS") or "any platform"
         plugins = sorted({point.name for point in metadata.entry_points(group="jax_plugins")})
         gpu = "cuda" in wanted or "gpu" in wanted
         hint = ' What a GPU of NVIDIA needs comes by pip install -U "jax[cuda12]".' if gpu else ""
