@@ -168,7 +168,8 @@ def test_targets_can_be_normalised():
 
 
 def test_computing_in_bfloat16_keeps_float32_parameters_and_outputs():
-    half = random_model(compute_dtype="bfloat16")
+    half = random_model(compute_dtype=jnp.bfloat16)
+    assert half.compute_dtype == "bfloat16"
     full = random_model()
     for trained in (half, full):
         trained.fit(DATA, epochs=3, **QUIET)

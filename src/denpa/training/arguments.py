@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import jax
+import numpy as np
 
 from denpa.core import tree
 from denpa.core.description import Description, to_config
@@ -50,6 +51,7 @@ def check_model(model: Any) -> None:
         raise ConfigError(f"target_normalizer is for regressions, but {model.loss!r} reads {model.loss.expects}.")
     if getattr(model.penalty, "proximal", False) and not hasattr(model.optimizer, "rates"):
         raise ConfigError(f"{model.penalty!r} wants an optimizer of denpa's: its step needs to know the learning rate.")
+    model.compute_dtype = _name_of_type(model.compute_dtype)
     precisions = ["float32", "bfloat16", "float16"]
     if jax.config.values["jax_enable_x64"]:
         precisions.append("float64")
@@ -59,6 +61,14 @@ def check_model(model: Any) -> None:
     if not whole or not 0 <= int(model.seed) < 2**32:
         raise ConfigError(f"seed must be an integer from 0 to 2**32 - 1, not {model.seed!r}.")
     model.seed = int(model.seed)
+
+
+def _name_of_type(dtype: Any) -> Any:
+    """The name of a type: "bfloat16" of `jnp.bfloat16`. Names, None and what is no type come back as they are."""
+    try:
+        return dtype if dtype is None or isinstance(dtype, str) else np.dtype(dtype).name
+    except TypeError:
+        return dtype
 
 
 def several(name: str, texts: Any) -> tuple[Any, ...]:

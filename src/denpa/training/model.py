@@ -73,7 +73,7 @@ class Model:
             metrics and predictions keep the targets' own units.
         seed: decides initial parameters, order of examples, dropout: same seed, same machine, same bits.
         in_shape: the shape of ONE example; taken from the data of the first `fit` when None.
-        compute_dtype: "bfloat16" to compute in that precision with float32 parameters (GPU, TPU).
+        compute_dtype: "bfloat16" or `jnp.bfloat16` to compute in that precision with float32 parameters (GPU, TPU).
         class_names: names of the classes, for reports; a data set brings its own.
         frozen: patterns of paths, such as "0_conv2d/*": parameters that training leaves as they are, and running
             statistics likewise. Can be assigned anew between calls of `fit`.
