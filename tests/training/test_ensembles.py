@@ -129,10 +129,10 @@ def test_the_common_output_is_the_mean_of_the_probabilities(bagging):
 def test_inputs_of_many_sizes_need_few_programs(bagging):
     program = bagging.programs.together
     whole = bagging.predict(X[:8])
-    before = program._cache_size()
+    before = len(program._programs)
     for count in (5, 6, 7):
         np.testing.assert_array_equal(bagging.predict(X[:count]), whole[:count])
-    assert program._cache_size() == before
+    assert len(program._programs) == before
 
 
 def test_out_of_bag_asks_those_who_never_saw_the_example(bagging):

@@ -32,7 +32,7 @@ def compiled(
     Where it is told what decides, beside the arguments' kinds, what is computed, the program is kept on disk.
     """
     jitted = jax.jit(_with_kernels(function, kernels), static_argnums=static_argnums)
-    return Kept(jitted, function.__name__, kernels, *told) if told else jitted
+    return Kept(jitted, function.__qualname__, kernels, *told) if told else jitted
 
 
 def compiled_training(function: Callable[..., Any], kernels: str, *told: Any) -> Callable[..., Any]:
@@ -49,8 +49,8 @@ def compiled_training(function: Callable[..., Any], kernels: str, *told: Any) ->
 
     plain, small = jax.jit(noted), jax.jit(noted, compiler_options=_SUMS_ALONE)
     if told:
-        plain = Kept(plain, function.__name__, kernels, *told)
-        small = Kept(small, function.__name__, kernels, str(_SUMS_ALONE), *told)
+        plain = Kept(plain, function.__qualname__, kernels, *told)
+        small = Kept(small, function.__qualname__, kernels, str(_SUMS_ALONE), *told)
 
     def chosen(run: Any, *args: Any) -> Any:
         nonlocal known

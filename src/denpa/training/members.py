@@ -38,12 +38,12 @@ class MemberPrograms:
         self.single = Programs(recipe)
         self.paces: dict[int, int] = {}  # steps in a chunk that last long enough, by the examples in a step
         self.init = compiled(self._init, recipe.kernels, static_argnums=(1,))
-        self.train = compiled(self._train, recipe.kernels)
-        self.step = compiled(self._step, recipe.kernels)  # traced once, though `train` reads it twice
-        self.each = compiled(self._each, recipe.kernels)
-        self.together = compiled(self._together, recipe.kernels)
-        self.measure = compiled(self._measure, recipe.kernels)
-        self.measure_apart = compiled(self._measure_apart, recipe.kernels)
+        self.train = compiled(self._train, recipe.kernels, recipe, places)
+        self.step = compiled(self._step, recipe.kernels, recipe, places)  # traced once, though `train` reads it twice
+        self.each = compiled(self._each, recipe.kernels, recipe, places)
+        self.together = compiled(self._together, recipe.kernels, recipe, places)
+        self.measure = compiled(self._measure, recipe.kernels, recipe, places)
+        self.measure_apart = compiled(self._measure_apart, recipe.kernels, recipe, places)
 
     def _init(self, seeds: Array, shape: Any, numbers: Any = None) -> Run:
         """Runs before their first step; each member's network and optimiser begin by its own numbers."""

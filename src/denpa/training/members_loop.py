@@ -97,7 +97,7 @@ class Members(Training):
         for rows in {self.plan.batch_size, self.plan.rest} - {0}:
             order = jax.ShapeDtypeStruct((members, rows // members), np.int32)
             given = self.run, self.numbers, self.model.statistics, self.data, self.counts, order
-            jax.eval_shape(self.programs.step, *given)
+            self.programs.step.check(*given)
 
     def _chunk(self) -> None:
         order, count, _ = self._next_batches()
