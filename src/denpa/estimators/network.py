@@ -33,6 +33,7 @@ __all__ = ["NeuralNetEstimator", "sizes"]
 
 _AT_ONCE = 1024  # examples of one call of a program that predicts
 _BATCH = 200  # of batch_size="auto"
+_MANY = 1 << 22  # numbers in x: to copy more takes longer than to find another program
 
 
 class NeuralNetEstimator(BaseEstimator):
@@ -177,7 +178,8 @@ class NeuralNetEstimator(BaseEstimator):
         size = roomy(n) if size == n else size
         plan = FullBatches(n, size, seed, shuffle=size < n)
         weight = np.ones(n, x.dtype) if weight is None else weight
-        rows = roomy(n + (n % size > 0))
+        rows = n + (n % size > 0)
+        rows = rows if x.size > _MANY else roomy(rows)
         return (filled(x, rows), filled(t, rows), filled(weight, rows)), plan
 
     def _outputs(self, x: np.ndarray, part: str | None = None) -> np.ndarray:
