@@ -84,7 +84,7 @@ def test_a_worksheet_has_the_numbers_of_a_run(said, trained):
 def test_training_prints_what_matters_and_keeps_it(said, inside):
     status, out, err = said("train", "digits-mlp", *FAST)
     assert (status, err) == (0, "")
-    for text in ("1,294 training, 144 validation and 359 test examples of 8×8×1", "Dense(4", "1 epoch of 41 steps"):
+    for text in ("1,294 training, 144 validation and 359 test examples of 8×8×1", "Dense(4", "2 epochs of 41 steps"):
         assert text in out
     for text in ("test  ", "accuracy", "true   predicted", "kept in runs/digits-mlp"):
         assert text in out
