@@ -64,7 +64,8 @@ def _run(options: Any, names: tuple[str, ...]) -> int:
             print(f"  {stored.setting.of(options.language)}")
         for check in stored.checks:
             mark = "ok    " if check.passed else "FAILED"
-            print(f"  {mark} {check.claim.of(options.language)}: {check.measured}, expected {check.expected}")
+            expected = {"en": f", expected {check.expected}", "ja": f"（期待値 {check.expected}）"}[options.language]
+            print(f"  {mark} {check.claim.of(options.language)}: {check.measured}{expected}")
         print(f"  {stored.seconds:.1f} s, kept in {stored.folder}\n", flush=True)
         failed += [] if stored.passed else [study.name]
     _write_page(folder, options.language)

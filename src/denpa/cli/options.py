@@ -196,7 +196,8 @@ class Check(OfExperiment):
 class Diagnose(OfExperiment):
     """Take one step of training apart: outputs, deltas and updates layer by layer, and what of them stands out.
 
-    Of a preset or a config file it is the first step, of a run folder or a model file the one that would come next.
+    Of a preset or a config file it is the first step, of a run folder or a model file the next one, by an
+    optimiser whose moments start anew.
     """
 
     figure: Annotated[

@@ -20,7 +20,8 @@ __all__ = ["Finding", "findings"]
 _INPUT = (0.01, 10.0)
 _IDLE = 0.5
 _FADING = 1e-3
-_CHANGE = (1e-6, 0.3)
+_CHANGE = (2e-5, 0.3)
+_LEARNED = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def findings(model: Any, met: Any, rows: Any, error: float, constant: float | No
     yield from _of_input(met)
     yield from _of_layers(rows)
     yield from _of_deltas(rows)
-    yield from _of_updates(rows)
+    yield from _of_updates(rows, constant is not None and error < _LEARNED * constant)
     yield from _of_answers(model, met, error, constant)
 
 
@@ -101,11 +102,11 @@ def _of_deltas(rows: Any) -> Iterator[Finding]:
         yield Finding(what, "Smaller initial weights; dp.chain(dp.ClipByNorm(1.0), ...).", "initialisers")
 
 
-def _of_updates(rows: Any) -> Iterator[Finding]:
+def _of_updates(rows: Any, learned: bool) -> Iterator[Finding]:
     changes = {f"{row.path}/{name}": value for row in rows for name, value in row.change.items() if name[0] == "W"}
     if not changes:
         return
-    still = [name for name, value in changes.items() if value < _CHANGE[0]]
+    still = [] if learned else [name for name, value in changes.items() if value < _CHANGE[0]]  # it may be at rest
     wild = [name for name, value in changes.items() if value > _CHANGE[1]]
     if still:
         what = f"The coming update hardly moves {', '.join(still)}: less than {_CHANGE[0]:.0e} of its size."
