@@ -114,7 +114,8 @@ class Kept:
         folder = cache_folder()
         if folder is None or signature is None or not _surroundings() or not self._text or _has_replacements():
             return None
-        name = "\n".join((_surroundings(), self._text, str(signature), str(jax.config.values)))
+        settings = sorted((k, v) for k, v in os.environ.items() if k.startswith(("XLA_", "JAX_", "DENPA_")))
+        name = str((_surroundings(), self._text, native.reason(), signature, jax.config.values, settings))
         return folder / "programs" / f"{hashlib.sha256(name.encode()).hexdigest()}.{ending}"
 
     @functools.cached_property
@@ -153,17 +154,16 @@ def _plain(part: Any) -> Any:
 
 @functools.cache
 def _surroundings() -> str:
-    """What programs depend on outside of their description, as text; "" where none are kept."""
+    """Machine, versions and source, as text; "" where no programs are kept."""
     if jax.default_backend() != "cpu" or jax.device_count() > 1:
         return ""
     files = [(str(path), status.st_size, status.st_mtime_ns) for path, status in _source()]
     if any(changed > _STARTED * 1e9 for *_, changed in files):  # what runs here may be older than what lies there
         return ""
     processor = "".join(line for line in _lines("/proc/cpuinfo") if line.startswith(("flags", "model name")))
-    chosen = sorted((k, v) for k, v in os.environ.items() if k.startswith(("XLA_", "JAX_", "DENPA_")))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     versions = jax.__version__, jaxlib.version.__version__, np.__version__, sys.version
-    return str((versions, platform.platform(), processor, cores, chosen, native.reason(), files))
+    return str((versions, platform.platform(), processor, cores, files))
 
 
 def _source() -> Iterator[tuple[Path, os.stat_result]]:
