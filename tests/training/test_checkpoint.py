@@ -111,6 +111,20 @@ def test_resuming_twice_and_a_run_that_is_finished(references, tmp_path):
     assert rows(history) == rows(references["adam"].history)
 
 
+def test_arrays_in_the_history_are_remembered(tmp_path):
+    """A confusion matrix for every epoch, those before the interruption too."""
+    options = {"metrics": [dp.ConfusionMatrix()], "in_shape": (4,)}
+    fit = {"validation": HELD_OUT, "callbacks": dp.Checkpoint(tmp_path)} | QUIET
+    straight, broken, resumed = (model(**options) for _ in range(3))
+    broken.fit(RAGGED, epochs=1, **fit)
+    found = resumed.fit(RAGGED, epochs=3, resume=tmp_path, **fit).epochs
+    wanted = straight.fit(RAGGED, epochs=3, **fit | {"callbacks": ()}).epochs
+    for one, other in zip(found, wanted, strict=True):
+        assert set(one) == set(other)
+        for name in ("confusion_matrix", "validation_confusion_matrix"):
+            np.testing.assert_array_equal(one[name], other[name])
+
+
 def test_a_stop_is_remembered(tmp_path):
     """Killed after the decision to stop and before the end, a run does not go on training."""
     rule = [dp.EarlyStopping(1, monitor="validation_accuracy", min_delta=1.0), dp.Checkpoint(tmp_path)]

@@ -341,6 +341,14 @@ def test_what_cannot_be_retrained_on_is_refused_before_training():
     assert trained.run is sums.run is normed.run is None
 
 
+def test_an_array_cannot_be_watched(monkeypatch):
+    scripted(monkeypatch, [np.eye(3)], "validation_accuracy")
+    with pytest.raises(
+        dp.ConfigError, match=r"watches one number, but 'validation_accuracy' is an array of shape \(3, 3\)"
+    ):
+        model().fit(DATA, validation=HELD_OUT, callbacks=dp.EarlyStopping(2, monitor="validation_accuracy"), **QUIET)
+
+
 def test_the_rule_is_a_description():
     rule = dp.EarlyStopping(3, period=50, min_delta=1)
     assert repr(rule) == "EarlyStopping(3, 50, min_delta=1.0)"

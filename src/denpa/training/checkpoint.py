@@ -141,6 +141,7 @@ class CheckpointSession(Session):
             "statistics": training.model.statistics or {},
             "sessions": arrays,
             "logs": logs,
+            "history": training.history.arrays(),
         }
         write_arrays(self.folder / f"step_{training.step:010d}.safetensors", contents, description)
         ours = [file for file in _files(self.folder) if _step(file) <= training.step]  # a later one was damaged
@@ -221,7 +222,7 @@ def restore(training: Any, folder: Any) -> None:
     model.run = _run_like(model.run, _under(arrays, "run"), path)
     if statistics := _under(arrays, "statistics"):
         model.statistics = tree.nested({name: jax.device_put(a) for name, a in statistics.items()})
-    model.history = training.history = History.from_config(description["history"])
+    model.history = training.history = History.from_config(description["history"], _under(arrays, "history"))
     position = description["position"]
     logs = tuple(_log(_under(arrays, f"logs/{index}")) for index in range(position["parts"]))
     training.at = Position(position["epoch"], position["batch"], logs)

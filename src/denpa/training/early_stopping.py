@@ -116,6 +116,9 @@ class EarlyStoppingSession(Session):
         name = self.rule.monitor
         if name not in row:  # a training column, before the first epoch has ended
             return
+        if np.ndim(row[name]):
+            shape = np.shape(row[name])
+            raise ConfigError(f"EarlyStopping watches one number, but {name!r} is an array of shape {shape}.")
         value, seen = self._sign() * row[name], self.values
         improved = self._better(value, seen["best"])
         against = seen["best"] if self.rule.compare == "best" else seen["previous"]

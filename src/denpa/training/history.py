@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from denpa.core.errors import ConfigError, nearest
 from denpa.data.counted import counted
 from denpa.data.delimited import csv_text
@@ -91,12 +93,20 @@ class History:
             "best_epoch": self.best_epoch,
         }
 
+    def arrays(self) -> dict[str, dict[str, Any]]:
+        """What the rows of epochs hold besides numbers, such as confusion matrices, by number of the row and name."""
+        found = {str(i): {k: v for k, v in row.items() if np.ndim(v)} for i, row in enumerate(self.epochs)}
+        return {row: values for row, values in found.items() if values}
+
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> History:
-        """The history that `to_config` wrote."""
+    def from_config(cls, config: dict[str, Any], arrays: dict[str, Any] | None = None) -> History:
+        """The history that `to_config` wrote; `arrays` by path, from what `arrays` gave."""
         history = cls()
         for name, value in config.items():
             setattr(history, name, value)
+        for path, array in (arrays or {}).items():
+            row, _, name = path.partition("/")
+            history.epochs[int(row)][name] = array
         return history
 
 
