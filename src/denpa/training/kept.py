@@ -246,7 +246,7 @@ def _write(place: Path | None, content: bytes) -> None:
     with contextlib.suppress(OSError, StorageError):
         place.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(place, hashlib.sha256(content).digest() + content)
-        files = sorted(((file.stat().st_mtime, file.stat().st_size, file) for file in place.parent.iterdir()), key=str)
+        files = sorted((file.stat().st_mtime, file.stat().st_size, file) for file in place.parent.glob("[!.]*"))
         total = sum(size for _, size, _ in files)
         for _, size, file in files:
             if total > _MOST_BYTES:
