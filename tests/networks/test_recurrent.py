@@ -346,3 +346,14 @@ def test_summary_has_a_line_for_a_recurrent_layer():
     rows = {row.name: row for row in net.summary((TIME,)).rows}
     assert rows["2_lstm"].parameters == 4 * 4 * (4 + 4 + 1)
     assert rows["1_bidirectional/backward"].out_shape == (TIME, 2)
+
+
+@pytest.mark.parametrize("layer", [dp.GRU(2), dp.Bidirectional(dp.RNN(2))])
+def test_forward_and_backward_take_what_init_gives(layer):
+    variables = layer.init(jax.random.key(0), (3, 2))
+    x, dy = jnp.ones((2, 3, 2)), jnp.ones((2, *layer.out_shape((3, 2))))
+    by_init, by_params = (layer.forward(params, x) for params in (variables, variables.params))
+    np.testing.assert_array_equal(by_init[0], by_params[0])
+    _, grads = layer.backward(variables, by_init[1], dy)
+    assert jax.tree.structure(grads) == jax.tree.structure(variables.params)
+    assert all(variables[name] is variables.params[name] for name in grads)

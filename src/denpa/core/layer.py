@@ -38,6 +38,10 @@ class Variables(NamedTuple):
     params: Params
     state: State
 
+    def __getitem__(self, at: Any) -> Any:
+        """By a layer's or an array's name its params; by a number what a tuple of both gives."""
+        return self.params[at] if isinstance(at, str) else tuple.__getitem__(self, at)
+
 
 @functools.partial(
     jax.tree_util.register_dataclass, data_fields=["key", "state", "lengths"], meta_fields=["train", "name", "still"]

@@ -97,7 +97,7 @@ class Recurrent(Network):
         return 1 + len(self.cell.sizes()) if self.return_carry else 0
 
     def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
-        return self._forward(params, x, ctx)
+        return self._forward(getattr(params, "params", params), x, ctx)  # what `init` gives does as well
 
     def _forward(self, params: Params, x: Any, ctx: Context, record: bool = False) -> tuple[Any, Saved]:
         cell, x, first = self._entered(params, x, ctx)
@@ -119,7 +119,7 @@ class Recurrent(Network):
         return ((y, *final) if self.return_carry else y), saved
 
     def backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads]:
-        found = self._home(params, saved, dy)
+        found = self._home(getattr(params, "params", params), saved, dy)
         return self._left(saved["cell"].value, found), found.grads
 
     def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
