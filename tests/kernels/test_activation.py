@@ -20,16 +20,6 @@ def test_derivative_belongs_to_its_function(name):
         np.testing.assert_allclose(function_back(y, jnp.asarray(DY)), pull_back(jnp.asarray(DY))[0], atol=1e-14)
 
 
-def test_softmax_along_another_axis():
-    with jax.enable_x64(True):
-        u, dy = jnp.asarray(U), jnp.asarray(DY)
-        y = activation.softmax(u, axis=0)
-        np.testing.assert_allclose(y, activation.softmax(u.T).T, rtol=1e-14)
-        np.testing.assert_allclose(
-            activation.softmax_back(y, dy, axis=0), activation.softmax_back(y.T, dy.T).T, rtol=1e-12
-        )
-
-
 def test_sigmoid_is_accurate_where_it_is_tiny():
     u = np.linspace(-87, 20, 2001).astype(np.float32)
     exact = 1 / (1 + np.exp(-u.astype(np.float64)))

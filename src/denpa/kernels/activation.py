@@ -32,12 +32,12 @@ def tanh_back(y: jax.Array, dy: jax.Array) -> jax.Array:
     return dy * (1 - y * y)
 
 
-def softmax(u: jax.Array, axis: int = -1) -> jax.Array:
-    """yᵢ = e^(uᵢ − c) / Σⱼ e^(uⱼ − c) along `axis`, with c = max u, which cancels and prevents overflow."""
-    powers = jnp.exp(u - jnp.max(u, axis=axis, keepdims=True))
-    return powers / jnp.sum(powers, axis=axis, keepdims=True)
+def softmax(u: jax.Array) -> jax.Array:
+    """yᵢ = e^(uᵢ − c) / Σⱼ e^(uⱼ − c) along the last axis, with c = max u, which cancels and prevents overflow."""
+    powers = jnp.exp(u - jnp.max(u, axis=-1, keepdims=True))
+    return powers / jnp.sum(powers, axis=-1, keepdims=True)
 
 
-def softmax_back(y: jax.Array, dy: jax.Array, axis: int = -1) -> jax.Array:
+def softmax_back(y: jax.Array, dy: jax.Array) -> jax.Array:
     """duₖ = Σᵣ dyᵣ ∂yᵣ/∂uₖ = Σᵣ dyᵣ yᵣ (δᵣₖ − yₖ) = yₖ (dyₖ − Σᵣ dyᵣ yᵣ)"""
-    return y * (dy - jnp.sum(dy * y, axis=axis, keepdims=True))
+    return y * (dy - jnp.sum(dy * y, axis=-1, keepdims=True))

@@ -6,7 +6,7 @@ import jax
 
 from denpa.kernels import native, settings
 
-__all__ = ["listed"]
+__all__ = ["listed", "native_serves", "winograd_serves"]
 
 _CHOICES = {
     "auto": "the fastest: native kernels on a CPU, with Winograd's algorithm for 3x3 where it pays; XLA elsewhere",
@@ -14,6 +14,16 @@ _CHOICES = {
     "winograd": "native kernels on a CPU, with Winograd's algorithm for 3x3",
     "xla": "XLA's own convolutions everywhere, recurrent layers step by step",
 }
+
+
+def native_serves() -> bool:
+    """Whether the native kernels compute what they can, where the program runs on a CPU."""
+    return settings.current() != "xla" and native.available()
+
+
+def winograd_serves() -> bool:
+    """Whether they may take Winograd's algorithm."""
+    return settings.current() in ("auto", "winograd")
 
 
 def listed() -> dict[str, str]:

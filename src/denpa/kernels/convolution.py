@@ -21,16 +21,16 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from denpa.kernels import depthwise, native, settings
+from denpa.kernels import depthwise, native
+from denpa.kernels.choices import native_serves, winograd_serves
 from denpa.kernels.platform import by_platform
-from denpa.kernels.unfolding import Padding, Pair, out_sizes, unfold, unwrapped, wrapped
+from denpa.kernels.unfolding import NO_PADDING, Padding, Pair, out_sizes, unfold, unwrapped, wrapped
 
 __all__ = ["Padding", "convolve", "convolve_input_gradient", "convolve_kernel_gradient", "out_sizes"]
 
 Array = jax.Array
 
 _IMAGES, _KERNEL = "NHWC", "HWIO"
-_NONE: Padding = ((0, 0), (0, 0))
 
 
 def convolve(
@@ -39,7 +39,7 @@ def convolve(
 ) -> Array:  # fmt: skip
     """y = x ⋆ W, and b (filters,) added where it is given."""
     if circular:
-        return convolve(wrapped(x, padding), W, stride, _NONE, dilation, groups, b)
+        return convolve(wrapped(x, padding), W, stride, NO_PADDING, dilation, groups, b)
     how = stride, padding, dilation
     if groups > 1:
 
@@ -53,7 +53,7 @@ def convolve(
     if _native(x.dtype, stride, dilation):
 
         def on_cpu(x: Array, W: Array, *b: Array) -> Array:
-            return native.conv(x, W, b[0] if b else None, padding, **_algorithm())
+            return native.conv(x, W, b[0] if b else None, padding, winograd_serves())
 
         return _by_platform(on_cpu, lambda x, W, *b: _lax(x, W, *how, 1, *b), x, W, b)
     return _lax(x, W, *how, 1, b)
@@ -73,7 +73,7 @@ def convolve_input_gradient(
     if circular:
         height, width = (n + sum(sides) for n, sides in zip(x_shape[1:3], padding, strict=True))
         shape = x_shape[0], height, width, x_shape[3]
-        return unwrapped(convolve_input_gradient(dy, W, shape, stride, _NONE, dilation, groups), padding)
+        return unwrapped(convolve_input_gradient(dy, W, shape, stride, NO_PADDING, dilation, groups), padding)
     how = stride, padding, dilation
 
     def everywhere(dy: Array, W: Array) -> Array:
@@ -91,7 +91,7 @@ def convolve_input_gradient(
     if _native(dy.dtype, stride, dilation):
 
         def on_cpu(dy: Array, W: Array) -> Array:
-            return native.conv_input_gradient(dy, W, x_shape, padding, **_algorithm())
+            return native.conv_input_gradient(dy, W, x_shape, padding, winograd_serves())
 
         return _by_platform(on_cpu, everywhere, dy, W)
     return everywhere(dy, W)
@@ -109,7 +109,7 @@ def convolve_kernel_gradient(
 ) -> Array:
     """dW, of shape `W_shape`: the adjoint of `convolve` in W."""
     if circular:
-        return convolve_kernel_gradient(wrapped(x, padding), dy, W_shape, stride, _NONE, dilation, groups)
+        return convolve_kernel_gradient(wrapped(x, padding), dy, W_shape, stride, NO_PADDING, dilation, groups)
     how = stride, padding, dilation
 
     def by_xla(x: Array, dy: Array) -> Array:
@@ -132,7 +132,7 @@ def convolve_kernel_gradient(
     if _native(x.dtype, stride, dilation):
 
         def on_cpu(x: Array, dy: Array) -> Array:
-            return native.conv_kernel_gradient(x, dy, W_shape, padding, **_algorithm())[0]
+            return native.conv_kernel_gradient(x, dy, W_shape, padding, winograd_serves())[0]
 
         return _by_platform(on_cpu, by_xla, x, dy)
     return _by_platform(by_product, by_xla, x, dy) if W_shape[2] == 1 else by_xla(x, dy)
@@ -205,11 +205,7 @@ def _apart(function: Any, groups: int, *arrays: Array) -> Array:
 
 def _native(dtype: Any, stride: Pair, dilation: Pair) -> bool:
     plain = stride == (1, 1) and dilation == (1, 1) and dtype == jnp.float32
-    return plain and settings.current() != "xla" and native.available()
-
-
-def _algorithm() -> dict[str, bool]:
-    return {"winograd": settings.current() in ("auto", "winograd")}
+    return plain and native_serves()
 
 
 def _by_platform(on_cpu: Any, elsewhere: Any, *args: Any) -> Array:

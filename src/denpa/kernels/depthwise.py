@@ -14,12 +14,12 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from denpa.core.shapes import Shape
 from denpa.kernels.unfolding import Padding, Pair, gathered, views
 
 __all__ = ["convolve", "input_gradient", "kernel_gradient"]
 
 Array = jax.Array
-Shape = tuple[int, ...]
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3, 4), inline=True)

@@ -18,9 +18,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from denpa.kernels import native, settings
-from denpa.kernels.convolution import Padding, convolve, convolve_input_gradient, convolve_kernel_gradient
+from denpa.core.shapes import Shape
+from denpa.kernels import native
+from denpa.kernels.choices import native_serves, winograd_serves
+from denpa.kernels.convolution import convolve, convolve_input_gradient, convolve_kernel_gradient
 from denpa.kernels.platform import by_platform
+from denpa.kernels.unfolding import Padding, Pair, out_sizes
 
 __all__ = [
     "conv_relu",
@@ -33,8 +36,6 @@ __all__ = [
 ]
 
 Array = jax.Array
-Pair = tuple[int, int]
-Shape = tuple[int, ...]
 
 BLOCKED = 4  # the index of a window that the ReLU closes
 
@@ -43,15 +44,13 @@ def serves(x: Array, W: Array, stride: Pair = (1, 1), dilation: Pair = (1, 1), g
     """Whether the fused forms are worth while: native kernels, a CPU, float32, stride 1, no dilation, no groups."""
     plain = stride == (1, 1) and dilation == (1, 1) and groups == 1 and x.ndim == W.ndim == 4
     floats = x.dtype == jnp.float32 and W.dtype == jnp.float32
-    on_cpu = jax.default_backend() == "cpu"
-    return plain and floats and on_cpu and settings.current() != "xla" and native.available()
+    return plain and floats and jax.default_backend() == "cpu" and native_serves()
 
 
 def conv_relu(x: Array, W: Array, b: Array, padding: Padding) -> Array:
     """y = max(0, x ⋆ W + b)"""
-    winograd = _winograd()
     return _by_platform(
-        lambda x, W, b: native.conv_relu(x, W, b, padding, winograd),
+        lambda x, W, b: native.conv_relu(x, W, b, padding, winograd_serves()),
         lambda x, W, b: jnp.maximum(_affine(x, W, b, padding), 0),
         x, W, b,
     )  # fmt: skip
@@ -59,9 +58,8 @@ def conv_relu(x: Array, W: Array, b: Array, padding: Padding) -> Array:
 
 def conv_relu_pool(x: Array, W: Array, b: Array, padding: Padding) -> tuple[Array, Array]:
     """(y, index): the maxima of the windows of max(0, x ⋆ W + b), and where they are, uint8 of y's shape."""
-    winograd = _winograd()
     return _by_platform(
-        lambda x, W, b: native.conv_relu_pool(x, W, b, padding, winograd),
+        lambda x, W, b: native.conv_relu_pool(x, W, b, padding, winograd_serves()),
         lambda x, W, b: _pool(_affine(x, W, b, padding)),
         x, W, b,
     )  # fmt: skip
@@ -69,9 +67,8 @@ def conv_relu_pool(x: Array, W: Array, b: Array, padding: Padding) -> tuple[Arra
 
 def conv_relu_input_gradient(dy: Array, y: Array, W: Array, x_shape: Shape, padding: Padding) -> Array:
     """dx of `conv_relu`, from its output y."""
-    winograd = _winograd()
     return _by_platform(
-        lambda dy, y, W: native.conv_relu_input_gradient(dy, y, W, x_shape, padding, winograd),
+        lambda dy, y, W: native.conv_relu_input_gradient(dy, y, W, x_shape, padding, winograd_serves()),
         lambda dy, y, W: convolve_input_gradient(_passed(dy, y), W, x_shape, (1, 1), padding),
         dy, y, W,
     )  # fmt: skip
@@ -79,9 +76,8 @@ def conv_relu_input_gradient(dy: Array, y: Array, W: Array, x_shape: Shape, padd
 
 def conv_relu_kernel_gradient(x: Array, dy: Array, y: Array, W_shape: Shape, padding: Padding) -> tuple[Array, Array]:
     """(dW, db) of `conv_relu`, from its output y."""
-    winograd = _winograd()
     return _by_platform(
-        lambda x, dy, y: native.conv_relu_kernel_gradient(x, dy, y, W_shape, padding, winograd),
+        lambda x, dy, y: native.conv_relu_kernel_gradient(x, dy, y, W_shape, padding, winograd_serves()),
         lambda x, dy, y: _kernel_gradient(x, _passed(dy, y), W_shape, padding),
         x, dy, y,
     )  # fmt: skip
@@ -89,10 +85,9 @@ def conv_relu_kernel_gradient(x: Array, dy: Array, y: Array, W_shape: Shape, pad
 
 def conv_relu_pool_input_gradient(dy: Array, index: Array, W: Array, x_shape: Shape, padding: Padding) -> Array:
     """dx of `conv_relu_pool`: each dy goes back to the place that its index names."""
-    winograd = _winograd()
-    sizes = _sizes(x_shape, W.shape, padding)
+    sizes = out_sizes(x_shape[1:3], W.shape[:2], (1, 1), padding)
     return _by_platform(
-        lambda dy, index, W: native.conv_relu_pool_input_gradient(dy, index, W, x_shape, padding, winograd),
+        lambda dy, index, W: native.conv_relu_pool_input_gradient(dy, index, W, x_shape, padding, winograd_serves()),
         lambda dy, index, W: convolve_input_gradient(_spread(dy, index, sizes), W, x_shape, (1, 1), padding),
         dy, index, W,
     )  # fmt: skip
@@ -102,23 +97,16 @@ def conv_relu_pool_kernel_gradient(
     x: Array, dy: Array, index: Array, W_shape: Shape, padding: Padding
 ) -> tuple[Array, Array]:
     """(dW, db) of `conv_relu_pool`."""
-    winograd = _winograd()
-    sizes = _sizes(x.shape, W_shape, padding)
+    sizes = out_sizes(x.shape[1:3], W_shape[:2], (1, 1), padding)
     return _by_platform(
-        lambda x, dy, index: native.conv_relu_pool_kernel_gradient(x, dy, index, W_shape, padding, winograd),
+        lambda x, dy, index: native.conv_relu_pool_kernel_gradient(x, dy, index, W_shape, padding, winograd_serves()),
         lambda x, dy, index: _kernel_gradient(x, _spread(dy, index, sizes), W_shape, padding),
         x, dy, index,
     )  # fmt: skip
 
 
 def _by_platform(on_cpu: Any, elsewhere: Any, *args: Array) -> Any:
-    if settings.current() == "xla" or not native.available():
-        return elsewhere(*args)
-    return by_platform(on_cpu, elsewhere, *args)
-
-
-def _winograd() -> bool:
-    return settings.current() in ("auto", "winograd")
+    return by_platform(on_cpu, elsewhere, *args) if native_serves() else elsewhere(*args)
 
 
 def _affine(x: Array, W: Array, b: Array, padding: Padding) -> Array:
@@ -127,10 +115,6 @@ def _affine(x: Array, W: Array, b: Array, padding: Padding) -> Array:
 
 def _kernel_gradient(x: Array, du: Array, W_shape: Shape, padding: Padding) -> tuple[Array, Array]:
     return convolve_kernel_gradient(x, du, W_shape, (1, 1), padding), jnp.sum(du, axis=(0, 1, 2))
-
-
-def _sizes(x_shape: Shape, W_shape: Shape, padding: Padding) -> list[int]:
-    return [n + sum(p) - k + 1 for n, k, p in zip(x_shape[1:3], W_shape[:2], padding, strict=True)]
 
 
 def _passed(dy: Array, y: Array) -> Array:
@@ -148,7 +132,7 @@ def _pool(u: Array) -> tuple[Array, Array]:
     return jnp.maximum(greatest, 0), index.astype(jnp.uint8)
 
 
-def _spread(dy: Array, index: Array, sizes: list[int]) -> Array:
+def _spread(dy: Array, index: Array, sizes: Pair) -> Array:
     """du (batch, height, width, filters): dy at the places that `index` names, 0 elsewhere."""
     batch, rows, columns, filters = dy.shape
     places = jnp.arange(BLOCKED, dtype=jnp.uint8)[:, None]

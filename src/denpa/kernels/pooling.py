@@ -12,12 +12,12 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from denpa.kernels.unfolding import Padding, Pair, gathered, views
+from denpa.core.shapes import Shape
+from denpa.kernels.unfolding import NO_PADDING, Padding, Pair, gathered, views
 
 __all__ = ["max_pool", "pool_with", "spread", "spread_with", "sum_pool", "take_from"]
 
 Array = jax.Array
-Shape = tuple[int, ...]
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3), inline=True)
@@ -28,7 +28,7 @@ def max_pool(x: Array, size: Pair, stride: Pair, padding: Padding) -> tuple[Arra
         y (batch, out height, out width, channels), and place, of the same shape, i · width + j as uint8 or int32.
     """
     places = jnp.uint8 if size[0] * size[1] <= 256 else jnp.int32
-    padded = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf) if padding != ((0, 0), (0, 0)) else x
+    padded = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf) if padding != NO_PADDING else x
     seen = views(padded, size, stride)
     best = next(seen)
     place = jnp.zeros(best.shape, places)
@@ -60,7 +60,7 @@ def spread_with(function: Callable[[Array], Array], x: Array, size: Pair, stride
 def spread(dy: Array, x_shape: Shape, size: Pair, stride: Pair, padding: Padding, place: Array | None = None) -> Array:
     """The adjoint of the pooling: each dy to all places of its window, or to the one that `place` names; summed up."""
     count = size[0] * size[1]
-    if stride == size and padding == ((0, 0), (0, 0)):
+    if stride == size and padding == NO_PADDING:
         return _spread_apart(dy, x_shape, size, place)
     pieces = [dy if place is None else jnp.where(place == number, dy, 0) for number in range(count)]
     return gathered(pieces, x_shape, size, stride, padding)

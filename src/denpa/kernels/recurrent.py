@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from denpa.kernels import native, settings
+from denpa.kernels.choices import native_serves
 
 __all__ = ["columns", "gate_slopes", "gates", "serves", "split"]
 
@@ -35,7 +35,7 @@ def serves(x: jax.Array, *params: jax.Array, batch: int = 1) -> bool:
 
     A sequence alone cannot be cut into pieces of work; a cell whose scan is faster then asks for two.
     """
-    on_cpu = jax.default_backend() == "cpu" and settings.current() != "xla" and native.available()
+    on_cpu = jax.default_backend() == "cpu" and native_serves()
     return on_cpu and x.shape[1] >= batch and all(array.dtype == jnp.float32 for array in (x, *params))
 
 

@@ -23,11 +23,24 @@ from jax import lax
 
 from denpa.core.errors import ConfigError, ShapeError
 
-__all__ = ["Padding", "Pair", "col2im", "gathered", "im2col", "out_sizes", "unfold", "unwrapped", "views", "wrapped"]
+__all__ = [
+    "NO_PADDING",
+    "Padding",
+    "Pair",
+    "col2im",
+    "gathered",
+    "im2col",
+    "out_sizes",
+    "unfold",
+    "unwrapped",
+    "views",
+    "wrapped",
+]
 
 Array = jax.Array
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
+NO_PADDING: Padding = ((0, 0), (0, 0))
 
 
 def im2col(x: Any, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1) -> Array:

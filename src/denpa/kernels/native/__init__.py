@@ -8,7 +8,6 @@ from denpa.kernels.native.loading import (
     use_instruction_set,
 )
 from denpa.kernels.native.operations import (
-    Padding,
     conv,
     conv_input_gradient,
     conv_kernel_gradient,
@@ -31,7 +30,6 @@ from denpa.kernels.native.recurrent import (
 )
 
 __all__ = [
-    "Padding",
     "available",
     "conv",
     "conv_input_gradient",

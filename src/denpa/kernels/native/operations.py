@@ -19,10 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from denpa.core.errors import ConfigError
+from denpa.core.shapes import Shape
 from denpa.kernels.native.loading import available, reason
+from denpa.kernels.unfolding import Padding, Pair, out_sizes
 
 __all__ = [
-    "Padding",
     "conv",
     "conv_input_gradient",
     "conv_kernel_gradient",
@@ -32,21 +33,17 @@ __all__ = [
     "conv_relu_pool",
     "conv_relu_pool_input_gradient",
     "conv_relu_pool_kernel_gradient",
-    "out_size",
     "target",
 ]
 
 Array = jax.Array
-Shape = tuple[int, ...]
-Padding = tuple[tuple[int, int], tuple[int, int]]
 
 _PLAIN, _RELU, _POOL = 0, 1, 2
 
 
-def out_size(x_shape: Shape, W_shape: Shape, padding: Padding) -> tuple[int, int]:
+def _size(x_shape: Shape, W_shape: Shape, padding: Padding) -> Pair:
     """Height and width of y."""
-    (top, bottom), (left, right) = padding
-    return x_shape[1] + top + bottom - W_shape[0] + 1, x_shape[2] + left + right - W_shape[1] + 1
+    return out_sizes(x_shape[1:3], W_shape[:2], (1, 1), padding)
 
 
 def conv(x: Array, W: Array, b: Array | None, padding: Padding, winograd: bool = False) -> Array:
@@ -63,7 +60,7 @@ def conv_relu_pool(
     x: Array, W: Array, b: Array | None, padding: Padding, winograd: bool = False
 ) -> tuple[Array, Array]:
     """y = maximum of each 2 × 2 window of max(0, x ⋆ W + b), and the index of its place, uint8 of y's shape."""
-    height, width = out_size(x.shape, W.shape, padding)
+    height, width = _size(x.shape, W.shape, padding)
     shape = x.shape[0], height // 2, width // 2, W.shape[3]
     results = jax.ShapeDtypeStruct(shape, jnp.float32), jax.ShapeDtypeStruct(shape, jnp.uint8)
     call = target("denpa_forward_pool", results)
@@ -123,7 +120,7 @@ def target(name: str, results: Any, aliases: dict[int, int] | None = None) -> An
 
 
 def _forward(x: Array, W: Array, b: Array | None, padding: Padding, relu: bool, winograd: bool) -> Array:
-    shape = x.shape[0], *out_size(x.shape, W.shape, padding), W.shape[3]
+    shape = x.shape[0], *_size(x.shape, W.shape, padding), W.shape[3]
     call = target("denpa_forward", jax.ShapeDtypeStruct(shape, jnp.float32))
     return call(x, W, _bias(W, b), relu=np.int32(relu), **_attributes(padding, winograd))
 
@@ -131,10 +128,8 @@ def _forward(x: Array, W: Array, b: Array | None, padding: Padding, relu: bool, 
 def _input_gradient(
     dy: Array, mask: Array, W: Array, x_shape: Shape, padding: Padding, kind: int, winograd: bool
 ) -> Array:
-    call = jax.ffi.ffi_call(
-        "denpa_input_gradient", jax.ShapeDtypeStruct(x_shape, jnp.float32), vmap_method="sequential"
-    )
-    size = out_size(x_shape, W.shape, padding)
+    call = target("denpa_input_gradient", jax.ShapeDtypeStruct(x_shape, jnp.float32))
+    size = _size(x_shape, W.shape, padding)
     return call(dy, mask, W, **_attributes(padding, winograd), **_mask(kind, size))
 
 
@@ -143,7 +138,7 @@ def _kernel_gradient(
 ) -> tuple[Array, Array]:
     shapes = jax.ShapeDtypeStruct(W_shape, jnp.float32), jax.ShapeDtypeStruct(W_shape[3:], jnp.float32)
     call = target("denpa_kernel_gradient", shapes)
-    size = out_size(x.shape, W_shape, padding)
+    size = _size(x.shape, W_shape, padding)
     dW, db = call(x, dy, mask, **_attributes(padding, winograd), **_mask(kind, size))
     return dW, db
 
@@ -156,5 +151,5 @@ def _attributes(padding: Padding, winograd: bool) -> dict[str, np.int32]:
     return {"top": np.int32(padding[0][0]), "left": np.int32(padding[1][0]), "algorithm": np.int32(winograd)}
 
 
-def _mask(kind: int, size: tuple[int, int]) -> dict[str, np.int32]:
+def _mask(kind: int, size: Pair) -> dict[str, np.int32]:
     return {"mask": np.int32(kind), "height": np.int32(size[0]), "width": np.int32(size[1])}
