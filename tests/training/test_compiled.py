@@ -51,12 +51,18 @@ def test_other_failures_are_not_taken_for_a_missing_option():
         compiled.compiled_training(failing, "auto")(Run({}, {}, (), jnp.zeros(()), jnp.zeros(())))
 
 
-def test_what_counts_is_the_largest_array(monkeypatch):
+def test_what_counts_is_the_largest_array_of_a_member(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
-    many = [jnp.zeros((300, 400))] * 4
-    assert compiled._has_small_products({"params": many})
-    assert not compiled._has_small_products({"params": [*many, jnp.zeros((400, 400))]})
-    assert compiled._has_small_products({})
+    zeros = jnp.zeros
+
+    def small(*arrays, members=()):
+        return compiled._has_small_products(Run(list(arrays), {}, (), zeros(members), zeros(members)))
+
+    assert small(*[zeros((300, 400))] * 4)
+    assert not small(zeros((300, 400)), zeros((400, 400)))
+    assert small(zeros((10, 300, 400)), members=(10,))
+    assert not small(zeros((10, 400, 400)), members=(10,))
+    assert small()
 
 
 def test_memory_goes_back_once_for_each_compilation(fresh, monkeypatch):

@@ -36,7 +36,7 @@ def compiled(
 
 
 def compiled_training(function: Callable[..., Any], kernels: str, *told: Any) -> Callable[..., Any]:
-    """The same of `function(run, ...)`, compiled as suits the size of the parameters in its run.
+    """The same of `function(run, ...)`, compiled as suits the size of the parameters in its run or stacked runs.
 
     It may not be called inside another compiled function. What the compiler needed and freed goes back to the system.
     """
@@ -54,7 +54,7 @@ def compiled_training(function: Callable[..., Any], kernels: str, *told: Any) ->
 
     def chosen(run: Any, *args: Any) -> Any:
         nonlocal known
-        if known and _has_small_products(run.params):
+        if known and _has_small_products(run):
             try:
                 return small(run, *args)
             except jax.errors.JaxRuntimeError as error:
@@ -89,6 +89,8 @@ def _with_kernels(function: Callable[..., Any], kernels: str) -> Callable[..., A
     return traced
 
 
-def _has_small_products(params: Any) -> bool:
-    largest = max((math.prod(array.shape) for array in jax.tree.leaves(params)), default=0)
+def _has_small_products(run: Any) -> bool:
+    """Of members, whose arrays and steps are stacked, each makes its own products."""
+    stacked = len(run.step.shape)
+    largest = max((math.prod(array.shape[stacked:]) for array in jax.tree.leaves(run.params)), default=0)
     return largest < _SMALL and jax.default_backend() == "cpu"

@@ -18,7 +18,7 @@ from denpa.core import tree
 from denpa.core.errors import ConfigError, nearest
 from denpa.core.layer import Array
 from denpa.data.counted import counted
-from denpa.training.compiled import compiled
+from denpa.training.compiled import compiled, compiled_training
 from denpa.training.program import Programs, Recipe, Run, key_of_run
 
 __all__ = [
@@ -38,7 +38,7 @@ class MemberPrograms:
         self.single = Programs(recipe)
         self.paces: dict[int, int] = {}  # steps in a chunk that last long enough, by the examples in a step
         self.init = compiled(self._init, recipe.kernels, static_argnums=(1,))
-        self.train = compiled(self._train, recipe.kernels, recipe, places)
+        self.train = compiled_training(self._train, recipe.kernels, recipe, places)
         self.step = compiled(self._step, recipe.kernels, recipe, places)  # traced once, though `train` reads it twice
         self.each = compiled(self._each, recipe.kernels, recipe, places)
         self.together = compiled(self._together, recipe.kernels, recipe, places)
