@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from denpa.core.checks import want_not_negative, want_pattern
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError
 from denpa.core.tree import flatten, map_matching, matches, zeros_like
@@ -115,7 +116,8 @@ class L2(Penalty):
 
     def validate(self) -> None:
         """Refuse a negative strength, and an `on` that is no pattern."""
-        _check(self, "strength", self.strength)
+        want_not_negative(self, "strength")
+        want_pattern(self)
 
     def array_value(self, w: Array) -> Array:
         """(λ/2) Σ w², or λ Σ w² for half=False."""
@@ -156,7 +158,8 @@ class L1(Penalty):
 
     def validate(self) -> None:
         """Refuse a negative strength, and an `on` that is no pattern."""
-        _check(self, "strength", self.strength)
+        want_not_negative(self, "strength")
+        want_pattern(self)
 
     def array_value(self, w: Array) -> Array:
         """λ Σ |w|."""
@@ -196,8 +199,8 @@ class ElasticNet(Penalty):
 
     def validate(self) -> None:
         """Refuse a negative strength, and an `on` that is no pattern."""
-        _check(self, "l1", self.l1)
-        _check(self, "l2", self.l2)
+        want_not_negative(self, "l1", "l2")
+        want_pattern(self)
 
     def array_value(self, w: Array) -> Array:
         """λ₁ Σ |w| + (λ₂/2) Σ w²."""
@@ -215,10 +218,3 @@ class ElasticNet(Penalty):
 def _soft_threshold(w: Array, step_size: Any, strength: float) -> Array:
     threshold = jnp.asarray(step_size).astype(w.dtype) * strength
     return jnp.sign(w) * jnp.maximum(jnp.abs(w) - threshold, 0)
-
-
-def _check(penalty: Penalty, name: str, value: float) -> None:
-    if value < 0:
-        raise ConfigError(f"{type(penalty).__name__}.{name} must be >= 0, not {value}: penalties add to the error.")
-    if not isinstance(penalty.on, str) or not penalty.on:
-        raise ConfigError(f'{type(penalty).__name__}.on must be a pattern of names such as "W*", not {penalty.on!r}.')

@@ -210,12 +210,12 @@ def test_one_axis_has_no_fans(key):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: init.He("gaussian"), "He.distribution cannot be 'gaussian': known distributions: normal, uniform"),
-        (lambda: init.LeCun("unifrom"), "did you mean 'uniform'?"),
-        (lambda: init.Normal(-0.1), "Normal.std must be a standard deviation"),
-        (lambda: init.Uniform(1.0, 1.0), "Uniform needs two numbers low < high"),
+        (lambda: init.He("gaussian"), 'He.distribution must be "normal" or "uniform", not .gaussian.'),
+        (lambda: init.LeCun("unifrom"), "LeCun.distribution must be"),
+        (lambda: init.Normal(-0.1), "Normal.std must be 0 or more, not -0.1"),
+        (lambda: init.Uniform(1.0, 1.0), "Uniform wants low < high"),
         (lambda: init.Constant("zero"), "Constant.value must be a number"),
-        (lambda: init.Orthogonal(0.0), "Orthogonal.gain must be a number greater than 0"),
+        (lambda: init.Orthogonal(0.0), "Orthogonal.gain must be positive"),
     ],
 )
 def test_refusals(make, message):

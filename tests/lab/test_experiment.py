@@ -146,7 +146,7 @@ SLIPS = {
     "[optimizer]\nlearning_rate = 0.1": "Missing 'type' at optimizer",
     "[penalty]\ntype = 'Adam'": "penalty must be a penalty such as L2",
     "[training]\nepochs = 0": "training.epochs must be a whole number, 1 or more",
-    "[training]\nepochs = 2.5": "training.epochs must be a whole number",
+    "[training]\nepochs = 2.5": "epochs must be an integer",
     "[training]\nbatch_size = 'half'": 'or "full"',
     "[training]\nshuffle = 'no'": "true or false",
     "[data]\nsource = 'moons'\ntest = 1.0": "from 0 to below 1",

@@ -49,7 +49,7 @@ def test_groups_that_do_not_divide(kind):
 def test_output_padding_that_another_size_would_explain():
     with pytest.raises(ConfigError, match="output_padding"):
         dp.ConvTranspose2d(4, 3, stride=2, output_padding=2)
-    with pytest.raises(ConfigError, match="output_padding wants an integer or 2 of them"):
+    with pytest.raises(ConfigError, match="output_padding must be an integer of at least 0, or a pair"):
         dp.ConvTranspose2d(4, 3, stride=2, output_padding=(1, 1, 1))
     with pytest.raises(ConfigError, match="no output_padding"):
         dp.ConvTranspose2d(4, 3, stride=2, padding="same", output_padding=1)

@@ -123,9 +123,9 @@ def test_a_schedule_of_ones_own():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: s.ConstantRate(0), r"ConstantRate.value must be a number greater than 0, not 0.0"),
+        (lambda: s.ConstantRate(0), r"ConstantRate.value must be positive, not 0.0"),
         (lambda: s.LinearDecay(-0.1, 0.0, 5), "LinearDecay.initial"),
-        (lambda: s.LinearDecay(0.1, -0.1, 5), "LinearDecay.final must be a number that is 0 or more"),
+        (lambda: s.LinearDecay(0.1, -0.1, 5), "LinearDecay.final must be 0 or more"),
         (lambda: s.LinearDecay(0.1, 0.01, 0), "LinearDecay.steps must be a positive whole number"),
         (lambda: s.CosineDecay(0.1, 0.01, 2.5), "CosineDecay.steps"),
         (lambda: s.CosineDecay(0.1, 0.01, True), "CosineDecay.steps"),

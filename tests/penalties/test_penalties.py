@@ -223,14 +223,14 @@ def test_dtypes_are_kept_and_values_summed_in_float32(penalty):
     "make", [lambda s: L1(s), lambda s: L2(s), lambda s: ElasticNet(s, 0), lambda s: ElasticNet(0, s)]
 )
 def test_a_negative_strength_is_refused(make):
-    with pytest.raises(ConfigError, match=r">= 0, not -0\.5"):
+    with pytest.raises(ConfigError, match=r"0 or more, not -0\.5"):
         make(-0.5)
     assert float(make(0.0).value(tree())) == 0
 
 
 @pytest.mark.parametrize("on", ["", 5, None])
 def test_a_pattern_is_a_text(on):
-    with pytest.raises(ConfigError, match="on must be a pattern"):
+    with pytest.raises(ConfigError, match=r"on must be a (pattern|text)"):
         L1(0.1, on=on)
 
 

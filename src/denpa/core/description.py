@@ -7,8 +7,10 @@ must not be two things that hash alike but trace differently.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import functools
+import inspect
 import math
 import numbers
 from typing import Any, Self, TypeVar
@@ -25,7 +27,9 @@ class Description:
 
     A subclass is a `@dataclass(frozen=True)`. Its fields are numbers, strings, booleans, None,
     other descriptions, or tuples of these. Numbers in fields annotated `float` become floats, lists
-    and arrays become tuples, and NaN is refused. `validate` is the subclass's place to refuse more.
+    and arrays become tuples, and NaN is refused. A field annotated `float`, `int`, `bool`, `str` or
+    `Literal["a", "b"]`, with or without `| None`, takes nothing else. `validate` is the subclass's
+    place to refuse more.
 
     The class is known to `from_config` under its own name as soon as it is defined. A class of your own
     may be defined again, as in a notebook, but not under the name of one of denpa's: files would take
@@ -44,10 +48,11 @@ class Description:
             cls.__post_init__ = Description.__post_init__
 
     def __post_init__(self) -> None:
-        for field, annotation, (kinds, wanted) in _fields(type(self)):
+        for field, annotation, kinds, choices, wanted in _fields(type(self)):
             value, where = getattr(self, field), f"{type(self).__name__}.{field}"
             settled = _settle(value, "float" in annotation, where)
-            if not isinstance(settled, kinds) or (isinstance(settled, bool) and annotation.startswith("int")):
+            is_flag = isinstance(settled, bool) and annotation.startswith("int")
+            if is_flag or not (isinstance(settled, kinds) or settled in choices):
                 raise ConfigError(f"{where} must be {wanted}, not {value!r}.")
             object.__setattr__(self, field, settled)
         self.validate()
@@ -81,9 +86,11 @@ def replace(description: D, **changes: Any) -> D:
 
 
 def registered(kind: type[D]) -> dict[str, type[D]]:
-    """Every usable description of a kind, by class name: `registered(Layer)`."""
+    """Every usable description of a kind, by class name: `registered(Layer)`. A class `_Name` is a base of others."""
     return {
-        name: cls for name, cls in sorted(_registry.items()) if issubclass(cls, kind) and dataclasses.is_dataclass(cls)
+        name: cls
+        for name, cls in sorted(_registry.items())
+        if issubclass(cls, kind) and dataclasses.is_dataclass(cls) and not name.startswith("_")
     }
 
 
@@ -129,9 +136,10 @@ def from_config(config: Any, kind: type[Any] = Description, where: str = "") -> 
     if "type" not in config:
         raise ConfigError(f"Missing 'type'{at}: it names the class, as in type = \"Dense\".")
     name = config["type"]
-    cls = _registry.get(name) if isinstance(name, str) else None
-    if cls is None or not issubclass(cls, kind) or not dataclasses.is_dataclass(cls):
-        hint = nearest(str(name), registered(kind), plural=f"{kind.__name__.lower()}s")
+    known = registered(kind)
+    cls = known.get(name) if isinstance(name, str) else None
+    if cls is None:
+        hint = nearest(str(name), known, plural=f"{kind.__name__.lower()}s")
         raise ConfigError(f"Unknown {kind.__name__.lower()} {name!r}{at}: {hint}")
     fields = {
         key: from_config(value, Description, f"{where}.{key}" if where else key)
@@ -158,15 +166,33 @@ def _is_ours(cls: type[Any]) -> bool:
     return cls.__module__.startswith("denpa.")
 
 
+_KINDS: dict[str, tuple[type[Any], str]] = {
+    "float": (float, "a number"),
+    "int": (int, "an integer"),
+    "bool": (bool, "true or false"),
+    "str": (str, "a text"),
+}
+
+
 @functools.cache
-def _fields(cls: type[Any]) -> tuple[tuple[str, str, tuple[Any, str]], ...]:
-    """Each field's name, its annotation, and what it takes, where that is of one kind."""
-    takes: dict[str, Any] = {"float": (float, "a number"), "bool": (bool, "true or false")}
-    takes["int"] = (object, "an integer")  # a text or a fraction is refused by the class, which knows the range
-    takes["Initializer"] = (_registry.get("Initializer", Description), "an initialiser such as init.He()")
-    takes |= {f"{name} | None": ((kind, type(None)), words) for name, (kind, words) in takes.items()}
-    annotated = ((field.name, str(field.type)) for field in dataclasses.fields(cls))
-    return tuple((name, kind, takes.get(kind, (object, ""))) for name, kind in annotated)
+def _fields(cls: type[Any]) -> tuple[tuple[str, str, tuple[type[Any], ...], tuple[str, ...], str], ...]:
+    """Each field's name, its annotation, and what `_taken` says of it."""
+    types = ((field.name, field.type) for field in dataclasses.fields(cls))
+    named = ((name, kind if isinstance(kind, str) else inspect.formatannotation(kind)) for name, kind in types)
+    return tuple((name, kind, *_taken(kind)) for name, kind in named)
+
+
+def _taken(annotation: str) -> tuple[tuple[type[Any], ...], tuple[str, ...], str]:
+    """The classes and the single words that a field takes, and both as a message has them; anything where unknown."""
+    name = annotation.removesuffix(" | None")
+    none = (type(None),) if name != annotation else ()
+    if name.startswith("Literal["):
+        choices = tuple(ast.literal_eval(name.removeprefix("Literal")))
+        return none, choices, " or ".join(f'"{choice}"' for choice in choices)
+    if name == "Initializer":
+        return (_registry[name], *none), (), "an initialiser such as init.He()"
+    kind, words = _KINDS.get(name, (object, ""))
+    return (kind, *none), (), words
 
 
 def _settle(value: Any, wants_float: bool, where: str) -> Any:

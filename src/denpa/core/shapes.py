@@ -66,7 +66,7 @@ def _hint(names: list[str], known: dict[str, int], got: Shape) -> str:
     wanted = [_wanted(name, known) for name in axes]
     if len(got) == len(axes) - 1:
         return " Is the batch axis missing? Give one example as x[None]."
-    if len(got) == len(axes) == 2 and wanted[-1] in (got[0],) and wanted[-1] != got[-1]:
+    if len(got) == len(axes) == 2 and wanted[-1] == got[0] and wanted[-1] != got[-1]:
         return " Is it transposed? Samples are rows: try x.T."
     if len(axes) == 1 and len(got) > 2 and wanted[-1] is not None:
         return " Put a Flatten() in front to make one axis of them."

@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from denpa.core.errors import ConfigError, ShapeError
+from denpa.core.checks import want_positive
+from denpa.core.errors import ShapeError
 from denpa.core.shapes import as_shape
 from denpa.init.base import Initializer, precisions
 
@@ -38,8 +39,7 @@ class Orthogonal(Initializer):
     gain: float = 1.0
 
     def validate(self) -> None:
-        if not isinstance(self.gain, float) or self.gain <= 0:
-            raise ConfigError(f"Orthogonal.gain must be a number greater than 0, not {self.gain!r}.")
+        want_positive(self, "gain")
 
     def sample(
         self, key: jax.Array, shape: Any, *, fan_in: int | None = None, fan_out: int | None = None, dtype: Any = None

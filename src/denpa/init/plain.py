@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from denpa.core.checks import want_not_negative
 from denpa.core.errors import ConfigError
 from denpa.core.shapes import as_shape
 from denpa.init.base import Initializer, precisions
@@ -34,8 +35,7 @@ class Normal(Initializer):
     mean: float = 0.0
 
     def validate(self) -> None:
-        if not isinstance(self.std, float) or self.std < 0:
-            raise ConfigError(f"Normal.std must be a standard deviation, 0 or more, not {self.std!r}.")
+        want_not_negative(self, "std")
 
     def sample(
         self, key: jax.Array, shape: Any, *, fan_in: int | None = None, fan_out: int | None = None, dtype: Any = None
@@ -61,10 +61,8 @@ class Uniform(Initializer):
     high: float
 
     def validate(self) -> None:
-        if not (isinstance(self.low, float) and isinstance(self.high, float) and self.low < self.high):
-            raise ConfigError(
-                f"Uniform needs two numbers low < high, as in Uniform(-0.1, 0.1), not {self.low!r} and {self.high!r}."
-            )
+        if self.low >= self.high:
+            raise ConfigError(f"Uniform wants low < high, as in Uniform(-0.1, 0.1), not {self!r}.")
 
     def sample(
         self, key: jax.Array, shape: Any, *, fan_in: int | None = None, fan_out: int | None = None, dtype: Any = None
@@ -86,10 +84,6 @@ class Constant(Initializer):
     """
 
     value: float = 0.0
-
-    def validate(self) -> None:
-        if not isinstance(self.value, float):
-            raise ConfigError(f"Constant.value must be a number, not {self.value!r}.")
 
     def sample(
         self, key: jax.Array, shape: Any, *, fan_in: int | None = None, fan_out: int | None = None, dtype: Any = None

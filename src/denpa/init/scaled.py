@@ -20,29 +20,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import jax
 
-from denpa.core.errors import ConfigError, ShapeError, nearest
+from denpa.core.errors import ShapeError
 from denpa.core.shapes import as_shape
 from denpa.init.base import Initializer, fans, precisions
 
 __all__ = ["Glorot", "He", "LeCun"]
 
-_DISTRIBUTIONS = ("normal", "uniform")
-
 
 class _Scaled(Initializer):
     """Zero mean and the variance that `variance(fan_in, fan_out)` names."""
 
-    distribution: str
-    reads_fan_out = False
-
-    def validate(self) -> None:
-        if self.distribution not in _DISTRIBUTIONS:
-            hint = nearest(str(self.distribution), _DISTRIBUTIONS, plural="distributions")
-            raise ConfigError(f"{type(self).__name__}.distribution cannot be {self.distribution!r}: {hint}")
+    distribution: Literal["normal", "uniform"]
+    reads_fan_out: ClassVar[bool] = False
 
     def variance(self, fan_in: int, fan_out: int) -> float:
         """The variance of each entry."""
@@ -79,7 +72,7 @@ class LeCun(_Scaled):
     Source: LeCun, Bottou, Orr and Müller (1998), Efficient BackProp, eq. 16.
     """
 
-    distribution: str = "normal"
+    distribution: Literal["normal", "uniform"] = "normal"
 
     def variance(self, fan_in: int, fan_out: int) -> float:
         return 1 / fan_in
@@ -101,8 +94,8 @@ class Glorot(_Scaled):
     networks, eq. 12 (variance) and 16 (uniform).
     """
 
-    distribution: str = "normal"
-    reads_fan_out = True
+    distribution: Literal["normal", "uniform"] = "normal"
+    reads_fan_out: ClassVar[bool] = True
 
     def variance(self, fan_in: int, fan_out: int) -> float:
         return 2 / (fan_in + fan_out)
@@ -120,7 +113,7 @@ class He(_Scaled):
     Source: He, Zhang, Ren and Sun (2015), Delving deep into rectifiers, eq. 10.
     """
 
-    distribution: str = "normal"
+    distribution: Literal["normal", "uniform"] = "normal"
 
     def variance(self, fan_in: int, fan_out: int) -> float:
         return 2 / fan_in

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from denpa.core.checks import want_positive
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Grads, Params
 from denpa.kernels import activation as kernels
@@ -159,8 +160,7 @@ class ELU(ShapePreserving):
     alpha: float = 1.0
 
     def validate(self) -> None:
-        if not isinstance(self.alpha, float) or self.alpha <= 0:
-            raise ConfigError(f"ELU.alpha must be a positive number, not {self.alpha!r}.")
+        want_positive(self, "alpha")
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         y = jnp.where(x > 0, x, self.alpha * jnp.expm1(jnp.minimum(x, 0)))  # eᵘ − 1 without cancellation near 0

@@ -1,11 +1,16 @@
-"""What many layers have in common: the output has the shape of the input."""
+"""What many layers have in common."""
 
 from __future__ import annotations
 
-from denpa.core.layer import Layer
+from typing import Any
+
+import jax.numpy as jnp
+
+from denpa.core.layer import Array, Layer
+from denpa.core.padded import step_mask
 from denpa.core.shapes import Shape, want
 
-__all__ = ["ShapePreserving"]
+__all__ = ["ShapePreserving", "true_steps", "wide"]
 
 
 class ShapePreserving(Layer):
@@ -13,3 +18,14 @@ class ShapePreserving(Layer):
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return want(self, "...", in_shape)
+
+
+def wide(x: Array) -> Array:
+    """x in float32 at least, for sums over a batch."""
+    return x if jnp.finfo(x.dtype).bits >= 32 else x.astype(jnp.float32)
+
+
+def true_steps(owner: Any, x: Array, lengths: Array) -> Array:
+    """Which steps of padded sequences (batch, time, ..., features) are true: (batch, time, 1, ...), fit for x."""
+    want(owner, "batch time features ...", x)
+    return step_mask(lengths, x.shape[1]).reshape(*x.shape[:2], *(1,) * (x.ndim - 2))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from denpa.core.checks import want_positive
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Grads, Params
 from denpa.core.shapes import Shape, want
 from denpa.layers.base import ShapePreserving
-from denpa.layers.window import whole
 
 __all__ = ["LocalContrastNorm", "LocalResponseNorm"]
 
@@ -44,7 +44,7 @@ class LocalResponseNorm(ShapePreserving):
     k: float = 2.0
 
     def validate(self) -> None:
-        whole(self, "size", self.size)
+        want_positive(self, "size")
         if self.k < 0 or self.alpha < 0 or self.k == self.alpha == 0:
             raise ConfigError(f"LocalResponseNorm wants k and alpha not below 0 and not both 0: {self!r}.")
 
@@ -101,20 +101,14 @@ class LocalContrastNorm(ShapePreserving):
     """
 
     size: int = 9
-    mode: str = "divisive"
-    window: str = "gaussian"
+    mode: Literal["subtractive", "divisive"] = "divisive"
+    window: Literal["gaussian", "uniform"] = "gaussian"
     floor: float = 0.01
 
     def validate(self) -> None:
-        whole(self, "size", self.size)
+        want_positive(self, "size", "floor")
         if self.size % 2 == 0:
             raise ConfigError(f"LocalContrastNorm.size must be odd, so that the window has a centre, not {self.size}.")
-        if self.mode not in ("subtractive", "divisive"):
-            raise ConfigError(f'LocalContrastNorm.mode must be "subtractive" or "divisive", not {self.mode!r}.')
-        if self.window not in ("gaussian", "uniform"):
-            raise ConfigError(f'LocalContrastNorm.window must be "gaussian" or "uniform", not {self.window!r}.')
-        if self.floor <= 0:
-            raise ConfigError(f"LocalContrastNorm.floor must be positive, not {self.floor!r}.")
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return want(self, "height width channels", in_shape)

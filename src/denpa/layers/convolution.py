@@ -7,37 +7,40 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
+from denpa.core.checks import want_positive
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, Layer, Params
 from denpa.core.shapes import Shape, want
 from denpa.init import Constant, Glorot, Initializer
 from denpa.kernels import convolution as kernels
-from denpa.layers.window import Windows, check_windows, paddings_of, whole
+from denpa.layers.window import Windows, check_windows, paddings_of
 
 __all__ = ["Conv1d", "Conv2d"]
 
 
+@dataclass(frozen=True)
 class _Convolution(Layer):
     """What both have in common; `rank` is the number of axes that the kernel slides along."""
 
     rank: ClassVar[int]
+
     filters: int
     kernel_size: Any
-    stride: Any
-    padding: Any
-    dilation: Any
-    groups: int
-    use_bias: bool
-    untied_bias: bool
-    true_convolution: bool
-    kernel_init: Initializer
-    bias_init: Initializer
+    stride: Any = 1
+    padding: Any = 0
+    dilation: Any = 1
+    groups: int = 1
+    use_bias: bool = True
+    untied_bias: bool = False
+    true_convolution: bool = False
+    kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
+    bias_init: Initializer = field(default_factory=Constant)
 
     def validate(self) -> None:
-        for name in ("filters", "groups"):
-            whole(self, name, getattr(self, name))
-        check_windows(self, self.windows)
+        want_positive(self, "filters", "groups")
+        words = "same", "valid", "circular"
+        check_windows(self, "kernel_size", "stride", "dilation", rank=self.rank, words=words)
         if self.filters % self.groups:
             raise ConfigError(f"{self!r} cannot share {self.filters} filters out among {self.groups} groups equally.")
         if self.untied_bias and not self.use_bias:
@@ -50,7 +53,7 @@ class _Convolution(Layer):
 
     def paddings(self, in_shape: Shape) -> kernels.Padding:
         """Places added on each side of an example: ((top, bottom), (left, right))."""
-        return paddings_of(self, self.padding, self._flat(in_shape)[:2], self.windows)
+        return paddings_of(self.padding, self._flat(in_shape)[:2], self.windows, self.rank)
 
     def init(self, key: Array, in_shape: Shape) -> Params:
         out_shape = self.out_shape(in_shape)
@@ -81,11 +84,10 @@ class _Convolution(Layer):
         channels = params["W"].shape[-2] * self.groups
         axes = "height width" if self.rank == 2 else "time"
         want(self, f"batch {axes} channels", x, {"channels": channels})
-        shape, W, b = self.out_shape(x.shape[1:]), self._kernel(params["W"]), params.get("b")
-        if self.untied_bias:
-            return kernels.convolve(self._image(x), W, **self._how(x)).reshape(-1, *shape) + params["b"], {"x": x}
-        y = kernels.convolve(self._image(x), W, **self._how(x), b=b)  # u = x ⋆ W + b
-        return y.reshape(-1, *shape), {"x": x}
+        shape, W = self.out_shape(x.shape[1:]), self._kernel(params["W"])
+        b = None if self.untied_bias else params.get("b")
+        y = kernels.convolve(self._image(x), W, **self._how(x), b=b).reshape(-1, *shape)  # u = x ⋆ W + b
+        return y + params["b"] if self.untied_bias else y, {"x": x}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
         x, W = saved["x"], self._kernel(params["W"])
@@ -148,18 +150,6 @@ class Conv2d(_Convolution):
 
     rank: ClassVar[int] = 2
 
-    filters: int
-    kernel_size: Any
-    stride: Any = 1
-    padding: Any = 0
-    dilation: Any = 1
-    groups: int = 1
-    use_bias: bool = True
-    untied_bias: bool = False
-    true_convolution: bool = False
-    kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
-    bias_init: Initializer = field(default_factory=Constant)
-
 
 @dataclass(frozen=True)
 class Conv1d(_Convolution):
@@ -170,15 +160,3 @@ class Conv1d(_Convolution):
     """
 
     rank: ClassVar[int] = 1
-
-    filters: int
-    kernel_size: Any
-    stride: Any = 1
-    padding: Any = 0
-    dilation: Any = 1
-    groups: int = 1
-    use_bias: bool = True
-    untied_bias: bool = False
-    true_convolution: bool = False
-    kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
-    bias_init: Initializer = field(default_factory=Constant)

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from denpa.core.errors import ConfigError
+from denpa.core.checks import want_positive
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, Layer, Params
 from denpa.core.shapes import Shape, want
@@ -42,8 +42,7 @@ class Dense(Layer):
     bias_init: Initializer = field(default_factory=Constant)
 
     def validate(self) -> None:
-        if not isinstance(self.units, int) or self.units < 1:
-            raise ConfigError(f"Dense wants a positive number of units, not {self.units!r}.")
+        want_positive(self, "units")
 
     def init(self, key: Array, in_shape: Shape) -> Params:
         *_, size = want(self, "... in", in_shape)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
+from denpa.core.checks import want_not_negative
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Grads, Params
 from denpa.kernels.random import keep_mask
@@ -44,16 +45,12 @@ class Dropout(ShapePreserving):
     """
 
     rate: float = 0.5
-    scaling: str = "inverted"
-    per: str = "sample"
+    scaling: Literal["inverted", "classical"] = "inverted"
+    per: Literal["sample", "batch"] = "sample"
 
     def validate(self) -> None:
-        if not isinstance(self.rate, float) or not 0 <= self.rate <= 1:
+        if not 0 <= self.rate <= 1:
             raise ConfigError(f"Dropout.rate is the probability of dropping a unit, from 0 to 1, not {self.rate!r}.")
-        if self.scaling not in ("inverted", "classical"):
-            raise ConfigError(f'Dropout.scaling must be "inverted" or "classical", not {self.scaling!r}.')
-        if self.per not in ("sample", "batch"):
-            raise ConfigError(f'Dropout.per must be "sample" or "batch", not {self.per!r}.')
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         if not ctx.train or self.rate == 0:
@@ -93,8 +90,7 @@ class GaussianNoise(ShapePreserving):
     std: float = 0.1
 
     def validate(self) -> None:
-        if not isinstance(self.std, float) or self.std < 0:
-            raise ConfigError(f"GaussianNoise.std must be a standard deviation, 0 or more, not {self.std!r}.")
+        want_not_negative(self, "std")
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         if not ctx.train or self.std == 0:

@@ -8,7 +8,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from denpa.core.errors import ConfigError, ShapeError
+from denpa.core.checks import want_positive
+from denpa.core.errors import ShapeError
 from denpa.core.layer import Array, Context, Grads, Layer, Params
 from denpa.core.shapes import Shape, want
 
@@ -36,8 +37,7 @@ class Maxout(Layer):
     pieces: int = 2
 
     def validate(self) -> None:
-        if not isinstance(self.pieces, int) or self.pieces < 1:
-            raise ConfigError(f"Maxout wants a positive number of pieces, not {self.pieces!r}.")
+        want_positive(self, "pieces")
 
     def init(self, key: Array, in_shape: Shape) -> Params:
         self.out_shape(in_shape)

@@ -78,8 +78,8 @@ class Concatenate(Layer):
     axis: int = -1
 
     def validate(self) -> None:
-        if not isinstance(self.axis, int) or self.axis == 0:
-            raise ConfigError(f"Concatenate.axis must be an axis other than 0, the batch, not {self.axis!r}.")
+        if self.axis == 0:
+            raise ConfigError("Concatenate.axis must be an axis other than 0, the batch.")
 
     def out_shape(self, in_shape: Any) -> Shape:
         shapes = _shapes(self, in_shape)

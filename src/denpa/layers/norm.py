@@ -9,11 +9,11 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
+from denpa.core.checks import want_positive
 from denpa.core.errors import ConfigError, DenpaError, ShapeError
 from denpa.core.layer import Array, Context, Grads, Params, Saved, State
-from denpa.core.padded import step_mask
 from denpa.core.shapes import Shape, want
-from denpa.layers.base import ShapePreserving
+from denpa.layers.base import ShapePreserving, true_steps, wide
 
 __all__ = ["BatchNorm"]
 
@@ -58,12 +58,9 @@ class BatchNorm(ShapePreserving):
     unbiased: bool = True
 
     def validate(self) -> None:
-        if not isinstance(self.momentum, float) or not 0 <= self.momentum <= 1:
-            raise ConfigError(
-                f"BatchNorm.momentum is the weight of the old statistics, from 0 to 1, not {self.momentum!r}."
-            )
-        if not isinstance(self.epsilon, float) or self.epsilon <= 0:
-            raise ConfigError(f"BatchNorm.epsilon must be a small positive number, not {self.epsilon!r}.")
+        if not 0 <= self.momentum <= 1:
+            raise ConfigError(f"BatchNorm.momentum, the weight of the old, is from 0 to 1, not {self.momentum!r}.")
+        want_positive(self, "epsilon")
 
     def init(self, key: Array, in_shape: Shape) -> Params:
         features = want(self, "... features", in_shape)[-1:]
@@ -77,7 +74,7 @@ class BatchNorm(ShapePreserving):
     def next_state(self, state: State, saved: Saved) -> State:
         if "batch_mean" not in saved:  # inference
             return state
-        count = saved["count"] if "count" in saved else _count(saved["x"])
+        count = saved.get("count", _count(saved["x"]))
         correction = count / jnp.maximum(count - 1, 1.0) if self.unbiased else 1.0
         return {
             "mean": self._moved(state["mean"], saved["batch_mean"]),
@@ -87,14 +84,15 @@ class BatchNorm(ShapePreserving):
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         known = next(iter({**params, **ctx.state}.values()), None)
         want(self, "batch ... features", x, {} if known is None else {"features": known.shape[-1]})
-        u = _wide(x)
+        u = wide(x)
         if ctx.train:
             if _count(x) < 2:
                 raise ShapeError(
                     f"{self!r} in training wants more than one value of each feature, but a batch of shape {x.shape} "
                     "has one: its variance is 0. Leave out a last batch of one sample, or change the batch size."
                 )
-            mean, var, saved = _moments(u, _mask(x, ctx))
+            mask = None if ctx.lengths is None or x.ndim < 3 else true_steps(self, x, ctx.lengths)
+            mean, var, saved = _moments(u, mask)
             saved |= {"x": x, "batch_mean": mean, "batch_var": var}
         else:
             if not ctx.state:
@@ -104,19 +102,19 @@ class BatchNorm(ShapePreserving):
         y = (u - mean) * self._slope(params, var)
         if self.center:
             y = y + params["beta"].astype(u.dtype)
-        return _true_steps(y, saved).astype(x.dtype), saved
+        return _unpadded(y, saved).astype(x.dtype), saved
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
         training = "batch_mean" in saved
         mean, var = (saved[name] for name in (("batch_mean", "batch_var") if training else ("mean", "var")))
-        delta, axes = _true_steps(_wide(dy), saved), _axes(dy)
-        centred = _true_steps(_wide(saved["x"]) - mean, saved)
+        delta, axes = _unpadded(wide(dy), saved), _axes(dy)
+        centred = _unpadded(wide(saved["x"]) - mean, saved)
         inverse = lax.rsqrt(var + self.epsilon)  # x̂ = centred · inverse
         dgamma = jnp.sum(delta * centred, axis=axes) * inverse  # ∂E/∂γ = Σ dy x̂
         dbeta = jnp.sum(delta, axis=axes)  # ∂E/∂β = Σ dy
         if training:  # through μ and σ²: dy − mean(dy) − x̂ mean(dy x̂)
-            count = saved["count"] if "count" in saved else _count(dy)
-            delta = _true_steps(delta - dbeta / count - centred * (inverse * dgamma / count), saved)
+            count = saved.get("count", _count(dy))
+            delta = _unpadded(delta - dbeta / count - centred * (inverse * dgamma / count), saved)
         grads = {"gamma": dgamma, "beta": dbeta}
         dx = self._slope(params, var) * delta  # γ / √(σ² + ε) · ...
         return dx.astype(dy.dtype), {name: grads[name].astype(params[name].dtype) for name in params}
@@ -130,13 +128,6 @@ class BatchNorm(ShapePreserving):
         return self.momentum * old + (1 - self.momentum) * new.astype(old.dtype)
 
 
-def _mask(x: Array, ctx: Context) -> Array | None:
-    """Which steps of padded sequences (batch, time, ..., features) are true; None where nothing is padded."""
-    if ctx.lengths is None or x.ndim < 3:
-        return None
-    return step_mask(ctx.lengths, x.shape[1]).reshape(x.shape[:2] + (1,) * (x.ndim - 2))
-
-
 def _moments(u: Array, mask: Array | None) -> tuple[Array, Array, dict[str, Array]]:
     """μ, σ², and for padded sequences the mask and N."""
     if mask is None:
@@ -148,7 +139,7 @@ def _moments(u: Array, mask: Array | None) -> tuple[Array, Array, dict[str, Arra
     return mean, var, {"mask": mask, "count": count}
 
 
-def _true_steps(values: Array, saved: Any) -> Array:
+def _unpadded(values: Array, saved: Any) -> Array:
     """The values, with 0 on the padding of sequences."""
     return jnp.where(saved["mask"], values, 0) if "mask" in saved else values
 
@@ -161,7 +152,3 @@ def _axes(x: Array) -> tuple[int, ...]:
 def _count(x: Array) -> int:
     """N, how many values a feature has."""
     return x.size // x.shape[-1]
-
-
-def _wide(x: Array) -> Array:
-    return x if jnp.finfo(x.dtype).bits >= 32 else x.astype(jnp.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from denpa.core.layer import Array, Context, Grads, Layer, Params
 from denpa.core.shapes import Shape, want
 from denpa.core.static import Static
 from denpa.kernels import pooling as kernels
-from denpa.kernels.unfolding import Padding, Pair, out_sizes
+from denpa.kernels.unfolding import NO_PADDING, Padding, Pair, out_sizes
 from denpa.layers.window import Windows, check_windows, paddings_of
 
 __all__ = ["AveragePool2d", "GlobalAveragePool2d", "LpPool2d", "MaxPool2d"]
@@ -26,9 +27,9 @@ class Pooling(Layer):
     padding: Any
 
     def validate(self) -> None:
-        check_windows(self, self.windows)
+        check_windows(self, "pool_size", *(() if self.stride is None else ("stride",)))
         if not isinstance(self.padding, str):
-            size, sides = self.windows.size, paddings_of(self, self.padding, (1, 1), self.windows)
+            size, sides = self.windows.size, paddings_of(self.padding, (1, 1), self.windows)
             if any(max(side) > n // 2 for side, n in zip(sides, size, strict=True)):
                 raise ConfigError(
                     f"{type(self).__name__}.padding may be half of the window at most, not {self.padding!r} for "
@@ -40,10 +41,15 @@ class Pooling(Layer):
         """Size and stride of the windows; without a stride of their own they stand side by side."""
         return Windows.of(2, self.pool_size, self.pool_size if self.stride is None else self.stride)
 
+    @property
+    def pixels(self) -> int:
+        """How many pixels a window has, those beyond the border included."""
+        return math.prod(self.windows.size)
+
     def how(self, in_shape: Shape) -> tuple[Pair, Pair, Padding]:
         """Size, stride and padding for an example of this shape."""
         windows = self.windows
-        return windows.size, windows.stride, paddings_of(self, self.padding, in_shape[:2], windows)
+        return windows.size, windows.stride, paddings_of(self.padding, in_shape[:2], windows)
 
     def out_shape(self, in_shape: Shape) -> Shape:
         want(self, "height width channels", in_shape)
@@ -129,8 +135,8 @@ class AveragePool2d(Pooling):
     def _share(self, x_shape: Shape, dtype: Any) -> Array:
         """1/n of each window."""
         size, stride, padding = self.how(x_shape[1:])
-        if self.count_padding or padding == ((0, 0), (0, 0)):
-            return jnp.asarray(1 / (size[0] * size[1]), dtype)
+        if self.count_padding or padding == NO_PADDING:
+            return jnp.asarray(1 / self.pixels, dtype)
         return (1 / kernels.sum_pool(jnp.ones((1, *x_shape[1:3], 1)), size, stride, padding)).astype(dtype)
 
 
@@ -167,23 +173,21 @@ class LpPool2d(Pooling):
             raise ConfigError(f"LpPool2d.p must be a number of at least 1, not {self.p!r}; for ∞ take MaxPool2d.")
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
-        how, size = self.checked(x), jnp.abs(x)
-        count = how[0][0] * how[0][1]
-        largest, _ = kernels.max_pool(size, *how)
+        how, magnitudes = self.checked(x), jnp.abs(x)
+        largest, _ = kernels.max_pool(magnitudes, *how)  # m
         scale = jnp.where(largest > 0, largest, 1)
-        powers = kernels.pool_with(lambda view: jnp.power(view / scale, self.p), size, *how)
-        y = largest * jnp.power(powers / count, 1 / self.p)
+        powers = kernels.pool_with(lambda view: jnp.power(view / scale, self.p), magnitudes, *how)
+        y = largest * jnp.power(powers / self.pixels, 1 / self.p)
         return y, {"x": x, "y": y}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
         x, y = saved["x"], saved["y"]
-        how = self.how(x.shape[1:])
-        share, above = dy / (how[0][0] * how[0][1]), jnp.where(y > 0, y, 1)
+        share, above = dy / self.pixels, jnp.where(y > 0, y, 1)
 
         def slope(view: Array) -> Array:
             return jnp.where(y > 0, share * jnp.sign(view) * jnp.power(jnp.abs(view) / above, self.p - 1), 0)
 
-        return kernels.spread_with(slope, x, *how), {}
+        return kernels.spread_with(slope, x, *self.how(x.shape[1:])), {}
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,8 @@ from denpa.core.static import Static
 __all__ = ["Flatten", "Reshape"]
 
 
-@dataclass(frozen=True)
-class Flatten(Layer):
-    """y = x in one row      x (batch, ...) -> y (batch, size)      saves the shape of x
-
-    The last axis of x runs fastest. dx is dy in the shape of x.
-    """
-
-    def out_shape(self, in_shape: Shape) -> Shape:
-        return (math.prod(want(self, "...", in_shape)),)
+class _Rearranging(Layer):
+    """What both have in common: the numbers stay in row-major order, and only the shape of an example changes."""
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         shape = want(self, "batch ...", x)[1:]
@@ -33,7 +26,18 @@ class Flatten(Layer):
 
 
 @dataclass(frozen=True)
-class Reshape(Layer):
+class Flatten(_Rearranging):
+    """y = x in one row      x (batch, ...) -> y (batch, size)      saves the shape of x
+
+    The last axis of x runs fastest. dx is dy in the shape of x.
+    """
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return (math.prod(want(self, "...", in_shape)),)
+
+
+@dataclass(frozen=True)
+class Reshape(_Rearranging):
     """y = x in another shape      x (batch, ...) -> y (batch, *shape)      saves the shape of x
 
     Row-major order, the last axis fastest. dx is dy in the shape of x.
@@ -61,10 +65,3 @@ class Reshape(Layer):
         if math.prod(shape) != size:
             raise ShapeError(f"{self!r} cannot take examples of shape {tuple(in_shape)}: their size is {size}.")
         return shape
-
-    def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
-        shape = want(self, "batch ...", x)[1:]
-        return x.reshape(x.shape[0], *self.out_shape(shape)), {"shape": Static(shape)}
-
-    def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
-        return dy.reshape(dy.shape[0], *saved["shape"].value), {}  # the same numbers in their old places

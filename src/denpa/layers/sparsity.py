@@ -12,11 +12,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from denpa.core.checks import want_not_negative
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Grads, Params
-from denpa.core.padded import step_mask
 from denpa.core.shapes import want
-from denpa.layers.base import ShapePreserving
+from denpa.layers.base import ShapePreserving, true_steps, wide
 
 __all__ = ["ActivityL1", "KLSparsity"]
 
@@ -44,12 +44,12 @@ class ActivityL1(ShapePreserving):
     strength: float
 
     def validate(self) -> None:
-        _check_strength(self)
+        want_not_negative(self, "strength")
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         want(self, "batch ...", x)
-        counted = x if ctx.lengths is None else jnp.where(_true_steps(self, x, ctx), x, 0)
-        cost = self.strength / x.shape[0] * jnp.sum(jnp.abs(_wide(counted)))
+        counted = x if ctx.lengths is None else jnp.where(true_steps(self, x, ctx.lengths), x, 0)
+        cost = self.strength / x.shape[0] * jnp.sum(jnp.abs(wide(counted)))
         return x, {"sign": jnp.sign(counted), "cost": cost}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
@@ -89,18 +89,16 @@ class KLSparsity(ShapePreserving):
     strength: float = 1.0
 
     def validate(self) -> None:
-        if not isinstance(self.rho, float) or not 0 < self.rho < 1:
-            raise ConfigError(
-                f"KLSparsity.rho is the mean activation aimed at, greater than 0 and below 1, not {self.rho!r}."
-            )
-        _check_strength(self)
+        if not 0 < self.rho < 1:
+            raise ConfigError(f"KLSparsity.rho is the mean activation aimed at, between 0 and 1, not {self.rho!r}.")
+        want_not_negative(self, "strength")
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         want(self, "batch ... units", x)
-        counted = jnp.ones(x.shape[:-1], bool) if ctx.lengths is None else _true_steps(self, x, ctx)[..., 0]
+        counted = jnp.ones(x.shape[:-1], bool) if ctx.lengths is None else true_steps(self, x, ctx.lengths)[..., 0]
         counted = jnp.broadcast_to(counted, x.shape[:-1])
-        m = jnp.maximum(jnp.sum(counted), 1).astype(_wide(x).dtype)
-        mean = jnp.sum(_wide(x), axis=tuple(range(x.ndim - 1)), where=counted[..., None]) / m
+        m = jnp.maximum(jnp.sum(counted), 1).astype(wide(x).dtype)
+        mean = jnp.sum(wide(x), axis=tuple(range(x.ndim - 1)), where=counted[..., None]) / m
         inside = jnp.clip(mean, _EDGE, 1 - _EDGE)
         rho = self.rho
         slope = self.strength * (-rho / inside + (1 - rho) / (1 - inside))  # ∂Ω/∂h̄
@@ -113,18 +111,3 @@ class KLSparsity(ShapePreserving):
 
     def cost(self, saved: Any) -> Array:
         return saved["cost"]
-
-
-def _wide(x: Array) -> Array:
-    return x.astype(jnp.float32) if jnp.finfo(x.dtype).bits < 32 else x
-
-
-def _true_steps(layer: Any, x: Array, ctx: Context) -> Array:
-    """Which entries of padded sequences (batch, time, ...) count, to be broadcast against x."""
-    want(layer, "batch time features ...", x)
-    return step_mask(ctx.lengths, x.shape[1]).reshape(*x.shape[:2], *(1,) * (x.ndim - 2))
-
-
-def _check_strength(layer: Any) -> None:
-    if layer.strength < 0:
-        raise ConfigError(f"{type(layer).__name__}.strength must be a number, 0 or more, not {layer.strength!r}.")

@@ -7,13 +7,14 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from denpa.core.checks import want_positive
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, Layer, Params
 from denpa.core.shapes import Shape, want
 from denpa.init import Constant, Glorot, Initializer
 from denpa.kernels import convolution as kernels
-from denpa.layers.window import Windows, check_pair, check_windows, paddings_of, pair_of, whole
+from denpa.layers.window import Windows, check_pair, check_windows, paddings_of, pair_of
 
 __all__ = ["ConvTranspose2d"]
 
@@ -63,13 +64,12 @@ class ConvTranspose2d(Layer):
     bias_init: Initializer = field(default_factory=Constant)
 
     def validate(self) -> None:
-        for name in ("filters", "groups"):
-            whole(self, name, getattr(self, name))
-        check_windows(self, self.windows)
+        want_positive(self, "filters", "groups")
+        check_windows(self, "kernel_size", "stride", "dilation")
+        check_pair(self, "output_padding", least=0)
         if self.filters % self.groups:
             raise ConfigError(f"{self!r} cannot share {self.filters} filters out among {self.groups} groups equally.")
         more, windows = pair_of(self.output_padding), self.windows
-        check_pair(self, "output_padding", self.output_padding, least=0)
         for one, s, d in zip(more, windows.stride, windows.dilation, strict=True):
             if one >= max(s, d):
                 raise ConfigError(
@@ -102,7 +102,7 @@ class ConvTranspose2d(Layer):
         if self.padding == "same":
             out = [s * n for s, n in zip(windows.stride, sizes, strict=True)]
         else:
-            cut = paddings_of(self, self.padding, sizes, windows)
+            cut = paddings_of(self.padding, sizes, windows)
             parts = zip(windows.stride, sizes, windows.reach, cut, pair_of(self.output_padding), strict=True)
             out = [s * (n - 1) + reach - sum(p) + more for s, n, reach, p, more in parts]
         if min(out) < 1:
@@ -125,7 +125,7 @@ class ConvTranspose2d(Layer):
     def _how(self, y_shape: Shape) -> dict[str, Any]:
         """The convolution that leads from y back to x."""
         windows = self.windows
-        padding = paddings_of(self, self.padding, y_shape[1:3], windows)
+        padding = paddings_of(self.padding, y_shape[1:3], windows)
         return {"stride": windows.stride, "padding": padding, "dilation": windows.dilation, "groups": self.groups}
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 
-from denpa.core.errors import ConfigError, ShapeError
+from denpa.core.errors import ShapeError
 from denpa.core.layer import Array, Context, Grads, Layer, Params
 from denpa.core.shapes import Shape, want
 from denpa.core.static import Static
 from denpa.kernels import pooling as kernels
+from denpa.kernels.unfolding import NO_PADDING
 from denpa.layers.pooling import Pooling
 from denpa.layers.window import check_pair, pair_of
 
@@ -40,12 +41,10 @@ class Unpool2d(Layer):
     """
 
     size: Any = 2
-    mode: str = "nearest"
+    mode: Literal["nearest", "top_left"] = "nearest"
 
     def validate(self) -> None:
-        check_pair(self, "size", self.size)
-        if self.mode not in ("nearest", "top_left"):
-            raise ConfigError(f'Unpool2d.mode must be "nearest" or "top_left", not {self.mode!r}.')
+        check_pair(self, "size")
 
     def out_shape(self, in_shape: Shape) -> Shape:
         height, width, channels = want(self, "height width channels", in_shape)
@@ -56,13 +55,13 @@ class Unpool2d(Layer):
         want(self, "batch height width channels", x)
         place = None if self.mode == "nearest" else jnp.zeros(x.shape, jnp.uint8)
         size = pair_of(self.size)
-        return kernels.spread(x, (len(x), *self.out_shape(x.shape[1:])), size, size, _NONE, place), {}
+        return kernels.spread(x, (len(x), *self.out_shape(x.shape[1:])), size, size, NO_PADDING, place), {}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
         size = pair_of(self.size)
         if self.mode == "top_left":
             return dy[:, :: size[0], :: size[1]], {}
-        return kernels.sum_pool(dy, size, size, _NONE), {}
+        return kernels.sum_pool(dy, size, size, NO_PADDING), {}
 
 
 @dataclass(frozen=True)
@@ -111,6 +110,3 @@ class MaxUnpool2d(Pooling):
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Any, Grads]:
         taken = kernels.take_from(dy, saved["place"], *self.how(saved["image"].value[1:]))
         return (taken, jnp.zeros_like(dy)), {}
-
-
-_NONE = ((0, 0), (0, 0))

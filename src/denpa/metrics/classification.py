@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from denpa.core.errors import ConfigError, ShapeError
+from denpa.core.checks import want_positive
+from denpa.core.errors import ShapeError
 from denpa.core.targets import (
     as_float,
     holds_class_indices,
@@ -105,8 +106,7 @@ class TopK(Metric):
 
     def validate(self) -> None:
         """Refuse k < 1."""
-        if not isinstance(self.k, int) or self.k < 1:
-            raise ConfigError(f"TopK.k must be a whole number >= 1, not {self.k}.")
+        want_positive(self, "k")
 
     @property
     def name(self) -> str:
@@ -147,14 +147,9 @@ class Perplexity(Metric):
     recognition tasks".
     """
 
-    expects: str | None = None
+    expects: Literal["logits", "probabilities"] | None = None
 
     higher_is_better: ClassVar[bool | None] = False
-
-    def validate(self) -> None:
-        """Refuse outputs that are neither logits nor probabilities."""
-        if self.expects not in (None, "logits", "probabilities"):
-            raise ConfigError(f'Perplexity.expects must be "logits" or "probabilities", not {self.expects!r}.')
 
     def suited_to(self, loss: Any) -> Perplexity:
         """Reading outputs as the loss does, unless the metric says itself what they are."""

@@ -11,15 +11,42 @@ import jax
 import jax.numpy as jnp
 
 from denpa.core import tree
+from denpa.core.checks import want_fraction, want_not_negative, want_pattern
 from denpa.core.errors import ConfigError
 from denpa.optim.base import Optimizer, each, like, moments, over_root, want_rate
-from denpa.optim.checks import want_fraction, want_not_negative
 
 __all__ = ["Adam", "AdamW"]
 
 
+class _Adaptive(Optimizer):
+    """What both have in common: m and v, and the step that they make."""
+
+    beta1: float
+    beta2: float
+    epsilon: float
+
+    def validate(self) -> None:
+        want_rate(self)
+        want_fraction(self, "beta1", "beta2")
+        want_not_negative(self, "epsilon")
+
+    def init(self, params: Any) -> Any:
+        step = jnp.zeros((), jnp.int32)
+        return {"step": step, "first_moment": moments(params), "second_moment": moments(params)}
+
+    def advance(self, grads: Any, state: Any) -> tuple[Any, Any]:
+        """Adam's Dw, in float32 at least, and the next state."""
+        b1, b2, step = self.beta1, self.beta2, state["step"] + 1
+        m = each(lambda m, g: b1 * m + (1 - b1) * g, state["first_moment"], grads)
+        v = each(lambda v, g: b2 * v + (1 - b2) * (g * g), state["second_moment"], grads)
+        # Both corrections are scalars: one factor on m, one on v, no further work per entry.
+        eta, grow = self.rate(state) / _correction(b1, step), 1 / _correction(b2, step)
+        updates = each(lambda m, v, eta, grow: -eta * over_root(m, v * grow, self.epsilon), m, v, eta=eta, grow=grow)
+        return updates, {"step": step, "first_moment": m, "second_moment": v}
+
+
 @dataclass(frozen=True)
-class Adam(Optimizer):
+class Adam(_Adaptive):
     """m = b1 m + (1 - b1) g,   v = b2 v + (1 - b2) g^2,
     Dw = -eta (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon),   t = 1, 2, ...
     state: step = t - 1, first_moment = m, second_moment = v, all 0 before the first step
@@ -44,19 +71,13 @@ class Adam(Optimizer):
     beta2: float = 0.999
     epsilon: float = 1e-8
 
-    def validate(self) -> None:
-        _validate(self)
-
-    def init(self, params: Any) -> Any:
-        return _init(params)
-
     def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        updates, after = _adam(self, grads, state)
+        updates, after = self.advance(grads, state)
         return like(updates, grads), after
 
 
 @dataclass(frozen=True)
-class AdamW(Optimizer):
+class AdamW(_Adaptive):
     """Dw = Dw of Adam - eta lambda w          state: as Adam's
 
     Decoupled weight decay: lambda w does not pass through the moments, so every weight shrinks by the same
@@ -85,45 +106,20 @@ class AdamW(Optimizer):
     on: str = "W*"
 
     def validate(self) -> None:
-        _validate(self)
+        super().validate()
         want_not_negative(self, "weight_decay")
-        if not isinstance(self.on, str) or not self.on:
-            raise ConfigError(f"AdamW.on must be a pattern for parameter names such as 'W*' or '*', not {self.on!r}.")
-
-    def init(self, params: Any) -> Any:
-        return _init(params)
+        want_pattern(self)
 
     def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         if params is None:
             raise ConfigError("AdamW decays the parameters and must see them: call update(grads, state, params).")
-        updates, after = _adam(self, grads, state)
+        updates, after = self.advance(grads, state)
         eta = self.weight_decay * self.rate(state)
 
         def decay(update: Any, w: Any) -> Any:
             return each(lambda dw, w, eta: dw - eta * w, update, w, eta=eta)
 
         return like(tree.map_matching(decay, self.on, updates, params), grads), after
-
-
-def _validate(method: Adam | AdamW) -> None:
-    want_rate(method)
-    want_fraction(method, "beta1", "beta2")
-    want_not_negative(method, "epsilon")
-
-
-def _init(params: Any) -> Any:
-    step = jnp.zeros((), jnp.int32)
-    return {"step": step, "first_moment": moments(params), "second_moment": moments(params)}
-
-
-def _adam(method: Adam | AdamW, grads: Any, state: Any) -> tuple[Any, Any]:
-    b1, b2, step = method.beta1, method.beta2, state["step"] + 1
-    m = each(lambda m, g: b1 * m + (1 - b1) * g, state["first_moment"], grads)
-    v = each(lambda v, g: b2 * v + (1 - b2) * (g * g), state["second_moment"], grads)
-    # Both corrections are scalars: one factor on m, one on v, no further work per entry.
-    eta, grow = method.rate(state) / _correction(b1, step), 1 / _correction(b2, step)
-    updates = each(lambda m, v, eta, grow: -eta * over_root(m, v * grow, method.epsilon), m, v, eta=eta, grow=grow)
-    return updates, {"step": step, "first_moment": m, "second_moment": v}
 
 
 def _correction(beta: float, step: jax.Array) -> jax.Array:

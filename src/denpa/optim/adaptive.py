@@ -12,8 +12,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from denpa.core.checks import want_fraction, want_not_negative, want_positive
 from denpa.optim.base import Optimizer, each, like, moments, over_root, want_rate
-from denpa.optim.checks import want_fraction, want_not_negative, want_positive
 
 __all__ = ["AdaGrad", "Adadelta", "RMSprop"]
 

@@ -11,7 +11,7 @@ running mean with that decay would never forget.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ __all__ = ["Optimizer", "Transform", "each", "like", "moments", "over_root", "wa
 class Transform(Description):
     """A map of gradients, such as clipping: what may stand in a chain beside an optimiser."""
 
-    follows_optimizer = False  # True for a map of updates, which has no sense before there are any
+    follows_optimizer: ClassVar[bool] = False  # True for a map of updates, which has no sense before there are any
 
     def init(self, params: Any) -> Any:
         """The state before the first step, made for parameters of this structure."""

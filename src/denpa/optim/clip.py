@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from denpa.core import tree
+from denpa.core.checks import want_positive
 from denpa.optim.base import Transform, each, like, wide
-from denpa.optim.checks import want_positive
 
 __all__ = ["ClipByNorm", "ClipByValue"]
 

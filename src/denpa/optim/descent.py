@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from denpa.core.checks import want_fraction
 from denpa.optim.base import Optimizer, each, like, moments, want_rate
-from denpa.optim.checks import want_fraction
 
 __all__ = ["SGD", "Momentum", "Nesterov"]
 
@@ -37,8 +37,30 @@ class SGD(Optimizer):
         return like(updates, grads), self.count(state)
 
 
+class _Inertial(Optimizer):
+    """What `Momentum` and `Nesterov` have in common: the velocity Dw."""
+
+    momentum: float
+    normalized: bool
+
+    def validate(self) -> None:
+        want_rate(self)
+        want_fraction(self, "momentum")
+
+    def init(self, params: Any) -> Any:
+        return {**self.counter(), "velocity": moments(params)}
+
+    def gain(self, state: Any) -> Any:
+        """What a gradient is multiplied by: eta, or (1 - mu) eta."""
+        return (1 - self.momentum if self.normalized else 1.0) * self.rate(state)
+
+    def accelerate(self, velocity: Any, grads: Any, state: Any) -> Any:
+        """mu Dw - eta g, or mu Dw - (1 - mu) eta g."""
+        return each(lambda dw, g, eta: self.momentum * dw - eta * g, velocity, grads, eta=self.gain(state))
+
+
 @dataclass(frozen=True)
-class Momentum(Optimizer):
+class Momentum(_Inertial):
     """Dw = mu Dw - eta g          state: velocity = Dw, zero before the first step
 
     A past gradient goes on acting, a factor mu weaker at every step; what oscillates cancels out.
@@ -61,20 +83,13 @@ class Momentum(Optimizer):
     momentum: float = 0.9
     normalized: bool = False
 
-    def validate(self) -> None:
-        want_rate(self)
-        want_fraction(self, "momentum")
-
-    def init(self, params: Any) -> Any:
-        return {**self.counter(), "velocity": moments(params)}
-
     def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        velocity = _accelerate(self, grads, state)
+        velocity = self.accelerate(state["velocity"], grads, state)
         return like(velocity, grads), {**self.count(state), "velocity": velocity}
 
 
 @dataclass(frozen=True)
-class Nesterov(Optimizer):
+class Nesterov(_Inertial):
     """Dw = mu Dw - eta g(w + mu Dw)          state: velocity = Dw, zero before the first step
 
     As `Momentum`, but the gradient is taken at the point to which inertia alone would lead.
@@ -101,13 +116,6 @@ class Nesterov(Optimizer):
     normalized: bool = False
     lookahead: bool = False
 
-    def validate(self) -> None:
-        want_rate(self)
-        want_fraction(self, "momentum")
-
-    def init(self, params: Any) -> Any:
-        return {**self.counter(), "velocity": moments(params)}
-
     def gradient_point(self, params: Any, state: Any) -> Any:
         """w + mu Dw with `lookahead`; else `params`, which are that point already."""
         if not self.lookahead:
@@ -115,19 +123,6 @@ class Nesterov(Optimizer):
         return like(each(lambda w, dw: w + self.momentum * dw, params, state["velocity"]), params)
 
     def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        velocity = _accelerate(self, grads, state)
-        updates = velocity
-        if not self.lookahead:
-            eta = _gain(self) * self.rate(state)
-            updates = each(lambda dw, g, eta: self.momentum * dw - eta * g, velocity, grads, eta=eta)
+        velocity = self.accelerate(state["velocity"], grads, state)
+        updates = velocity if self.lookahead else self.accelerate(velocity, grads, state)
         return like(updates, grads), {**self.count(state), "velocity": velocity}
-
-
-def _accelerate(method: Momentum | Nesterov, grads: Any, state: Any) -> Any:
-    """mu Dw - eta g, or mu Dw - (1 - mu) eta g."""
-    eta = _gain(method) * method.rate(state)
-    return each(lambda dw, g, eta: method.momentum * dw - eta * g, state["velocity"], grads, eta=eta)
-
-
-def _gain(method: Momentum | Nesterov) -> float:
-    return 1 - method.momentum if method.normalized else 1.0

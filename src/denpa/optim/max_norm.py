@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
 from denpa.core import tree
+from denpa.core.checks import want_pattern, want_positive
 from denpa.core.errors import ConfigError
 from denpa.optim.base import Transform, each, like
-from denpa.optim.checks import want_positive
 
 __all__ = ["MaxNorm"]
 
@@ -42,12 +42,11 @@ class MaxNorm(Transform):
     limit: float
     on: str = "W*"
 
-    follows_optimizer = True
+    follows_optimizer: ClassVar[bool] = True
 
     def validate(self) -> None:
         want_positive(self, "limit")
-        if not isinstance(self.on, str) or not self.on:
-            raise ConfigError(f'MaxNorm.on must be a pattern of paths such as "W*", not {self.on!r}.')
+        want_pattern(self)
 
     def project(self, params: Any) -> Any:
         """The nearest parameters that keep to the limit."""

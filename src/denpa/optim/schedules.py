@@ -21,9 +21,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from denpa.core.checks import want_not_negative, want_positive
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError
-from denpa.optim.checks import want_not_negative, want_positive, want_steps
 
 __all__ = [
     "ConstantRate",
@@ -96,7 +96,7 @@ class InverseTime(Schedule):
 
     def validate(self) -> None:
         want_positive(self, "initial")
-        want_steps(self)
+        _check_steps(self)
 
     def __call__(self, step: Any) -> jax.Array:
         return self.initial / (1 + _time(step) / self.steps)
@@ -115,7 +115,7 @@ class _Towards(Schedule):
     def validate(self) -> None:
         want_positive(self, "initial")
         want_not_negative(self, "final")
-        want_steps(self)
+        _check_steps(self)
 
     def progress(self, step: Any) -> jax.Array:
         """t/T, and exactly 1 from t = T on: the division by T may be off in its last bit."""
@@ -169,7 +169,7 @@ class _Geometric(Schedule):
 
     def validate(self) -> None:
         want_positive(self, "initial", "factor")
-        want_steps(self)
+        _check_steps(self)
         if self.factor > 1:
             kind = type(self).__name__
             raise ConfigError(f"{kind}.factor must not exceed 1, not {self.factor!r}: to shrink to a tenth, give 0.1.")
@@ -229,7 +229,7 @@ class WarmUp(Schedule):
         if not isinstance(self.schedule, Schedule):
             want_positive(self, "schedule")
         want_not_negative(self, "start")
-        want_steps(self)
+        _check_steps(self)
 
     @property
     def after(self) -> Schedule:
@@ -243,6 +243,14 @@ class WarmUp(Schedule):
 
     def conditions(self) -> tuple[bool, bool]:
         return self.after.conditions()
+
+
+def _check_steps(schedule: Any) -> None:
+    if schedule.steps < 1:
+        raise ConfigError(
+            f"{type(schedule).__name__}.steps must be a positive whole number, not {schedule.steps!r}. It counts "
+            "parameter updates: one epoch has as many as there are batches."
+        )
 
 
 def _time(step: Any) -> jax.Array:

@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from denpa.core.checks import want_positive
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array
-from denpa.optim.checks import want_positive
 
 __all__ = ["SURFACES", "Cliff", "ManyMinima", "Plateau", "Saddle", "Surface", "Valley"]
 
