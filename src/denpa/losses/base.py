@@ -21,7 +21,7 @@ from denpa.core.errors import ConfigError, DataError
 from denpa.core.shapes import Shape
 from denpa.core.targets import as_float, item_weights, total_weight, weighted
 
-__all__ = ["Array", "Loss", "check_reduction"]
+__all__ = ["Array", "BinaryLoss", "Loss", "check_reduction", "over_units", "refuse"]
 
 Array = jax.Array
 
@@ -47,7 +47,7 @@ class Loss(Description):
         check_reduction(self)
 
     def per_item(self, y: Array, t: Array) -> Array:
-        """l(y_n, t_n) of every item: (batch,), or (batch, time) where each step is an item."""
+        """l(y_n, t_n) of every item: (batch,), or (batch, time) where each step is an item. y is float32 at least."""
         raise NotImplementedError(f"{type(self).__name__} must define per_item(y, t).")
 
     def per_item_delta(self, y: Array, t: Array) -> Array:
@@ -140,6 +140,19 @@ class Loss(Description):
         """Refuse targets, of the right shape and finite, whose values the loss cannot mean."""
 
 
+class BinaryLoss(Loss):
+    """Base of the losses of independent yes-or-no outputs: targets between 0 and 1, one for each unit."""
+
+    def decide(self, y: Any) -> Array:
+        """1 above `threshold`, else 0, int32: (...) for a single output, (..., units) for several, each for itself."""
+        ones = (jnp.asarray(y) > (self.threshold or 0.0)).astype(jnp.int32)
+        return ones[..., 0] if ones.ndim > 1 and ones.shape[-1] == 1 else ones
+
+    def check_range(self, t: np.ndarray, out_shape: Shape) -> None:
+        """Targets lie between 0 and 1."""
+        refuse(self, (t < 0) | (t > 1), t, "targets between 0 and 1")
+
+
 def check_reduction(loss: Loss) -> None:
     """Raise `ConfigError` unless the reduction is "mean" or "sum"."""
     if loss.reduction not in ("mean", "sum"):
@@ -150,6 +163,11 @@ def refuse(loss: Loss, bad: np.ndarray, t: np.ndarray, wanted: str) -> None:
     """Raise `DataError` naming the first of the targets marked in `bad`."""
     if bad.any():
         raise DataError(f"{loss!r} wants {wanted}, but target {_first(bad)} is {t[_first(bad)]}.")
+
+
+def over_units(losses: Array) -> Array:
+    """The sum over the units of the last axis; as they are where (batch,) is one output."""
+    return jnp.sum(losses, axis=-1) if losses.ndim > 1 else losses
 
 
 def _first(marked: np.ndarray) -> tuple[int, ...]:

@@ -16,9 +16,9 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.shapes import Shape
-from denpa.core.targets import as_float, holds_class_indices, one_hot, total_weight, unit_targets, weighted
+from denpa.core.targets import holds_class_indices, one_hot, total_weight, unit_targets, weighted
 from denpa.data.counted import counted
-from denpa.losses.base import Array, Loss, check_reduction, refuse
+from denpa.losses.base import Array, BinaryLoss, Loss, check_reduction, over_units, refuse
 
 __all__ = ["BinaryCrossEntropy", "CrossEntropy", "SigmoidCrossEntropy", "SoftmaxCrossEntropy"]
 
@@ -27,22 +27,8 @@ __all__ = ["BinaryCrossEntropy", "CrossEntropy", "SigmoidCrossEntropy", "Softmax
 EPSILON = 1e-12
 
 
-class _Binary(Loss):
-    """Independent yes-or-no outputs."""
-
-    def decide(self, y: Array) -> Array:
-        """1 above `threshold`, else 0, int32: (...) for a single output, (..., units) for several."""
-        y = jnp.asarray(y)
-        ones = (y > (self.threshold or 0.0)).astype(jnp.int32)
-        return ones[..., 0] if y.ndim > 1 and y.shape[-1] == 1 else ones
-
-    def check_range(self, t: np.ndarray, out_shape: Shape) -> None:
-        """Targets lie between 0 and 1."""
-        refuse(self, (t < 0) | (t > 1), t, "targets between 0 and 1")
-
-
 @dataclass(frozen=True)
-class BinaryCrossEntropy(_Binary):
+class BinaryCrossEntropy(BinaryLoss):
     """l_n = -Σ_k [ t_k log p_k + (1 - t_k) log(1 - p_k) ],   ∂l_n/∂p_k = (1 - t_k)/(1 - p_k) - t_k/p_k
 
     y = p holds probabilities, the output of `Sigmoid()`; p and 1 - p are raised to 1e-12 before log and
@@ -66,19 +52,17 @@ class BinaryCrossEntropy(_Binary):
 
     def per_item(self, y: Array, t: Array) -> Array:
         """-Σ [ t log p + (1 - t) log(1 - p) ] over the units."""
-        p = as_float(self, y)
-        t = unit_targets(self, p, t)
-        return _over_units(-t * jnp.log(jnp.maximum(p, EPSILON)) - (1 - t) * jnp.log(jnp.maximum(1 - p, EPSILON)))
+        p, t = y, unit_targets(self, y, t)
+        return over_units(-t * jnp.log(jnp.maximum(p, EPSILON)) - (1 - t) * jnp.log(jnp.maximum(1 - p, EPSILON)))
 
     def per_item_delta(self, y: Array, t: Array) -> Array:
         """(1 - t)/(1 - p) - t/p."""
-        p = as_float(self, y)
-        t = unit_targets(self, p, t)
-        return ((1 - t) / jnp.maximum(1 - p, EPSILON) - t / jnp.maximum(p, EPSILON)).astype(y.dtype)
+        p, t = y, unit_targets(self, y, t)
+        return (1 - t) / jnp.maximum(1 - p, EPSILON) - t / jnp.maximum(p, EPSILON)
 
 
 @dataclass(frozen=True)
-class SigmoidCrossEntropy(_Binary):
+class SigmoidCrossEntropy(BinaryLoss):
     """l_n = Σ_k [ max(u_k, 0) - u_k t_k + log(1 + e^-|u_k|) ],   ∂l_n/∂u_k = σ(u_k) - t_k
 
     y = u holds logits; with p = σ(u) this is `BinaryCrossEntropy`, finite for every finite u. Shapes and
@@ -97,14 +81,13 @@ class SigmoidCrossEntropy(_Binary):
 
     def per_item(self, y: Array, t: Array) -> Array:
         """Σ [ max(u, 0) - u t + log(1 + e^-|u|) ] over the units."""
-        u = as_float(self, y)
-        t = unit_targets(self, u, t)
-        return _over_units(jnp.maximum(u, 0) - u * t + jnp.log1p(jnp.exp(-jnp.abs(u))))
+        u, t = y, unit_targets(self, y, t)
+        return over_units(jnp.maximum(u, 0) - u * t + jnp.log1p(jnp.exp(-jnp.abs(u))))
 
     def per_item_delta(self, y: Array, t: Array) -> Array:
         """σ(u) - t."""
-        u = as_float(self, y)
-        return (jax.nn.sigmoid(u) - unit_targets(self, u, t)).astype(y.dtype)
+        u, t = y, unit_targets(self, y, t)
+        return jax.nn.sigmoid(u) - t
 
     def probabilities(self, y: Array) -> Array:
         """σ(u)."""
@@ -194,15 +177,13 @@ class CrossEntropy(_Categorical):
 
     def per_item(self, y: Array, t: Array) -> Array:
         """-Σ a_k log p_k."""
-        p = as_float(self, y)
-        a, _ = self.weighted_targets(p, t)
-        return -jnp.sum(a * jnp.log(jnp.maximum(p, EPSILON)), axis=-1)
+        a, _ = self.weighted_targets(y, t)
+        return -jnp.sum(a * jnp.log(jnp.maximum(y, EPSILON)), axis=-1)
 
     def per_item_delta(self, y: Array, t: Array) -> Array:
         """-a / p."""
-        p = as_float(self, y)
-        a, _ = self.weighted_targets(p, t)
-        return (-a / jnp.maximum(p, EPSILON)).astype(y.dtype)
+        a, _ = self.weighted_targets(y, t)
+        return -a / jnp.maximum(y, EPSILON)
 
 
 @dataclass(frozen=True)
@@ -231,23 +212,17 @@ class SoftmaxCrossEntropy(_Categorical):
 
     def per_item(self, y: Array, t: Array) -> Array:
         """Σ a_k (log Σ_r e^{u_r - m} - (u_k - m))."""
-        u = as_float(self, y)
-        a, _ = self.weighted_targets(u, t)
+        u, (a, _) = y, self.weighted_targets(y, t)
         shifted = u - jnp.max(u, axis=-1, keepdims=True)
         minus_log_p = jnp.log(jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True)) - shifted
         return jnp.sum(weighted(a, minus_log_p), axis=-1)
 
     def per_item_delta(self, y: Array, t: Array) -> Array:
         """p Σ_r a_r - a."""
-        u = as_float(self, y)
-        a, total = self.weighted_targets(u, t)
+        u, (a, total) = y, self.weighted_targets(y, t)
         powers = jnp.exp(u - jnp.max(u, axis=-1, keepdims=True))
-        return (powers * (total / jnp.sum(powers, axis=-1, keepdims=True)) - a).astype(y.dtype)
+        return powers * (total / jnp.sum(powers, axis=-1, keepdims=True)) - a
 
     def probabilities(self, y: Array) -> Array:
         """softmax(u)."""
         return jax.nn.softmax(jnp.asarray(y), axis=-1)
-
-
-def _over_units(losses: Array) -> Array:
-    return jnp.sum(losses, axis=-1) if losses.ndim > 1 else losses

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import jax.numpy as jnp
-import numpy as np
 
-from denpa.core.shapes import Shape
-from denpa.core.targets import as_float, unit_targets
-from denpa.losses.base import Array, Loss, refuse
+from denpa.core.targets import unit_targets
+from denpa.losses.base import Array, BinaryLoss, over_units
 
 __all__ = ["PerceptronLoss"]
 
 
 @dataclass(frozen=True)
-class PerceptronLoss(Loss):
+class PerceptronLoss(BinaryLoss):
     """l_n = Σ_k [ max(u_k, 0) - u_k t_k ],   ∂l_n/∂u_k = step(u_k) - t_k,   step(0) = 0
 
     y = u holds the weighted sums that a step is taken of: 0 for t = 1 and u > 0, or t = 0 and u <= 0, else
@@ -38,25 +36,15 @@ class PerceptronLoss(Loss):
 
     def per_item(self, y: Array, t: Array) -> Array:
         """Σ [ max(u, 0) - u t ] over the units."""
-        u = as_float(self, y)
-        losses = jnp.maximum(u, 0) - u * unit_targets(self, u, t)
-        return jnp.sum(losses, axis=-1) if losses.ndim > 1 else losses
+        u, t = y, unit_targets(self, y, t)
+        return over_units(jnp.maximum(u, 0) - u * t)
 
     def per_item_delta(self, y: Array, t: Array) -> Array:
         """step(u) - t."""
-        u = as_float(self, y)
-        return ((u > 0).astype(u.dtype) - unit_targets(self, u, t)).astype(y.dtype)
-
-    def decide(self, y: Array) -> Array:
-        """step(u) as int32: (...) for a single output, (..., units) for several, each for itself."""
-        ones = (jnp.asarray(y) > 0).astype(jnp.int32)
-        return ones[..., 0] if ones.ndim > 1 and ones.shape[-1] == 1 else ones
+        u, t = y, unit_targets(self, y, t)
+        return (u > 0).astype(u.dtype) - t
 
     def probabilities(self, y: Array) -> Array:
         """step(u): a perceptron says 0 or 1, and knows nothing between."""
         y = jnp.asarray(y)
         return (y > 0).astype(y.dtype)
-
-    def check_range(self, t: np.ndarray, out_shape: Shape) -> None:
-        """Targets lie between 0 and 1."""
-        refuse(self, (t < 0) | (t > 1), t, "targets between 0 and 1")

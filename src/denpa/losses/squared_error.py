@@ -53,7 +53,7 @@ class MeanSquaredError(Loss):
 
     def per_item_delta(self, y: Array, t: Array) -> Array:
         """y - t, or 2 (y - t) for half=False."""
-        return (2 * self._factor() * self._error(y, t)).astype(y.dtype)
+        return 2 * self._factor() * self._error(y, t)
 
     def sums(self, y: Any, t: Any, sample_weight: Any = None) -> tuple[Array, Array]:
         """(Σ w l, what the mean divides by): both add up over batches."""
@@ -79,5 +79,4 @@ class MeanSquaredError(Loss):
 
     def _error(self, y: Array, t: Array) -> Array:
         same_shape(self, y, t)
-        y = as_float(self, y)
         return y - t.astype(y.dtype)
