@@ -133,7 +133,7 @@ class Layer(Description):
             ctx = Context(train=False, state=self.init_state(in_shape))
             return self.forward(self.init_params(key, in_shape), x, ctx)[0]
 
-        shapes = jax.eval_shape(run, batch_of(in_shape, 1))
+        shapes = jax.eval_shape(run, batch_of(in_shape, 1, self.takes_integers))
         return jax.tree.map(lambda leaf: leaf.shape[1:], shapes)
 
     def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
@@ -161,8 +161,9 @@ class Layer(Description):
         raise ConfigError(f"{self!r} gives one value, which cannot be unpacked.")
 
 
-def batch_of(in_shape: Any, size: int, dtype: Any = None) -> Any:
-    """Abstract arrays for a batch of inputs; a tuple of shapes gives a tuple of arrays."""
+def batch_of(in_shape: Any, size: int, takes_integers: Any) -> Any:
+    """Abstract arrays for a batch of inputs of a layer; a tuple of shapes gives a tuple of arrays."""
     if in_shape and isinstance(in_shape[0], tuple):
-        return tuple(batch_of(shape, size, dtype) for shape in in_shape)
-    return jax.ShapeDtypeStruct((size, *in_shape), dtype or jax.dtypes.canonicalize_dtype(float))
+        takes = takes_integers if isinstance(takes_integers, tuple) else (takes_integers,) * len(in_shape)
+        return tuple(batch_of(shape, size, integers) for shape, integers in zip(in_shape, takes, strict=True))
+    return jax.ShapeDtypeStruct((size, *in_shape), jax.dtypes.canonicalize_dtype(int if takes_integers else float))

@@ -7,6 +7,7 @@ caller does not use: looking inside costs nothing when nobody looks.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
@@ -144,12 +145,19 @@ def differences(got: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     return problems
 
 
-def step_forward(layer: Layer, name: str, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved]:
-    """One layer's forward pass; an error names the layer."""
+@contextlib.contextmanager
+def naming(name: str) -> Iterator[None]:
+    """A `ShapeError` from inside names this layer."""
     try:
-        return layer.forward(params, x, ctx.at(name))
+        yield
     except ShapeError as error:
         raise ShapeError(f"Layer {name!r}: {error}") from None
+
+
+def step_forward(layer: Layer, name: str, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved]:
+    """One layer's forward pass; an error names the layer."""
+    with naming(name):
+        return layer.forward(params, x, ctx.at(name))
 
 
 def walk_forward(layer: Layer, name: str, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
@@ -157,10 +165,8 @@ def walk_forward(layer: Layer, name: str, params: Params, x: Any, ctx: Context) 
     if not isinstance(layer, Network):
         y, saved = step_forward(layer, name, params, x, ctx)
         return y, saved, {name: Value(x, y, saved)}
-    try:
+    with naming(name):
         y, saved, met = layer.walk_forward(params, x, ctx.at(name))
-    except ShapeError as error:
-        raise ShapeError(f"Layer {name!r}: {error}") from None
     return y, saved, {name: Value(x, y, saved), **{f"{name}/{path}": value for path, value in met.items()}}
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 
 from denpa.core.errors import ConfigError
-from denpa.core.keys import key_for
-from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State
+from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved
 from denpa.networks.base import Delta, Forth, Home, Stepping, Value
 from denpa.networks.recurrent import Recurrent
 
@@ -37,7 +36,7 @@ class Bidirectional(Stepping):
     """
 
     layer: Layer
-    merge: str = "concat"
+    merge: Literal["concat", "sum"] = "concat"
 
     def validate(self) -> None:
         if not isinstance(self.layer, Recurrent):
@@ -46,8 +45,6 @@ class Bidirectional(Stepping):
             raise ConfigError(
                 f"Bidirectional reverses a copy of its layer itself: leave reverse=True out of {self.layer!r}."
             )
-        if self.merge not in ("concat", "sum"):
-            raise ConfigError(f'Bidirectional.merge is "concat" or "sum", not {self.merge!r}.')
 
     def inner(self) -> tuple[tuple[str, Layer], ...]:
         return ("forward", self.layer), ("backward", self.layer.replace(reverse=True))
@@ -56,15 +53,10 @@ class Bidirectional(Stepping):
         shapes = [layer.out_shape(shape) for (_, layer), shape in zip(self.inner(), self._each(in_shape), strict=True)]
         return self._merged(shapes, lambda y, _: (*y[:-1], 2 * y[-1] if self.merge == "concat" else y[-1]))
 
-    def init_params(self, key: Array, in_shape: Any) -> Params:
-        shapes = self._each(in_shape)
-        return {
-            name: layer.init_params(key_for(key, name), shape)
-            for (name, layer), shape in zip(self.inner(), shapes, strict=True)
-        }
-
-    def init_state(self, in_shape: Any) -> State:
-        return {}
+    def shapes(self, in_shape: Any) -> dict[str, Any]:
+        """The shape of one example at the entrance of both layers, with its half of the carry, and at the exit."""
+        forward, backward = self._each(in_shape)
+        return {"forward": forward, "backward": backward, "": self.out_shape(in_shape)}
 
     @property
     def parts(self) -> int:

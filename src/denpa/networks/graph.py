@@ -16,7 +16,7 @@ from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State
 from denpa.core.symbolic import Node
-from denpa.networks.base import Delta, Forth, Home, Stepping, Value, init_state_of
+from denpa.networks.base import Delta, Forth, Home, Stepping, Value, init_state_of, naming
 
 __all__ = ["Graph", "Vertex"]
 
@@ -111,10 +111,8 @@ class Graph(Stepping):
         """The shape of one example of every value, by name."""
         shapes = dict(zip(_many(self.inputs), self._inputs(in_shape, "shape"), strict=True))
         for vertex in self.vertices:
-            try:
+            with naming(vertex.name):
                 shapes[vertex.name] = vertex.layer.out_shape(_gathered(vertex, shapes))
-            except ShapeError as error:
-                raise ShapeError(f"Layer {vertex.name!r}: {error}") from None
         return shapes
 
     def out_shape(self, in_shape: Any) -> Any:

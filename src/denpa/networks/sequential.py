@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from denpa.core.errors import ConfigError, ShapeError
+from denpa.core.errors import ConfigError
 from denpa.core.layer import Context, Grads, Layer, Params, Saved
-from denpa.networks.base import Delta, Network, Value, step_forward, walk_backward, walk_forward
+from denpa.networks.base import Delta, Network, Value, naming, step_forward, walk_backward, walk_forward
 from denpa.networks.fusion import block_ahead, block_of
 
 __all__ = ["Sequential"]
@@ -49,10 +49,8 @@ class Sequential(Network):
         shapes = {}
         for name, layer in self.inner():
             shapes[name] = in_shape
-            try:
+            with naming(name):
                 in_shape = layer.out_shape(in_shape)
-            except ShapeError as error:
-                raise ShapeError(f"Layer {name!r}: {error}") from None
         return shapes | {"": in_shape}
 
     def out_shape(self, in_shape: Any) -> Any:

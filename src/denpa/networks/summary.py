@@ -106,15 +106,8 @@ def _rows_for_batch(net: Network, in_shape: Any, size: int) -> list[Row]:
             saved = tree.nbytes([leaf for leaf in fresh.values() if hasattr(leaf, "dtype")])
             rows.append(Row(path, repr(layer), out_shape, tree.count(_at(params, path)), saved))
 
-    jax.eval_shape(run, _blank(in_shape, size, net.takes_integers))
+    jax.eval_shape(run, batch_of(in_shape, size, net.takes_integers))
     return rows
-
-
-def _blank(in_shape: Any, size: int, takes_integers: Any) -> Any:
-    """Abstract inputs for a batch, integers where the network takes them."""
-    if isinstance(takes_integers, tuple):
-        return tuple(_blank(shape, size, takes) for shape, takes in zip(in_shape, takes_integers, strict=True))
-    return batch_of(in_shape, size, "int32" if takes_integers else None)
 
 
 def _at(params: Any, path: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,9 +116,7 @@ class Tied(Network):
     def init_params(self, key: Array, in_shape: Any) -> Params:
         params = self.net.init_params(key, in_shape)
         self._check(tree.flatten(params))
-        for tie in self.ties:
-            params = _replaced(params, tie.target, lambda w, at=tie.at: w.at[at].set(0) if at else None)
-        return params
+        return self._without_targets(params)
 
     def init_state(self, in_shape: Any) -> State:
         return self.net.init_state(in_shape)
@@ -143,31 +143,31 @@ class Tied(Network):
 
     def expanded(self, params: Params) -> Params:
         """The parameters of the network inside: every tied weight in its place."""
-        known = tree.flatten(params)
         for tie in self.ties:
-            source = known[tie.source]
-            if tie.at:
-                params = _replaced(params, tie.target, lambda w, t=tie, s=source: w.at[t.at].set(s[t.source_at]))
-            else:
-                params = _replaced(params, tie.target, lambda _, t=tie, s=source: t.turned(s))
+            source = _at(params, tie.source)
+            w = _at(params, tie.target).at[tie.at].set(source[tie.source_at]) if tie.at else tie.turned(source)
+            params = _put(params, tie.target, w)
         return params
 
     def summed(self, grads: Grads) -> Grads:
         """From the gradients of all places to those of the parameters: tied places add up."""
         for tie in self.ties:
-            part = tree.flatten(grads)[tie.target]
-            if tie.at:
-                grads = _replaced(grads, tie.source, lambda g, t=tie, p=part: g.at[t.source_at].add(p[t.at]))
-                grads = _replaced(grads, tie.target, lambda g, t=tie: g.at[t.at].set(0))
-            else:
-                grads = _replaced(grads, tie.source, lambda g, t=tie, p=part: g + t.turned(p))
-                grads = _replaced(grads, tie.target, lambda _: None)
-        return grads
+            dw, part = _at(grads, tie.source), _at(grads, tie.target)
+            dw = dw.at[tie.source_at].add(part[tie.at]) if tie.at else dw + tie.turned(part)
+            grads = _put(grads, tie.source, dw)
+        return self._without_targets(grads)
 
     def untied(self, variables: Variables) -> tuple[Network, Variables]:
         """The network inside, and variables with which it computes the same."""
         params, state = variables
         return self.net, Variables(self.expanded(params), state)
+
+    def _without_targets(self, arrays: Params) -> Params:
+        """The arrays without those that are tied whole, and with 0 where single entries are tied."""
+        for tie in self.ties:
+            rest = _at(arrays, tie.target).at[tie.at].set(0) if tie.at else None
+            arrays = _put(arrays, tie.target, rest)
+        return arrays
 
     def _check(self, arrays: dict[str, Array]) -> None:
         """Raise unless the ties are between arrays of this network that can be the same."""
@@ -198,16 +198,15 @@ def _place(name: str, at: tuple[int, ...]) -> str:
     return f"{name}{list(at)}" if at else name
 
 
-def _replaced(params: Params, path: str, change: Any) -> Params:
-    """A copy of nested dicts with one array changed, put in or, where `change` gives None, left out."""
+def _at(arrays: Params, path: str) -> Array:
+    """The array at a path of nested dicts."""
+    return functools.reduce(operator.getitem, path.split("/"), arrays)  # type: ignore[return-value]
+
+
+def _put(arrays: Params, path: str, array: Array | None) -> Params:
+    """A copy of nested dicts with this array at the path, or with none there."""
     first, _, rest = path.partition("/")
-    inside = dict(params)
     if rest:
-        inside[first] = _replaced(params[first], rest, change)
-        return inside
-    changed = change(params.get(first))
-    if changed is None:
-        inside.pop(first)
-    else:
-        inside[first] = changed
-    return inside
+        return {**arrays, first: _put(arrays[first], rest, array)}
+    others = {name: value for name, value in arrays.items() if name != first}
+    return others if array is None else {**others, first: array}
