@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +33,14 @@ from denpa.networks import Network, Recurrent, Sequential
 from denpa.networks.base import entering
 
 __all__ = ["Online", "Sensitivities", "learn_online", "rtrl", "rtrl_start", "rtrl_step"]
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _compiled(*constants: str) -> Callable[[F], F]:
+    """One program for each value of these arguments; to a reader the function stays what it is."""
+    return functools.partial(jax.jit, static_argnames=constants)  # type: ignore[return-value]
 
 
 class Sensitivities(NamedTuple):
@@ -62,6 +71,7 @@ class Online(NamedTuple):
     output: Array
 
 
+@_compiled("net", "loss", "train")
 def rtrl(
     net: Any, loss: Any, variables: Variables, x: Any, t: Any,
     key: Array | None = None, train: bool = True, sample_weight: Any = None,
@@ -82,7 +92,32 @@ def rtrl(
         ConfigError: a network of another form.
         ShapeError: arrays that do not fit.
     """
-    return _rtrl(net, loss, variables, x, t, key, train, sample_weight)
+    _parts(net, variables)
+    values, ctx = entering(x, Context(train, key))
+    targets = values_of(t)
+    if values.ndim != 3 or targets.shape[:2] != values.shape[:2]:
+        raise ShapeError(f"RTRL wants x (batch, time, features) and targets of every step, not {targets.shape}.")
+    out_shape = net.out_shape(values.shape[1:])
+    y = jax.ShapeDtypeStruct((len(values), *out_shape), values.dtype)
+    weights = jax.tree.map(jnp.asarray, step_weights(loss, x, y, t, sample_weight))  # None stays None
+    of_steps = jax.tree.map(lambda w: jnp.broadcast_to(w.reshape(len(w), -1), values.shape[:2])[..., None], weights)
+    mask = None if ctx.lengths is None else step_mask(ctx.lengths, values.shape[1])
+
+    def body(so_far: Any, at: Any) -> tuple[Any, Array]:
+        sensitivities, sum_of_grads, step = so_far
+        keyed = dataclasses.replace(ctx, key=None if key is None else jax.random.fold_in(key, step), lengths=None)
+        sensitivities, met = _advance(net, loss, variables, sensitivities, at, keyed)
+        return (sensitivities, tree.add(sum_of_grads, met.grads), step + 1), met.y[:, 0]
+
+    steps = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), (values, targets, of_steps, mask))
+    first = (rtrl_start(net, variables, len(values), values.dtype), tree.zeros_like(variables.params), jnp.int32(0))
+    (_, grads, _), output = lax.scan(body, first, steps)
+    output = jnp.swapaxes(output, 0, 1)
+    # What the mean divides by is not always a sum over the steps: half a squared norm counts whole sequences.
+    total, count = loss.sums(output, targets, weights)
+    scale = 1 / count if loss.reduction == "mean" else jnp.ones((), total.dtype)
+    grads = jax.tree.map(lambda g: g * scale.astype(g.dtype), grads)
+    return Step(total * scale, output, grads, None, {}, 0.0)
 
 
 def rtrl_start(net: Any, variables: Variables, batch: int, dtype: Any = None) -> Sensitivities:
@@ -97,6 +132,7 @@ def rtrl_start(net: Any, variables: Variables, batch: int, dtype: Any = None) ->
     return Sensitivities(carry, p)
 
 
+@_compiled("net", "loss", "train")
 def rtrl_step(
     net: Any, loss: Any, variables: Variables, before: Sensitivities, x: Array, t: Array,
     key: Array | None = None, train: bool = True, sample_weight: Any = None,
@@ -113,9 +149,14 @@ def rtrl_step(
         t: (batch, ...) targets of this step.
         sample_weight: (batch,) weights of the samples.
     """
-    return _rtrl_step(net, loss, variables, before, x, t, key, train, sample_weight)
+    weight = None if sample_weight is None else jnp.asarray(sample_weight)[:, None]
+    after, met = _advance(net, loss, variables, before, (x, t, weight, None), Context(train, key))
+    scale = 1 / met.weight if loss.reduction == "mean" else 1.0
+    grads = jax.tree.map(lambda g: (g * scale).astype(g.dtype), met.grads)
+    return after, Step(met.total * scale, met.y[:, 0], grads, None, {}, 0.0)
 
 
+@_compiled("net", "loss", "optimizer")
 def learn_online(
     net: Any, loss: Any, optimizer: Any, variables: Variables, x: Array, t: Array, key: Array | None = None
 ) -> Online:
@@ -129,7 +170,20 @@ def learn_online(
         x, t: (batch, time, ...), all sequences of full length.
         key: random key for dropout.
     """
-    return _learn_online(net, loss, optimizer, variables, x, t, key)
+
+    def body(so_far: Any, at: Any) -> tuple[Any, Any]:
+        sensitivities, params, state, step = so_far
+        own = None if key is None else jax.random.fold_in(key, step)
+        sensitivities, met = rtrl_step(net, loss, Variables(params, {}), sensitivities, *at, key=own)
+        updates, state = optimizer.update(met.grads, state, params)
+        params = jax.tree.map(lambda p, u: p + u.astype(p.dtype), params, updates)
+        return (sensitivities, params, state, step + 1), (met.loss, met.output)
+
+    start = rtrl_start(net, variables, len(x), x.dtype)
+    first = (start, variables.params, optimizer.init(variables.params), jnp.zeros((), jnp.int32))
+    steps = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), (x, t))
+    (_, params, state, _), (losses, output) = lax.scan(body, first, steps)
+    return Online(Variables(params, variables.state), state, losses, jnp.swapaxes(output, 0, 1))
 
 
 class _Met(NamedTuple):
@@ -197,74 +251,3 @@ def _sensitivities(
         reached = jnp.asarray(feeds[name].reshape(-1, 1) == jnp.arange(width), x.dtype)
         found[name] = cell.tangent(params, slopes, value * reached, p)
     return found
-
-
-_compiled = functools.partial(jax.jit, static_argnames=("net", "loss", "train"))
-
-
-@_compiled
-def _rtrl(net: Any, loss: Any, variables: Variables, x: Any, t: Any, key: Any, train: bool, sample_weight: Any) -> Step:
-    _parts(net, variables)
-    values, ctx = entering(x, Context(train, key))
-    targets = values_of(t)
-    if values.ndim != 3 or targets.shape[:2] != values.shape[:2]:
-        raise ShapeError(f"RTRL wants x (batch, time, features) and targets of every step, not {targets.shape}.")
-    out_shape = net.out_shape(values.shape[1:])
-    y = jax.ShapeDtypeStruct((len(values), *out_shape), values.dtype)
-    weights = jax.tree.map(jnp.asarray, step_weights(loss, x, y, t, sample_weight))  # None stays None
-    of_steps = jax.tree.map(lambda w: jnp.broadcast_to(w.reshape(len(w), -1), values.shape[:2])[..., None], weights)
-    mask = None if ctx.lengths is None else step_mask(ctx.lengths, values.shape[1])
-
-    def body(so_far: Any, at: Any) -> tuple[Any, Array]:
-        sensitivities, sum_of_grads, step = so_far
-        keyed = dataclasses.replace(ctx, key=None if key is None else jax.random.fold_in(key, step), lengths=None)
-        sensitivities, met = _advance(net, loss, variables, sensitivities, at, keyed)
-        return (sensitivities, tree.add(sum_of_grads, met.grads), step + 1), met.y[:, 0]
-
-    steps = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), (values, targets, of_steps, mask))
-    first = (rtrl_start(net, variables, len(values), values.dtype), tree.zeros_like(variables.params), jnp.int32(0))
-    (_, grads, _), output = lax.scan(body, first, steps)
-    output = jnp.swapaxes(output, 0, 1)
-    # What the mean divides by is not always a sum over the steps: half a squared norm counts whole sequences.
-    total, count = loss.sums(output, targets, weights)
-    scale = 1 / count if loss.reduction == "mean" else jnp.ones((), total.dtype)
-    grads = jax.tree.map(lambda g: g * scale.astype(g.dtype), grads)
-    return Step(total * scale, output, grads, None, {}, 0.0)
-
-
-@_compiled
-def _rtrl_step(
-    net: Any,
-    loss: Any,
-    variables: Variables,
-    before: Any,
-    x: Array,
-    t: Array,
-    key: Any,
-    train: bool,
-    sample_weight: Any,
-) -> tuple[Sensitivities, Step]:
-    weight = None if sample_weight is None else jnp.asarray(sample_weight)[:, None]
-    after, met = _advance(net, loss, variables, before, (x, t, weight, None), Context(train, key))
-    scale = 1 / met.weight if loss.reduction == "mean" else 1.0
-    grads = jax.tree.map(lambda g: (g * scale).astype(g.dtype), met.grads)
-    return after, Step(met.total * scale, met.y[:, 0], grads, None, {}, 0.0)
-
-
-@functools.partial(jax.jit, static_argnames=("net", "loss", "optimizer"))
-def _learn_online(
-    net: Any, loss: Any, optimizer: Any, variables: Variables, x: Array, t: Array, key: Array | None
-) -> Online:
-    def body(so_far: Any, at: Any) -> tuple[Any, Any]:
-        sensitivities, params, state, step = so_far
-        own = None if key is None else jax.random.fold_in(key, step)
-        sensitivities, met = rtrl_step(net, loss, Variables(params, {}), sensitivities, *at, key=own)
-        updates, state = optimizer.update(met.grads, state, params)
-        params = jax.tree.map(lambda p, u: p + u.astype(p.dtype), params, updates)
-        return (sensitivities, params, state, step + 1), (met.loss, met.output)
-
-    start = rtrl_start(net, variables, len(x), x.dtype)
-    first = (start, variables.params, optimizer.init(variables.params), jnp.zeros((), jnp.int32))
-    steps = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), (x, t))
-    (_, params, state, _), (losses, output) = lax.scan(body, first, steps)
-    return Online(Variables(params, variables.state), state, losses, jnp.swapaxes(output, 0, 1))
