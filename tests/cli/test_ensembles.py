@@ -14,7 +14,9 @@ import pytest
 import denpa as dp
 from denpa.cli.main import main
 from denpa.lab import Experiment, Run
+from denpa.lab.assemble import assemble
 from denpa.lab.ensemble import apart
+from denpa.lab.start import model_of
 from denpa.lab.trained import Trained
 from denpa.training.members_loop import Members
 
@@ -137,6 +139,16 @@ def test_an_interrupted_ensemble_is_resumed_and_ends_with_the_same_bits(trained,
     for name in ("model.safetensors", "metrics.csv", "config.toml"):
         assert Path("r", name).read_bytes() == (folder / "run" / name).read_bytes(), name
     assert len(json.loads(Path("r/environment.json").read_text())["sessions"]) == 2
+
+
+@pytest.mark.parametrize("bootstrap", [True, False])
+def test_the_rate_of_a_preset_falls_over_the_steps_of_a_member(bootstrap):
+    places = {"members": MEMBERS, "bootstrap": bootstrap, "epochs": 7, "seed": 2, "batch_size": 20}
+    experiment, look = assemble("digits-mlp", [(f"training.{name}", v) for name, v in places.items()], read=False)
+    assert all(getattr(experiment.training, name) == value for name, value in places.items())
+    bagging = dp.Bagging(model_of(experiment), members=MEMBERS, bootstrap=bootstrap)
+    assert experiment.optimizer.learning_rate.steps == 7 * bagging.steps_per_epoch(look.examples, 20)
+    assert (experiment.optimizer.learning_rate.steps < 7 * look.examples // 20) == bootstrap
 
 
 def test_members_with_all_examples_and_data_without_a_mean_answer(trained):

@@ -74,7 +74,8 @@ def test_a_member_is_the_model_trained_alone_on_its_sample(reference):
     """Its rate too has come to the end of its fall: a schedule's steps are those of one member."""
     single = alone(reference, 1, WEIGHTED, epochs=4, record_steps=True)
     member = reference.member(1)
-    assert (member.epochs, member.steps) == (single.epochs, single.steps) == (4, 16)
+    assert (member.epochs, member.steps) == (single.epochs, single.steps)
+    assert member.steps == 4 * reference.steps_per_epoch(N, QUIET["batch_size"]) > 12
     close(member.variables, single.variables)
     close(member.run.optimizer, single.run.optimizer)
     same_history(member.history, single.history)
@@ -153,3 +154,94 @@ def test_other_members_are_not_resumed(tmp_path):
             train(other, resume=tmp_path)
         assert other.run is None
         assert other.statistics is None
+
+
+# ------------------------------------------------------------------------------------------ what else fit takes
+def test_several_inputs_in_windows_with_normalised_targets():
+    """Batches drawn with replacement, too; the carry goes from window to window for each member."""
+    rng = np.random.default_rng(2)
+    x = tuple(rng.normal(size=(12, 5, size)).astype(np.float32) for size in (2, 1))
+    t = 3 + 2 * x[0] + x[1]
+    first, second = dp.Input(), dp.Input()
+    net = dp.Graph((first, second), dp.Dense(2)(dp.RNN(3, return_sequences=True)(dp.Concatenate()(first, second))))
+    parts = {"target_normalizer": dp.Standardize(per="channel"), "seed": SEED}
+    ours = dp.Bagging(dp.Model(net, dp.MeanSquaredError(), dp.SGD(0.1), **parts), members=2)
+    options = {"epochs": 2, "window": 3, "replacement": True, "batch_size": 4}
+    ours.fit((x, t), **QUIET | options)
+    single = alone(ours, 1, (x, t), **options)
+    close(ours.member(1).variables, single.variables)
+    np.testing.assert_allclose(ours.predict_members(x)[1], single.predict(x), rtol=1e-3)
+
+
+def test_early_stopping_watches_what_all_members_reach_together(reference):
+    ours = dp.Bagging(random_model(), members=MEMBERS)
+    history = train(ours, callbacks=[dp.EarlyStopping(1, monitor="validation_accuracy", min_delta=1.0)])
+    assert len(history) == 2
+    assert "has not improved" in history.stopped
+    assert rows(history) == rows(reference.history)[:2]
+    assert history.best_epoch == 1
+    assert ours.evaluate(HELD_OUT)["loss"] == pytest.approx(history["validation_loss"][0], rel=1e-5)
+    assert ours.evaluate(HELD_OUT)["loss"] != pytest.approx(history["validation_loss"][1], rel=1e-4)
+
+
+def test_members_start_from_the_weights_that_the_model_was_given():
+    given = random_model()
+    given.build(4)
+    W = np.arange(24, dtype=np.float32).reshape(4, 6) / 24
+    params = {**given.run.params, "0_dense": {**given.run.params["0_dense"], "W": W}}
+    given.variables = (params, given.run.state)
+    given.frozen = "0_dense/W"
+    ours = dp.Bagging(given, members=MEMBERS)
+    train(ours, epochs=1)
+    fresh = random_model()
+    fresh.build(4)
+    for member in range(MEMBERS):
+        learned = ours.member(member).variables.params
+        np.testing.assert_array_equal(learned["0_dense"]["W"], W)
+    outer = ours.run.params["4_dense"]["W"]
+    assert not np.allclose(outer[0], outer[1], atol=0.05)  # drawn by each
+    assert all(history.steps for history in ours.histories)
+
+
+def test_members_of_a_sweep_differ_in_starts_and_schedules_and_can_be_resumed(tmp_path):
+    """Numbers of an initialiser and of a schedule, whole ones among them: as if written into the description."""
+
+    def described(gain, steps, seed=0):
+        start = dp.init.Orthogonal(gain)
+        net = dp.Sequential([dp.Dense(5, kernel_init=start), dp.Tanh(), dp.Dense(3)])
+        return model(net, optimizer=dp.SGD(dp.schedules.LinearDecay(0.5, 0.01, steps)), seed=seed)
+
+    over = {"net.layers.0.kernel_init.gain": [1.0, 3.0], "optimizer.learning_rate.steps": [4, 9]}
+    options = {"seeds": [2], "epochs": 3, "replacement": True, "record_steps": True, "validation": HELD_OUT}
+    options |= {"callbacks": [dp.Checkpoint(tmp_path, every_steps=3)]} | QUIET
+    whole_sweep = dp.sweep(described(2.0, 5), RAGGED, over, **options)
+    single = described(3.0, 9, seed=2)
+    single.fit(RAGGED, epochs=3, replacement=True, record_steps=True, validation=HELD_OUT, **QUIET)
+    close(whole_sweep.models[3].variables, single.variables)
+    same_history(whole_sweep.histories[3], single.history)
+    (tmp_path / "checkpoint" / "step_0000000012.safetensors").unlink()
+    again = dp.sweep(described(2.0, 5), RAGGED, over, **options, resume=tmp_path)
+    assert [whole(m) for m in again.models] == [whole(m) for m in whole_sweep.models]
+    assert again.rows == whole_sweep.rows
+    with pytest.raises(dp.ConfigError, match="its members is"):
+        dp.sweep(described(2.0, 5), RAGGED, over, **options | {"seeds": [3]}, resume=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"buckets": 2}, "leave buckets out"),
+        ({"callbacks": [dp.EarlyStopping(retrain="continue")]}, "leave retrain out"),
+        ({"callbacks": [dp.EarlyStopping()], "sweep": True}, "EarlyStopping would end them at one moment"),
+        ({"seeds": [-1], "sweep": True}, "A seed must be an integer from 0"),
+        ({"window": 2}, "there is none in"),
+        ({"resume": 3}, "resume must be the path"),
+    ],
+)
+def test_what_members_cannot_take_is_refused_and_nothing_changed(options, message):
+    of_sweep = options.pop("sweep", False)
+    ours = random_model() if of_sweep else dp.Bagging(random_model(), members=MEMBERS)
+    with pytest.raises(dp.ConfigError, match=message):
+        dp.sweep(ours, WEIGHTED, **options, **QUIET) if of_sweep else train(ours, **options)
+    assert ours.run is None
+    assert ours.statistics is None

@@ -17,7 +17,8 @@ __all__ = ["Change", "assemble"]
 Change = tuple[str, Any]
 
 # What a preset takes into account itself, so that what hangs on it, such as a falling rate, fits.
-_TAKEN = {"training.epochs": "epochs", "training.batch_size": "batch_size", "optimizer.learning_rate": "learning_rate"}
+_TAKEN = {"optimizer.learning_rate": "learning_rate"}
+_TAKEN |= {f"training.{name}": name for name in ("epochs", "batch_size", "seed", "members", "bootstrap")}
 
 
 def assemble(

@@ -119,7 +119,7 @@ class _Towards(Schedule):
 
     def progress(self, step: Any) -> jax.Array:
         """t/T, and exactly 1 from t = T on: the division by T may be off in its last bit."""
-        return jnp.where(jnp.asarray(step) < self.steps, _time(step) / self.steps, 1.0)
+        return jnp.where(_time(step) < self.steps, _time(step) / self.steps, 1.0)
 
     def conditions(self) -> tuple[bool, bool]:
         return self.final > 0, self.final == 0

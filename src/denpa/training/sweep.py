@@ -141,7 +141,8 @@ class Grid(Stacked):
         self.model, self.programs, self.members = model, programs, members
         self.statistics = model.statistics
         self.seeds = np.array([seed for _, seed in members], np.uint32)
-        self.numbers = {place: jax.device_put(np.array([own[place] for own, _ in members])) for place in members[0][0]}
+        columns = {place: [float(own[place]) for own, _ in members] for place in members[0][0]}
+        self.numbers = {place: jax.device_put(np.array(column)) for place, column in columns.items()}
 
     def begin(self, given: bool) -> None:
         """The members before their first step; see `begun`."""

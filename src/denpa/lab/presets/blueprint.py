@@ -16,6 +16,7 @@ from denpa.metrics import R2, MeanAbsoluteError
 from denpa.networks import Sequential
 from denpa.optim import schedules
 from denpa.training.hidden import activation_of
+from denpa.training.members_plan import member_steps
 
 __all__ = ["Options", "Preset", "cosine", "fitting", "layers_of", "refuse", "regression_metrics", "unit_of"]
 
@@ -31,6 +32,7 @@ class Options(Description):
         batch_size: examples in a mini-batch.
         learning_rate: of the optimiser; the largest one where it changes in time.
         code: units of an autoencoder's code; of a convolutional one its channels.
+        seed, members, bootstrap: of the training; how many steps a member makes hangs on all three.
     """
 
     hidden: tuple[int, ...] | None = None
@@ -40,6 +42,9 @@ class Options(Description):
     batch_size: int | str | None = None
     learning_rate: float | Any = None
     code: int | Any = None
+    seed: int | Any = None
+    members: int | Any = None
+    bootstrap: bool | Any = None
 
     def validate(self) -> None:
         for units in self.hidden or ():
@@ -55,7 +60,7 @@ class Options(Description):
 
     def training(self, default: TrainingConfig) -> TrainingConfig:
         """A preset's training with what was asked for."""
-        asked = {"epochs": self.epochs, "batch_size": self.batch_size}
+        asked = {name: getattr(self, name) for name in ("epochs", "batch_size", "seed", "members", "bootstrap")}
         return default.replace(**{name: value for name, value in asked.items() if value is not None})
 
 
@@ -118,10 +123,12 @@ def layers_of(
 
 
 def cosine(rate: float, training: TrainingConfig, look: Look) -> schedules.Schedule:
-    """A rate that falls to a hundredth over the whole training along half a cosine."""
-    batch = look.examples if training.batch_size == "full" else training.batch_size
-    steps = training.epochs * -(-look.examples // int(batch or 32))
-    return schedules.CosineDecay(rate, rate / 100, steps)
+    """A rate that falls to a hundredth over the whole training along half a cosine: in steps of one member."""
+    batch = int(look.examples if training.batch_size == "full" else training.batch_size or 32)
+    members = training.members or 1
+    bootstrap = training.bootstrap and members > 1
+    steps = member_steps(look.examples, batch, members, training.seed, bootstrap=bootstrap)
+    return schedules.CosineDecay(rate, rate / 100, training.epochs * steps)
 
 
 def fitting(batch_size: int, look: Look) -> int:
