@@ -223,6 +223,36 @@ def binary(**options):
     return dp.Model([dp.Dense(1)], dp.SigmoidCrossEntropy(), **options)
 
 
+ARGUMENTS = {
+    "frozen": (lambda made: setattr(made, "frozen", [3]), r"frozen must be a list of texts, not \[3\]"),
+    "variables": (lambda made: setattr(made, "variables", 3), r"variables are a pair \(params, state\), not int"),
+    "one of two": (lambda made: setattr(made, "variables", (made.variables.params,)), "variables are a pair"),
+    "only": (lambda made: made.load_weights(made, only=3), "only must be a list of texts, not 3"),
+    "names": (lambda made: made.load_weights(made, names="a"), "names must lead from layers here .* not 'a'"),
+    "names of 3": (lambda made: made.load_weights(made, names={"0_dense": 3}), "names must lead from layers here"),
+    "shuffle": (lambda made: made.fit(DATA, shuffle="no", verbose=False), "shuffle must be True or False, not 'no'"),
+    "replacement": (lambda made: made.fit(DATA, replacement=1, verbose=False), "replacement must be True or False"),
+    "folder": (lambda made: dp.Checkpoint(None), "A file is named by a text or a path"),
+    "pretrain": (lambda made: dp.pretrain(3, X), "Model wants a network such as"),
+    "no list": (
+        lambda made: dp.Sequential(dp.Dense(3)),
+        r"Sequential wants a list of layers such as .* not Dense\(3\)",
+    ),
+    "nothing": (lambda made: dp.Sequential(None), "Sequential wants a list of layers"),
+    "a shape for a name": (lambda made: dp.Input((4,)), r"Input takes a name, not \(4,\)"),
+    "two inputs": (lambda made: model([dp.Flatten(), dp.Dense(3)], in_shape=((3,), (4,))), "takes a single input"),
+}
+
+
+@pytest.mark.parametrize("what", ARGUMENTS)
+def test_arguments_of_the_wrong_kind(trained, what):
+    wrong, message = ARGUMENTS[what]
+    before = unchanged(trained)
+    with pytest.raises(dp.DenpaError, match=message):
+        wrong(trained)
+    assert unchanged(trained) == before
+
+
 @pytest.mark.parametrize("in_shape", ["3", (3.0,), 3.0, ((3,), "4"), {"a": 1}, (0,), -1])
 def test_a_shape_that_is_none(in_shape):
     with pytest.raises(dp.ShapeError, match="in_shape must"):

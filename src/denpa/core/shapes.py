@@ -41,6 +41,8 @@ def want(owner: Any, pattern: str, shape: Any, sizes: dict[str, int] | None = No
         ShapeError: names the owner, the pattern with its sizes, what came, and a likely mend.
     """
     got: Shape = tuple(getattr(shape, "shape", shape))
+    if any(isinstance(size, tuple) for size in got):
+        raise ShapeError(f"{owner!r} takes a single input, but there are {len(got)}.")
     known = sizes or {}
     names = pattern.split()
     open_ended = "..." in names

@@ -55,4 +55,6 @@ class Input(Node):
     """An input of a `Graph`; `name` matters only where there are several."""
 
     def __init__(self, name: str | None = None) -> None:
+        if not isinstance(name, (str, type(None))):
+            raise ConfigError(f"Input takes a name, not {name!r}: the data bring the shape.")
         super().__init__(None, (), name)

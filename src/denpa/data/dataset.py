@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,8 @@ class Dataset:
         put(self, "t", None if self.t is None else unmasked(self.t, "t", where))
         for field in ("class_names", "feature_names"):
             names = getattr(self, field)
+            if names is not None and (isinstance(names, str) or not isinstance(names, Iterable)):
+                raise ConfigError(f"Dataset.{field} must be a list of names, not {names!r}.")
             put(self, field, None if names is None else tuple(str(name) for name in names))
         if self.task not in ("classification", "regression", None):
             raise ConfigError(f"Dataset.task must be 'classification', 'regression' or None, not {self.task!r}.")

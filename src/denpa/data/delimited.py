@@ -49,8 +49,10 @@ def read_delimited(
         ConfigError: a delimiter of more than one character.
         FileFormatError: another encoding, rows of different lengths, bad quoting; the line is named.
     """
-    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+    if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n'):
         raise ConfigError(f"delimiter must be one character, such as ',' or ';', not {delimiter!r}.")
+    if not isinstance(header, (bool, type(None))):
+        raise ConfigError(f"header must be true, false, or None to find out, not {header!r}.")
     text = _text(path, encoding)
     delimiter = delimiter or _sniff(text)
     rows, lines = _rows(path, text, delimiter)
@@ -80,8 +82,8 @@ def _text(path: Path, encoding: str) -> str:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
     try:
-        return content.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
-    except LookupError:
+        return content.decode("utf-8-sig" if str(encoding).lower() in ("utf-8", "utf8") else encoding)
+    except (LookupError, TypeError):
         raise FileFormatError(f"Unknown encoding {encoding!r}: try 'utf-8', 'cp932', 'utf-16' or 'latin-1'.") from None
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1

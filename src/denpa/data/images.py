@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, FileFormatError
+from denpa.data.arguments import as_path
 from denpa.data.dataset import Dataset
 from denpa.data.extras import optional
 
@@ -41,7 +42,7 @@ def read_images(
         FileFormatError: a file that is no readable image; it is named, and `skip_bad` leaves it out.
         ConfigError: Pillow is not installed, or `size` makes no sense.
     """
-    folder = Path(folder)
+    folder = as_path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder: read_images wants one with a subfolder of images per class.")
     entries = [entry for entry in sorted(folder.iterdir()) if not _hidden(entry)]

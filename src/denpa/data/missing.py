@@ -25,6 +25,8 @@ def settle_missing(table: Table, missing: str | Mapping[str, str]) -> Table:
         ConfigError: an unknown way to treat them.
     """
     every = table.every
+    if not isinstance(missing, (str, Mapping)):
+        raise ConfigError(f"missing must be a way to treat missing values, or one by column, not {missing!r}.")
     chosen = dict.fromkeys((column.name for column in every), missing) if isinstance(missing, str) else missing
     policy = {column.name: chosen.get(column.name, "error") for column in every}
     for choice in policy.values():

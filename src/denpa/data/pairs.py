@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +34,11 @@ class Pairs:
     name: str = "pairs"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sources", tuple(self.sources))
-        object.__setattr__(self, "targets", tuple(self.targets))
+        for side in ("sources", "targets"):
+            texts = getattr(self, side)
+            if isinstance(texts, str) or not isinstance(texts, Iterable):
+                raise DataError(f"{self.name}: {side} are texts, one for each pair, not {texts!r}.")
+            object.__setattr__(self, side, tuple(texts))
         if len(self.sources) != len(self.targets):
             sources, targets = counted(len(self.sources), "source"), counted(len(self.targets), "target")
             raise DataError(f"{self.name}: {sources} but {targets}.")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, FileFormatError, nearest
+from denpa.data.arguments import as_path, as_texts
 from denpa.data.counted import counted
 from denpa.data.delimited import read_delimited
 from denpa.data.missing import settle_missing
@@ -78,7 +79,7 @@ def read_table(
         decimal=decimal,
         missing_values=missing_values,
     )
-    categorical, ignore = _several(categorical), _several(ignore)
+    categorical, ignore = as_texts(categorical, "categorical"), as_texts(ignore, "ignore")
     names = [column.name for column in table.columns]
     for name in (*categorical, *ignore, *(missing if isinstance(missing, Mapping) else ())):
         table.column(name)
@@ -108,7 +109,7 @@ def raw_table(
     missing_values: Sequence[str] = MISSING_VALUES,
 ) -> Table:
     """The table as the file has it: columns of text files are all categorical, whatever they hold."""
-    path = Path(path)
+    path = as_path(path)
     ending = path.suffix.lower()
     if ending in (".parquet", ".pq"):
         from denpa.data.parquet import read_parquet
@@ -119,7 +120,7 @@ def raw_table(
     if decimal not in (".", ","):
         raise ConfigError(f"decimal must be '.' or ',', not {decimal!r}.")
     raw = read_delimited(path, delimiter or ("\t" if ending == ".tsv" else None), header, encoding)
-    absent = frozenset(missing_values)
+    absent = frozenset(as_texts(missing_values, "missing_values"))
 
     def cleaned(fields: Iterable[str]) -> np.ndarray:
         texts: list[Any] = [field.strip() for field in fields]
@@ -132,10 +133,6 @@ def raw_table(
     fields = zip(*raw.rows, strict=True)
     columns = tuple(Column(name, "categorical", cleaned(f)) for name, f in zip(raw.names, fields, strict=True))
     return Table(columns, None, None, np.array(raw.lines), "line", str(path))
-
-
-def _several(names: Sequence[str]) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _target_name(table: Table, names: list[str], target: str | int) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, FileFormatError
+from denpa.data.arguments import as_path
 from denpa.data.counted import counted
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.fetched import fetched
@@ -43,7 +44,7 @@ def read_text(path: str | Path) -> str:
         DataError: no such file, or one without text.
         FileFormatError: not UTF-8; the line is named.
     """
-    path = Path(path)
+    path = as_path(path)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -76,6 +77,9 @@ def next_token_rows(numbers: np.ndarray, length: int) -> tuple[np.ndarray, np.nd
     """
     if isinstance(length, bool) or not isinstance(length, int) or length < 1:
         raise ConfigError(f"The length of a row must be a whole number, 1 or more, not {length!r}.")
+    numbers = np.asarray(numbers)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
+        raise DataError(f"One sequence of token numbers (n,) is cut into rows, not {numbers.dtype} of {numbers.shape}.")
     rows = (len(numbers) - 1) // length
     if rows < 1:
         raise DataError(

@@ -57,7 +57,7 @@ class Vocabulary(Description):
                 raise ConfigError(f"Unknown special token {name!r}: {nearest(str(name), SPECIAL, plural='tokens')}")
         if "padding" in self.special[1:]:
             raise ConfigError("Padding has the number 0: name it first among the special tokens.")
-        if not all(isinstance(token, str) for token in self.tokens):
+        if not isinstance(self.tokens, tuple) or not all(isinstance(token, str) for token in self.tokens):
             raise ConfigError("The tokens of a vocabulary are texts.")
         written = tuple(SPECIAL[name] for name in self.special)
         if self.tokens[: len(written)] != written:
@@ -138,6 +138,8 @@ class Vocabulary(Description):
             DataError: a token that is not in the vocabulary, where no unknown token stands for it.
             ConfigError: a start or end token that this vocabulary does not have.
         """
+        if not isinstance(text, Iterable):
+            raise DataError(f"What is encoded is a text or a list of tokens, not {text!r}.")
         tokens = tokens_of(text, self.level) if isinstance(text, str) else list(text)
         unknown = self.number_of("unknown")
         numbers = [self.numbers.get(token, -1 if unknown is None else unknown) for token in tokens]
@@ -184,7 +186,10 @@ class Vocabulary(Description):
         Raises:
             DataError: a number that is no token's.
         """
-        found = [int(number) for number in np.asarray(numbers).reshape(-1)]
+        array = np.asarray(numbers).reshape(-1)
+        if array.size and array.dtype.kind not in "iu":
+            raise DataError(f"Token numbers are integers, not {array.dtype}.")
+        found = array.tolist()
         for number in found:
             if not 0 <= number < len(self):
                 raise DataError(f"There is no token {number}: they have the numbers 0 to {len(self) - 1}.")

@@ -30,6 +30,8 @@ class Sequential(Network):
     layers: tuple[Any, ...] = ()
 
     def validate(self) -> None:
+        if not hasattr(self.layers, "__iter__"):
+            raise ConfigError(f"Sequential wants a list of layers such as [Dense(10), ReLU()], not {self.layers!r}.")
         object.__setattr__(self, "layers", tuple(self.layers))
         names = [name for name, _ in named(self.layers)]
         for name in names:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -25,9 +24,9 @@ __all__ = [
     "check_model",
     "described",
     "network_of",
-    "several",
     "suited",
     "verbosity",
+    "want_flags",
     "want_part",
 ]
 
@@ -71,13 +70,11 @@ def _name_of_type(dtype: Any) -> Any:
         return dtype
 
 
-def several(name: str, texts: Any) -> tuple[Any, ...]:
-    """Names or patterns as a tuple; one text alone is one of them."""
-    if isinstance(texts, str):
-        return (texts,)
-    if not isinstance(texts, Iterable):
-        raise ConfigError(f"Model's {name} must be a list of texts, not {texts!r}.")
-    return tuple(texts)
+def want_flags(**flags: Any) -> None:
+    """Refuse what is neither true nor false, such as "no", which would count as true."""
+    for name, flag in flags.items():
+        if not isinstance(flag, (bool, np.bool_)):
+            raise ConfigError(f"{name} must be True or False, not {flag!r}.")
 
 
 def check_class_names(model: Any, shape: Any) -> None:

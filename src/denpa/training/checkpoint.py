@@ -17,6 +17,7 @@ import numpy as np
 
 from denpa.core import tree
 from denpa.core.errors import ConfigError, FileFormatError, StorageError
+from denpa.data.arguments import as_path
 from denpa.networks.base import differences
 from denpa.training.callbacks import Callback, Session
 from denpa.training.history import History
@@ -62,7 +63,7 @@ class Checkpoint(Callback):
     keep: int = 2
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "folder", str(self.folder))
+        object.__setattr__(self, "folder", str(as_path(self.folder)))
         self.validate()
 
     def validate(self) -> None:

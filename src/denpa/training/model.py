@@ -13,6 +13,7 @@ import numpy as np
 from denpa.core import tree
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.layer import Variables
+from denpa.data.arguments import as_texts
 from denpa.kernels import settings
 from denpa.networks import Network, Summary
 from denpa.networks.base import shape_of_inputs
@@ -25,9 +26,9 @@ from denpa.training.arguments import (
     check_model,
     described,
     network_of,
-    several,
     suited,
     verbosity,
+    want_flags,
     want_part,
 )
 from denpa.training.batches import BatchPlan
@@ -113,7 +114,7 @@ class Model:
         self.optimizer = Adam(1e-3) if optimizer is None else optimizer
         self.metrics = metrics
         self.seed, self.compute_dtype = seed, compute_dtype
-        self.class_names = None if class_names is None else several("class_names", class_names)
+        self.class_names = None if class_names is None else as_texts(class_names, "class_names")
         self.feature_names: tuple[str, ...] | None = None
         self.history = History()
         self.epochs = self.steps = 0
@@ -168,7 +169,7 @@ class Model:
 
     @frozen.setter
     def frozen(self, patterns: Any) -> None:
-        before, self._frozen = getattr(self, "_frozen", ()), several("frozen", patterns)
+        before, self._frozen = getattr(self, "_frozen", ()), as_texts(patterns, "frozen")
         if self.run is not None:
             try:
                 check_frozen(self)
@@ -191,7 +192,7 @@ class Model:
         """Parameters and state; assign to replace them.
 
         Raises:
-            ConfigError: the model has none yet.
+            ConfigError: the model has none yet, or what is assigned is no pair.
         """
         self._need_run()
         return Variables(self.run.params, self.run.state)
@@ -199,6 +200,8 @@ class Model:
     @variables.setter
     def variables(self, variables: Variables) -> None:
         self._need_run()
+        if not isinstance(variables, tuple) or len(variables) != 2:
+            raise ConfigError(f"variables are a pair (params, state), not {type(variables).__name__}.")
         params, state = self._arranged(self.net, Variables(*variables))
         self.run = dataclasses.replace(self.run, params=params, state=state)
 
@@ -267,6 +270,7 @@ class Model:
         if isinstance(epochs, bool) or not isinstance(epochs, numbers.Integral) or epochs < 1:
             raise ConfigError(f"epochs must be a positive integer, not {epochs!r}.")
         check_model(self)  # parts may have been assigned since
+        want_flags(shuffle=shuffle, replacement=replacement, record_steps=record_steps)
         use_compile_cache()
         rules = as_callbacks(callbacks)
         before = {name: getattr(self, name) for name in _SET_BY_FIT}

@@ -11,10 +11,11 @@ from denpa.core import tree
 from denpa.core.description import from_config
 from denpa.core.errors import ConfigError, FileFormatError
 from denpa.core.layer import Variables
+from denpa.data.arguments import as_path
 from denpa.networks.base import Network, differences
 from denpa.training.preparation import network_shape
 from denpa.training.program import Run, key_of_run
-from denpa.training.storage import as_path, read_arrays, write_arrays
+from denpa.training.storage import read_arrays, write_arrays
 
 __all__ = ["load", "save_model"]
 

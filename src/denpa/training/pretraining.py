@@ -18,7 +18,7 @@ from denpa.layers import Dense, Reshape
 from denpa.losses import MeanSquaredError
 from denpa.networks import Network, Sequential
 from denpa.networks.base import differences
-from denpa.training.arguments import described
+from denpa.training.arguments import described, network_of
 from denpa.training.model import Model
 from denpa.training.storage import read_arrays, write_arrays
 
@@ -89,7 +89,7 @@ def pretrain(
     Boltzmann machines); with autoencoders: Bengio, Lamblin, Popovici & Larochelle (2007), "Greedy layer-wise training
     of deep networks", section 3.
     """
-    net = net if isinstance(net, Network) else Sequential(tuple(net))
+    net = network_of(net)
     h = np.asarray(x)
     if normalizer is not None:
         h = np.asarray(normalizer.apply(normalizer.fit(h), h))

@@ -17,9 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from denpa.core import tree
-from denpa.core.errors import ConfigError, FileFormatError, StorageError
+from denpa.core.errors import FileFormatError, StorageError
+from denpa.data.arguments import as_path
 
-__all__ = ["as_path", "read_arrays", "write_arrays", "write_bytes", "write_figure", "write_text"]
+__all__ = ["read_arrays", "write_arrays", "write_bytes", "write_figure", "write_text"]
 
 _KEY, _SUM = "denpa", "crc32"
 
@@ -50,13 +51,6 @@ def write_figure(path: Any, figure: Any) -> Any:
         path = as_path(path)
         _atomically(path, lambda file: figure.savefig(file, format=path.suffix.lstrip(".") or "png"))
     return figure
-
-
-def as_path(path: Any) -> Path:
-    """A text or a path as a path; a `ConfigError` for anything else."""
-    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
-        raise ConfigError(f"A file is named by a text or a path, such as 'model.safetensors', not {path!r}.")
-    return Path(path)
 
 
 def _atomically(path: Path, write: Callable[[Any], Any]) -> None:

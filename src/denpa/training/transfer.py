@@ -12,6 +12,7 @@ import numpy as np
 from denpa.core import tree
 from denpa.core.errors import ConfigError, ShapeError, nearest
 from denpa.core.layer import Variables
+from denpa.data.arguments import as_texts
 from denpa.training.storage import read_arrays
 
 __all__ = ["renamed", "transferred", "weights_of"]
@@ -49,6 +50,10 @@ def renamed(arrays: dict[str, Any], names: Mapping[str, str], where: str) -> dic
     Raises:
         ShapeError: the source has no layer of such a name.
     """
+    if not isinstance(names, Mapping) or not all(isinstance(text, str) for pair in names.items() for text in pair):
+        raise ConfigError(
+            f'names must lead from layers here to those of the source, such as {{"a": "b"}}, not {names!r}.'
+        )
     found: dict[str, Any] = {}
     for ours, theirs in names.items():
         inside = {}
@@ -120,7 +125,7 @@ def transferred(
 
 def _chosen(wanted: dict[str, str], only: Any, names: Mapping[str, str] | None) -> list[str]:
     """The paths that are to receive."""
-    patterns = ("*",) if only is None else (only,) if isinstance(only, str) else tuple(only)
+    patterns = ("*",) if only is None else as_texts(only, "only")
     for pattern in patterns:
         if not any(tree.matches(name, pattern) for name in wanted.values()):
             raise ShapeError(f"{pattern!r} fits none of the network's arrays: {', '.join(wanted.values())}.")

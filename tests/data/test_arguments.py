@@ -1,0 +1,56 @@
+"""Arguments of the wrong kind, which would fail far from here or, worse, mean something else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import denpa as dp
+from denpa.data.arguments import as_path, as_texts
+
+VOCABULARY = dp.Vocabulary(tuple("abc"))
+
+
+def test_one_text_is_one_of_them():
+    assert as_texts("NA", "missing_values") == ("NA",)
+    assert as_texts(["a", "b"], "ignore") == ("a", "b")
+    assert str(as_path("a/b.csv")) == "a/b.csv"
+
+
+@pytest.mark.parametrize(
+    ("read", "message"),
+    [
+        (lambda file: dp.read_table(None), "A file is named by a text or a path"),
+        (lambda file: dp.read_text(3), "A file is named by a text or a path"),
+        (lambda file: dp.read_images(None), "A file is named by a text or a path"),
+        (lambda file: dp.read_table(file, missing_values=3), "missing_values must be a list of texts, not 3"),
+        (lambda file: dp.read_table(file, ignore=3), "ignore must be a list of texts, not 3"),
+        (lambda file: dp.read_table(file, categorical=[3]), "categorical must be a list of texts"),
+        (lambda file: dp.read_table(file, missing=3), "missing must be a way to treat missing values"),
+        (lambda file: dp.read_table(file, delimiter=3), "delimiter must be one character"),
+        (lambda file: dp.read_table(file, encoding=3), "Unknown encoding 3"),
+        (lambda file: dp.read_table(file, header="no"), "header must be true, false, or None to find out, not 'no'"),
+        (lambda file: dp.Vocabulary(None), "tokens of a vocabulary are texts"),
+        (lambda file: VOCABULARY.encode(3), "a text or a list of tokens, not 3"),
+        (lambda file: VOCABULARY.decode([0.5]), "Token numbers are integers, not float64"),
+        (lambda file: VOCABULARY.decode("a"), "Token numbers are integers"),
+        (lambda file: dp.next_token_rows(np.arange(9) / 2, 2), "not float64"),
+        (lambda file: dp.next_token_rows(np.zeros((3, 3), int), 2), r"\(n,\) .* of \(3, 3\)"),
+        (lambda file: dp.next_token_rows("abcdef", 2), "token numbers"),
+        (lambda file: dp.Dataset(np.zeros((2, 1)), class_names=3), "Dataset.class_names must be a list of names"),
+        (lambda file: dp.Dataset(np.zeros((2, 1)), class_names="ab"), "Dataset.class_names must be a list of names"),
+        (lambda file: dp.Pairs("ab", "cd"), "sources are texts, one for each pair, not 'ab'"),
+        (lambda file: dp.Pairs(("a",), None), "targets are texts"),
+    ],
+)
+def test_arguments_of_the_wrong_kind(read, message, tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_text("a,b\n1,2\n3,4\n")
+    with pytest.raises(dp.DenpaError, match=message):
+        read(file)
+
+
+def test_the_text_of_missing_values_may_be_one(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\nNA,N\n3,A\n")
+    table = dp.read_table(tmp_path / "t.csv", missing_values="NA", missing="keep")
+    assert [column.is_missing().tolist() for column in table.every] == [[True, False], [False, False]]
