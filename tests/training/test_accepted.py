@@ -210,6 +210,19 @@ def test_integer_examples_are_numbers():
     np.testing.assert_array_equal(byte.predict(large), real.predict(large.astype(np.float32)))
 
 
+@pytest.mark.parametrize("normalizer", [None, dp.ScaleImages(), dp.MinMax()], ids=repr)
+def test_bytes_reach_the_network_in_the_default_precision(normalizer):
+    """A convolution or a recurrent layer would refuse numbers of another precision than its weights."""
+    with jax.enable_x64(True):
+        images = np.array([[0, 51, 255]], np.uint8)
+        recipe = model(normalizer=normalizer).programs.recipe
+        statistics = {"minimum": np.zeros(3, np.float32), "inverse_range": np.full(3, 1 / 256, np.float32)}
+        prepared = recipe.prepare(statistics, jnp.asarray(images))
+        assert prepared.dtype == np.float64
+        divisor = {None: 1, dp.ScaleImages(): 255, dp.MinMax(): 256}[normalizer]
+        np.testing.assert_allclose(prepared, images / divisor, rtol=1e-15)
+
+
 def test_held_back_data_are_stratified_and_disjoint():
     """Every class in proportion, for labels and one-hot targets; no example on both sides."""
     rng = np.random.default_rng(0)

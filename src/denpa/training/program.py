@@ -93,15 +93,14 @@ class Recipe:
     def prepare(self, statistics: Any, x: Any) -> Any:
         """Raw input as the network takes it: normalised, in floating point unless it reads integers."""
         if self.normalizer is not None:
-            x = on_values(lambda values: self.normalizer.apply(statistics, values), x)
+            x = on_values(lambda values: self.normalizer.apply(statistics, _floating(values)), x)
         takes = self.net.takes_integers
         if not isinstance(takes, tuple):
             return on_values(lambda values: self._numbers(values, takes), x)
         return tuple(on_values(lambda v, t=t: self._numbers(v, t), part) for part, t in zip(x, takes, strict=True))
 
     def _numbers(self, x: Array, takes_integers: bool) -> Array:
-        floating = jnp.issubdtype(x.dtype, jnp.floating) or takes_integers
-        return self.cast(x if floating else x.astype(jax.dtypes.canonicalize_dtype(float)))
+        return self.cast(x if takes_integers else _floating(x))
 
     def aim(self, statistics: Any, t: Any) -> Any:
         """The targets as the network is to give them: normalised."""
@@ -173,6 +172,11 @@ class Recipe:
         y = self.answer(statistics, y)
         metrics = {metric.name: metric.measure(y, t, weight) for metric in self.metrics}
         return {"loss": total, "weight": count, "metrics": metrics}
+
+
+def _floating(x: Array) -> Array:
+    """Floating-point numbers as they are, others in the default precision."""
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jax.dtypes.canonicalize_dtype(float))
 
 
 class Programs:
