@@ -8,6 +8,7 @@ import pytest
 import denpa as dp
 from denpa.lab import diagnose
 from denpa.lab.diagnosis import error_of_constant, rms
+from denpa.lab.findings import _of_description
 
 rng = np.random.default_rng(5)
 X = rng.normal(size=(60, 4)).astype("float32")
@@ -56,10 +57,11 @@ def test_nothing_stands_out_in_a_network_that_learns(good):
     assert history["loss"][-1] < 0.8 * history["loss"][0]
 
 
-def test_a_picture_has_a_histogram_for_each_layer_and_the_sizes(good, tmp_path):
-    figure = good[1].plot(tmp_path / "seen.png")
-    assert len(figure.axes) == len(good[1].rows) + 1
-    assert (tmp_path / "seen.png").stat().st_size > 1000
+def test_a_picture_has_a_histogram_for_each_layer_and_the_sizes(good):
+    *histograms, sizes = good[1].plot().axes
+    assert [axes.get_title().split(",")[0] for axes in histograms] == [row.path for row in good[1].rows]
+    for line, name in zip(sizes.lines, ("y", "dy"), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), [getattr(row, name) for row in good[1].rows])
 
 
 @pytest.mark.parametrize(
@@ -69,15 +71,27 @@ def test_a_picture_has_a_histogram_for_each_layer_and_the_sizes(good, tmp_path):
         (model(network(dp.Tanh(), dp.init.Normal(50.0))), "activations", "'1_tanh'"),
         (model(network(dp.ReLU(), dp.init.He()), dp.SGD(1e-9)), "optimisers", "0_dense/W"),
         (model(network(dp.ReLU(), dp.init.He()), dp.SGD(1e3)), "schedules", "0_dense/W"),
-        (model([dp.Dense(5), dp.Dense(3)]), "activations", "'0_dense' and '1_dense'"),
-        (model([dp.Dense(3), dp.Softmax()]), "losses", "once more"),
-        (model([dp.Dense(3), dp.ReLU()]), "activations", "never negative"),
         (model(network(dp.ReLU(), dp.init.Constant(0.0))), "not_learning", "same to all"),
     ],
 )
 def test_each_mistake_is_found_and_named(tried, page, words):
     found = diagnose(tried, (X, T))
     assert any(finding.page == page and words in str(finding) for finding in found.findings), str(found)
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ([dp.Dense(5), dp.Dense(3)], "'0_dense' and '1_dense'"),
+        ([dp.Dense(3), dp.Softmax()], "once more"),
+        ([dp.Dense(3), dp.ReLU()], "never negative"),
+        ([dp.Dense(5), dp.ReLU(), dp.Dense(3)], None),
+    ],
+)
+def test_a_description_that_cannot_be_meant_is_found(layers, words):
+    found = [str(finding) for finding in _of_description(model(layers))]
+    assert len(found) == (words is not None)
+    assert words is None or words in found[0]
 
 
 def test_inputs_of_a_wrong_size_are_found():

@@ -111,7 +111,7 @@ def diagnose(model: Model, data: Any, examples: int = 256) -> Diagnosis:
     x, t, weight = rows_of((x, t, weight), chosen)
     recipe = model.programs.recipe
     met, grads = model.programs.examine(model.run, model.statistics, x, t, weight)
-    updates, _ = recipe.optimizer.update(grads, model.run.optimizer, model.run.params)
+    updates, _ = jax.jit(recipe.optimizer.update)(grads, model.run.optimizer, model.run.params)
     updates = recipe.thawed(tree.zeros_like(updates), updates)
     layers = dict(every_layer(model.net))
     rows = tuple(_rows(met, layers, tree.flatten(model.run.params), tree.flatten(updates)))
@@ -162,10 +162,10 @@ def _rows(met: Trace, layers: dict[str, Any], params: dict[str, Any], updates: d
 
 
 def _idle(layer: Any, y: Any) -> float | None:
+    if not isinstance(layer, (ReLU, Sigmoid, Tanh)):
+        return None
+    y = np.asarray(y, np.float32)
     if isinstance(layer, ReLU):
-        return float(jnp.mean(jnp.all(y <= 0, axis=tuple(range(y.ndim - 1)))))
-    if isinstance(layer, Sigmoid):
-        return float(jnp.mean(4 * y * (1 - y) < _FLAT))
-    if isinstance(layer, Tanh):
-        return float(jnp.mean(1 - y**2 < _FLAT))
-    return None
+        return float(np.mean(np.all(y <= 0, axis=tuple(range(y.ndim - 1)))))
+    slope = 4 * y * (1 - y) if isinstance(layer, Sigmoid) else 1 - y**2
+    return float(np.mean(slope < _FLAT))
