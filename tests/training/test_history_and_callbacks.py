@@ -222,6 +222,20 @@ def test_the_second_ctrl_c_acts_at_once():
         press_twice()
 
 
+def test_a_ctrl_c_that_nobody_asked_for_is_not_lost():
+    """It came while training wrote down its end: that is done, and then it acts."""
+    done = []
+
+    def press_at_the_end():
+        with interrupts_wait():
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append("the last checkpoint")
+
+    with pytest.raises(KeyboardInterrupt):
+        press_at_the_end()
+    assert done
+
+
 def test_training_works_in_another_thread():
     trained, main = model(), model()
     thread = threading.Thread(target=lambda: trained.fit(DATA, epochs=2, **QUIET))

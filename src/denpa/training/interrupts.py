@@ -15,7 +15,8 @@ __all__ = ["interrupts_wait"]
 def interrupts_wait() -> Iterator[Callable[[], bool]]:
     """Hold back the first Ctrl-C; the function given tells whether it came. The second one acts at once.
 
-    In other threads than the main one signals are not to be caught, and the function always says no.
+    One that came when nobody asked any more, such as while the last checkpoint was written, acts at the end. In other
+    threads than the main one signals are not to be caught, and the function always says no.
     """
     came: list[Any] = []
 
@@ -32,3 +33,5 @@ def interrupts_wait() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(came)
     finally:
         signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
