@@ -8,7 +8,7 @@ import pytest
 import denpa as dp
 from denpa import classical
 from denpa.lab import DataConfig, figures, presets
-from denpa.lab.selection import best_of, cross_validate, sweep, values_of
+from denpa.lab.selection import best_of, cross_validate, sweep, train_once, values_of
 from denpa.lab.sources import load_data, load_folds
 
 LINEAR = DataConfig("linear", options={"n": 60, "features": 4, "noise": 1.0})
@@ -68,6 +68,15 @@ def test_a_batch_as_large_as_the_data_fits_their_folds():
     experiment = ridge()
     plan = experiment.training.replace(batch_size=48, epochs=1)
     assert len(cross_validate(experiment.replace(training=plan), load_folds(LINEAR, 2)).folds) == 2
+
+
+def test_comparisons_train_as_a_run_does(monkeypatch):
+    seen = {}
+    monkeypatch.setattr("denpa.training.Model.fit", lambda self, data, **options: seen.update(options))
+    plan = ridge().training.replace(epochs=3, batch_size=2, shuffle=False, replacement=True, buckets=2)
+    train_once(ridge().replace(training=plan), load_data(LINEAR))
+    for name in ("epochs", "batch_size", "shuffle", "replacement", "buckets", "window"):
+        assert seen[name] == getattr(plan, name), name
 
 
 def test_nothing_held_out_is_nothing_to_compare():

@@ -110,6 +110,7 @@ def train_once(experiment: Experiment, data: Prepared) -> Model:
         batch_size=min(size, len(data.train)) if isinstance(size, int) else size,
         shuffle=plan.shuffle,
         replacement=plan.replacement,
+        buckets=plan.buckets,
         window=plan.window,
         callbacks=[] if plan.early_stopping is None else [plan.early_stopping],
         verbose=False,
