@@ -64,6 +64,8 @@ def test_arrays_are_taken_by_their_shape():
         ("batch 3", (5, 2), {}, "Layer() wants shape (batch 3) but got (5, 2)."),
         ("batch in", (4,), {"in": 4}, "but got (4,). Is the batch axis missing? Give one example as x[None]."),
         ("batch h w c", (28, 28, 1), {}, "Is the batch axis missing?"),
+        ("height width channels", (8, 8), {}, "Is the axis of channels missing? Give x[..., None] for a single one."),
+        ("time features", (6,), {}, "Is the axis of features missing?"),
         ("batch in", (4, 7), {"in": 4}, "Is it transposed? Samples are rows: try x.T."),
         ("in", (2, 3, 4), {"in": 24}, "Put a Flatten() in front to make one axis of them."),
     ],

@@ -373,3 +373,9 @@ def test_words_that_the_embedding_does_not_know_are_refused():
             run(x - 1)
     padded = dp.Padded(x + 2, np.array([3, 2]))  # what stands on the padding is of no account
     assert np.isfinite(reader.predict(padded)).all()
+
+
+def test_images_into_a_dense_layer_are_refused_with_a_hint():
+    model = dp.Model([dp.Dense(3)], dp.SoftmaxCrossEntropy())
+    with pytest.raises(dp.ShapeError, match=r"outputs of shape \(4, 4, 3\).*Is a Flatten\(\) missing"):
+        model.fit((np.zeros((20, 4, 4, 1), np.float32), T), verbose=False)

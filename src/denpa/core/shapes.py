@@ -66,6 +66,8 @@ def _wanted(name: str, known: dict[str, int]) -> int | None:
 def _hint(names: list[str], known: dict[str, int], got: Shape) -> str:
     axes = [name for name in names if name != "..."]
     wanted = [_wanted(name, known) for name in axes]
+    if len(got) == len(axes) - 1 and axes[0] != "batch" and axes[-1] in ("channels", "features"):
+        return f" Is the axis of {axes[-1]} missing? Give x[..., None] for a single one."
     if len(got) == len(axes) - 1:
         return " Is the batch axis missing? Give one example as x[None]."
     if len(got) == len(axes) == 2 and wanted[-1] == got[0] and wanted[-1] != got[-1]:

@@ -129,7 +129,10 @@ def checked_targets(t: Any, x: Any, loss: Any, out_shape: Shape, where: str, *, 
     try:
         loss.check_targets(t, out_shape)
     except ShapeError as error:
-        raise ShapeError(f"The targets of {where} do not fit outputs of shape {tuple(out_shape)}: {error}") from None
+        hint = " Is a Flatten() missing in front of the first dense layer?" * (len(out_shape) == 3 and t.ndim < 3)
+        raise ShapeError(
+            f"The targets of {where} do not fit outputs of shape {tuple(out_shape)}: {error}{hint}"
+        ) from None
     return t
 
 
