@@ -75,4 +75,5 @@ assert small[1:].max() < 0.02
 
 # %% [markdown]
 # **Try it:** `dp.Tanh()`; `dp.init.Orthogonal()`; `dp.BatchNorm()` behind every dense layer, which mends bad starts.
-# `denpa lab run activation-and-initialisation` shows all four combinations.
+# `denpa lab run activation-and-initialisation` shows all four combinations; `denpa.lab.diagnose(model, data)` finds bad
+# starts of a network of your own.
