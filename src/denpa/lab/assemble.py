@@ -60,9 +60,10 @@ def assemble(
         raise ConfigError(f"{what!r} is neither a preset nor a file: {hint}")
     ours = [change for change in changes if change[0].partition(".")[0] == "data"]
     rest = [change for change in changes if change not in ours]
-    config = _data(what, ours)
+    usual = None if read or ours else presets.find(what).usual
+    config = presets.find(what).data if usual else _data(what, ours)
     options, rest = _options(rest, hidden=hidden, activation=activation, code=code)
-    found = data or (load_data(config) if read else look_of(config))
+    found = data or usual or (load_data(config) if read else look_of(config))
     look = found.look if isinstance(found, Prepared) else found
     return _changed(presets.build(what, options, config, look), rest), found
 
@@ -74,7 +75,7 @@ def _data(name: str, changes: list[Change]) -> DataConfig:
     places = dict(changes)
     source = places.pop("data.source", None)
     if source is None and preset.wants_data:
-        raise ConfigError(f"The preset {name!r} is for data of your own: --data my.csv --target COLUMN.")
+        raise ConfigError(f"The preset {name!r} is for data of your own: {preset.wants_data}.")
     if source not in (None, preset.data.source):
         config = {"source": source, **{key: config[key] for key in ("validation", "task") if key in config}}
     whole = {"data": config}

@@ -8,6 +8,7 @@ import pytest
 
 import denpa as dp
 from denpa.lab import presets
+from denpa.lab.assemble import assemble
 from denpa.lab.experiment import DataConfig
 from denpa.lab.sources import Look
 
@@ -70,6 +71,14 @@ def test_a_residual_network_passes_its_input_on_where_the_blocks_are_zero():
 def test_data_that_do_not_fit_are_refused(name, look, message):
     with pytest.raises(dp.ConfigError, match=message):
         network(name, look)
+
+
+def test_alexnet_is_shown_without_images_and_trained_with_some():
+    experiment, look = assemble("alexnet", [], read=False)
+    assert look.in_shape == (227, 227, 3)
+    assert experiment.network.layers[-1].units == 1000
+    with pytest.raises(dp.ConfigError, match="data of your own: --data FOLDER"):
+        assemble("alexnet", [])
 
 
 @pytest.mark.parametrize("name", ["lenet5", "alexnet", "residual"])

@@ -18,7 +18,9 @@ from denpa.optim import schedules
 from denpa.training.hidden import activation_of
 from denpa.training.members_plan import member_steps
 
-__all__ = ["Options", "Preset", "cosine", "fitting", "layers_of", "refuse", "regression_metrics", "unit_of"]
+__all__ = ["A_TABLE", "Options", "Preset", "cosine", "fitting", "layers_of", "refuse", "regression_metrics", "unit_of"]
+
+A_TABLE = "--data my.csv --target COLUMN"
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,16 @@ class Preset:
         data: the preset's own data.
         task: what it is for: "classification", "regression", "reconstruction", "text", "series", "pairs", or None for
             the first two.
-        wants_data: whether the user must say which data.
+        wants_data: what the user must say of the data, as on the command line; "" where the preset has its own.
+        usual: what the data of a published network look like, to show the network without any.
         coded: whether it has a code, whose units may be asked for.
     """
 
     make: Callable[[str, Options, Look, DataConfig], Experiment]
     data: DataConfig
     task: str | None = "classification"
-    wants_data: bool = False
+    wants_data: str = ""
+    usual: Look | None = None
     coded: bool = False
 
     @property

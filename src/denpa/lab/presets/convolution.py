@@ -189,5 +189,10 @@ PRESETS: dict[str, Preset] = {
     "mnist-conv-deep": Preset(mnist_conv_deep, DataConfig("mnist")),
     "lenet5": Preset(lenet5, DataConfig("mnist")),
     "residual": Preset(residual, DataConfig("mnist")),
-    "alexnet": Preset(alexnet, DataConfig("images/", validation=0.1), wants_data=True),
+    "alexnet": Preset(
+        alexnet,
+        DataConfig("images/", validation=0.1),
+        wants_data="--data FOLDER --data.options.size 227",
+        usual=Look("classification", (227, 227, 3), 1000, 1_200_000),
+    ),
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 from denpa.data.normalise import ScaleImages, Standardize
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
-from denpa.lab.presets.blueprint import Options, Preset, cosine, fitting, layers_of, regression_metrics
+from denpa.lab.presets.blueprint import A_TABLE, Options, Preset, cosine, fitting, layers_of, regression_metrics
 from denpa.lab.sources import Look
 from denpa.losses import MeanSquaredError, SoftmaxCrossEntropy
 from denpa.metrics import Accuracy
@@ -127,7 +127,7 @@ PRESETS: dict[str, Preset] = {
     "mnist-mlp": Preset(mnist_mlp, DataConfig("mnist")),
     "mnist-deep": Preset(mnist_deep, DataConfig("mnist")),
     "mnist-deep-batchnorm": Preset(mnist_deep_batchnorm, DataConfig("mnist")),
-    "mlp": Preset(mlp, DataConfig("my.csv", validation=0.15), None, wants_data=True),
+    "mlp": Preset(mlp, DataConfig("my.csv", validation=0.15), None, A_TABLE),
     "letters": Preset(letters, DataConfig("letters", options={"copies": 100, "noise": 0.2, "scaled": True})),
     "xor": Preset(xor, DataConfig("xor", test=0)),
     "sine": Preset(sine, DataConfig("sine", options={"n": 200, "noise": 0.1}), "regression"),

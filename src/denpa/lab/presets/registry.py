@@ -44,7 +44,7 @@ def build(
     """
     preset = find(name)
     if data is None and preset.wants_data:
-        raise ConfigError(f"The preset {name!r} is for data of your own: --data my.csv --target COLUMN.")
+        raise ConfigError(f"The preset {name!r} is for data of your own: {preset.wants_data}.")
     data = preset.data if data is None else data
     if preset.task in ("text", "series", "pairs") and data.task is None:
         data = data.replace(task=preset.task)

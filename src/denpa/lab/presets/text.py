@@ -7,7 +7,7 @@ from typing import Any
 from denpa.data.normalise import Standardize
 from denpa.data.text import WINDOW
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
-from denpa.lab.presets.blueprint import Options, Preset, fitting, refuse, regression_metrics
+from denpa.lab.presets.blueprint import A_TABLE, Options, Preset, fitting, refuse, regression_metrics
 from denpa.lab.sources import Look
 from denpa.layers import Dense, Dropout, Embedding
 from denpa.losses import MeanSquaredError, SoftmaxCrossEntropy
@@ -107,5 +107,5 @@ PRESETS: dict[str, Preset] = {
     "shakespeare-gru": Preset(shakespeare_gru, DataConfig("shakespeare", task="text", validation=0.02), "text"),
     "shakespeare-rnn": Preset(shakespeare_rnn, DataConfig("shakespeare", task="text", validation=0.02), "text"),
     "sine-wave": Preset(sine_wave, DataConfig("sine-wave", task="series", validation=0.1), "series"),
-    "series": Preset(series, DataConfig("my.csv", task="series", validation=0.1), "series", wants_data=True),
+    "series": Preset(series, DataConfig("my.csv", task="series", validation=0.1), "series", A_TABLE),
 }
