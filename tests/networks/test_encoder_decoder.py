@@ -153,7 +153,7 @@ def test_refusals():
         dp.EncoderDecoder([dp.Embedding(5, 3), dp.Bidirectional(dp.RNN(2), "sum")], writes)
     with pytest.raises(dp.ConfigError, match="attention wants a layer"):
         dp.EncoderDecoder(reads, writes, attention=True)
-    with pytest.raises(dp.ConfigError, match='context is "last" or "mean", not'):
+    with pytest.raises(dp.ConfigError, match='context must be "last" or "mean", not'):
         dp.EncoderDecoder(reads, writes, context="first")
     with pytest.raises(dp.ConfigError, match="takes no windows"):
         with_carry(dp.EncoderDecoder(reads, writes), {}, 1, None)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 
@@ -102,12 +102,8 @@ class DotAttention(_Attention):
     Source: Luong, Pham & Manning (2015), eq. 7-8; "scaled": Vaswani et al. (2017), eq. 1.
     """
 
-    score: str = "dot"
+    score: Literal["dot", "scaled", "general"] = "dot"
     kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
-
-    def validate(self) -> None:
-        if self.score not in ("dot", "scaled", "general"):
-            raise ConfigError(f'DotAttention.score must be "dot", "scaled" or "general", not {self.score!r}.')
 
     def init(self, key: Array, in_shape: Any) -> Params:
         queries, memory = self.sizes(in_shape, "steps", "features")

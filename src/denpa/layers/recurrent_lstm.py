@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
 
-from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Grads, Params
 from denpa.init import Glorot, Initializer, Orthogonal
 from denpa.kernels import native
@@ -49,8 +48,8 @@ class LSTMCell(Cell):
     units: int
     peepholes: bool = False
     forget_bias: float = 1.0
-    output_peephole: str = "current"
-    activation: str = "tanh"
+    output_peephole: Literal["current", "previous"] = "current"
+    activation: Literal["tanh", "sigmoid"] = "tanh"
     kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
     recurrent_init: Initializer = field(default_factory=Orthogonal)
     truncated: bool = False
@@ -59,10 +58,6 @@ class LSTMCell(Cell):
 
     def validate(self) -> None:
         check_units(self, self.units)
-        if self.output_peephole not in ("current", "previous"):
-            raise ConfigError(f'LSTM.output_peephole is "current" or "previous", not {self.output_peephole!r}.')
-        if self.activation not in ("tanh", "sigmoid"):
-            raise ConfigError(f'LSTM.activation is "tanh" or "sigmoid", not {self.activation!r}.')
 
     def sizes(self) -> tuple[int, ...]:
         return self.units, self.units

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax.numpy as jnp
 
@@ -76,7 +76,7 @@ class EncoderDecoder(Stepping):
     decoder: tuple[Any, ...]
     attention: Layer | None = None
     peeky: bool = False
-    context: str = "last"
+    context: Literal["last", "mean"] = "last"
 
     def validate(self) -> None:
         for side in ("encoder", "decoder"):
@@ -89,8 +89,6 @@ class EncoderDecoder(Stepping):
         _check_carries(_recurrent(self.encoder), _recurrent(self.decoder))
         if self.attention is not None and not isinstance(self.attention, Layer):
             raise ConfigError(f"EncoderDecoder.attention wants a layer such as DotAttention(), not {self.attention!r}.")
-        if self.context not in ("last", "mean"):
-            raise ConfigError(f'EncoderDecoder.context is "last" or "mean", not {self.context!r}.')
 
     def inner(self) -> tuple[tuple[str, Layer], ...]:
         at = [i for i, (_, layer) in enumerate(named(self.decoder)) if is_recurrent(layer)]

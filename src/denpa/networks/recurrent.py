@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 
@@ -282,8 +282,8 @@ class LSTM(Recurrent):
     takes_carry: bool = False
     reverse: bool = False
     segment: int = 0
-    output_peephole: str = "current"
-    activation: str = "tanh"
+    output_peephole: Literal["current", "previous"] = "current"
+    activation: Literal["tanh", "sigmoid"] = "tanh"
     kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
     recurrent_init: Initializer = field(default_factory=Orthogonal)
     truncated: bool = False
