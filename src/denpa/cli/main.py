@@ -40,11 +40,12 @@ _COMMANDS = {
     "diagnose": "why does it not learn: take one step of training apart",
     "check": "compare gradients with automatic and numerical differentiation",
     "list": "list presets, data sets, layers, losses, optimizers, ...",
+    "completion": "a script by which bash or zsh completes all these names",
 }
 _SIGNS = {"─": "-", "│": "|", "·": ".", "×": "x", "±": "+-", "…": "..."}
 _HELP = f"""usage: denpa COMMAND [OPTIONS]
 
-{chr(10).join(f"  {name:<10}{text}" for name, text in _COMMANDS.items())}
+{chr(10).join(f"  {name:<11}{text}" for name, text in _COMMANDS.items())}
 
   denpa COMMAND --help   the options of a command
   denpa --version        the version
@@ -138,6 +139,7 @@ def _dispatch(words: list[str]) -> int:
     if command not in _COMMANDS:
         raise ConfigError(f"Unknown command {command!r}: {nearest(command, _COMMANDS, plural='commands')}")
     from denpa.cli.commands import COMMANDS
+    from denpa.cli.completion import COMMANDS as COMPLETING
     from denpa.cli.lab import COMMANDS as STUDYING
     from denpa.cli.landscape import COMMANDS as SURVEYING
     from denpa.cli.parse import parsed
@@ -146,7 +148,7 @@ def _dispatch(words: list[str]) -> int:
     from denpa.cli.worksheets import COMMANDS as WRITING
 
     options, places = parsed(command, rest)
-    return (COMMANDS | TRAINING | COMPARING | STUDYING | WRITING | SURVEYING)[command](
+    return (COMMANDS | TRAINING | COMPARING | STUDYING | WRITING | SURVEYING | COMPLETING)[command](
         options, places, ["denpa", *words]
     )
 

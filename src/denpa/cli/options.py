@@ -9,6 +9,7 @@ import tyro
 
 __all__ = [
     "Check",
+    "Completion",
     "Cv",
     "Diagnose",
     "Evaluate",
@@ -265,3 +266,14 @@ class List:
     """List presets, data sets, layers, losses, optimizers and so on."""
 
     kind: Annotated[str, _Positional, _option("KIND", "One list only, such as presets or layers.")] = ""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Print a script that completes commands, options and names when Tab is pressed.
+
+    denpa completion bash > ~/.local/share/bash-completion/completions/denpa, or for one session:
+    source <(denpa completion bash). For zsh: denpa completion zsh, read at the end of ~/.zshrc.
+    """
+
+    shell: Annotated[str, _Positional, _option("SHELL", "bash or zsh.")] = ""

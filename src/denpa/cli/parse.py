@@ -13,7 +13,7 @@ from denpa.core.errors import ConfigError, nearest
 from denpa.lab.experiment import Experiment
 from denpa.lab.overrides import read_value
 
-__all__ = ["Places", "changes_of", "number", "parsed", "whole"]
+__all__ = ["Places", "changes_of", "names_of", "number", "parsed", "whole"]
 
 Places = list[tuple[str, Any]]  # places in the experiment, such as ("optimizer.beta1", 0.8)
 
@@ -118,15 +118,15 @@ def _unknown(word: str, kind: type[Any], command: str) -> str:
 
     if not word.startswith("-"):
         return f"One word too many: {word!r}. See denpa {command} --help."
-    known = [*_names(kind), "--debug", "--help"]
+    known = [*names_of(kind), "--debug", "--help"]
     word = word.partition("=")[0]
-    if homes := [f"denpa {name.lower()}" for name in options.__all__ if word in _names(getattr(options, name))]:
+    if homes := [f"denpa {name.lower()}" for name in options.__all__ if word in names_of(getattr(options, name))]:
         there = " and ".join(homes)
         return f"denpa {command} has no option {word!r}, which is for {there}. See denpa {command} --help."
     return f"Unknown option {word!r}: {nearest(word, known, plural='options')}"
 
 
-def _names(kind: type[Any]) -> list[str]:
+def names_of(kind: type[Any]) -> list[str]:
     """The options of a command: its first field has no name on the command line, it is what the command is about."""
     return [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(kind)[1:]]
 
