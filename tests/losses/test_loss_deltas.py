@@ -119,6 +119,12 @@ def test_sum_is_the_mean_times_what_the_mean_divides_by(loss, kind):
         np.testing.assert_allclose(divisor, expected, rtol=1e-13)
 
 
+def test_the_derivative_of_sigmoid_cross_entropy_where_weights_of_zero_begin():
+    u, t = jnp.zeros((2, 1)), np.array([0, 1])
+    np.testing.assert_array_equal(jax.grad(lambda u: SigmoidCrossEntropy().value(u, t))(u), [[0.25], [-0.25]])
+    np.testing.assert_array_equal(SigmoidCrossEntropy().delta(u, t), [[0.25], [-0.25]])
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
 def test_sigmoid_below_gives_output_minus_target(smoothing):
     """The delta on probabilities, times σ' = p (1 - p), is the delta on logits: p - t."""

@@ -82,7 +82,8 @@ class SigmoidCrossEntropy(BinaryLoss):
     def per_item(self, y: Array, t: Array) -> Array:
         """Σ [ max(u, 0) - u t + log(1 + e^-|u|) ] over the units."""
         u, t = y, unit_targets(self, y, t)
-        return over_units(jnp.maximum(u, 0) - u * t + jnp.log1p(jnp.exp(-jnp.abs(u))))
+        # min(u, -u) is -|u|, with the slope 0 at 0: there JAX gives |u| another, and the whole a wrong derivative.
+        return over_units(jnp.maximum(u, 0) - u * t + jnp.log1p(jnp.exp(jnp.minimum(u, -u))))
 
     def per_item_delta(self, y: Array, t: Array) -> Array:
         """σ(u) - t."""
