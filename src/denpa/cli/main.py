@@ -45,7 +45,7 @@ _COMMANDS = {
 _SIGNS = {"─": "-", "│": "|", "·": ".", "×": "x", "±": "+-", "…": "..."}
 _HELP = f"""usage: denpa COMMAND [OPTIONS]
 
-{chr(10).join(f"  {name:<11}{text}" for name, text in _COMMANDS.items())}
+{chr(10).join(f"  {name:<12}{text}" for name, text in _COMMANDS.items())}
 
   denpa COMMAND --help   the options of a command
   denpa --version        the version
