@@ -105,6 +105,9 @@ USAGE = {
     "train --resume nowhere --activation relu": "leave --activation out",
     "train " + "d" * 300: "File name too long",
     "train .": "'.' is a folder: go on with a run by --resume",
+    "train xor --data.missing 3": "data.missing must be a way to treat missing values such as",
+    "train xor --data.missing '{a = 3}'": "data.missing must be a way to treat missing values such as",
+    "worksheet 2-3-2 --example -1": "--example wants a whole number, 0 or more, not -1",
     "evaluate": "wants RUN",
     "evaluate nowhere": "no file nowhere",
     "predict nowhere --input x.npy": "no file nowhere",
@@ -219,6 +222,12 @@ def test_a_model_file_that_is_none(refused, run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "model.safetensors").write_bytes(whole[:-9])
     assert "damaged" in refused("evaluate", "run")
+
+
+def test_options_that_a_run_has_already(refused, run):
+    said = refused("summary", str(run), "--epochs", "3")
+    assert "has been trained, with options of its own: leave --training.epochs out" in said
+    assert "leave --hidden out" in refused("diagnose", str(run), "--data", "a.npz", "--hidden", "3")
 
 
 def test_a_run_that_has_not_finished(refused, run, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from denpa.cli.parse import Places, changes_of
@@ -13,7 +14,7 @@ from denpa.lab.overrides import read_value
 from denpa.lab.sources import load_data
 from denpa.lab.trained import Trained
 
-__all__ = ["assembled", "training_examples", "wanted"]
+__all__ = ["assembled", "given", "is_run", "training_examples", "wanted"]
 
 
 def assembled(
@@ -35,6 +36,25 @@ def assembled(
     asked = {"hidden": hidden, "activation": options.activation or None}
     asked["code"] = read_value([options.code]) if options.code else None
     return assemble(what, changes, **asked, read=read, data=data)
+
+
+def given(options: Any, places: Places) -> list[str]:
+    """The options that were given of an experiment, as the places that they name."""
+    named = [f"--{name}" for name in ("hidden", "activation", "code") if getattr(options, name)]
+    return [*(f"--{place}" for place, _ in changes_of(options, places)), *named]
+
+
+def is_run(what: str, options: Any, places: Places, *allowed: str) -> bool:
+    """Whether a run or a model file is meant, in place of an experiment.
+
+    Raises:
+        ConfigError: it is, and options are given that it has had since its beginning.
+    """
+    if not Path(what).is_dir() and not what.endswith(".safetensors"):
+        return False
+    if others := [option for option in given(options, places) if option not in allowed]:
+        raise ConfigError(f"{what} has been trained, with options of its own: leave {others[0]} out.")
+    return True
 
 
 def training_examples(trained: Trained, source: str) -> Dataset:

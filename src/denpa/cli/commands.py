@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from denpa.cli.asked import assembled, training_examples, wanted
+from denpa.cli.asked import assembled, is_run, training_examples, wanted
 from denpa.cli.output import free_file, put
 from denpa.cli.parse import Places
 from denpa.cli.printed import print_measured
@@ -66,7 +65,7 @@ def sample(options: Any, places: Places, words: list[str]) -> int:
 def summary(options: Any, places: Places, words: list[str]) -> int:
     """Show an experiment or a trained model."""
     what = wanted(options.experiment, "PRESET or CONFIG.toml", "summary")
-    if Path(what).is_dir() or what.endswith(".safetensors"):
+    if is_run(what, options, places):
         trained = Trained.of(what, ensembles=True)
         if trained.experiment is not None:
             print(f"{heading(trained.experiment, None)}\n")
@@ -90,7 +89,7 @@ def diagnose(options: Any, places: Places, words: list[str]) -> int:
     """Take one step of training apart."""
     what = wanted(options.experiment, "PRESET, CONFIG.toml or RUN", "diagnose")
     figure = free_file(options.figure, options.overwrite) if options.figure else None
-    if Path(what).is_dir() or what.endswith(".safetensors"):
+    if is_run(what, options, places, "--data.source"):
         trained = Trained.of(what)
         model, data = trained.model, training_examples(trained, options.data)
     else:

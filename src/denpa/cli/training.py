@@ -6,9 +6,9 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from denpa.cli.asked import assembled
+from denpa.cli.asked import assembled, given
 from denpa.cli.errors import RunFailed
-from denpa.cli.parse import Places, changes_of
+from denpa.cli.parse import Places
 from denpa.cli.printed import each, numbers, print_measured
 from denpa.core.errors import ConfigError, DivergenceError, StorageError, nearest
 from denpa.data.counted import counted
@@ -99,10 +99,9 @@ def _report(run: Run, measured: Measured) -> None:
 
 
 def _refuse_others(options: Any, places: Places) -> None:
-    given = [f"--{place}" for place, _ in changes_of(options, places)]
-    given += [f"--{name}" for name in ("run", "overwrite", "hidden", "activation", "code") if getattr(options, name)]
-    if options.experiment or given:
-        other = options.experiment or given[0]
+    others = given(options, places) + [f"--{name}" for name in ("run", "overwrite") if getattr(options, name)]
+    if options.experiment or others:
+        other = options.experiment or others[0]
         raise ConfigError(f"--resume takes everything from the run's config.toml; leave {other} out.")
 
 

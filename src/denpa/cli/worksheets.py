@@ -21,6 +21,8 @@ def worksheet_(options: Any, places: Places, words: list[str]) -> int:
     """Write the worksheet of a network."""
     what = wanted(options.network, "NETWORK", "worksheet")
     language = checked_language(options.language)
+    if options.example < 0:
+        raise ConfigError(f"--example wants a whole number, 0 or more, not {options.example}.")
     if options.format not in _FORMATS:
         raise ConfigError(f"Unknown format {options.format!r}: {nearest(options.format, _FORMATS, plural='formats')}")
     ending, write = _FORMATS[options.format]

@@ -71,6 +71,7 @@ class DataConfig(Description):
                     f"data.{name} is the part to hold back, from 0 to below 1, such as 0.1; not {part!r}."
                 )
         _want_whole("data.seed", self.seed, 0)
+        _want_ways(self.missing)
         _want_texts("data.categorical", self.categorical)
         _want_texts("data.ignore", self.ignore)
         pairs = self.options if isinstance(self.options, tuple) else (None,)
@@ -162,6 +163,16 @@ class TrainingConfig(Description):
                 f"does not go with {' and '.join(given)}: set {'it' if len(given) == 1 else 'them'} to none, or leave "
                 "members out."
             )
+
+
+def _want_ways(missing: Any) -> None:
+    entries = missing if isinstance(missing, tuple) else (missing,)
+    by_column = [entry for entry in entries if isinstance(entry, tuple)]
+    if not all(isinstance(text, str) for entry in entries for text in (entry if by_column else (entry,))):
+        raise ConfigError(
+            'data.missing must be a way to treat missing values such as "median", a list of ways, or ways by column '
+            f'such as {{height = "mean"}}, not {missing!r}.'
+        )
 
 
 def _want_texts(name: str, value: Any) -> None:
