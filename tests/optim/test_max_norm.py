@@ -84,7 +84,7 @@ def test_training_keeps_to_it_where_it_would_not_otherwise(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("limit", "wanted"), [(0.0, "greater than 0"), (-1.0, "greater than 0"), ("3", "a number"), (True, "a number")]
+    ("limit", "wanted"), [(0.0, "positive"), (-1.0, "positive"), ("3", "a number"), (True, "a number")]
 )
 def test_a_limit_is_a_positive_number(limit, wanted):
     with pytest.raises(dp.ConfigError, match=wanted):
