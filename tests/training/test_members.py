@@ -11,7 +11,7 @@ from denpa.training import Session
 from denpa.training.members_plan import member_steps, sampled_rows, shares_of
 from tests.training.common import HELD_OUT, QUIET, RAGGED, RANDOM_NET, bits, model, rows
 
-MEMBERS, N, SEED = 3, 23, 6
+MEMBERS, N, SEED = 3, 23, 7  # samples of 13, 15 and 15 distinct examples: three batches of five
 WEIGHT = np.random.default_rng(3).uniform(0.5, 2.0, N).astype(np.float32)
 WEIGHTED = (*RAGGED, WEIGHT)
 
@@ -72,10 +72,10 @@ def reference():
 
 def test_a_member_is_the_model_trained_alone_on_its_sample(reference):
     """Its rate too has come to the end of its fall: a schedule's steps are those of one member."""
-    single = alone(reference, 1, WEIGHTED, epochs=4, record_steps=True)
-    member = reference.member(1)
+    single = alone(reference, 0, WEIGHTED, epochs=4, record_steps=True)
+    member = reference.member(0)
     assert (member.epochs, member.steps) == (single.epochs, single.steps)
-    assert member.steps == 4 * reference.steps_per_epoch(N, QUIET["batch_size"]) > 12
+    assert member.steps == 4 * reference.steps_per_epoch(N, QUIET["batch_size"]) == 12
     close(member.variables, single.variables)
     close(member.run.optimizer, single.run.optimizer)
     same_history(member.history, single.history)
@@ -126,7 +126,7 @@ def whole(ours):
     return bits(vars(ours.run))
 
 
-@pytest.mark.parametrize("stop", [3, 4, 13])
+@pytest.mark.parametrize("stop", [3, 4, 11])
 def test_resumed_members_are_uninterrupted_ones(reference, tmp_path, stop):
     """Inside an epoch and at its end; as after kill -9, for nothing is written on the way out."""
     with pytest.raises(Crash):
