@@ -21,6 +21,8 @@ _ARGUMENT = re.compile(
 _METAVARS = {"target": "COLUMN", "ignore": "COLUMN ...", "categorical": "COLUMN ...", "missing": "WAY"}
 _CLIPPED = '{type = "Chain", parts = [{type = "ClipByNorm", max_norm = 1.0}, {type = "Adam"}]}'
 _PHRASES = {
+    "TrainingConfig.": "training.",
+    "DataConfig.": "data.",
     "Choose missing=... ": "Choose by --missing: ",
     "clip gradients with dp.chain(dp.ClipByNorm(1.0), ...)": f"clip gradients with --optimizer '{_CLIPPED}'",
     "or split with stratify=False": "or hold none back: --data.test 0 --validation 0",
