@@ -55,6 +55,7 @@ class Bagging(Stacked):
 
     Args:
         model: the description of each member; it is not trained itself. Member m has the seed `model.seed` + m.
+            Weights that it was given are where every member starts; the rest each draws by its own seed.
         members: M, how many.
         bootstrap: False to train all members on all examples; they then differ by their seeds alone.
 
