@@ -83,11 +83,27 @@ def test_a_member_that_diverges_leaves_the_others_alone():
         ({"net.layers.9.units": [3]}, "none of the 3"),
         ({"loss.reduction": [3]}, "no number"),
         ({"optimizer.learning_rate": []}, "a value or more"),
+        ({"optimizer.learning_rate": 0.1}, "over wants a list of values for each place"),
+        (3, "over wants a list of values for each place: .* not 3"),
     ],
 )
 def test_a_sweep_over_what_is_no_number_is_refused_by_name(over, message):
     with pytest.raises(dp.ConfigError, match=message):
         dp.sweep(described(), (X, T), over, verbose=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seeds": ["a"]}, "A seed must be an integer .* not 'a'"),
+        ({"seeds": [1.5]}, "A seed must be an integer .* not 1.5"),
+        ({"seeds": -1}, "A seed must be an integer .* not -1"),
+        ({"epochs": 0}, "epochs must be a positive integer, not 0"),
+    ],
+)
+def test_options_of_a_sweep_that_are_none(options, message):
+    with pytest.raises(dp.ConfigError, match=message):
+        dp.sweep(described(), (X, T), verbose=False, **options)
 
 
 def test_bootstrap_samples_hold_as_many_examples_as_there_are_and_63_percent_of_them():

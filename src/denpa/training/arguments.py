@@ -26,6 +26,7 @@ __all__ = [
     "network_of",
     "suited",
     "verbosity",
+    "want_epochs",
     "want_flags",
     "want_part",
 ]
@@ -68,6 +69,12 @@ def _name_of_type(dtype: Any) -> Any:
         return dtype if dtype is None or isinstance(dtype, str) else np.dtype(dtype).name
     except TypeError:
         return dtype
+
+
+def want_epochs(epochs: Any) -> None:
+    """Refuse what is no number of epochs."""
+    if isinstance(epochs, bool) or not isinstance(epochs, numbers.Integral) or epochs < 1:
+        raise ConfigError(f"epochs must be a positive integer, not {epochs!r}.")
 
 
 def want_flags(**flags: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +27,7 @@ from denpa.training.arguments import (
     network_of,
     suited,
     verbosity,
+    want_epochs,
     want_flags,
     want_part,
 )
@@ -267,8 +267,7 @@ class Model:
             DivergenceError: a number was not finite; the model keeps its last good state.
             StorageError: a checkpoint could not be written.
         """
-        if isinstance(epochs, bool) or not isinstance(epochs, numbers.Integral) or epochs < 1:
-            raise ConfigError(f"epochs must be a positive integer, not {epochs!r}.")
+        want_epochs(epochs)
         check_model(self)  # parts may have been assigned since
         want_flags(shuffle=shuffle, replacement=replacement, record_steps=record_steps)
         use_compile_cache()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import jax
@@ -14,7 +15,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, ShapeError, nearest
 from denpa.training import checkpoint
-from denpa.training.arguments import batch_size_of, verbosity
+from denpa.training.arguments import batch_size_of, verbosity, want_epochs
 from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.early_stopping import EarlyStopping
@@ -105,7 +106,8 @@ def sweep(
     """
     if not isinstance(model, Model) or model.steps:
         raise ConfigError("sweep wants a Model that has not been trained.")
-    over = {place: list(values) for place, values in (over or {}).items()}
+    want_epochs(epochs)
+    over = _lists({} if over is None else over)
     members = _combinations(over, [model.seed] if seeds is None else seeds)
     described = [_described(model, numbers, seed) for numbers, seed in members]
     use_compile_cache()
@@ -166,11 +168,20 @@ class Grid(Stacked):
         return mean_of(self.held)
 
 
+def _lists(over: Any) -> dict[str, list[Any]]:
+    if not isinstance(over, Mapping) or any(isinstance(v, str) or not isinstance(v, Iterable) for v in over.values()):
+        raise ConfigError(
+            f'over wants a list of values for each place: {{"penalty.strength": [0.1, 1]}}, not {over!r}.'
+        )
+    return {place: list(values) for place, values in over.items()}
+
+
 def _combinations(over: dict[str, list[Any]], seeds: Any) -> list[tuple[dict[str, Any], int]]:
     """The numbers by place and the seed of every member."""
-    chosen = [int(seed) for seed in seeds]
-    if wrong := [seed for seed in chosen if not 0 <= seed < 2**32]:
-        raise ConfigError(f"A seed must be an integer from 0 to 2**32 - 1, not {wrong[0]}.")
+    chosen = list(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else [seeds]
+    if wrong := [seed for seed in chosen if not isinstance(seed, Integral) or not 0 <= seed < 2**32]:
+        raise ConfigError(f"A seed must be an integer from 0 to 2**32 - 1, not {wrong[0]!r}.")
+    chosen = [int(seed) for seed in chosen]
     grid = [dict(zip(over, values, strict=True)) for values in itertools.product(*over.values())]
     members = [(numbers, seed) for numbers in grid for seed in chosen]
     if not members:
