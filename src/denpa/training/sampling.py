@@ -69,7 +69,8 @@ def sample(
     silent = tuple(number for number in unwritten if number is not None)
     forced = np.full(len(numbers_of_prompt) + length - 1, -1, np.int32)
     forced[: len(numbers_of_prompt)] = numbers_of_prompt
-    greedy = temperature == 0
+    smallest, largest = (float(limit) for limit in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
+    greedy = temperature < smallest
     drawn = _written(
         model.net,
         silent,
@@ -78,7 +79,7 @@ def sample(
         model.variables.params,
         model.variables.state,
         forced,
-        jnp.float32(1.0 if greedy else temperature),
+        jnp.float32(1.0 if greedy else min(temperature, largest)),
         jax.random.key(seed),
     )
     written = np.asarray(drawn)[len(numbers_of_prompt) - 1 :]
@@ -105,7 +106,8 @@ def _written(
         if greedy:
             chosen = jnp.argmax(z)
         else:
-            chosen = jax.random.categorical(jax.random.fold_in(key, number), z / temperature.astype(z.dtype))
+            z = (z - jnp.max(z)) / temperature.astype(z.dtype)  # shifted, so that a small τ makes none infinite
+            chosen = jax.random.categorical(jax.random.fold_in(key, number), z)
         chosen = chosen.astype(jnp.int32)
         return (net.next_state(state, saved), chosen), chosen
 
