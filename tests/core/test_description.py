@@ -6,7 +6,7 @@ import dataclasses
 import json
 import tomllib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -30,6 +30,7 @@ class Knob(Description):
     limit: float | None = None
     below: tuple[Any, ...] = ()
     parts: tuple[Any, ...] = field(default_factory=list)
+    side: Literal["left", "right"] | None = "left"
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,30 @@ def test_a_flag_is_no_integer():
         Knob(1, True)
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"units": "3"}, r"Knob\.units must be an integer, not '3'"),
+        ({"units": 2.5}, r"Knob\.units must be an integer, not 2\.5"),
+        ({"label": 7}, r"Knob\.label must be a text, not 7"),
+        ({"side": "up"}, r'Knob\.side must be "left" or "right", not \'up\''),
+        ({"side": 1}, r'Knob\.side must be "left" or "right", not 1'),
+    ],
+)
+def test_a_field_takes_what_its_annotation_says(fields, message):
+    with pytest.raises(ConfigError, match=message):
+        Knob(1.0, **fields)
+    assert Knob(1.0, side=None).side is None
+    assert Knob(1.0, side="right").side == "right"
+
+
+def test_annotations_that_are_no_texts_say_the_same():
+    made = dataclass(frozen=True)(type("Made", (Description,), {"__annotations__": {"rate": float, "units": int}}))
+    assert type(made(1, 2).rate) is float
+    with pytest.raises(ConfigError, match=r"Made\.units must be an integer, not 'x'"):
+        made(1, "x")
+
+
 def test_lists_become_tuples_so_that_it_can_be_hashed():
     knob = Knob(1, below=[1, [2, [3]]])
     assert knob.below == (1, (2, (3,)))
@@ -188,7 +213,7 @@ def test_a_bad_config_is_refused_with_place_and_nearest_name(config, message):
 
 
 def test_without_a_near_name_all_are_listed():
-    with pytest.raises(ConfigError, match="known options: below, bounds, label, limit, on, parts, rate, units"):
+    with pytest.raises(ConfigError, match="known options: below, bounds, label, limit, on, parts, rate, side, units"):
         from_config({"type": "Knob", "rate": 1, "zzz": 2})
 
 
