@@ -179,7 +179,7 @@ def _lists(over: Any) -> dict[str, list[Any]]:
 def _combinations(over: dict[str, list[Any]], seeds: Any) -> list[tuple[dict[str, Any], int]]:
     """The numbers by place and the seed of every member."""
     chosen = list(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else [seeds]
-    if wrong := [seed for seed in chosen if not isinstance(seed, Integral) or not 0 <= seed < 2**32]:
+    if wrong := [seed for seed in chosen if not isinstance(seed, Integral) or not 0 <= int(seed) < 2**32]:
         raise ConfigError(f"A seed must be an integer from 0 to 2**32 - 1, not {wrong[0]!r}.")
     chosen = [int(seed) for seed in chosen]
     grid = [dict(zip(over, values, strict=True)) for values in itertools.product(*over.values())]
