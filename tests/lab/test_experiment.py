@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import denpa as dp
-from denpa.lab import DataConfig, Experiment, TrainingConfig, presets, toml
+from denpa.lab import DataConfig, Experiment, Run, TrainingConfig, diagnose, presets, toml
 from denpa.lab.presets import convolution
 from denpa.lab.sources import Look
 from denpa.training import EarlyStopping
@@ -19,6 +19,7 @@ from denpa.training import EarlyStopping
 CLASSES = Look("classification", (5, 3, 1), 4, 200)
 VALUES = Look("regression", (7,), 2, 50, encoded=True, center=12.5)
 IMAGES = Look("classification", (227, 227, 3), 4, 200)
+UNTRAINED = dp.Model([dp.Dense(1)], dp.MeanSquaredError())
 TWO = Look("classification", (5,), 2, 200)
 OWN = Look("reconstruction", (8, 9, 3), 8, 200, target_shape=(8, 9, 3))
 CLEANED = Look("regression", (8, 9, 3), 8, 200, target_shape=(8, 9, 1))
@@ -208,3 +209,19 @@ def test_the_config_of_the_documentation_is_one():
     written = Experiment.from_config(config)
     assert written.optimizer == dp.Adam(dp.schedules.CosineDecay(0.01, 0.0001, 2400))
     assert written.training.early_stopping == EarlyStopping(20)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Run(3), "Run wants an Experiment, such as .* not 3"),
+        (lambda: Experiment.from_toml(None), "A file is named by a text or a path"),
+        (lambda: Experiment.from_config(3), "described by a dict of its parts, not by int"),
+        (lambda: diagnose(3, None), "diagnose wants a Model, not 3"),
+        (lambda: diagnose(UNTRAINED, None, examples=0), "examples must be a whole number, 1 or more, not 0"),
+        (lambda: dp.Bagging(UNTRAINED, 2, bootstrap="no"), "bootstrap must be True or False, not 'no'"),
+    ],
+)
+def test_what_is_no_experiment_and_no_model(make, message):
+    with pytest.raises(dp.ConfigError, match=message):
+        make()

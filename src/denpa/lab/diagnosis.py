@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from denpa.core import tree
+from denpa.core.errors import ConfigError
 from denpa.gradients import Trace
 from denpa.lab.figures.inside import every_layer
 from denpa.lab.findings import Finding, findings
@@ -103,8 +105,13 @@ def diagnose(model: Model, data: Any, examples: int = 256) -> Diagnosis:
         examples: how many to look at, evenly spread over the data.
 
     Raises:
+        ConfigError: no model, or no example to look at.
         DataError, ShapeError: the data do not fit.
     """
+    if not isinstance(model, Model):
+        raise ConfigError(f"diagnose wants a Model, not {model!r}.")
+    if isinstance(examples, bool) or not isinstance(examples, numbers.Integral) or examples < 1:
+        raise ConfigError(f"examples must be a whole number, 1 or more, not {examples!r}.")
     (x, t, weight), _ = prepared_data(model, data, None)
     count = len(jax.tree.leaves(x)[0])
     chosen = np.unique(np.linspace(0, count - 1, min(examples, count)).astype(int))

@@ -122,7 +122,8 @@ class Experiment(Description):
             ConfigError: no such file, no TOML, an unknown key or class (the place and the nearest valid name are
                 given), a missing part, a value that is refused.
         """
-        return cls.from_config({"name": Path(path).stem, **toml.load(path)}, where=str(path))
+        parts = toml.load(path)
+        return cls.from_config({"name": Path(path).stem, **parts}, where=str(path))
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], where: str = "") -> Experiment:

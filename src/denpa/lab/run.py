@@ -16,6 +16,7 @@ import jax
 
 from denpa.core.errors import ConfigError, DataError, FileFormatError
 from denpa.data import datasets
+from denpa.data.arguments import as_path
 from denpa.data.checks import check_data
 from denpa.lab import figures
 from denpa.lab.ensemble import OutOfBag, check_members, out_of_bag
@@ -64,8 +65,10 @@ class Run:
         overwrite: bool = False,
         command: str = "",
     ) -> None:
+        if not isinstance(experiment, Experiment):
+            raise ConfigError(f"Run wants an Experiment, such as Experiment.from_toml(FILE), not {experiment!r}.")
         if folder is not None:
-            refuse_existing(Path(folder), overwrite)
+            refuse_existing(as_path(folder), overwrite)
         self.wanted, self.overwrite, self.command = folder, overwrite, command
         self.data = load_data(experiment.data) if prepared is None else prepared
         self.experiment = _anywhere(experiment)

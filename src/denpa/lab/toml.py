@@ -15,6 +15,7 @@ from typing import Any
 
 from denpa.core.description import from_config, to_config
 from denpa.core.errors import ConfigError, nearest
+from denpa.data.arguments import as_path
 
 __all__ = ["CLASSES", "MAPPINGS", "data_of", "described", "dumps", "load", "plain", "plain_data"]
 
@@ -59,7 +60,7 @@ def load(path: str | Path) -> dict[str, Any]:
         ConfigError: no such file, or no TOML; the line is named.
     """
     try:
-        return tomllib.loads(Path(path).read_text("utf-8-sig"))  # some editors put a byte order mark in front
+        return tomllib.loads(as_path(path).read_text("utf-8-sig"))  # some editors put a byte order mark in front
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -68,6 +69,8 @@ def load(path: str | Path) -> dict[str, Any]:
 
 def described(cls: type[Any], config: Mapping[str, Any], where: str = "") -> Any:
     """The experiment of such dicts; the errors say in which file."""
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"An experiment is described by a dict of its parts, not by {type(config).__name__}.")
     config = copy.deepcopy(dict(config))
     config["type"] = cls.__name__
     known = [field.name for field in dataclasses.fields(cls)]

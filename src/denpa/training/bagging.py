@@ -13,7 +13,7 @@ import numpy as np
 from denpa.core.errors import ConfigError, DataError
 from denpa.data.counted import counted
 from denpa.training import checkpoint
-from denpa.training.arguments import batch_size_of, verbosity
+from denpa.training.arguments import batch_size_of, verbosity, want_flags
 from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.history import History
@@ -76,6 +76,7 @@ class Bagging(Stacked):
             raise ConfigError(f"Bagging wants a Model, not {model!r}.")
         if isinstance(members, bool) or not isinstance(members, numbers.Integral) or members < 1:
             raise ConfigError(f"members must be a positive integer, not {members!r}.")
+        want_flags(bootstrap=bootstrap)
         if model.steps:
             raise ConfigError("Bagging trains models from the start: give one that has not been trained.")
         self.model, self.members, self.bootstrap = model, int(members), bool(bootstrap)
