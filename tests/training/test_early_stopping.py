@@ -305,7 +305,7 @@ def test_validation_may_be_a_fraction():
         ({"min_delta": -1}, "min_delta >= 0"),
         ({"compare": "last"}, 'compare must be "best" or "previous", not \'last\''),
         ({"mode": "up"}, 'mode must be "min", "max" or None'),
-        ({"retrain": True}, "retrain must be None"),
+        ({"retrain": "yes"}, "retrain must be None"),
         ({"stopping_threshold": "low"}, "stopping_threshold must be a number, not 'low'"),
     ],
 )

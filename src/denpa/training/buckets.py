@@ -69,7 +69,7 @@ class Buckets:
             parts = jax.tree.map(
                 lambda part, f=shorter: f(part) if _is_padded(part) else part, data, is_leaf=_is_padded
             )
-            cut.append(jax.device_put(parts))
+            cut.append(jax.device_put(_with_weights_cut(parts)))
         return cls(bucket, tuple(cut))
 
     def batches(self, plan: BatchPlan, epoch: int) -> np.ndarray:
@@ -83,6 +83,13 @@ class Buckets:
         buckets = self.of_example[rows].max(axis=1)
         others = np.flatnonzero(buckets != buckets[0])
         return int(others[0]) if len(others) else len(rows), self.data[buckets[0]]
+
+
+def _with_weights_cut(parts: Any) -> Any:
+    """(x, t, weight) in which weights of steps, (batch, time), are as long as the targets."""
+    if len(parts) < 3 or not _is_padded(parts[1]) or np.ndim(parts[2]) < 2:
+        return parts
+    return (*parts[:2], parts[2][:, : parts[1].values.shape[1]])
 
 
 def _padded(data: Any) -> list[Padded]:
