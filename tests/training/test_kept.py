@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -134,6 +135,13 @@ def test_text_shows_all_that_a_recipe_holds():
     assert "0.1" in text
     assert kept.Kept(None, other)._text != text
     assert kept.Kept(None, lambda x: x)._text == ""
+
+
+def test_calls_of_other_libraries_are_not_kept(folder, compilations):
+    qr = kept.Kept(jax.jit(lambda x: jnp.linalg.qr(x)[1]), "QR decomposition")
+    np.testing.assert_allclose(np.abs(qr(np.eye(3, dtype=np.float32))), np.eye(3), atol=1e-6)
+    assert len(compilations) == 1
+    assert not list(folder.glob("*.program"))
 
 
 def test_several_devices_keep_none():

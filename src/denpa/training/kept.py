@@ -19,6 +19,7 @@ import math
 import os
 import pickle
 import platform
+import re
 import sys
 import time
 import types
@@ -45,6 +46,9 @@ _LIBRARIES = {"jax", "numpy", *sys.stdlib_module_names} - {"__main__"}
 _MOST_BYTES = 1 << 29  # of all files; beyond, those go that have not been used for longest
 _DIGEST = hashlib.sha256().digest_size
 _HIT = "/jax/compilation_cache/cache_hits"
+# A program that calls what is not its own needs that prepared, which JAX does for LAPACK while it lowers and for our
+# kernels is done before a file is read: without it the process dies.
+_ELSEWHERE = re.compile(r"custom_call @(?!denpa_)")
 _LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"
 # Those of JAX's settings that a program depends on and that may change while a process runs.
 _SETTINGS = (
@@ -206,10 +210,13 @@ def _compiled(jitted: Any, args: Any, place: Path) -> Any:
     """
     from jax.experimental.serialize_executable import serialize
 
+    lowered = jitted.lower(*args)
+    if _ELSEWHERE.search(lowered.as_text()):
+        return lowered.compile()
     least, hits = jax.config.values[_LEAST_SECONDS], len(_cache_hits())
     jax.config.update(_LEAST_SECONDS, math.inf)
     try:
-        program = jitted.lower(*args).compile()
+        program = lowered.compile()
     finally:
         jax.config.update(_LEAST_SECONDS, least)
     if len(_cache_hits()) == hits:
