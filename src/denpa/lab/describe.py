@@ -12,7 +12,8 @@ import numpy as np
 
 from denpa.core.description import registered
 from denpa.core.errors import ConfigError, nearest
-from denpa.core.layer import Layer
+from denpa.core.layer import Layer, Variables
+from denpa.core.padded import on_values
 from denpa.data import datasets
 from denpa.data.counted import counted
 from denpa.data.normalise import Normalizer
@@ -32,6 +33,7 @@ from denpa.training.inputs import checked_targets, shape_of_example
 __all__ = ["KINDS", "check_experiment", "heading", "list_of", "seen_shape", "shape_text"]
 
 _CHECKED_EXAMPLES = 8
+_SHIFT = 0.01
 _CHECKED_STEPS = 10  # of sequences
 _DISTINCT = 1 - math.exp(-1)  # of the examples in a bootstrap sample, on average
 
@@ -90,6 +92,9 @@ def heading(experiment: Experiment, data: Prepared | None) -> str:
 def check_experiment(experiment: Experiment, data: Prepared) -> GradientReport:
     """Compare all gradients on a few training examples with both oracles; see `denpa.testing.check_gradients`.
 
+    Examples and first parameters are shifted a little: behind biases of 0 the blank parts of images would sit on the
+    kinks of ReLU and max-pooling, where no slope is the right one.
+
     Raises:
         GradientError: names the first wrong layer on the way back from the loss.
     """
@@ -104,8 +109,18 @@ def check_experiment(experiment: Experiment, data: Prepared) -> GradientReport:
     t = checked_targets(t, x, experiment.loss, net.out_shape(shape), "the data", train=False)
     if experiment.target_normalizer is not None:
         t = experiment.target_normalizer.apply(experiment.target_normalizer.fit(data.train.t), t)
-    variables = net.init(key, shape)
-    return check_gradients(net, experiment.loss, variables, x, t, key=key)
+    (params, state), rng = net.init(key, shape), np.random.default_rng(experiment.training.seed)
+    x, params = on_values(lambda values: _off_kinks(values, rng), x), _off_kinks(params, rng)
+    return check_gradients(net, experiment.loss, Variables(params, state), x, t, key=key)
+
+
+def _off_kinks(arrays: Any, rng: np.random.Generator) -> Any:
+    def shifted(array: Any) -> Any:
+        array = np.asarray(array)
+        noise = _SHIFT * rng.standard_normal(array.shape)
+        return array + noise.astype(array.dtype) if np.issubdtype(array.dtype, np.floating) else array
+
+    return jax.tree.map(shifted, arrays)
 
 
 def seen_shape(experiment: Experiment, in_shape: Any) -> tuple[int, ...]:
