@@ -24,9 +24,7 @@ _YNN = "xla_cpu_experimental_ynn_fusion_type"
 _SUMS_ALONE = {_YNN: "LIBRARY_FUSION_TYPE_REDUCE"}
 
 
-def compiled(
-    function: Callable[..., Any], kernels: str, *told: Any, static_argnums: tuple[int, ...] = ()
-) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any], kernels: str, *told: Any, static_argnums: tuple[int, ...] = ()) -> Any:
     """The function as a program in which these kernels compute convolutions and recurrent layers.
 
     Where it is told what decides, beside the arguments' kinds, what is computed, the program is kept on disk.

@@ -53,7 +53,7 @@ def check_window(window: Any, net: Network, x: Any, t: Any) -> int:
         raise DataError(f"Windows cut inputs and targets (batch, time, ...) of the same steps, not arrays of {shapes}.")
     time = arrays[0].shape[1]
     if window > time:
-        raise DataError(f"A window of {counted(window, 'step')} is longer than the sequences, which have {time}.")
+        raise DataError(f"A window of {counted(int(window), 'step')} is longer than the sequences, which have {time}.")
     return int(window)
 
 
