@@ -187,6 +187,9 @@ def test_a_linear_code_spans_the_principal_components():
         ({"batch_size": "all"}, '"full"'),
         ({"strength": -1.0}, "strength"),
         ({"network": [dp.Dense(2)]}, r"\(3,\) for each example, not \(2,\)"),
+        ({"network": 3}, "A network is wanted"),
+        ({"early_stopping": "no"}, "early_stopping must be True or False"),
+        ({"warm_start": "no"}, "warm_start must be True or False"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(groups, options, message):

@@ -188,7 +188,7 @@ def test_a_last_batch_of_one_for_batch_normalisation_is_found_before_training():
         (lambda: dp.Adam(-1e-3), "Adam.learning_rate must be positive"),
         (lambda: model(optimizer=dp.Adam), r"optimizer must be one of denpa's.*Did you forget the brackets\? Adam\(\)"),
         (lambda: model(loss=dp.MeanSquaredError), "loss must be one of denpa's.*forget the brackets"),
-        (lambda: dp.Model(None, dp.MeanSquaredError()), "Model wants a network such as .* not None"),
+        (lambda: dp.Model(None, dp.MeanSquaredError()), "A network is wanted, such as .* not None"),
         (lambda: model(loss="mse"), "loss must be one of denpa's, not 'mse'"),
         (lambda: model(loss=None), "loss must be one of denpa's, not None"),
         (lambda: model(optimizer=0.1), "optimizer must be one of denpa's, not 0.1"),
@@ -233,7 +233,7 @@ ARGUMENTS = {
     "shuffle": (lambda made: made.fit(DATA, shuffle="no", verbose=False), "shuffle must be True or False, not 'no'"),
     "replacement": (lambda made: made.fit(DATA, replacement=1, verbose=False), "replacement must be True or False"),
     "folder": (lambda made: dp.Checkpoint(None), "A file is named by a text or a path"),
-    "pretrain": (lambda made: dp.pretrain(3, X), "Model wants a network such as"),
+    "pretrain": (lambda made: dp.pretrain(3, X), "A network is wanted, such as"),
     "no list": (
         lambda made: dp.Sequential(dp.Dense(3)),
         r"Sequential wants a list of layers such as .* not Dense\(3\)",
@@ -279,7 +279,7 @@ def test_another_network_must_fit_what_was_learned():
     for other in ([dp.Dense(4)], [dp.Dense(3), dp.Dense(3)], [("out", dp.Dense(3))]):
         with pytest.raises(dp.ConfigError, match=r"What was learned does not fit .*: make a new Model"):
             made.net = other
-    with pytest.raises(dp.ConfigError, match="Model wants a network"):
+    with pytest.raises(dp.ConfigError, match="A network is wanted,"):
         made.net = 3
     assert made.net is net
     made.net = [dp.Dense(3), dp.ReLU()]

@@ -20,6 +20,7 @@ from denpa.networks import Network, Sequential
 from denpa.optim import Optimizer
 from denpa.penalties import L2
 from denpa.training import EarlyStopping, Model
+from denpa.training.arguments import network_of, want_epochs, want_flags
 from denpa.training.batches import BatchPlan
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.hidden import hidden_layers
@@ -98,7 +99,8 @@ class NeuralNetEstimator(BaseEstimator):
 
     def _goes_on(self) -> bool:
         """Whether `fit` takes up what an earlier one has learned."""
-        return bool(self.warm_start) and hasattr(self, "model_")
+        want_flags(warm_start=self.warm_start)
+        return self.warm_start and hasattr(self, "model_")
 
     def _begin(self, x: np.ndarray, outputs: int) -> None:
         """A model with fresh parameters, in the precision of x."""
@@ -125,7 +127,7 @@ class NeuralNetEstimator(BaseEstimator):
     def _network(self, features: int, outputs: int) -> Network:
         if self.network is None:
             return Sequential((*hidden_layers(sizes(self.hidden_units), self.activation), Dense(outputs)))
-        net = self.network if isinstance(self.network, Network) else Sequential(tuple(self.network))
+        net = network_of(self.network)
         got = net.out_shape((features,))
         if got != (outputs,):
             raise ConfigError(f"network must give outputs of shape ({outputs},) for each example, not {got}.")
@@ -144,8 +146,8 @@ class NeuralNetEstimator(BaseEstimator):
     def _train(self, x: np.ndarray, t: np.ndarray, weight: np.ndarray | None, epochs: Any) -> None:
         """So many more epochs; `loss_curve_` and `n_iter_` are of all of them since the parameters were fresh."""
         model = self.model_
-        if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1:
-            raise ConfigError(f"epochs must be a positive integer, not {epochs!r}.")
+        want_epochs(epochs)
+        want_flags(early_stopping=self.early_stopping)
         held: Any = None
         rules: list[Any] = [Progress("lines")] if self.verbose else []
         with jax.enable_x64(x.dtype == np.float64):

@@ -37,7 +37,7 @@ def network_of(net: Any) -> Network:
     if isinstance(net, Network):
         return net
     if not isinstance(net, (list, tuple)):
-        raise ConfigError(f"Model wants a network such as Sequential([...]), or a list of layers, not {net!r}.")
+        raise ConfigError(f"A network is wanted, such as Sequential([...]), or a list of layers, not {net!r}.")
     return Sequential(tuple(net))
 
 

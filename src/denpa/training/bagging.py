@@ -13,7 +13,7 @@ import numpy as np
 from denpa.core.errors import ConfigError, DataError
 from denpa.data.counted import counted
 from denpa.training import checkpoint
-from denpa.training.arguments import batch_size_of, verbosity, want_flags
+from denpa.training.arguments import batch_size_of, verbosity, want_epochs, want_flags
 from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.history import History
@@ -147,8 +147,7 @@ class Bagging(Stacked):
             DivergenceError: a member's numbers were not finite; all members keep their last good state.
             StorageError: a checkpoint could not be written.
         """
-        if isinstance(epochs, bool) or not isinstance(epochs, numbers.Integral) or epochs < 1:
-            raise ConfigError(f"epochs must be a positive integer, not {epochs!r}.")
+        want_epochs(epochs)
         use_compile_cache()
         rules = as_callbacks(callbacks)
         check_options(rules, buckets)
