@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from denpa.core.checks import want_not_negative, want_pattern
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError
-from denpa.core.tree import flatten, map_matching, matches, zeros_like
+from denpa.core.tree import flatten, inner, map_matching, matches, zeros_like
 
 __all__ = ["L1", "L2", "ElasticNet", "Penalty"]
 
@@ -121,7 +121,7 @@ class L2(Penalty):
 
     def array_value(self, w: Array) -> Array:
         """(λ/2) Σ w², or λ Σ w² for half=False."""
-        return self._slope() / 2 * jnp.sum(jnp.square(w))
+        return self._slope() / 2 * inner(w, w)
 
     def array_gradient(self, w: Array) -> Array:
         """λ w, or 2 λ w for half=False."""

@@ -39,7 +39,7 @@ def test_an_xla_without_the_option_trains_all_the_same(fresh, monkeypatch, past)
     programs_for.cache_clear()
     option, value = past
     monkeypatch.setattr(compiled, "_YNN", option)
-    monkeypatch.setattr(compiled, "_SUMS_ALONE", {option: value})
+    monkeypatch.setattr(compiled, "_WITHOUT_YNN", {option: value})
     np.testing.assert_allclose(losses(), expected, rtol=1e-5)
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "count",
     "flatten",
     "global_norm",
+    "inner",
     "listed",
     "map_matching",
     "matches",
@@ -92,9 +93,14 @@ def zeros_like(tree: Any) -> Any:
     return jax.tree.map(jnp.zeros_like, tree)
 
 
+def inner(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Σ aᵢ bᵢ over all entries, as a product: a sum over everything XLA makes on a CPU one number after the other."""
+    return jnp.vdot(a, b, precision="highest")
+
+
 def global_norm(tree: Any) -> jax.Array:
     """sqrt of the sum of all squared entries of all leaves: the norm over ALL parameters."""
-    squares = [jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)]
+    squares = [inner(leaf, leaf) for leaf in jax.tree.leaves(tree)]
     return jnp.sqrt(sum(squares, start=jnp.zeros((), squares[0].dtype if squares else jnp.float32)))
 
 

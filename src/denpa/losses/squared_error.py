@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from denpa.core.shapes import Shape
 from denpa.core.targets import as_float, item_weights, same_shape, total_weight, weighted
+from denpa.core.tree import inner
 from denpa.losses.base import Array, Loss
 
 __all__ = ["MeanSquaredError"]
@@ -59,8 +60,9 @@ class MeanSquaredError(Loss):
         """(Σ w l, what the mean divides by): both add up over batches."""
         y, t = as_float(self, y), jnp.asarray(t)
         w = item_weights(self, sample_weight, self.item_shape(y), y.dtype)
-        squares = weighted(w, jnp.square(self._error(y, t)))
-        return self._factor() * jnp.sum(squares), self.divisor(y, t, w)
+        error = self._error(y, t)
+        squares = inner(error, error) if w is None else jnp.sum(weighted(w, jnp.square(error)))
+        return self._factor() * squares, self.divisor(y, t, w)
 
     def item_shape(self, y: Array) -> Shape:
         """All of y's axes: weights may reach down to single entries."""

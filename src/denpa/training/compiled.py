@@ -16,12 +16,11 @@ from denpa.training.kept import Kept
 
 __all__ = ["compiled", "compiled_training"]
 
-# On a CPU, XLA gives products and sums to the library YNN, whose threads find together too slowly for small products:
-# 784-100-10 takes 0.41 ms a step where it gets the sums alone and 0.50 where it gets both; 784-1024-1024-10 takes 14
-# and 10. Without its sums an L2 penalty costs 784-100-10 another 0.1 ms: XLA's own add one number after the other.
+# On a CPU, XLA gives products and sums to the library YNN, whose threads find together too slowly for small ones:
+# 784-100-10 takes 0.40 ms a step without it and 0.51 with it, 784-1024-1024-10 takes 14 without it and 10 with it.
 _SMALL = 1 << 17  # numbers in the largest array of parameters
 _YNN = "xla_cpu_experimental_ynn_fusion_type"
-_SUMS_ALONE = {_YNN: "LIBRARY_FUSION_TYPE_REDUCE"}
+_WITHOUT_YNN = {_YNN: ""}
 
 
 def compiled(function: Callable[..., Any], kernels: str, *told: Any, static_argnums: tuple[int, ...] = ()) -> Any:
@@ -45,10 +44,10 @@ def compiled_training(function: Callable[..., Any], kernels: str, *told: Any) ->
         traced += 1
         return within(*args)
 
-    plain, small = jax.jit(noted), jax.jit(noted, compiler_options=_SUMS_ALONE)
+    plain, small = jax.jit(noted), jax.jit(noted, compiler_options=_WITHOUT_YNN)
     if told:
         plain = Kept(plain, function.__qualname__, kernels, *told)
-        small = Kept(small, function.__qualname__, kernels, str(_SUMS_ALONE), *told)
+        small = Kept(small, function.__qualname__, kernels, str(_WITHOUT_YNN), *told)
 
     def chosen(run: Any, *args: Any) -> Any:
         nonlocal known
