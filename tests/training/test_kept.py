@@ -1,5 +1,6 @@
 """Programs kept on disk: a later process gets the same bits without tracing, and never those of another program."""
 
+import os
 from dataclasses import dataclass
 
 import jax
@@ -123,7 +124,7 @@ def test_files_beyond_the_limit_go_the_longest_unused_first(tmp_path, monkeypatc
     monkeypatch.setattr(kept, "_MOST_BYTES", 250)
     for index in range(4):
         kept._write(tmp_path / f"{index}.program", bytes(60))
-        kept.os.utime(tmp_path / f"{index}.program", (index, index))
+        os.utime(tmp_path / f"{index}.program", (index, index))
     assert sorted(file.name for file in tmp_path.iterdir()) == ["2.program", "3.program"]
 
 
@@ -147,6 +148,29 @@ def test_calls_of_other_libraries_are_not_kept(folder, compilations):
 def test_several_devices_keep_none():
     assert jax.device_count() > 1
     assert kept._surroundings() == ""
+
+
+@pytest.fixture
+def surroundings(tmp_path, monkeypatch):
+    """What is said of a source of one file, on a machine with one device."""
+    monkeypatch.setattr(kept, "_HOME", tmp_path)
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+
+    def seen(content, changed=0.0):
+        (tmp_path / "optimiser.py").write_text(content)
+        os.utime(tmp_path / "optimiser.py", (changed, changed))
+        kept._surroundings.cache_clear()
+        return kept._surroundings()
+
+    yield seen
+    kept._surroundings.cache_clear()
+
+
+def test_other_source_has_other_programs(surroundings):
+    said = surroundings("rate = 0.9")
+    assert said == surroundings("rate = 0.9") != ""
+    assert said != surroundings("rate = 0.8")
+    assert surroundings("rate = 0.9", changed=kept._STARTED + 60) == ""  # what runs may be older
 
 
 def test_programs_may_be_called_inside_others(folder):
