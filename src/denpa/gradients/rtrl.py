@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +40,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _compiled(*constants: str) -> Callable[[F], F]:
     """One program for each value of these arguments; to a reader the function stays what it is."""
-    return functools.partial(jax.jit, static_argnames=constants)  # type: ignore[return-value]
+    return cast(Callable[[F], F], functools.partial(jax.jit, static_argnames=constants))
 
 
 class Sensitivities(NamedTuple):

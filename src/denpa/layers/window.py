@@ -31,9 +31,8 @@ class Windows(NamedTuple):
 
 def pair_of(value: Any, rank: int = 2) -> Pair:
     """An integer stands for both axes, or with rank 1 for the first, where the second gets 1."""
-    if isinstance(value, tuple):
-        return value if rank == 2 else (*value, 1)  # type: ignore[return-value]
-    return (value, value) if rank == 2 else (value, 1)
+    first, second = (*value, 1)[:2] if isinstance(value, tuple) else (value, value if rank == 2 else 1)
+    return first, second
 
 
 def check_pair(owner: Any, name: str, least: int = 1, rank: int = 2) -> None:

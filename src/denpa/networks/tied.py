@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import jax.numpy as jnp
 
@@ -200,7 +198,9 @@ def _place(name: str, at: tuple[int, ...]) -> str:
 
 def _at(arrays: Params, path: str) -> Array:
     """The array at a path of nested dicts."""
-    return functools.reduce(operator.getitem, path.split("/"), arrays)  # type: ignore[return-value]
+    for name in path.split("/"):
+        arrays = arrays[name]
+    return cast(Array, arrays)
 
 
 def _put(arrays: Params, path: str, array: Array | None) -> Params:

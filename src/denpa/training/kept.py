@@ -222,7 +222,9 @@ def _compiled(jitted: Any, args: Any, place: Path) -> Any:
     finally:
         jax.config.update(_LEAST_SECONDS, least)
     if len(_cache_hits()) == hits:
-        with contextlib.suppress(ValueError, NotImplementedError, jax.errors.JaxRuntimeError):  # of some, there is none
+        with contextlib.suppress(
+            ValueError, NotImplementedError, jax.errors.JaxRuntimeError
+        ):  # JAX cannot write every program
             _write(place, pickle.dumps(serialize(program)))
     return program
 
