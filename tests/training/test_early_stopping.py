@@ -300,12 +300,12 @@ def test_validation_may_be_a_fraction():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"patience": 0}, "patience >= 1"),
-        ({"period": 0}, "period >= 1"),
-        ({"min_delta": -1}, "min_delta >= 0"),
+        ({"patience": 0}, "patience must be positive, not 0"),
+        ({"period": 0}, "period must be positive, not 0"),
+        ({"min_delta": -1}, "min_delta must be 0 or more, not -1"),
         ({"compare": "last"}, 'compare must be "best" or "previous", not \'last\''),
-        ({"mode": "up"}, 'mode must be "min", "max" or None'),
-        ({"retrain": "yes"}, "retrain must be None"),
+        ({"mode": "up"}, 'mode must be "min" or "max", not'),
+        ({"retrain": "yes"}, 'retrain must be "from_scratch" or "continue", not'),
         ({"stopping_threshold": "low"}, "stopping_threshold must be a number, not 'low'"),
     ],
 )

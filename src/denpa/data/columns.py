@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,12 +22,7 @@ class NumericColumn(Description):
     """A column of numbers; `missing` is "error", or what fills gaps: "mean" or "median" of the training rows."""
 
     name: str
-    missing: str = "error"
-
-    def validate(self) -> None:
-        """Refuse an unknown `missing`."""
-        if self.missing not in ("error", "mean", "median"):
-            raise ConfigError(f"NumericColumn.missing must be 'error', 'mean' or 'median', not {self.missing!r}.")
+    missing: Literal["error", "mean", "median"] = "error"
 
 
 @dataclass(frozen=True)
@@ -35,12 +31,10 @@ class CategoricalColumn(Description):
 
     name: str
     categories: tuple[str, ...]
-    missing: str = "error"
+    missing: Literal["error", "category"] = "error"
 
     def validate(self) -> None:
-        """Refuse an unknown `missing` and categories given twice."""
-        if self.missing not in ("error", "category"):
-            raise ConfigError(f"CategoricalColumn.missing must be 'error' or 'category', not {self.missing!r}.")
+        """Refuse categories given twice."""
         if len(set(self.categories)) != len(self.categories):
             raise ConfigError(f"CategoricalColumn {self.name!r} lists a category twice.")
 
@@ -52,7 +46,7 @@ def described(table: Table, column: Column) -> NumericColumn | CategoricalColumn
             f"{table.source}: {column.name!r} is missing on {table.at(np.flatnonzero(column.is_missing()))}. "
             "Choose a way to treat it: missing=..."
         )
-    missing = "error" if column.missing == "keep" else column.missing
+    missing: Any = "error" if column.missing == "keep" else column.missing
     if column.kind == "numeric":
         return NumericColumn(column.name, missing)
     return CategoricalColumn(column.name, sorted_categories(column.values), missing)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -41,20 +41,18 @@ class TableEncoder(Normalizer):
     columns: tuple[NumericColumn | CategoricalColumn, ...]
     target: NumericColumn | CategoricalColumn | None = None
     standardize: bool = True
-    unseen: str = "error"
+    unseen: Literal["error", "zeros"] = "error"
 
     def validate(self) -> None:
-        """Refuse no columns, an unknown `unseen`, and names given twice."""
+        """Refuse no columns, and names given twice."""
         if not self.columns:
             raise ConfigError("TableEncoder wants one column or more: make it by TableEncoder.of(table).")
-        if self.unseen not in ("error", "zeros"):
-            raise ConfigError(f"TableEncoder.unseen must be 'error' or 'zeros', not {self.unseen!r}.")
         names = [column.name for column in (*self.columns, *((self.target,) if self.target else ()))]
         if len(set(names)) != len(names):
             raise ConfigError(f"TableEncoder lists a column twice: {', '.join(names)}.")
 
     @classmethod
-    def of(cls, table: Table, *, standardize: bool = True, unseen: str = "error") -> TableEncoder:
+    def of(cls, table: Table, *, standardize: bool = True, unseen: Literal["error", "zeros"] = "error") -> TableEncoder:
         """The encoder for the columns and categories of a table of TRAINING rows.
 
         Warns (UserWarning) of columns that are constant, or look like identifiers: texts of which more than

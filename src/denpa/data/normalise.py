@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from denpa.core.checks import want_not_negative
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError, DataError
 from denpa.core.shapes import want
@@ -60,13 +61,11 @@ class Standardize(Normalizer):
     """
 
     epsilon: float = 0.0
-    per: str = "feature"
+    per: Literal["feature", "channel"] = "feature"
 
     def validate(self) -> None:
-        """Refuse a negative epsilon and an unknown `per`."""
-        if self.epsilon < 0:
-            raise ConfigError(f"Standardize.epsilon must be 0 or more, not {self.epsilon}.")
-        _check_per(self)
+        """Refuse a negative epsilon."""
+        want_not_negative(self, "epsilon")
 
     def fit(self, x: Any) -> dict[str, Any]:
         mean, variance = mean_and_variance(_training_examples(x), self.per)
@@ -102,13 +101,12 @@ class MinMax(Normalizer):
 
     low: float = 0.0
     high: float = 1.0
-    per: str = "feature"
+    per: Literal["feature", "channel"] = "feature"
 
     def validate(self) -> None:
-        """Refuse an empty interval and an unknown `per`."""
+        """Refuse an empty interval."""
         if not self.low < self.high:
             raise ConfigError(f"MinMax wants low < high, not low={self.low}, high={self.high}.")
-        _check_per(self)
 
     def fit(self, x: Any) -> dict[str, Any]:
         lowest, highest = minimum_and_maximum(_training_examples(x), self.per)
@@ -200,11 +198,6 @@ class Pipeline(Normalizer):
         for name, step in reversed(list(self._named())):
             y = step.invert(arrays.get(name, {}), y)
         return y
-
-
-def _check_per(owner: Any) -> None:
-    if owner.per not in ("feature", "channel"):
-        raise ConfigError(f"{type(owner).__name__}.per must be 'feature' or 'channel', not {owner.per!r}.")
 
 
 def _training_examples(x: Any) -> np.ndarray:

@@ -58,8 +58,11 @@ def regularised(
         "dropout": plain.replace(network=_with_dropout(network, dropout)),
     }
     if experiment.data.validation > 0:
-        for name, retrain in (("early stopping", None), ("early stopping, retrained", "from_scratch")):
-            rule = EarlyStopping(patience=patience, retrain=retrain)
+        stopping = EarlyStopping(patience=patience)
+        for name, rule in (
+            ("early stopping", stopping),
+            ("early stopping, retrained", stopping.replace(retrain="from_scratch")),
+        ):
             ways[name] = plain.replace(training=training.replace(early_stopping=rule))
     return ways
 

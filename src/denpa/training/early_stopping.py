@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
 
 from denpa.core import tree
+from denpa.core.checks import want_not_negative, want_positive
 from denpa.core.errors import ConfigError, DataError, nearest
 from denpa.training.callbacks import Callback, Session
 from denpa.training.history import History
@@ -56,24 +57,15 @@ class EarlyStopping(Callback):
     period: int | None = None
     monitor: str = "validation_loss"
     min_delta: float = 0.0
-    compare: str = "best"
-    mode: str | None = None
+    compare: Literal["best", "previous"] = "best"
+    mode: Literal["min", "max"] | None = None
     restore_best: bool = True
-    retrain: str | None = None
+    retrain: Literal["from_scratch", "continue"] | None = None
     stopping_threshold: float | None = None
 
     def validate(self) -> None:
-        periods = (self.patience,) if self.period is None else (self.patience, self.period)
-        if any(not isinstance(n, int) or n < 1 for n in periods) or self.min_delta < 0:
-            raise ConfigError("EarlyStopping wants patience >= 1, period >= 1 (or None) and min_delta >= 0.")
-        if self.compare not in ("best", "previous"):
-            raise ConfigError(f'EarlyStopping.compare must be "best" or "previous", not {self.compare!r}.')
-        if self.mode not in (None, "min", "max"):
-            raise ConfigError(f'EarlyStopping.mode must be "min", "max" or None, not {self.mode!r}.')
-        if self.retrain not in (None, "from_scratch", "continue"):
-            raise ConfigError(
-                f'EarlyStopping.retrain must be None, "from_scratch" or "continue", not {self.retrain!r}.'
-            )
+        want_positive(self, "patience", *["period"] * (self.period is not None))
+        want_not_negative(self, "min_delta")
 
     def begin(self, training: Any) -> Session:
         if training.validation is None and self.monitor.startswith("validation_"):

@@ -49,6 +49,7 @@ _HIT = "/jax/compilation_cache/cache_hits"
 # A program that calls what is not its own needs that prepared, which JAX does for LAPACK while it lowers and for our
 # kernels is done before a file is read: without it the process dies.
 _ELSEWHERE = re.compile(r"custom_call @(?!denpa_)")
+_UNWRITABLE = ValueError, NotImplementedError, jax.errors.JaxRuntimeError  # what JAX says of a program it cannot write
 _LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"
 # Those of JAX's settings that a program depends on and that may change while a process runs.
 _SETTINGS = (
@@ -222,9 +223,7 @@ def _compiled(jitted: Any, args: Any, place: Path) -> Any:
     finally:
         jax.config.update(_LEAST_SECONDS, least)
     if len(_cache_hits()) == hits:
-        with contextlib.suppress(
-            ValueError, NotImplementedError, jax.errors.JaxRuntimeError
-        ):  # JAX cannot write every program
+        with contextlib.suppress(*_UNWRITABLE):
             _write(place, pickle.dumps(serialize(program)))
     return program
 
