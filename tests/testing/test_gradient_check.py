@@ -311,3 +311,17 @@ def test_integer_inputs_have_no_slope(key):
     report = check_gradients(net, LOSS, net.init(key, (3,)), x, np.ones((2, 2), np.float32))
     assert "0_rows.grads[W]" in report.numerical
     assert "0_rows.dx" not in report.numerical
+
+
+def test_a_small_kink_within_the_step_is_left_behind_by_a_shorter_one():
+    """A unit with a small share of the slope, 3e-6 above its kink: the jump looks like curvature."""
+    net = dp.Sequential([dp.Dense(2), dp.ReLU(), dp.Dense(1)])
+    params = {
+        "0_dense": {"W": np.array([[1.0, 1.0]]), "b": np.array([3e-6 - 0.7, 1.0])},
+        "1_relu": {},
+        "2_dense": {"W": np.array([[5e-5], [1.0]]), "b": np.zeros(1)},
+    }
+    x, t = np.array([[0.7]]), np.zeros((1, 1))
+    report = check_gradients(net, LOSS, dp.Variables(params, {}), x, t)
+    assert report.kinks == 0
+    assert max(report.numerical.values()) < 1e-8
