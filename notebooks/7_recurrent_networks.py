@@ -5,7 +5,8 @@
 #
 # $$h^t = \tanh(x^t W_x + h^{t-1} W_h + b)$$
 #
-# The same weights serve every step. Unfolded in time this is a deep network, and the deltas walk home through it:
+# The same weights serve every step. Unfolded in time this is a deep network, and the deltas are passed backward
+# through it:
 # $\delta^{t-1} = (\delta^t W_h^{\mathsf T} + \ldots) \odot f'$, a product of as many matrices as there are steps.
 
 # %%

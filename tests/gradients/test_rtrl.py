@@ -45,14 +45,14 @@ def test_the_gradient_is_that_of_back_propagation_through_time(net):
         probabilities = isinstance(net, dp.OutputFeedbackRNN) and net.output_activation == "softmax"
         loss = dp.CrossEntropy() if probabilities else dp.SoftmaxCrossEntropy()
         forward = dp.rtrl(net, loss, variables, padded, t)
-        home = dp.backprop(net, loss, variables, padded, t)
-    assert forward.loss == pytest.approx(float(home.loss), rel=1e-12)
+        backward = dp.backprop(net, loss, variables, padded, t)
+    assert forward.loss == pytest.approx(float(backward.loss), rel=1e-12)
     true_steps = (np.arange(TIME) < LENGTHS[:, None])[..., None]
     np.testing.assert_allclose(
-        np.where(true_steps, forward.output, 0), np.where(true_steps, home.output, 0), rtol=1e-10
+        np.where(true_steps, forward.output, 0), np.where(true_steps, backward.output, 0), rtol=1e-10
     )
-    scale = max(float(np.abs(g).max()) for g in jax.tree.leaves(jax.tree.map(np.asarray, home.grads)))
-    theirs = tree.flatten(home.grads)
+    scale = max(float(np.abs(g).max()) for g in jax.tree.leaves(jax.tree.map(np.asarray, backward.grads)))
+    theirs = tree.flatten(backward.grads)
     assert set(theirs) == set(tree.flatten(forward.grads))
     for path, ours in tree.flatten(forward.grads).items():
         assert float(np.abs(np.asarray(ours) - np.asarray(theirs[path])).max()) < 1e-10 * scale, path
@@ -65,8 +65,8 @@ def test_weights_and_reductions_are_those_of_the_loss(reduction):
         variables, x, t = case(net)
         loss, weight = dp.SoftmaxCrossEntropy(reduction=reduction), jnp.asarray([0.5, 2.0, 1.25])
         forward = dp.rtrl(net, loss, variables, x, t, sample_weight=weight)
-        home = dp.backprop(net, loss, variables, x, t, sample_weight=weight)
-    for ours, theirs in zip(jax.tree.leaves(forward.grads), jax.tree.leaves(home.grads), strict=True):
+        backward = dp.backprop(net, loss, variables, x, t, sample_weight=weight)
+    for ours, theirs in zip(jax.tree.leaves(forward.grads), jax.tree.leaves(backward.grads), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-13)
 
 
@@ -77,9 +77,9 @@ def test_the_mean_squared_error_counts_sequences_as_back_propagation_does():
         t = jnp.asarray(np.random.default_rng(2).standard_normal((BATCH, TIME, 3)))
         weight = jnp.asarray([0.5, 2.0, 1.25])
         forward = dp.rtrl(net, loss, variables, dp.Padded(x, LENGTHS), t, sample_weight=weight)
-        home = dp.backprop(net, loss, variables, dp.Padded(x, LENGTHS), t, sample_weight=weight)
-    assert float(forward.loss) == pytest.approx(float(home.loss), rel=1e-12)
-    for ours, theirs in zip(jax.tree.leaves(forward.grads), jax.tree.leaves(home.grads), strict=True):
+        backward = dp.backprop(net, loss, variables, dp.Padded(x, LENGTHS), t, sample_weight=weight)
+    assert float(forward.loss) == pytest.approx(float(backward.loss), rel=1e-12)
+    for ours, theirs in zip(jax.tree.leaves(forward.grads), jax.tree.leaves(backward.grads), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-13)
 
 
@@ -131,9 +131,9 @@ def test_one_step_is_weighted_as_the_loss_does(reduction):
         variables, x, t = case(net)
         weight, start = jnp.asarray([0.5, 2.0, 1.25]), dp.rtrl_start(net, variables, BATCH)
         _, forward = dp.rtrl_step(net, loss, variables, start, x[:, 0], t[:, 0], sample_weight=weight)
-        home = dp.backprop(net, loss, variables, x[:, :1], t[:, :1], sample_weight=weight)
-    assert float(forward.loss) == pytest.approx(float(home.loss), rel=1e-12)
-    for ours, theirs in zip(jax.tree.leaves(forward.grads), jax.tree.leaves(home.grads), strict=True):
+        backward = dp.backprop(net, loss, variables, x[:, :1], t[:, :1], sample_weight=weight)
+    assert float(forward.loss) == pytest.approx(float(backward.loss), rel=1e-12)
+    for ours, theirs in zip(jax.tree.leaves(forward.grads), jax.tree.leaves(backward.grads), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-13)
 
 

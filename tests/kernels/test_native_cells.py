@@ -101,10 +101,10 @@ def computed(layer, params, x, h, dy, dh):
     if isinstance(layer, dp.RNN):
         relu = layer.activation == "relu"
         after = native.rnn(drive, params["b"], params["Wh"], h, relu, reverse)
-        return after, *native.rnn_home(after, params["Wh"], dy, dh, relu, reverse)
+        return after, *native.rnn_backward(after, params["Wh"], dy, dh, relu, reverse)
     gates, m, after = native.gru(drive, params["b"], params.get("bh"), params["Wh"], h, layer.reset_after, reverse)
     m = m if layer.reset_after else None
-    return gates, after, *native.gru_home(gates, m, after, h, params["Wh"], dy, dh, reverse)
+    return gates, after, *native.gru_backward(gates, m, after, h, params["Wh"], dy, dh, reverse)
 
 
 @needs_library

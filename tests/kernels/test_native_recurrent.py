@@ -82,7 +82,7 @@ def textbook(p, dy):
 def computed(p, dy):
     """The same by the native kernels."""
     gates, h, c = native.lstm(p.drive, p.b, p.Wh, p.h, p.c, p.reverse)
-    delta, dh, dc = native.lstm_home(gates, c, p.c, p.Wh, dy, p.dh, p.dc, p.reverse)
+    delta, dh, dc = native.lstm_backward(gates, c, p.c, p.Wh, dy, p.dh, p.dc, p.reverse)
     grads = native.recurrent_weights(p.x, p.h, h, delta, p.reverse)
     return (gates, h, c), (delta, dh, dc), (grads["Wx"], grads["Wh"], grads["b"])
 
@@ -129,16 +129,16 @@ def test_tanh_and_sigmoid_to_a_few_units_of_the_last_place(restore):
 @needs_library
 def test_no_bit_depends_on_the_cut_of_the_batch_or_of_the_columns():
     p = problem(*SHAPES[2])
-    first, home, (dWx, dWh, db) = computed(p, p.dy)
-    jax.tree.map(np.testing.assert_array_equal, (first, home, (dWx, dWh, db)), computed(p, p.dy))
+    first, backward, (dWx, dWh, db) = computed(p, p.dy)
+    jax.tree.map(np.testing.assert_array_equal, (first, backward, (dWx, dWh, db)), computed(p, p.dy))
     for row in (0, 41, 69):
         one = slice(row, row + 1)
         parts = {name: getattr(p, name)[:, one] for name in ("x", "drive", "dy")}
         parts |= {name: getattr(p, name)[one] for name in ("h", "c", "dh", "dc")}
         alone = computed(SimpleNamespace(**{**vars(p), **parts}), parts["dy"])
-        own = jax.tree.map(lambda a, one=one: a[..., one, :], (first, home))
+        own = jax.tree.map(lambda a, one=one: a[..., one, :], (first, backward))
         jax.tree.map(np.testing.assert_array_equal, own, alone[:2])
-    grads = native.recurrent_weights(p.x, p.h, first[1], home[0][..., :34], p.reverse)
+    grads = native.recurrent_weights(p.x, p.h, first[1], backward[0][..., :34], p.reverse)
     fewer = grads["Wx"], grads["Wh"], grads["b"]
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[..., :34], b), (dWx, dWh, db), fewer)
 

@@ -23,7 +23,7 @@ from denpa.lab.worksheet.mathml import mathml
 from denpa.lab.worksheet.network import DenseNetwork
 from denpa.lab.worksheet.numbers import digits, shown
 
-# What the walk home is to be tried on: the network, its loss, targets of one example.
+# What the walk backward is to be tried on: the network, its loss, targets of one example.
 CASES = {
     "regression": (
         [dp.Flatten(), dp.Dense(3), dp.Tanh(), dp.Dense(2)],

@@ -56,7 +56,7 @@ def dot(a, b):
     return sum(jnp.sum(p * q) for p, q in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
 
 
-def test_the_step_home_is_the_derivative_of_the_step(case):
+def test_the_step_backward_is_the_derivative_of_the_step(case):
     rng, cell, params, x, before, after, kept, slopes = case
     dcarry = like(rng, after)
     _, pull_back = jax.vjp(lambda p, x, c: cell.step(p, cell.drive(p, x), c)[0], params, x, before)
@@ -68,7 +68,7 @@ def test_the_step_home_is_the_derivative_of_the_step(case):
 
 
 def test_the_tangent_is_the_derivative_along_a_direction(case):
-    """And so the transpose of the step home: both read the same slopes."""
+    """And so the transpose of the step backward: both read the same slopes."""
     rng, cell, params, _, before, after, _, slopes = case
     dcarry, along = like(rng, after), like(rng, before)
     delta, earlier = cell.back(params, slopes, dcarry)

@@ -59,7 +59,7 @@ MEMORY = [dp.Embedding(SOURCE, 3), dp.LSTM(2)], [dp.Embedding(TARGET, 2), dp.LST
     ],
     ids=["stack, both directions", "mean", "attention, peeky"],
 )
-def test_the_fast_path_home_is_the_derivative(net):
+def test_the_fast_path_backward_is_the_derivative(net):
     with jax.enable_x64(True):
         (params, _), (x, _) = drawn(net, dtype=np.float64), batch()
         dy = jnp.asarray(np.random.default_rng(4).standard_normal((3, 5, TARGET)))

@@ -122,7 +122,7 @@ def test_padding_leaves_no_trace_and_every_sequence_stands_alone(layer):
 
 @pytest.mark.parametrize("layer", LAYERS[:2], ids=str)
 def test_two_halves_with_the_carry_handed_on_are_the_whole(layer):
-    """Forward the carry goes from the first half to the second; home its delta goes the other way."""
+    """Forward the carry goes from the first half to the second; backward its delta goes the other way."""
     rng = np.random.default_rng(8)
     layer = layer.replace(return_sequences=True, return_carry=True, takes_carry=True)
     with jax.enable_x64(True):
@@ -176,7 +176,7 @@ def test_a_layer_without_biases_is_one_whose_biases_are_0_and_stay(layer):
 
 
 def test_the_last_step_of_a_linear_layer_is_a_sum_of_powers():
-    """h_T = Σ_t x_t Wx Whᵀ⁻ᵗ: no step keeps anything for the way home, and none has a delta of its own."""
+    """h_T = Σ_t x_t Wx Whᵀ⁻ᵗ: no step keeps anything for the backward pass, and none has a delta of its own."""
     rng = np.random.default_rng(8)
     layer = dp.RNN(UNITS, "identity", use_bias=False)
     params = {"Wx": drawn(rng, FEATURES, UNITS, dtype=np.float32), "Wh": drawn(rng, UNITS, UNITS, dtype=np.float32) / 2}

@@ -1,4 +1,4 @@
-"""Back-propagation: one walk forward, one walk home.
+"""Back-propagation: one walk forward, one walk backward.
 
 The output delta ∂E/∂y comes from the loss; every layer turns the delta that enters it into the delta
 that leaves it and the gradients of its own parameters (Rumelhart, Hinton & Williams 1986).

@@ -5,8 +5,8 @@
     ∂Eᵗ/∂θ = Σ_k ∂Eᵗ/∂z_kᵗ · p_θᵏ(t)
 
 For an RNN this is  p_rsʲ(t) = f'(u_jᵗ) (δ_rj x_sᵗ [w in Wx] + δ_rj h_sᵗ⁻¹ [w in Wh] + Σ_j' w_jj' p_rsʲ'(t−1)); an
-output that is fed back adds Σ_k w̃_jk p_rsᵏ(t−1). The local derivatives are those of the cell's step home, so LSTM and
-GRU follow the same rule. Nothing of the past is kept but p: memory O(units · parameters), whatever the length; each
+output that is fed back adds Σ_k w̃_jk p_rsᵏ(t−1). The local derivatives are those of the cell's step backward, so LSTM
+and GRU follow the same rule. Nothing of the past is kept but p: memory O(units · parameters), whatever the length; each
 step costs O(units² · parameters), for a recurrent layer of n units O(n⁴).
 
 Source: Williams & Zipser (1989), A learning algorithm for continually running fully recurrent neural networks.

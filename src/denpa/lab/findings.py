@@ -94,11 +94,11 @@ def _of_deltas(rows: Any) -> Iterator[Finding]:
     first, last = learning[0], learning[-1]
     factor = first.dy / last.dy
     if factor < _FADING:
-        what = f"Deltas fade on their way home: rms dy of {first.path!r} is {factor:.0e} of that of {last.path!r}."
+        what = f"Deltas fade on their way back: rms dy of {first.path!r} is {factor:.0e} of that of {last.path!r}."
         mend = "ReLU() with He() weights, BatchNorm(), a path around layers by Add(), or fewer layers."
         yield Finding(what, mend, "back-propagation")
     elif factor > 1 / _FADING:
-        what = f"Deltas grow on their way home: rms dy of {first.path!r} is {factor:.0e} times that of {last.path!r}."
+        what = f"Deltas grow on their way back: rms dy of {first.path!r} is {factor:.0e} times that of {last.path!r}."
         yield Finding(what, "Smaller initial weights; dp.chain(dp.ClipByNorm(1.0), ...).", "initialisers")
 
 

@@ -3,7 +3,7 @@
     drive d = x Wx                                  for all steps at once, before the scan
     step    carry, d      -> carry⁺, kept           u = d + carry · recurrent weights + b, ...
     slopes  kept, carries -> local derivatives      elementwise, for all steps at once
-    back    slopes, ∂E/∂carry⁺ -> δ = ∂E/∂u, ∂E/∂carry      the scan home: it carries deltas and nothing else
+    back    slopes, ∂E/∂carry⁺ -> δ = ∂E/∂u, ∂E/∂carry      the scan backward: it carries deltas and nothing else
     grads   x, carries, δ -> ∂E/∂params             one product for all steps at once, behind the scan
     tangent slopes, u̇, carrẏ  -> carrẏ⁺            the same slopes, forward in time: what RTRL needs
 
@@ -75,11 +75,11 @@ class Cell(Description):
         raise NotImplementedError(f"{type(self).__name__} must define slopes(params, kept, before, after).")
 
     def back(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
-        """One step home: δ = ∂E/∂u, and ∂E/∂carry before the step from ∂E/∂carry behind it."""
+        """One step backward: δ = ∂E/∂u, and ∂E/∂carry before the step from ∂E/∂carry behind it."""
         raise NotImplementedError(f"{type(self).__name__} must define back(params, slopes, dcarry).")
 
     def runs(self, params: Params, x: Array) -> bool:
-        """Whether `run` and `run_home` compute all steps at once here.
+        """Whether `run` and `run_backward` compute all steps at once here.
 
         On a CPU they then take the place of `step`, `slopes` and `back`, while nothing is padded and nobody records.
         """
@@ -89,7 +89,7 @@ class Cell(Description):
         """The carries behind all steps and what was kept of them, from all of d and the initial carry."""
         raise NotImplementedError(f"{type(self).__name__} must define run(params, drive, first, reverse).")
 
-    def run_home(
+    def run_backward(
         self, params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Array | None, dfinal: Carry,
         reverse: bool,
     ) -> tuple[Array, Carry, Grads]:  # fmt: skip
@@ -97,7 +97,7 @@ class Cell(Description):
 
         From ∂E/∂y of all steps (None where they give nothing out) and ∂E/∂ the carry at the end.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define run_home(...).")
+        raise NotImplementedError(f"{type(self).__name__} must define run_backward(...).")
 
     def input_delta(self, params: Params, delta: Array) -> Array:
         """∂E/∂x = δ Wxᵀ"""

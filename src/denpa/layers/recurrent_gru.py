@@ -114,12 +114,12 @@ class GRUCell(Cell):
         )
         return (h,), {"gates": gates, "m": m} if self.reset_after else {"gates": gates}
 
-    def run_home(
+    def run_backward(
         self, params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Array | None, dfinal: Carry,
         reverse: bool,
     ) -> tuple[Array, Carry, Grads]:  # fmt: skip
         run = (after[0], first[0], params["Wh"], dy, dfinal[0], reverse)
-        delta, inner, dh = native.gru_home(kept["gates"], kept.get("m"), *run)
+        delta, inner, dh = native.gru_backward(kept["gates"], kept.get("m"), *run)
         return delta, (dh,), native.gru_weights(x, first[0], after[0], delta, inner, self.reset_after, reverse)
 
     def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:

@@ -115,12 +115,12 @@ class LSTMCell(Cell):
         gates, h, c = native.lstm(drive, params.get("b"), params["Wh"], h, c, reverse)
         return (h, c), {"gates": gates}
 
-    def run_home(
+    def run_backward(
         self, params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Array | None, dfinal: Carry,
         reverse: bool,
     ) -> tuple[Array, Carry, Grads]:  # fmt: skip
         dh, dc = dfinal
-        delta, dh, dc = native.lstm_home(kept["gates"], after[1], first[1], params["Wh"], dy, dh, dc, reverse)
+        delta, dh, dc = native.lstm_backward(kept["gates"], after[1], first[1], params["Wh"], dy, dh, dc, reverse)
         return delta, (dh, dc), native.recurrent_weights(x, first[0], after[0], delta, reverse)
 
     def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:

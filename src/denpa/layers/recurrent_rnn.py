@@ -71,11 +71,11 @@ class RNNCell(Cell):
         h = native.rnn(drive, params.get("b"), params["Wh"], first[0], relu, reverse)
         return (h,), remembered({"mask": h > 0} if relu else {"y": h}, h)
 
-    def run_home(
+    def run_backward(
         self, params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Array | None, dfinal: Carry,
         reverse: bool,
     ) -> tuple[Array, Carry, Grads]:  # fmt: skip
-        delta, dh = native.rnn_home(after[0], params["Wh"], dy, dfinal[0], "mask" in kept, reverse)
+        delta, dh = native.rnn_backward(after[0], params["Wh"], dy, dfinal[0], "mask" in kept, reverse)
         return delta, (dh,), native.recurrent_weights(x, first[0], after[0], delta, reverse)
 
     def tangent(self, params: Params, slopes: Any, du: Array, dcarry: Carry) -> Carry:

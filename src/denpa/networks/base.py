@@ -1,6 +1,6 @@
 """What all networks share: variables, inference, a table of their layers, and the recorded walk.
 
-A network walks forward through its layers and home again with the delta. Both walks also return
+A network walks forward through its layers and backward with the delta. Both walks also return
 what they met on the way, by layer path. Nothing is stored, and under `jit` XLA removes what the
 caller does not use: looking inside costs nothing when nobody looks.
 """
@@ -24,7 +24,7 @@ from denpa.core.shapes import as_shape
 from denpa.core.symbolic import Node
 from denpa.layers.merge import Part
 
-__all__ = ["Delta", "Forth", "Home", "Network", "Stepping", "Value", "directly", "entering", "step_forward"]
+__all__ = ["Backward", "Delta", "Forward", "Network", "Stepping", "Value", "entering", "step_forward", "unrecorded"]
 
 
 class Value(NamedTuple):
@@ -188,16 +188,18 @@ def init_state_of(layers: dict[str, Layer], shapes: dict[str, Any]) -> State:
     return {name: state for name, state in states.items() if state}
 
 
-Forth = Callable[..., tuple[Any, Saved, dict[str, Value]]]
-Home = Callable[..., tuple[Any, Grads, dict[str, Delta]]]
+Forward = Callable[..., tuple[Any, Saved, dict[str, Value]]]
+Backward = Callable[..., tuple[Any, Grads, dict[str, Delta]]]
 
 
-def directly(layer: Layer, name: str, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+def unrecorded(layer: Layer, name: str, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
     """`walk_forward` without the record, by the layer's fastest path."""
     return *step_forward(layer, name, params, x, ctx), {}
 
 
-def _homeward(layer: Layer, name: str, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+def _unrecorded_backward(
+    layer: Layer, name: str, params: Params, saved: Saved, dy: Any
+) -> tuple[Any, Grads, dict[str, Delta]]:
     """`walk_backward` without the record."""
     return *layer.backward(params, saved, dy), {}
 
@@ -206,21 +208,23 @@ class Stepping(Network):
     """A network that goes through its layers in one way, recorded or not: as the given step does."""
 
     def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
-        y, saved, _ = self._forth(directly, params, x, ctx)
+        y, saved, _ = self._forward(unrecorded, params, x, ctx)
         return y, saved
 
     def backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads]:
-        dx, grads, _ = self._home(_homeward, params, saved, dy)
+        dx, grads, _ = self._backward(_unrecorded_backward, params, saved, dy)
         return dx, grads
 
     def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
-        return self._forth(walk_forward, params, x, ctx)
+        return self._forward(walk_forward, params, x, ctx)
 
     def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
-        return self._home(walk_backward, params, saved, dy)
+        return self._backward(walk_backward, params, saved, dy)
 
     @abstractmethod
-    def _forth(self, step: Forth, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]: ...
+    def _forward(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]: ...
 
     @abstractmethod
-    def _home(self, step: Home, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]: ...
+    def _backward(
+        self, step: Backward, params: Params, saved: Saved, dy: Any
+    ) -> tuple[Any, Grads, dict[str, Delta]]: ...

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved
-from denpa.networks.base import Delta, Forth, Home, Stepping, Value
+from denpa.networks.base import Backward, Delta, Forward, Stepping, Value
 from denpa.networks.recurrent import Recurrent
 
 __all__ = ["Bidirectional"]
@@ -62,7 +62,7 @@ class Bidirectional(Stepping):
     def parts(self) -> int:
         return max(2 * getattr(self.layer, "parts", 0) - 1, 0)  # one y, two carries
 
-    def _forth(self, step: Forth, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+    def _forward(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         ys, saved, met = [], {}, {}
         for (name, layer), part in zip(self.inner(), self._each(x), strict=True):
             y, saved[name], values = step(layer, name, params[name], part, ctx)
@@ -70,7 +70,7 @@ class Bidirectional(Stepping):
             met |= values
         return self._merged(ys, self._joined), saved, met
 
-    def _home(self, step: Home, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+    def _backward(self, step: Backward, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
         dxs, grads, met = [], {}, {}
         for (name, layer), part in zip(self.inner(), self._parted(dy), strict=True):
             dx, grads[name], deltas = step(layer, name, params[name], saved[name], part)

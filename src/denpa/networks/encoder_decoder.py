@@ -12,7 +12,7 @@ from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved
 from denpa.core.padded import step_mask
 from denpa.layers.recurrent import Carry
-from denpa.networks.base import Delta, Forth, Home, Stepping, Value, directly, entering
+from denpa.networks.base import Backward, Delta, Forward, Stepping, Value, entering, unrecorded
 from denpa.networks.bidirectional import Bidirectional
 from denpa.networks.sequential import Sequential, named
 from denpa.networks.stacked import Stacked, carry_sizes, is_recurrent
@@ -128,22 +128,22 @@ class EncoderDecoder(Stepping):
 
     def encode(self, params: Params, source: Any, ctx: Context = Context()) -> tuple[Encoded, tuple[Carry, ...]]:
         """What the decoder knows of the sources (batch, steps), and the carries that it starts from."""
-        return self._encoded(directly, params, source, ctx)[:2]
+        return self._encoded(unrecorded, params, source, ctx)[:2]
 
     def decode(
         self, params: Params, encoded: Encoded, shifted: Array, carries: tuple[Carry, ...], ctx: Context = Context()
     ) -> tuple[Array, tuple[Carry, ...]]:
         """Logits (batch, steps, vocabulary) for some steps of the decoder, and the carries behind them."""
-        logits, carries, _, _ = self._decoded(directly, params, encoded, shifted, ctx, carries)
+        logits, carries, _, _ = self._decoded(unrecorded, params, encoded, shifted, ctx, carries)
         return logits, carries
 
-    def _forth(self, step: Forth, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+    def _forward(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         source, shifted = self._pair(x)
         encoded, carries, own, seen = self._encoded(step, params, source, ctx)
         y, _, saved, met = self._decoded(step, params, encoded, *entering(shifted, ctx), carries)
         return y, own | saved, seen | met
 
-    def _encoded(self, step: Forth, params: Params, source: Any, ctx: Context) -> tuple[Encoded, Any, Saved, Any]:
+    def _encoded(self, step: Forward, params: Params, source: Any, ctx: Context) -> tuple[Encoded, Any, Saved, Any]:
         """What the decoder knows, the carries that it starts from, and what was saved and met on the way."""
         source, ctx = entering(source, ctx)
         encoder = dict(self.inner())["encoder"]
@@ -156,7 +156,7 @@ class EncoderDecoder(Stepping):
         return Encoded(memory, carries[-1][0], ctx.lengths), carries, saved, met
 
     def _decoded(
-        self, step: Forth, params: Params, encoded: Encoded, shifted: Array, ctx: Context, carries: Any
+        self, step: Forward, params: Params, encoded: Encoded, shifted: Array, ctx: Context, carries: Any
     ) -> tuple[Array, Any, Saved, dict[str, Value]]:
         """Logits, final carries, and what was saved and met on the way."""
         layers = dict(self.inner())
@@ -176,7 +176,7 @@ class EncoderDecoder(Stepping):
             looked_up = [run("attention", (h, encoded.memory), at_memory)]
         return run("output", jnp.concatenate([h, *looked_up, *context], axis=-1), ctx), carries, saved, met
 
-    def _home(self, step: Home, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+    def _backward(self, step: Backward, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
         layers = dict(self.inner())
         grads, met = {}, {}
 

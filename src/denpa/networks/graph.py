@@ -16,7 +16,7 @@ from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State
 from denpa.core.symbolic import Node
-from denpa.networks.base import Delta, Forth, Home, Stepping, Value, init_state_of, naming
+from denpa.networks.base import Backward, Delta, Forward, Stepping, Value, init_state_of, naming
 
 __all__ = ["Graph", "Vertex"]
 
@@ -147,7 +147,7 @@ class Graph(Stepping):
     def parts(self) -> int:
         return len(self.outputs) if isinstance(self.outputs, tuple) else 0
 
-    def _forth(self, step: Forth, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+    def _forward(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         values = dict(zip(_many(self.inputs), self._inputs(x, "array"), strict=True))
         saved, met = {}, {}
         for vertex in self.vertices:
@@ -156,7 +156,7 @@ class Graph(Stepping):
             met |= seen
         return _like(self.outputs, [values[name] for name in _many(self.outputs)]), saved, met
 
-    def _home(self, step: Home, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+    def _backward(self, step: Backward, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
         grads: Grads = {}
         met: dict[str, Delta] = {}
         deltas: dict[str, Any] = {}

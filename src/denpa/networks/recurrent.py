@@ -119,7 +119,7 @@ class Recurrent(Network):
         return ((y, *final) if self.return_carry else y), saved
 
     def backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads]:
-        found = self._home(getattr(params, "params", params), saved, dy)
+        found = self._backward(getattr(params, "params", params), saved, dy)
         return self._left(saved["cell"].value, found), found.grads
 
     def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
@@ -129,7 +129,7 @@ class Recurrent(Network):
         return y, saved, {name: Value(*map(_batch_major, pair), saved={}) for name, pair in met.items()}
 
     def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
-        found = self._home(params, saved, dy, record=True)
+        found = self._backward(params, saved, dy, record=True)
         (before, after), kept, cell = self._carries(saved), saved["kept"], saved["cell"].value
         slopes = cell.slopes(params, kept, before, after)
         met = cell.observe_back(params, slopes, kept, before, after, found.delta, found.dcarries)
@@ -174,7 +174,7 @@ class Recurrent(Network):
         """The carries before and behind every step."""
         return through_time.shifted(saved["first"], saved["after"], self.reverse), saved["after"]
 
-    def _home(self, params: Params, saved: Saved, dy: Any, record: bool = False) -> through_time.Home:
+    def _backward(self, params: Params, saved: Saved, dy: Any, record: bool = False) -> through_time.Backward:
         x, final, mask = saved["x"], saved["final"], time_mask(saved["lengths"], saved["x"])
         dfinal = tuple(jnp.zeros_like(part) for part in final)
         if self.return_carry:
@@ -186,13 +186,13 @@ class Recurrent(Network):
             dfinal, dy = (dfinal[0] + dy, *dfinal[1:]), None
         if "starts" in saved:
             ends = (mask, self.reverse, self.segment, dy, dfinal)
-            return through_time.home_in_segments(saved["cell"].value, params, x, saved["starts"], *ends)
+            return through_time.backward_in_segments(saved["cell"].value, params, x, saved["starts"], *ends)
         cell = saved["cell"].value
         whole = not record and mask is None and cell.runs(params, x)
         run = (x, saved["first"], saved["after"], saved["kept"], mask, self.reverse, dy, dfinal, record, whole)
-        return through_time.home(cell, params, *run)
+        return through_time.backward(cell, params, *run)
 
-    def _left(self, cell: Any, found: through_time.Home) -> Any:
+    def _left(self, cell: Any, found: through_time.Backward) -> Any:
         """The delta of the input, as the input came."""
         dx = jnp.swapaxes(found.dx, 0, 1)
         return (dx, *found.dcarry) if self.takes_carry else dx

@@ -94,7 +94,7 @@ class OutputFeedbackRNN(Recurrent):
         fed = jnp.concatenate([first[0][None], time_major(t, ctx.lengths)[:-1]])
         return dataclasses.replace(cell, forced=True), jnp.concatenate([x, fed], axis=-1), first
 
-    def _left(self, cell: Any, found: through_time.Home) -> Any:
+    def _left(self, cell: Any, found: through_time.Backward) -> Any:
         dx, (dy, dh) = found.dx, found.dcarry
         if not self.teacher_forcing:
             return Recurrent._left(self, cell, found)

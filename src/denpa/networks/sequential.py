@@ -97,7 +97,7 @@ class Sequential(Network):
 
     def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
         grads, met = {}, {}
-        for name, layer in reversed(self.inner()):  # the delta walks home
+        for name, layer in reversed(self.inner()):
             dy, grads[name], deltas = walk_backward(layer, name, params[name], saved[name], dy)
             met |= deltas
         return dy, grads, met

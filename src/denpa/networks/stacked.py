@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved
 from denpa.layers.recurrent import Carry
-from denpa.networks.base import Delta, Forth, Home, Stepping, Value
+from denpa.networks.base import Backward, Delta, Forward, Stepping, Value
 from denpa.networks.bidirectional import Bidirectional
 from denpa.networks.recurrent import Recurrent
 from denpa.networks.sequential import named
@@ -67,7 +67,7 @@ class Stacked(Stepping):
     def out_shape(self, in_shape: Any) -> Any:
         return self.shapes(in_shape)[""]
 
-    def _forth(self, step: Forth, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+    def _forward(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         x, given = x if self.takes_carry else (x, ())
         carries: list[Carry] = []
         saved, met = {}, {}
@@ -81,7 +81,7 @@ class Stacked(Stepping):
             met |= seen
         return (x, tuple(carries)), saved, met
 
-    def _home(self, step: Home, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+    def _backward(self, step: Backward, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
         delta, dcarries = dy
         behind, ahead = list(dcarries), []
         grads, met = {}, {}

@@ -1,7 +1,7 @@
-"""A cell through time, forward and home again, on time-major arrays (time, batch, ...).
+"""A cell through time, forward and backward, on time-major arrays (time, batch, ...).
 
-    forward   carryᵗ, keptᵗ = step(dᵗ, carryᵗ⁻¹)                  one scan; d = x Wx is one product before it
-    home      δᵗ, ∂E/∂carryᵗ⁻¹ = back(slopesᵗ, ∂E/∂carryᵗ + ∂E/∂yᵗ)   one scan that carries deltas alone
+    forward   carryᵗ, keptᵗ = step(dᵗ, carryᵗ⁻¹)                      one scan; d = x Wx is one product before it
+    backward  δᵗ, ∂E/∂carryᵗ⁻¹ = back(slopesᵗ, ∂E/∂carryᵗ + ∂E/∂yᵗ)   one scan that carries deltas alone
               ∂E/∂params, ∂E/∂x from all δ                         one product each behind it
 
 A cell that `runs` whole sequences takes both scans' place on a CPU, if `whole` asks for it and nothing is padded.
@@ -24,7 +24,7 @@ from denpa.core.layer import Array, Grads, Params
 from denpa.kernels.platform import by_platform
 from denpa.layers.recurrent import Carry, Cell
 
-__all__ = ["Home", "forward", "forward_in_segments", "home", "home_in_segments", "shifted"]
+__all__ = ["Backward", "backward", "backward_in_segments", "forward", "forward_in_segments", "shifted"]
 
 
 def _compiled(*constants: str) -> Any:
@@ -32,8 +32,8 @@ def _compiled(*constants: str) -> Any:
     return functools.partial(jax.jit, static_argnames=("cell", "reverse", *constants))
 
 
-class Home(NamedTuple):
-    """What the way home finds.
+class Backward(NamedTuple):
+    """What a run backward finds.
 
     Attributes:
         dx: ∂E/∂x, (time, batch, features).
@@ -81,10 +81,10 @@ def forward(
 
 
 @_compiled("record", "whole")
-def home(
+def backward(
     cell: Cell, params: Params, x: Array, first: Carry, after: Carry, kept: Any, mask: Any, reverse: bool,
     dy: Array | None, dfinal: Carry, record: bool = False, whole: bool = False,
-) -> Home:  # fmt: skip
+) -> Backward:  # fmt: skip
     """All deltas and gradients, from ∂E/∂y of every step (None where the steps give nothing out) and of the end."""
 
     def scan(params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Any, dfinal: Carry) -> Any:
@@ -103,12 +103,12 @@ def home(
         return delta, dfirst, cell.grads(params, x, kept, before, after, delta), dcarries
 
     def run(params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Any, dfinal: Carry) -> Any:
-        return *cell.run_home(params, x, kept, first, after, dy, dfinal, reverse), ()
+        return *cell.run_backward(params, x, kept, first, after, dy, dfinal, reverse), ()
 
     given = params, x, kept, first, after, dy, dfinal
     delta, dfirst, grads, dcarries = by_platform(run, scan, *given) if whole else scan(*given)
     grads = {name: grads[name] for name in params}  # of a layer without biases only what is there
-    return Home(cell.input_delta(params, delta), dfirst, grads, delta, dcarries)
+    return Backward(cell.input_delta(params, delta), dfirst, grads, delta, dcarries)
 
 
 @_compiled("length")
@@ -127,23 +127,23 @@ def forward_in_segments(
 
 
 @_compiled("length")
-def home_in_segments(
+def backward_in_segments(
     cell: Cell, params: Params, x: Array, starts: Carry, mask: Any, reverse: bool, length: int,
     dy: Array | None, dfinal: Carry,
-) -> Home:  # fmt: skip
-    """As `home`, but every segment is run forward once more, so that only one is kept at a time."""
+) -> Backward:  # fmt: skip
+    """As `backward`, but every segment is run forward once more, so that only one is kept at a time."""
 
     def body(so_far: Any, at: Any) -> tuple[Any, Array]:
         dcarry, grads = so_far
         start, x, true_steps, dy = at
         _, after, kept = forward(cell, params, x, start, true_steps, reverse)
-        found = home(cell, params, x, start, after, kept, true_steps, reverse, dy, dcarry)
+        found = backward(cell, params, x, start, after, kept, true_steps, reverse, dy, dcarry)
         return (found.dcarry, tree.add(grads, found.grads)), found.dx
 
     filled = _filled_mask(mask, x, length)
     segments = starts, _cut(x, length), _cut(filled, length), _cut(dy, length)
     (dfirst, grads), dx = lax.scan(body, (dfinal, tree.zeros_like(params)), segments, reverse=not reverse)
-    return Home(dx.reshape(-1, *dx.shape[2:])[: len(x)], dfirst, grads, jnp.zeros(()), ())
+    return Backward(dx.reshape(-1, *dx.shape[2:])[: len(x)], dfirst, grads, jnp.zeros(()), ())
 
 
 def _where(true_step: Any, new: Any, old: Any) -> Any:

@@ -1,7 +1,7 @@
 """Truncated back-propagation through time: long sequences in windows, one update for each.
 
     carry of window k  =  final carry of window k − 1        forward it is handed on,
-    ∂E_k/∂carry        =  dropped                            home the deltas end where the window begins.
+    ∂E_k/∂carry        =  dropped                            backward the deltas end where the window begins.
 
 A window costs the memory of its own steps. The carry is state: it enters the network's state when a batch begins,
 `next_state` advances it from window to window, and it leaves the state when the batch ends.

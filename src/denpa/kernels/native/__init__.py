@@ -20,13 +20,13 @@ from denpa.kernels.native.operations import (
 )
 from denpa.kernels.native.recurrent import (
     gru,
-    gru_home,
+    gru_backward,
     gru_weights,
     lstm,
-    lstm_home,
+    lstm_backward,
     recurrent_weights,
     rnn,
-    rnn_home,
+    rnn_backward,
 )
 
 __all__ = [
@@ -41,15 +41,15 @@ __all__ = [
     "conv_relu_pool_input_gradient",
     "conv_relu_pool_kernel_gradient",
     "gru",
-    "gru_home",
+    "gru_backward",
     "gru_weights",
     "instruction_set",
     "instruction_sets",
     "lstm",
-    "lstm_home",
+    "lstm_backward",
     "reason",
     "recurrent_weights",
     "rnn",
-    "rnn_home",
+    "rnn_backward",
     "use_instruction_set",
 ]

@@ -9,7 +9,7 @@ namespace {
 // i, f, o = sigmoid(u), g = tanh(u), c = f c' + i g, h = o tanh(c); the gates side by side as i f g o.
 struct Lstm {
   static constexpr Int kGates = 4, kCarries = 2, kParts = 2;
-  static constexpr Product kForward[] = {{0, 4, 16}}, kHome[] = {{0, 4, 0}};
+  static constexpr Product kForward[] = {{0, 4, 16}}, kBackward[] = {{0, 4, 0}};
   static constexpr Int bias(Int gate) { return gate; }
 
   static void forward(const Forward& s) {
@@ -24,8 +24,8 @@ struct Lstm {
     s.at.write(s.p.after[0], o * tanh(c));
   }
 
-  static void home(const Walk<Lstm>& walk, const Step& step) {
-    walk.each(step, [](const Home& s) {
+  static void backward(const Walk<Lstm>& walk, const Step& step) {
+    walk.each(step, [](const Backward& s) {
       const Vector i = s.at.read(s.p.gates, kGates, 0), f = s.at.read(s.p.gates, kGates, 1);
       const Vector g = s.at.read(s.p.gates, kGates, 2), o = s.at.read(s.p.gates, kGates, 3);
       const Vector e = s.e(), squashed = tanh(s.at.read(s.p.carry[1]));
@@ -50,7 +50,7 @@ struct Gru {
   }
 
   // Writes the delta of z and what reaches h' beside the gates; gives the delta of n.
-  static Vector unmix(const Home& s) {
+  static Vector unmix(const Backward& s) {
     const Vector z = s.at.read(s.p.gates, kGates, 0), n = s.at.read(s.p.gates, kGates, 2), e = s.e();
     const Vector delta_n = e * (1.0f - z) * (1.0f - n * n);
     s.at.write(s.p.delta, e * (s.earlier(0) - n) * z * (1.0f - z), kGates, 0);
@@ -63,7 +63,7 @@ struct Gru {
 // u_n = d + (r h') Wh_n + b: a second product, for which r has to be known for all units.
 struct GruBefore : Gru {
   static constexpr Int kParts = 2;  // the second: what reaches r h'
-  static constexpr Product kForward[] = {{0, 2, 32}, {2, 1, 48}}, kHome[] = {{0, 2, 0}, {2, 1, 0}};
+  static constexpr Product kForward[] = {{0, 2, 32}, {2, 1, 48}}, kBackward[] = {{0, 2, 0}, {2, 1, 0}};
   static constexpr Int bias(Int gate) { return gate; }
 
   static void forward(const Forward& s) {
@@ -75,13 +75,13 @@ struct GruBefore : Gru {
   }
 
   // r h' goes to `inner`: the gradient of Wh_n wants it.
-  static void home(const Walk<GruBefore>& walk, const Step& step) {
-    walk.each(step, [](const Home& s) {
+  static void backward(const Walk<GruBefore>& walk, const Step& step) {
+    walk.each(step, [](const Backward& s) {
       unmix(s);
       s.at.write(s.p.inner, s.at.read(s.p.gates, kGates, 1) * s.earlier(0));
     });
     walk.multiply(step, 1, false, 1, false);
-    walk.each(step, [](const Home& s) {
+    walk.each(step, [](const Backward& s) {
       const Vector r = s.at.read(s.p.gates, kGates, 1), q = s.read(1);
       s.at.write(s.p.delta, q * s.earlier(0) * r * (1.0f - r), kGates, 1);
       s.write(0, s.read(0) + q * r);
@@ -93,7 +93,7 @@ struct GruBefore : Gru {
 // u_n = d + r m + b with m = h' Wh_n + bh, which is kept in `inner`. bh is a fourth part of the bias.
 struct GruAfter : Gru {
   static constexpr Int kParts = 1;
-  static constexpr Product kForward[] = {{0, 3, 16}}, kHome[] = {{0, 2, 0}, {2, 1, 0}};
+  static constexpr Product kForward[] = {{0, 3, 16}}, kBackward[] = {{0, 2, 0}, {2, 1, 0}};
   static constexpr Int bias(Int gate) { return gate < 2 ? gate : 3; }
 
   static void forward(const Forward& s) {
@@ -106,8 +106,8 @@ struct GruAfter : Gru {
   }
 
   // The delta of m goes to where m was.
-  static void home(const Walk<GruAfter>& walk, const Step& step) {
-    walk.each(step, [](const Home& s) {
+  static void backward(const Walk<GruAfter>& walk, const Step& step) {
+    walk.each(step, [](const Backward& s) {
       const Vector r = s.at.read(s.p.gates, kGates, 1), delta_n = unmix(s);
       s.at.write(s.p.delta, delta_n * s.at.read(s.p.kept) * r * (1.0f - r), kGates, 1);
       s.at.write(s.p.inner, delta_n * r);
@@ -121,7 +121,7 @@ struct GruAfter : Gru {
 template <bool kTanh>
 struct Rnn {
   static constexpr Int kGates = 1, kCarries = 1, kParts = 1;
-  static constexpr Product kForward[] = {{0, 1, 48}}, kHome[] = {{0, 1, 0}};
+  static constexpr Product kForward[] = {{0, 1, 48}}, kBackward[] = {{0, 1, 0}};
   static constexpr Int bias(Int gate) { return gate; }
 
   static void forward(const Forward& s) {
@@ -129,8 +129,8 @@ struct Rnn {
     s.at.write(s.p.after[0], kTanh ? tanh(u) : relu(u));
   }
 
-  static void home(const Walk<Rnn>& walk, const Step& step) {
-    walk.each(step, [](const Home& s) {
+  static void backward(const Walk<Rnn>& walk, const Step& step) {
+    walk.each(step, [](const Backward& s) {
       const Vector h = s.at.read(s.p.carry[0]), e = s.e();
       s.at.write(s.p.delta, kTanh ? e * (1.0f - h * h) : keep(e, h > 0.0f));
     });

@@ -13,8 +13,8 @@ constexpr Operation<Recurrence> forward_of() {
 }
 
 template <class Cell>
-constexpr Operation<RecurrenceHome> home_of() {
-  return {nullptr, home_needs<Cell>, home_open<Cell>, home_run<Cell>, nullptr};
+constexpr Operation<RecurrenceBackward> backward_of() {
+  return {nullptr, backward_needs<Cell>, backward_open<Cell>, backward_run<Cell>, nullptr};
 }
 
 }  // namespace
@@ -32,8 +32,8 @@ const denpa::Kernels DENPA_KERNELS = {
      denpa::winograd_gradient_run, denpa::winograd_gradient_close},
     {denpa::forward_of<denpa::Lstm>(), denpa::forward_of<denpa::GruBefore>(), denpa::forward_of<denpa::GruAfter>(),
      denpa::forward_of<denpa::Rnn<true>>(), denpa::forward_of<denpa::Rnn<false>>()},
-    {denpa::home_of<denpa::Lstm>(), denpa::home_of<denpa::GruBefore>(), denpa::home_of<denpa::GruAfter>(),
-     denpa::home_of<denpa::Rnn<true>>(), denpa::home_of<denpa::Rnn<false>>()},
+    {denpa::backward_of<denpa::Lstm>(), denpa::backward_of<denpa::GruBefore>(), denpa::backward_of<denpa::GruAfter>(),
+     denpa::backward_of<denpa::Rnn<true>>(), denpa::backward_of<denpa::Rnn<false>>()},
     {nullptr, denpa::weights_needs, nullptr, denpa::weights_run, nullptr},
 };
 }

@@ -15,19 +15,19 @@ from denpa.core.errors import ConfigError, nearest
 __all__ = ["available", "instruction_set", "instruction_sets", "reason", "use_instruction_set"]
 
 _PATH = Path(__file__).parent / "libdenpa_kernels.so"
-_INTERFACE = 3  # scripts/build_native.py has it too
+_INTERFACE = 4  # scripts/build_native.py has it too
 _TARGETS = (
     "denpa_forward",
     "denpa_forward_pool",
     "denpa_gru",
-    "denpa_gru_home",
+    "denpa_gru_backward",
     "denpa_input_gradient",
     "denpa_kernel_gradient",
     "denpa_lstm",
-    "denpa_lstm_home",
+    "denpa_lstm_backward",
     "denpa_recurrent_weights",
     "denpa_rnn",
-    "denpa_rnn_home",
+    "denpa_rnn_backward",
 )
 _VARIABLE = "DENPA_INSTRUCTION_SET"
 

@@ -55,8 +55,8 @@ struct Recurrence {
   float* inner;  // of a GRU with its reset gate behind the product: m = h' Wh_n + bh
 };
 
-// The way home: dy may be null, delta may be where the gates are, and inner where `kept` is, which is m.
-struct RecurrenceHome {
+// The same backward: dy may be null, delta may be where the gates are, and inner where `kept` is, which is m.
+struct RecurrenceBackward {
   Int steps, batch, units;
   bool reverse;
   const float *gates, *Wh, *dy;
@@ -112,7 +112,7 @@ struct Kernels {
   Operation<Correlation> direct, winograd;
   Operation<KernelGradient> direct_gradient, winograd_gradient;
   Operation<Recurrence> recurrence[kCells];
-  Operation<RecurrenceHome> recurrence_home[kCells];
+  Operation<RecurrenceBackward> recurrence_backward[kCells];
   Operation<RecurrentWeights> recurrent_weights;
 };
 

@@ -2,8 +2,8 @@
 // so that no thread waits for another between two steps.
 //
 // Forward, Wh is packed by blocks of units with the gates of a block side by side: their sums stay in the first-level
-// cache until the gates are made of them. Home, deltas go through Wh transposed. A cell of cells.h says which gates a
-// product has, in which order the products come, and what is done element by element around them.
+// cache until the gates are made of them. Backward, deltas go through Wh transposed. A cell of cells.h says which gates
+// a product has, in which order the products come, and what is done element by element around them.
 #pragma once
 
 #include "block.h"
@@ -195,17 +195,17 @@ void forward_run(const Recurrence& p, Int threads, const char* shared, char* scr
   }
 }
 
-// --------------------------------------------------------------------------------------------------------- home
+// ----------------------------------------------------------------------------------------------------- backward
 
 // In scratch lie Cell::kParts arrays (sequences, units): first what reaches the carry, then what the cell wants beside.
 template <class Cell>
-struct HomeLayout {
-  static constexpr int kProducts = sizeof Cell::kHome / sizeof(Product);
+struct BackwardLayout {
+  static constexpr int kProducts = sizeof Cell::kBackward / sizeof(Product);
   Share share;
   Int padded, part, shared, scratch;  // part: from one array to the next
   float *panels, *parts;
 
-  HomeLayout(const RecurrenceHome& p, Int threads, char* shared_base, char* scratch_base)
+  BackwardLayout(const RecurrenceBackward& p, Int threads, char* shared_base, char* scratch_base)
       : share(p.batch, threads), padded(vectors(p.units) * kLanes), part(share.size * padded) {
     Carver from_shared{shared_base}, from_scratch{scratch_base};
     panels = from_shared.take<float>(Cell::kGates * p.units * padded);
@@ -216,27 +216,27 @@ struct HomeLayout {
 };
 
 template <class Cell>
-Needs home_needs(const RecurrenceHome& p, Int threads) {
-  const HomeLayout<Cell> at(p, threads, nullptr, nullptr);
+Needs backward_needs(const RecurrenceBackward& p, Int threads) {
+  const BackwardLayout<Cell> at(p, threads, nullptr, nullptr);
   Int pieces = 0;
-  for (const Product& product : Cell::kHome) pieces += divide_up(product.gates * p.units, kDepth);
+  for (const Product& product : Cell::kBackward) pieces += divide_up(product.gates * p.units, kDepth);
   return {pieces, at.share.items, 0, at.shared, at.scratch};
 }
 
 template <class Cell>
-void home_open(const RecurrenceHome& p, Int threads, char* shared, Int piece) {
-  const HomeLayout<Cell> at(p, threads, shared, nullptr);
+void backward_open(const RecurrenceBackward& p, Int threads, char* shared, Int piece) {
+  const BackwardLayout<Cell> at(p, threads, shared, nullptr);
   int i = 0;
-  for (Int own; piece >= (own = divide_up(Cell::kHome[i].gates * p.units, kDepth)); ++i) piece -= own;
-  const Int depth = Cell::kHome[i].gates * p.units, first = Cell::kHome[i].gate * p.units;
+  for (Int own; piece >= (own = divide_up(Cell::kBackward[i].gates * p.units, kDepth)); ++i) piece -= own;
+  const Int depth = Cell::kBackward[i].gates * p.units, first = Cell::kBackward[i].gate * p.units;
   pack(at.panels + first * at.padded, piece * kDepth, depth, p.units, [&](Int row, Int f) {
     return f < p.units ? p.Wh[f * Cell::kGates * p.units + first + row] : 0.0f;
   });
 }
 
-// One vector of units in the midst of a step home.
-struct Home {
-  const RecurrenceHome& p;
+// One vector of units in the midst of a step backward.
+struct Backward {
+  const RecurrenceBackward& p;
   const Step& step;
   Place at, before;
   float* parts;
@@ -248,11 +248,11 @@ struct Home {
   Vector e() const { return p.dy ? read(0) + at.read(p.dy) : read(0); }  // what reaches h
 };
 
-// Some sequences of the batch on their way home.
+// Some sequences of the batch, to be walked backward.
 template <class Cell>
 struct Walk {
-  const RecurrenceHome& p;
-  const HomeLayout<Cell>& at;
+  const RecurrenceBackward& p;
+  const BackwardLayout<Cell>& at;
   Int first, count;
 
   // Calls work for every vector of units of these sequences.
@@ -261,13 +261,13 @@ struct Walk {
     const Int n = p.units;
     for (Int row = 0; row < count; ++row)
       for (Int unit = 0; unit < n; unit += kLanes)
-        work(Home{p, step, {step.row + first + row, n, unit, n - unit}, {step.before + first + row, n, unit, n - unit},
-                  at.parts + row * at.padded + unit, at.part});
+        work(Backward{p, step, {step.row + first + row, n, unit, n - unit},
+                      {step.before + first + row, n, unit, n - unit}, at.parts + row * at.padded + unit, at.part});
   }
 
   // The product of this number with the deltas, or with what is in `inner`, goes to a part or is added to it.
   void multiply(const Step& step, int number, bool inner, Int to, bool add) const {
-    const Product& product = Cell::kHome[number];
+    const Product& product = Cell::kBackward[number];
     const Int n = p.units, stride = inner ? n : Cell::kGates * n;
     const float* const left = inner ? p.inner : p.delta + product.gate * n;
     denpa::multiply({left + (step.row + first) * stride, count, stride}, product.gates * n,
@@ -277,16 +277,16 @@ struct Walk {
 };
 
 template <class Cell>
-void home_run(const RecurrenceHome& p, Int threads, const char* shared, char* scratch, Int item) {
-  const HomeLayout<Cell> at(p, threads, const_cast<char*>(shared), scratch);
+void backward_run(const RecurrenceBackward& p, Int threads, const char* shared, char* scratch, Int item) {
+  const BackwardLayout<Cell> at(p, threads, const_cast<char*>(shared), scratch);
   const Int first = item * at.share.size;
   const Walk<Cell> walk{p, at, first, least(at.share.size, p.batch - first)};
   const Step none(p);
-  walk.each(none, [&](const Home& s) {
+  walk.each(none, [&](const Backward& s) {
     for (Int i = 0; i < Cell::kCarries; ++i) s.write(i, s.at.read(p.dfinal[i]));
   });
-  for (Int t = p.steps - 1; t >= 0; --t) Cell::home(walk, Step(p, t));
-  walk.each(none, [&](const Home& s) {
+  for (Int t = p.steps - 1; t >= 0; --t) Cell::backward(walk, Step(p, t));
+  walk.each(none, [&](const Backward& s) {
     for (Int i = 0; i < Cell::kCarries; ++i) s.at.write(p.dfirst[i], s.read(i));
   });
 }

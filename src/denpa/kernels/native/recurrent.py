@@ -18,7 +18,7 @@ import numpy as np
 
 from denpa.kernels.native.operations import target
 
-__all__ = ["gru", "gru_home", "gru_weights", "lstm", "lstm_home", "recurrent_weights", "rnn", "rnn_home"]
+__all__ = ["gru", "gru_backward", "gru_weights", "lstm", "lstm_backward", "recurrent_weights", "rnn", "rnn_backward"]
 
 Array = jax.Array
 
@@ -34,7 +34,7 @@ def lstm(drive: Array, b: Array | None, Wh: Array, h: Array, c: Array, reverse: 
     return gates, after_h, after_c
 
 
-def lstm_home(
+def lstm_backward(
     gates: Array, c: Array, c_first: Array, Wh: Array, dy: Array | None, dh: Array, dc: Array, reverse: bool
 ) -> tuple[Array, Array, Array]:
     """δ = ∂E/∂u of every step, ∂E/∂h and ∂E/∂c at the beginning.
@@ -42,7 +42,7 @@ def lstm_home(
     From the gates and c of every step, the initial c, ∂E/∂h of every step (None where they give nothing out), and ∂E/∂h
     and ∂E/∂c at the end.
     """
-    call = target("denpa_lstm_home", _results(gates.shape, dh.shape, dh.shape), {0: 0})
+    call = target("denpa_lstm_backward", _results(gates.shape, dh.shape, dh.shape), {0: 0})
     delta, dh_first, dc_first = call(gates, c, c_first, Wh, _given(dy), dh, dc, reverse=np.int32(reverse))
     return delta, dh_first, dc_first
 
@@ -61,7 +61,7 @@ def gru(
     return gates, m, after_h
 
 
-def gru_home(
+def gru_backward(
     gates: Array, m: Array | None, h: Array, h_first: Array, Wh: Array, dy: Array | None, dh: Array, reverse: bool
 ) -> tuple[Array, Array, Array]:
     """δ = ∂E/∂u of every step, ∂E/∂m of every step (where there is no m, r ⊙ hᵗ⁻¹), ∂E/∂h at the beginning.
@@ -70,7 +70,7 @@ def gru_home(
     ∂E/∂h at the end. The reset gate is behind the recurrent product where there is m.
     """
     after = m is not None
-    call = target("denpa_gru_home", _results(gates.shape, h.shape, dh.shape), {0: 0, 1: 1} if after else {0: 0})
+    call = target("denpa_gru_backward", _results(gates.shape, h.shape, dh.shape), {0: 0, 1: 1} if after else {0: 0})
     how = {"reset_after": np.int32(after), "reverse": np.int32(reverse)}
     delta, inner, dh_first = call(gates, _given(m), h, h_first, Wh, _given(dy), dh, **how)
     return delta, inner, dh_first
@@ -82,7 +82,7 @@ def gru_weights(
     """∂E/∂ the parameters by their names:  dWx = Σ xᵗᵀ δᵗ      dWh = Σ hᵗ⁻¹ᵀ δᵗ      db = Σ δᵗ      dbh = Σ ∂E/∂m
 
     In the columns of n, dWh = Σ hᵗ⁻¹ᵀ ∂E/∂m with the reset gate `after` the product, else Σ (r ⊙ hᵗ⁻¹)ᵀ δᵗ and no dbh.
-    `inner` is what `gru_home` gives beside δ.
+    `inner` is what `gru_backward` gives beside δ.
     """
     return _weights(x, h_first, h, delta, inner, _DELTA if after else _STATE, reverse)
 
@@ -95,9 +95,9 @@ def rnn(drive: Array, b: Array | None, Wh: Array, h: Array, relu: bool, reverse:
     )
 
 
-def rnn_home(h: Array, Wh: Array, dy: Array | None, dh: Array, relu: bool, reverse: bool) -> tuple[Array, Array]:
+def rnn_backward(h: Array, Wh: Array, dy: Array | None, dh: Array, relu: bool, reverse: bool) -> tuple[Array, Array]:
     """δ = ∂E/∂u of every step, and ∂E/∂h at the beginning, from h of every step, ∂E/∂h of every step and at the end."""
-    call = target("denpa_rnn_home", _results(h.shape, dh.shape))
+    call = target("denpa_rnn_backward", _results(h.shape, dh.shape))
     delta, dh_first = call(h, Wh, _given(dy), dh, relu=np.int32(relu), reverse=np.int32(reverse))
     return delta, dh_first
 

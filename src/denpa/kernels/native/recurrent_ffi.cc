@@ -37,12 +37,12 @@ ffi::Error lstm(ffi::ThreadPool pool, Sequences drive, Row bias, Matrix Wh, Matr
 }
 
 // Here and below, dy is empty where the steps give nothing out.
-ffi::Error lstm_home(ffi::ThreadPool pool, Sequences gates, Sequences c, Matrix c0, Matrix Wh, Sequences dy, Matrix dh,
-                     Matrix dc, ffi::Result<Sequences> delta, ffi::Result<Matrix> dh0, ffi::Result<Matrix> dc0,
-                     int32_t reverse) {
+ffi::Error lstm_backward(ffi::ThreadPool pool, Sequences gates, Sequences c, Matrix c0, Matrix Wh, Sequences dy,
+                         Matrix dh, Matrix dc, ffi::Result<Sequences> delta, ffi::Result<Matrix> dh0,
+                         ffi::Result<Matrix> dc0, int32_t reverse) {
   const auto d = c.dimensions();
   if (c.element_count() == 0) return hand_on(dc, dc0), hand_on(dh, dh0);
-  return perform(pool, kernels()->recurrence_home[kLstm],
+  return perform(pool, kernels()->recurrence_backward[kLstm],
                  {d[0], d[1], d[2], reverse != 0, gates.typed_data(), Wh.typed_data(), given(dy),
                   {nullptr, c0.typed_data()}, {nullptr, c.typed_data()}, {dh.typed_data(), dc.typed_data()},
                   {dh0->typed_data(), dc0->typed_data()}, delta->typed_data(), nullptr, nullptr});
@@ -59,12 +59,12 @@ ffi::Error gru(ffi::ThreadPool pool, Sequences drive, Row bias, Matrix Wh, Matri
                   {h0.typed_data()}, {after}, {after}, gates->typed_data(), m->typed_data()});
 }
 
-ffi::Error gru_home(ffi::ThreadPool pool, Sequences gates, Sequences m, Sequences h, Matrix h0, Matrix Wh, Sequences dy,
-                    Matrix dh, ffi::Result<Sequences> delta, ffi::Result<Sequences> inner, ffi::Result<Matrix> dh0,
-                    int32_t reset_after, int32_t reverse) {
+ffi::Error gru_backward(ffi::ThreadPool pool, Sequences gates, Sequences m, Sequences h, Matrix h0, Matrix Wh,
+                        Sequences dy, Matrix dh, ffi::Result<Sequences> delta, ffi::Result<Sequences> inner,
+                        ffi::Result<Matrix> dh0, int32_t reset_after, int32_t reverse) {
   const auto d = h.dimensions();
   if (h.element_count() == 0) return hand_on(dh, dh0);
-  return perform(pool, kernels()->recurrence_home[reset_after ? kGruAfter : kGruBefore],
+  return perform(pool, kernels()->recurrence_backward[reset_after ? kGruAfter : kGruBefore],
                  {d[0], d[1], d[2], reverse != 0, gates.typed_data(), Wh.typed_data(), given(dy), {h0.typed_data()},
                   {h.typed_data()}, {dh.typed_data()}, {dh0->typed_data()}, delta->typed_data(), m.typed_data(),
                   inner->typed_data()});
@@ -80,11 +80,11 @@ ffi::Error rnn(ffi::ThreadPool pool, Sequences drive, Row bias, Matrix Wh, Matri
                   {h0.typed_data()}, {after}, {after}, nullptr, nullptr});
 }
 
-ffi::Error rnn_home(ffi::ThreadPool pool, Sequences h, Matrix Wh, Sequences dy, Matrix dh,
-                    ffi::Result<Sequences> delta, ffi::Result<Matrix> dh0, int32_t relu, int32_t reverse) {
+ffi::Error rnn_backward(ffi::ThreadPool pool, Sequences h, Matrix Wh, Sequences dy, Matrix dh,
+                        ffi::Result<Sequences> delta, ffi::Result<Matrix> dh0, int32_t relu, int32_t reverse) {
   const auto d = h.dimensions();
   if (h.element_count() == 0) return hand_on(dh, dh0);
-  return perform(pool, kernels()->recurrence_home[relu ? kRnnRelu : kRnnTanh],
+  return perform(pool, kernels()->recurrence_backward[relu ? kRnnRelu : kRnnTanh],
                  {d[0], d[1], d[2], reverse != 0, nullptr, Wh.typed_data(), given(dy), {}, {h.typed_data()},
                   {dh.typed_data()}, {dh0->typed_data()}, delta->typed_data(), nullptr, nullptr});
 }
@@ -118,7 +118,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_lstm, denpa::lstm,
                                   .Ret<denpa::Sequences>()
                                   .Attr<int32_t>("reverse"));
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_lstm_home, denpa::lstm_home,
+XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_lstm_backward, denpa::lstm_backward,
                               denpa::ffi::Ffi::Bind()
                                   .Ctx<denpa::ffi::ThreadPool>()
                                   .Arg<denpa::Sequences>()
@@ -146,7 +146,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_gru, denpa::gru,
                                   .Attr<int32_t>("reset_after")
                                   .Attr<int32_t>("reverse"));
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_gru_home, denpa::gru_home,
+XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_gru_backward, denpa::gru_backward,
                               denpa::ffi::Ffi::Bind()
                                   .Ctx<denpa::ffi::ThreadPool>()
                                   .Arg<denpa::Sequences>()
@@ -173,7 +173,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_rnn, denpa::rnn,
                                   .Attr<int32_t>("relu")
                                   .Attr<int32_t>("reverse"));
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_rnn_home, denpa::rnn_home,
+XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_rnn_backward, denpa::rnn_backward,
                               denpa::ffi::Ffi::Bind()
                                   .Ctx<denpa::ffi::ThreadPool>()
                                   .Arg<denpa::Sequences>()

@@ -66,7 +66,7 @@ _MORE = {"maxout of 0 and u": _FOLDED, "ReLU, f'(0) = 1": _Activation(ReLU(1.0),
 
 
 def _evaluated(u: np.ndarray) -> _Seen:
-    """By name f(u), and f'(u) as the walk home has it for a delta of 1, both like u, in float64."""
+    """By name f(u), and f'(u) as the walk backward has it for a delta of 1, both like u, in float64."""
 
     def walked(x: Any) -> Any:
         found = {}
@@ -231,8 +231,8 @@ STUDIES = (
             r"\mathrm{maxout:}\ \max_i (w_i u + b_i)",
         ),
         setting=Text(
-            "Each layer by itself, in float64: values of the walk forward, slopes of the walk home for a delta of 1. "
-            "The maxout unit has the pieces -u - 2, 0.5 u - 0.5 and 2u - 3.",
+            "Each layer by itself, in float64: values of the walk forward, slopes of the walk backward for a delta of "
+            "1. The maxout unit has the pieces -u - 2, 0.5 u - 0.5 and 2u - 3.",
             "各層を単独で float64 で計算する。値は順伝播、微分はデルタ 1 を逆伝播させて得る。マックスアウトの区分は "
             "−u − 2、0.5 u − 0.5、2u − 3。",
         ),

@@ -66,10 +66,10 @@ def _forward_in_time(plan: Plan) -> Result:
         for seed in plan.seeds:
             for name, net in _NETS.items():
                 drawn = _drawn(net, seed)
-                home = backprop(net, _LOSS, *drawn).grads
-                apart[name].append(_apart(rtrl(net, _LOSS, *drawn).grads, home))
+                backward = backprop(net, _LOSS, *drawn).grads
+                apart[name].append(_apart(rtrl(net, _LOSS, *drawn).grads, backward))
                 if name == "with output feedback":
-                    online.append([_apart(_updated(net, *drawn, rate), home) for rate in _RATES])
+                    online.append([_apart(_updated(net, *drawn, rate), backward) for rate in _RATES])
     caption = Text(
         "Left: weights stay while the sequence lasts. Right: an update at every step, with output feedback.",
         "左：系列の間は重みを固定。右：毎ステップ更新（出力フィードバックあり）。",

@@ -52,7 +52,7 @@ def _measured(seeds: tuple[int, ...]) -> dict[str, np.ndarray]:
 
 
 @jax.jit
-def _home(params: Any, x: Any, z: Any, dy: Any) -> Any:
+def _backward(params: Any, x: Any, z: Any, dy: Any) -> Any:
     """∂E/∂z⁰ of an RNN; its numbers alone know how its weights were drawn, so that one program serves all."""
     layer = RNN(_UNITS, return_sequences=True, takes_carry=True)
     return layer.backward(params, layer.forward(params, (x, z))[1], dy)[0][1]
@@ -70,7 +70,7 @@ def _jacobian_norms(gain: float, seed: int) -> list[float]:
         found = []
         for time in _TIMES:
             dy = jnp.zeros((_UNITS, _TIME, _UNITS)).at[:, time - 1].set(jnp.eye(_UNITS))
-            found.append(float(np.linalg.norm(_home(params, jnp.zeros((_UNITS, _TIME, 1)), z, dy), 2)))
+            found.append(float(np.linalg.norm(_backward(params, jnp.zeros((_UNITS, _TIME, 1)), z, dy), 2)))
     return found
 
 

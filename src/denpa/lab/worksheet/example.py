@@ -48,7 +48,7 @@ class Example:
 
     @classmethod
     def of(cls, net: DenseNetwork, x: Any, d: Any, params: Any, origin: Text, learning_rate: float = 0.1) -> Example:
-        """The walk forward and home of one example, as it is outside training.
+        """The walk forward and backward of one example, as it is outside training.
 
         Args:
             net: the network.
