@@ -56,8 +56,6 @@ void pack_kernel(float* to, const Correlation& p) {
   }
 }
 
-bool direct_serves(const Correlation&) { return true; }
-
 Needs direct_needs(const Correlation& p, Int threads) {
   const DirectLayout at(p, threads, nullptr, nullptr);
   return {1, p.x.batch * at.bands, 0, at.shared, at.scratch};
@@ -151,8 +149,6 @@ struct DirectGradientLayout {
     scratch = from_scratch.used;
   }
 };
-
-bool direct_gradient_serves(const KernelGradient&) { return true; }
 
 Needs direct_gradient_needs(const KernelGradient& p, Int) {
   const DirectGradientLayout at(p, nullptr, nullptr);

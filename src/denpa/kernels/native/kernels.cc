@@ -24,10 +24,10 @@ extern "C" {
 extern const denpa::Kernels DENPA_KERNELS;
 const denpa::Kernels DENPA_KERNELS = {
     DENPA_NAME,
-    {denpa::direct_serves, denpa::direct_needs, denpa::direct_open, denpa::direct_run, nullptr},
+    {nullptr, denpa::direct_needs, denpa::direct_open, denpa::direct_run, nullptr},
     {denpa::winograd_serves, denpa::winograd_needs, denpa::winograd_open, denpa::winograd_run, nullptr},
-    {denpa::direct_gradient_serves, denpa::direct_gradient_needs, denpa::direct_gradient_open,
-     denpa::direct_gradient_run, denpa::direct_gradient_close},
+    {nullptr, denpa::direct_gradient_needs, denpa::direct_gradient_open, denpa::direct_gradient_run,
+     denpa::direct_gradient_close},
     {denpa::winograd_gradient_serves, denpa::winograd_gradient_needs, denpa::winograd_gradient_open,
      denpa::winograd_gradient_run, denpa::winograd_gradient_close},
     {denpa::forward_of<denpa::Lstm>(), denpa::forward_of<denpa::GruBefore>(), denpa::forward_of<denpa::GruAfter>(),

@@ -96,7 +96,7 @@ struct Needs {
 // number of threads only where that does not change the order of any sum.
 template <class Problem>
 struct Operation {
-  bool (*serves)(const Problem&);
+  bool (*serves)(const Problem&);  // null: every problem
   Needs (*needs)(const Problem&, Int threads);
   void (*open)(const Problem&, Int threads, char* shared, Int piece);
   void (*run)(const Problem&, Int threads, const char* shared, char* scratch, Int piece);
