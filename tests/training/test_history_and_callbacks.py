@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import denpa as dp
-from denpa.training import Session
+from denpa.training import Session, figures
 from denpa.training.interrupts import interrupts_wait
 from tests.training.common import DATA, HELD_OUT, QUIET, bits, model, rows, whole
 
@@ -69,10 +69,8 @@ def test_it_plots_itself(history, tmp_path):
 
 
 def test_the_confusion_matrix_is_drawn(history, tmp_path):
-    from denpa.training.figures import confusion_matrix
-
     counts = history.epochs[-1]["validation_confusion_matrix"]
-    figure = confusion_matrix(counts, tmp_path / "c.png", ["ant", "bee", "cat"])
+    figure = figures.confusion_matrix(counts, tmp_path / "c.png", ["ant", "bee", "cat"])
     (axes,) = figure.axes
     assert sum(int(text.get_text()) for text in axes.texts) == counts.sum() == 11
     assert [label.get_text() for label in axes.get_yticklabels()] == ["ant", "bee", "cat"]
@@ -244,3 +242,15 @@ def test_training_works_in_another_thread():
     main.fit(DATA, epochs=2, **QUIET)
     assert whole(trained) == whole(main)
     assert rows(trained.history) == rows(main.history)
+
+
+@pytest.mark.parametrize("epochs", [1, 7, 60])
+def test_an_axis_of_epochs_has_its_ticks_at_whole_numbers(epochs):
+    from matplotlib.figure import Figure
+
+    axes = Figure().add_subplot()
+    axes.plot(range(1, epochs + 1), range(epochs))
+    figures.epochs_below(axes)
+    ticks = axes.get_xticks()
+    assert (ticks == ticks.round()).all()
+    assert epochs != 60 or 20 in ticks

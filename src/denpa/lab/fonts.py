@@ -5,19 +5,42 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 __all__ = ["every_character"]
 
-# One of these has Japanese and Chinese characters where it is installed.
-_FONTS = ["DejaVu Sans", "Noto Sans CJK JP", "IPAexGothic", "Hiragino Sans", "Yu Gothic", "Noto Sans JP"]
+# After matplotlib's own, those of which one is installed where Japanese or Chinese is read: on Linux, macOS, Windows.
+_FONTS = (
+    *("DejaVu Sans", "Noto Sans CJK JP", "IPAexGothic", "IPAGothic", "TakaoGothic", "VL Gothic", "WenQuanYi Zen Hei"),
+    *("Hiragino Sans", "PingFang SC", "Yu Gothic", "Meiryo", "MS Gothic", "Microsoft YaHei", "Noto Sans JP"),
+)
 
 
 @contextlib.contextmanager
 def every_character() -> Iterator[None]:
-    """Words of any language, in fonts that are there; characters that are in none of them become boxes."""
+    """Words of any language, in fonts that are there; of characters that are in none of them one warning speaks."""
     from matplotlib import font_manager, rc_context
 
     here = [font for font in _FONTS if font in font_manager.get_font_names()]
+    boxes: dict[str, None] = {}
     with warnings.catch_warnings(), rc_context({"font.family": here, "svg.fonttype": "none"}):
-        warnings.filterwarnings("ignore", message="Glyph ")
+        warnings.filterwarnings("always", message="Glyph ")  # matplotlib's, for each character and each drawing
+        usual = warnings.showwarning
+
+        def show(message: Any, *rest: Any, **named: Any) -> None:
+            words = str(message).split()
+            if words[0] == "Glyph":
+                boxes[chr(int(words[1]))] = None
+            else:
+                usual(message, *rest, **named)
+
+        warnings.showwarning = show
         yield
+    if boxes:
+        which = "".join(list(boxes)[:8]) + ("..." if len(boxes) > 8 else "")
+        warnings.warn(
+            f"No font known here has the characters {which}: the pictures show boxes. For Japanese and Chinese install "
+            f"Noto Sans CJK, the package fonts-noto-cjk in Debian and Ubuntu.",
+            UserWarning,
+            stacklevel=1,
+        )

@@ -10,7 +10,7 @@ from denpa.core.errors import ConfigError, nearest
 from denpa.training.history import is_number
 from denpa.training.storage import write_figure
 
-__all__ = ["COLOURS", "GREY", "confusion_matrix", "learning_curves"]
+__all__ = ["COLOURS", "GREY", "confusion_matrix", "epochs_below", "learning_curves"]
 
 # Okabe & Ito (2008): told apart by colour-blind readers; the first two differ in grey as well.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -21,7 +21,6 @@ _TRAINING, _VALIDATION = COLOURS[:2]
 def learning_curves(history: Any, path: Any = None, columns: list[str] | None = None) -> Any:
     """A panel for each quantity over the epochs; training solid, validation dashed, the best epoch marked."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     first = history.epochs[-1]
     quantities = [n for n, v in first.items() if is_number(v) and n not in ("epoch", "step")]
@@ -44,12 +43,19 @@ def learning_curves(history: Any, path: Any = None, columns: list[str] | None = 
                 axes.plot(epochs, values, line, color=colour, label=label, marker=marker, markersize=3)
         if history.best_epoch:
             axes.axvline(history.best_epoch, color=GREY, linewidth=0.8, linestyle=":", label="kept")
-        axes.set_xlabel("epoch")
+        epochs_below(axes)
         axes.set_ylabel(name.replace("_", " "))
         axes.grid(alpha=0.25)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)
     return write_figure(path, figure)
+
+
+def epochs_below(axes: Any) -> None:
+    """The axis of epochs, with ticks at whole ones, round where there are many."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
 def confusion_matrix(counts: Any, path: Any = None, class_names: Any = None) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from denpa.lab.figures import recurrent
-from denpa.training.figures import COLOURS
+from denpa.training.figures import COLOURS, epochs_below
 from denpa.training.storage import write_figure
 
 __all__ = ["nats", "of_sequences", "series"]
@@ -40,7 +40,6 @@ def _inside(folder: Path, run: Any) -> None:
 def nats(history: Any, level: str, path: Any) -> Any:
     """The loss of every epoch in nats for each token; on the right the same as perplexity, exp(nats)."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(6, 3.8), layout="constrained")
     axes = figure.add_subplot()
@@ -52,8 +51,7 @@ def nats(history: Any, level: str, path: Any) -> Any:
         if column in history.epochs[-1]:
             values = [row.get(column, np.nan) for row in history.epochs]
             axes.plot(epochs, values, line, color=colour, label=label, markersize=3)
-    axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    epochs_below(axes)
     axes.set_ylabel(f"nats per {level}")
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
