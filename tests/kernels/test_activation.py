@@ -14,10 +14,10 @@ U, DY = np.random.default_rng(3).normal(0, 2, (2, 4, 5))
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh", "softmax"])
 def test_derivative_belongs_to_its_function(name):
-    function, function_back = getattr(activation, name), getattr(activation, f"{name}_back")
+    function, backward = getattr(activation, name), getattr(activation, f"{name}_backward")
     with jax.enable_x64(True):
         y, pull_back = jax.vjp(function, jnp.asarray(U))
-        np.testing.assert_allclose(function_back(y, jnp.asarray(DY)), pull_back(jnp.asarray(DY))[0], atol=1e-14)
+        np.testing.assert_allclose(backward(y, jnp.asarray(DY)), pull_back(jnp.asarray(DY))[0], atol=1e-14)
 
 
 def test_sigmoid_is_accurate_where_it_is_tiny():

@@ -61,7 +61,7 @@ def test_the_step_backward_is_the_derivative_of_the_step(case):
     dcarry = like(rng, after)
     _, pull_back = jax.vjp(lambda p, x, c: cell.step(p, cell.drive(p, x), c)[0], params, x, before)
     grads, dx, dbefore = pull_back(dcarry)
-    delta, earlier = cell.back(params, slopes, dcarry)
+    delta, earlier = cell.backward(params, slopes, dcarry)
     ours = cell.grads(params, x, kept, before, after, delta), cell.input_delta(params, delta), earlier
     for (path, one), two in zip(tree.flatten(ours).items(), jax.tree.leaves((grads, dx, dbefore)), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-10, atol=1e-12, err_msg=path)
@@ -71,7 +71,7 @@ def test_the_tangent_is_the_derivative_along_a_direction(case):
     """And so the transpose of the step backward: both read the same slopes."""
     rng, cell, params, _, before, after, _, slopes = case
     dcarry, along = like(rng, after), like(rng, before)
-    delta, earlier = cell.back(params, slopes, dcarry)
+    delta, earlier = cell.backward(params, slopes, dcarry)
     du = like(rng, delta)
     ahead = cell.tangent(params, slopes, du, along)
     np.testing.assert_allclose(dot(dcarry, ahead), dot(delta, du) + dot(earlier, along), rtol=1e-10)
@@ -80,7 +80,7 @@ def test_the_tangent_is_the_derivative_along_a_direction(case):
 def test_the_gradient_is_delta_times_what_a_parameter_feeds(case):
     """∂E/∂θ = Σ_batch ∂u_c/∂θ δ_c, where c is the column of u that θ reaches."""
     rng, cell, params, x, before, after, kept, slopes = case
-    delta, _ = cell.back(params, slopes, like(rng, after))
+    delta, _ = cell.backward(params, slopes, like(rng, after))
     grads = cell.grads(params, x, kept, before, after, delta)
     direct, columns = cell.direct(params, x, kept, before, after), cell.feeds(params)
     assert set(direct) == set(columns) == set(grads)
@@ -95,7 +95,7 @@ def test_steps_may_be_taken_together(case):
     twice = jax.tree.map(lambda a: jnp.stack([a, a]), (kept, before, after, x))
     together = cell.slopes(params, *twice[:3])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b), together, slopes)
-    delta, _ = cell.back(params, slopes, like(rng, after))
+    delta, _ = cell.backward(params, slopes, like(rng, after))
     once = cell.grads(params, x, kept, before, after, delta)
     both = cell.grads(params, twice[3], *twice[:3], jnp.stack([delta, delta]))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, 2 * b, rtol=1e-12), both, once)
@@ -120,10 +120,10 @@ def test_what_starts_from_what():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: RNNCell(0), "positive number of units"),
+        (lambda: RNNCell(0), "RNNCell.units must be positive, not 0"),
         (lambda: RNNCell(3, "tanhh"), "one of elu"),
         (lambda: RNNCell(3, Dense(3)), "without parameters"),
-        (lambda: OutputFeedbackCell(3, 0), "positive number of outputs"),
+        (lambda: OutputFeedbackCell(3, 0), "outputs must be positive, not 0"),
         (lambda: LSTMCell(3, output_peephole="next"), '"current" or "previous"'),
         (lambda: LSTMCell(3, activation="relu"), '"tanh" or "sigmoid"'),
         (lambda: GRUCell(True), "units must be an integer"),
@@ -142,8 +142,8 @@ def test_the_truncated_delta_leaves_out_the_gates_and_nothing_else():
     x, before = jnp.asarray(rng.standard_normal((2, 2))), tuple(jnp.asarray(rng.standard_normal((2, 3))) for _ in "hc")
     after, kept = whole.step(params, whole.drive(params, x), before)
     slopes, dcarry = whole.slopes(params, kept, before, after), like(rng, after)
-    delta, (dh, dc) = whole.back(params, slopes, dcarry)
-    shorter, (printed_dh, printed_dc) = printed.back(params, slopes, dcarry)
+    delta, (dh, dc) = whole.backward(params, slopes, dcarry)
+    shorter, (printed_dh, printed_dc) = printed.backward(params, slopes, dcarry)
     np.testing.assert_array_equal(shorter, delta)
     np.testing.assert_array_equal(printed_dc, dc)
     gates = np.r_[0:6, 9:12]

@@ -1,6 +1,6 @@
 """Activation functions that several layers use, each beside its derivative, on bare arrays.
 
-`f_back(y, dy)` takes the OUTPUT of f, because these derivatives are cheapest in terms of it.
+`f_backward(y, dy)` takes the OUTPUT of f, because these derivatives are cheapest in terms of it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-__all__ = ["sigmoid", "sigmoid_back", "softmax", "softmax_back", "tanh", "tanh_back"]
+__all__ = ["sigmoid", "sigmoid_backward", "softmax", "softmax_backward", "tanh", "tanh_backward"]
 
 
 def sigmoid(u: jax.Array) -> jax.Array:
@@ -17,7 +17,7 @@ def sigmoid(u: jax.Array) -> jax.Array:
     return lax.logistic(u)
 
 
-def sigmoid_back(y: jax.Array, dy: jax.Array) -> jax.Array:
+def sigmoid_backward(y: jax.Array, dy: jax.Array) -> jax.Array:
     """du = dy σ'(u) = dy y (1 − y)"""
     return dy * (y * (1 - y))
 
@@ -27,7 +27,7 @@ def tanh(u: jax.Array) -> jax.Array:
     return jnp.tanh(u)
 
 
-def tanh_back(y: jax.Array, dy: jax.Array) -> jax.Array:
+def tanh_backward(y: jax.Array, dy: jax.Array) -> jax.Array:
     """du = dy tanh'(u) = dy (1 − y²)"""
     return dy * (1 - y * y)
 
@@ -38,6 +38,6 @@ def softmax(u: jax.Array) -> jax.Array:
     return powers / jnp.sum(powers, axis=-1, keepdims=True)
 
 
-def softmax_back(y: jax.Array, dy: jax.Array) -> jax.Array:
+def softmax_backward(y: jax.Array, dy: jax.Array) -> jax.Array:
     """duₖ = Σᵣ dyᵣ ∂yᵣ/∂uₖ = Σᵣ dyᵣ yᵣ (δᵣₖ − yₖ) = yₖ (dyₖ − Σᵣ dyᵣ yᵣ)"""
     return y * (dy - jnp.sum(dy * y, axis=-1, keepdims=True))

@@ -64,7 +64,7 @@ class Sigmoid(ShapePreserving):
         return y, {"y": y}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
-        return kernels.sigmoid_back(saved["y"], dy), {}  # f'(u) = y (1 − y)
+        return kernels.sigmoid_backward(saved["y"], dy), {}  # f'(u) = y (1 − y)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Tanh(ShapePreserving):
         return y, {"y": y}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
-        return kernels.tanh_back(saved["y"], dy), {}  # f'(u) = 1 − y²
+        return kernels.tanh_backward(saved["y"], dy), {}  # f'(u) = 1 − y²
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from typing import Any, Literal
 
 import jax.numpy as jnp
 
-from denpa.core.errors import ConfigError, ShapeError
+from denpa.core.checks import want_positive
+from denpa.core.errors import ShapeError
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, Layer, Params
 from denpa.core.padded import step_mask
@@ -72,7 +73,7 @@ class _Attention(Layer):
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[tuple[Array, Array], Grads]:
         queries, memory, alignment = saved["queries"], saved["memory"], saved["alignment"]
         slopes = dy @ memory.swapaxes(1, 2)  # ∂E/∂α = δ mᵀ
-        de = alignment * (slopes - jnp.sum(alignment * slopes, axis=-1, keepdims=True))
+        de = kernels.softmax_backward(alignment, slopes)
         dqueries, dmemory, grads = self.scores_backward(params, queries, memory, saved["scores"], de)
         return (dqueries, dmemory + alignment.swapaxes(1, 2) @ dy), grads  # ... + αᵀ δ
 
@@ -166,8 +167,7 @@ class AdditiveAttention(_Attention):
     kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
 
     def validate(self) -> None:
-        if not isinstance(self.units, int) or self.units < 1:
-            raise ConfigError(f"AdditiveAttention wants a positive number of units, not {self.units!r}.")
+        want_positive(self, "units")
 
     def init(self, key: Array, in_shape: Any) -> Params:
         queries, memory = self.sizes(in_shape, "steps", "features")

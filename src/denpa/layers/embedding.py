@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
+from denpa.core.checks import want_positive
 from denpa.core.errors import ConfigError, DataError
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, Layer, Params
@@ -48,10 +49,7 @@ class Embedding(Layer):
     takes_integers: ClassVar[Any] = True
 
     def validate(self) -> None:
-        for name in ("vocabulary", "units"):
-            size = getattr(self, name)
-            if not isinstance(size, int) or size < 1:
-                raise ConfigError(f"Embedding.{name} must be a positive integer, not {size!r}.")
+        want_positive(self, "vocabulary", "units")
         if self.padding is not None and self.padding not in range(self.vocabulary):
             raise ConfigError(
                 f"Embedding.padding is a word's number, from 0 to {self.vocabulary - 1}, or None, not {self.padding!r}."

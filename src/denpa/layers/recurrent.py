@@ -1,11 +1,11 @@
 """The recurrent cell: one step of time. A container in `denpa.networks.recurrent` owns the time.
 
-    drive d = x Wx                                  for all steps at once, before the scan
-    step    carry, d      -> carry⁺, kept           u = d + carry · recurrent weights + b, ...
-    slopes  kept, carries -> local derivatives      elementwise, for all steps at once
-    back    slopes, ∂E/∂carry⁺ -> δ = ∂E/∂u, ∂E/∂carry      the scan backward: it carries deltas and nothing else
-    grads   x, carries, δ -> ∂E/∂params             one product for all steps at once, behind the scan
-    tangent slopes, u̇, carrẏ  -> carrẏ⁺            the same slopes, forward in time: what RTRL needs
+    drive     d = x Wx                                        for all steps at once, before the scan
+    step      carry, d           -> carry⁺, kept              u = d + carry · recurrent weights + b, ...
+    slopes    kept, carries      -> local derivatives         elementwise, for all steps at once
+    backward  slopes, ∂E/∂carry⁺ -> δ = ∂E/∂u, ∂E/∂carry      the scan backward: it carries deltas and nothing else
+    grads     x, carries, δ      -> ∂E/∂params                one product for all steps at once, behind the scan
+    tangent   slopes, u̇, carrẏ   -> carrẏ⁺                    the same slopes, forward in time: what RTRL needs
 
 All arrays have the batch in front of their last axis, and any axes (time) in front of that. A carry is a
 tuple of arrays (batch, size); the first of them is what the cell gives out.
@@ -29,7 +29,7 @@ from denpa.kernels.product import sum_of_outer_products
 from denpa.layers.activation import ELU, Identity, LeakyReLU, ReLU, Sigmoid, Tanh
 from denpa.layers.softmax import Softmax
 
-__all__ = ["Carry", "Cell", "activation_of", "check_units", "remembered", "restored", "side_by_side"]
+__all__ = ["Carry", "Cell", "activation_of", "remembered", "restored", "side_by_side"]
 
 Carry = tuple[Array, ...]
 _ACTIVATIONS = {
@@ -74,14 +74,14 @@ class Cell(Description):
         """Local derivatives from what `step` kept and the carries on both its sides."""
         raise NotImplementedError(f"{type(self).__name__} must define slopes(params, kept, before, after).")
 
-    def back(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
+    def backward(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
         """One step backward: δ = ∂E/∂u, and ∂E/∂carry before the step from ∂E/∂carry behind it."""
-        raise NotImplementedError(f"{type(self).__name__} must define back(params, slopes, dcarry).")
+        raise NotImplementedError(f"{type(self).__name__} must define backward(params, slopes, dcarry).")
 
     def runs(self, params: Params, x: Array) -> bool:
         """Whether `run` and `run_backward` compute all steps at once here.
 
-        On a CPU they then take the place of `step`, `slopes` and `back`, while nothing is padded and nobody records.
+        On a CPU they then take the place of `step`, `slopes` and `backward`, while nothing is padded or recorded.
         """
         return False
 
@@ -125,17 +125,11 @@ class Cell(Description):
         """What to record of a step: {name: (what enters, what comes out)}, gate by gate."""
         return {}
 
-    def observe_back(
+    def observe_backward(
         self, params: Params, slopes: Any, kept: Any, before: Carry, after: Carry, delta: Array, dcarry: Carry
     ) -> dict[str, Any]:
         """The deltas of what `observe` names: {name: (∂E/∂(what comes out), ∂E/∂(what enters))}."""
         return {}
-
-
-def check_units(owner: Any, units: Any, what: str = "units") -> None:
-    """Raise `ConfigError` unless `units` is a positive integer."""
-    if not isinstance(units, int) or units < 1:
-        raise ConfigError(f"{type(owner).__name__} wants a positive number of {what}, not {units!r}.")
 
 
 def activation_of(owner: Any, activation: Any) -> Layer:

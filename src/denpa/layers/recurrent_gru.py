@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 
+from denpa.core.checks import want_positive
 from denpa.core.layer import Array, Grads, Params
 from denpa.init import Glorot, Initializer, Orthogonal
 from denpa.kernels import native
 from denpa.kernels.product import sum_of_outer_products
 from denpa.kernels.recurrent import gates, serves, split
-from denpa.layers.recurrent import Carry, Cell, check_units, fresh, rows
+from denpa.layers.recurrent import Carry, Cell, fresh, rows
 
 __all__ = ["GRUCell"]
 
@@ -56,7 +57,7 @@ class GRUCell(Cell):
     biases: ClassVar[tuple[str, ...]] = ("b", "bh")
 
     def validate(self) -> None:
-        check_units(self, self.units)
+        want_positive(self, "units")
 
     def sizes(self) -> tuple[int, ...]:
         return (self.units,)
@@ -91,7 +92,7 @@ class GRUCell(Cell):
             "gates": kept["gates"][..., : 2 * self.units],
         }
 
-    def back(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
+    def backward(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
         (dh,), n, Wh = dcarry, self.units, params["Wh"]
         z, r = split(slopes["gates"], 2)
         to_z, to_n = split(slopes["zn"], 2)
@@ -180,7 +181,7 @@ class GRUCell(Cell):
             "h": (h, after[0]),
         }
 
-    def observe_back(
+    def observe_backward(
         self, params: Params, slopes: Any, kept: Any, before: Carry, after: Carry, delta: Array, dcarry: Carry
     ) -> dict[str, Any]:
         (h,), (dh,), n = before, dcarry, self.units
@@ -191,7 +192,7 @@ class GRUCell(Cell):
             "z": (dh * (h - candidate), delta_z),
             "r": (to_r, delta_r),
             "n": (dh * (1 - z), delta_n),
-            "h": (dh, self.back(params, slopes, dcarry)[1][0]),
+            "h": (dh, self.backward(params, slopes, dcarry)[1][0]),
         }
 
 

@@ -8,11 +8,12 @@ from typing import Any, ClassVar, Literal
 import jax.numpy as jnp
 import numpy as np
 
+from denpa.core.checks import want_positive
 from denpa.core.layer import Array, Grads, Params
 from denpa.init import Glorot, Initializer, Orthogonal
 from denpa.kernels import native
 from denpa.kernels.recurrent import columns, gate_slopes, gates, serves, split
-from denpa.layers.recurrent import Carry, Cell, check_units, fresh
+from denpa.layers.recurrent import Carry, Cell, fresh
 
 __all__ = ["LSTMCell"]
 
@@ -57,7 +58,7 @@ class LSTMCell(Cell):
     carries: ClassVar[tuple[str, ...]] = ("h", "c")
 
     def validate(self) -> None:
-        check_units(self, self.units)
+        want_positive(self, "units")
 
     def sizes(self) -> tuple[int, ...]:
         return self.units, self.units
@@ -94,7 +95,7 @@ class LSTMCell(Cell):
             "f": a[..., self.units : 2 * self.units],  # ∂c/∂c'
         }
 
-    def back(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
+    def backward(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
         dh, dc = dcarry[0], self._memory_delta(params, slopes, dcarry)
         delta = slopes["u"] * jnp.concatenate([dc, dc, dc, dh], axis=-1)
         before = dc * slopes["f"]
@@ -164,14 +165,14 @@ class LSTMCell(Cell):
         found = dict(zip("ifgo", zip(u, split(kept["gates"], 4), strict=True), strict=True))
         return found | {"c": (before[1], after[1]), "h": (before[0], after[0])}
 
-    def observe_back(
+    def observe_backward(
         self, params: Params, slopes: Any, kept: Any, before: Carry, after: Carry, delta: Array, dcarry: Carry
     ) -> dict[str, Any]:
         dh, dc = dcarry[0], self._memory_delta(params, slopes, dcarry)
         i, _, g, _ = split(kept["gates"], 4)
         to_gates = (dc * g, dc * before[1], dc * i, dh * self._phi(after[1]))
         found = dict(zip("ifgo", zip(to_gates, split(delta, 4), strict=True), strict=True))
-        earlier = self.back(params, slopes, dcarry)[1]
+        earlier = self.backward(params, slopes, dcarry)[1]
         return found | {"c": (dc, earlier[1]), "h": (dh, earlier[0])}
 
     @property

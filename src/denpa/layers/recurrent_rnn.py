@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 
+from denpa.core.checks import want_positive
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Grads, Params
 from denpa.init import Glorot, Initializer, Orthogonal
@@ -15,7 +16,7 @@ from denpa.kernels import native
 from denpa.kernels.product import sum_of_outer_products
 from denpa.kernels.recurrent import serves
 from denpa.layers.activation import ReLU, Tanh
-from denpa.layers.recurrent import Carry, Cell, activation_of, check_units, fresh, remembered, restored, rows
+from denpa.layers.recurrent import Carry, Cell, activation_of, fresh, remembered, restored, rows
 
 __all__ = ["OutputFeedbackCell", "RNNCell"]
 
@@ -42,7 +43,7 @@ class RNNCell(Cell):
     recurrent_init: Initializer = field(default_factory=Orthogonal)
 
     def validate(self) -> None:
-        check_units(self, self.units)
+        want_positive(self, "units")
         activation_of(self, self.activation)
 
     def sizes(self) -> tuple[int, ...]:
@@ -59,7 +60,7 @@ class RNNCell(Cell):
     def slopes(self, params: Params, kept: Any, before: Carry, after: Carry) -> Any:
         return restored(kept, after[0])
 
-    def back(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
+    def backward(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
         delta, _ = activation_of(self, self.activation).backward({}, slopes, dcarry[0])  # δ = f'(u) ∂E/∂h
         return delta, (delta @ params["Wh"].T,)
 
@@ -85,7 +86,7 @@ class RNNCell(Cell):
     def observe(self, params: Params, drive: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Any]:
         return {"h": (drive + params.get("b", 0.0) + before[0] @ params["Wh"], after[0])}
 
-    def observe_back(
+    def observe_backward(
         self, params: Params, slopes: Any, kept: Any, before: Carry, after: Carry, delta: Array, dcarry: Carry
     ) -> dict[str, Any]:
         return {"h": (dcarry[0], delta)}
@@ -124,8 +125,7 @@ class OutputFeedbackCell(Cell):
     biases: ClassVar[tuple[str, ...]] = ("b", "bo")
 
     def validate(self) -> None:
-        check_units(self, self.units)
-        check_units(self, self.outputs, "outputs")
+        want_positive(self, "units", "outputs")
         activation_of(self, self.activation)
         activation_of(self, self.output_activation)
 
@@ -151,7 +151,7 @@ class OutputFeedbackCell(Cell):
     def slopes(self, params: Params, kept: Any, before: Carry, after: Carry) -> Any:
         return {"h": restored(kept["h"], after[1]), "y": restored(kept["y"], after[0])}
 
-    def back(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
+    def backward(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
         outer = self._out_slope(slopes, dcarry[0])  # δ_out = f_out'(v) ∂E/∂y
         inner = self._slope(slopes, outer @ params["Wo"].T + dcarry[1])  # δ = f'(u) (δ_out Woᵀ + ∂E/∂h)
         dy = jnp.zeros_like(dcarry[0]) if self.forced else inner @ params["Wy"].T
@@ -193,7 +193,7 @@ class OutputFeedbackCell(Cell):
         v = after[1] @ params["Wo"] + params.get("bo", 0.0)
         return {"h": (self._u(params, drive, before), after[1]), "y": (v, after[0])}
 
-    def observe_back(
+    def observe_backward(
         self, params: Params, slopes: Any, kept: Any, before: Carry, after: Carry, delta: Array, dcarry: Carry
     ) -> dict[str, Any]:
         inner, outer = delta[..., : self.units], delta[..., self.units :]

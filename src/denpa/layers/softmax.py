@@ -40,4 +40,4 @@ class Softmax(ShapePreserving):
         return y, {"y": y}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
-        return kernels.softmax_back(saved["y"], dy), {}  # dxₖ = yₖ (dyₖ − Σᵣ dyᵣ yᵣ)
+        return kernels.softmax_backward(saved["y"], dy), {}  # dxₖ = yₖ (dyₖ − Σᵣ dyᵣ yᵣ)

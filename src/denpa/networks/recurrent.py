@@ -45,7 +45,7 @@ class Recurrent(Network):
         return_carry: whether the final carry comes out too.
         takes_carry: whether the initial carry comes with the input.
         reverse: from the last step of each sequence to its first; y stays in the order of x.
-        segment: 0 keeps every step for the way back. n keeps the carry before each n steps and computes the rest
+        segment: 0 keeps every step for the backward pass. n keeps the carry before each n steps and computes the rest
             anew: memory for T/n + n steps instead of T, for one more forward pass.
         use_bias: whether the biases (`b`, and `bh` or `bo` where the cell has them) are there.
     """
@@ -64,10 +64,9 @@ class Recurrent(Network):
 
     def validate(self) -> None:
         _ = self.cell  # refuses what makes no cell
-        if isinstance(self.segment, bool) or not isinstance(self.segment, int) or self.segment < 0:
-            raise ConfigError(
-                f"{type(self).__name__}.segment is a number of steps, or 0 to keep them all, not {self.segment!r}."
-            )
+        if self.segment < 0:
+            kind = type(self).__name__
+            raise ConfigError(f"{kind}.segment is a number of steps, or 0 to keep them all, not {self.segment}.")
 
     def out_shape(self, in_shape: Any) -> Any:
         time, _ = self._example(in_shape)
@@ -120,7 +119,7 @@ class Recurrent(Network):
 
     def backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads]:
         found = self._backward(getattr(params, "params", params), saved, dy)
-        return self._left(saved["cell"].value, found), found.grads
+        return self._input_delta(saved["cell"].value, found), found.grads
 
     def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         y, saved = self.replace(segment=0)._forward(params, x, ctx, record=True)  # it holds every step anyway
@@ -132,12 +131,12 @@ class Recurrent(Network):
         found = self._backward(params, saved, dy, record=True)
         (before, after), kept, cell = self._carries(saved), saved["kept"], saved["cell"].value
         slopes = cell.slopes(params, kept, before, after)
-        met = cell.observe_back(params, slopes, kept, before, after, found.delta, found.dcarries)
+        met = cell.observe_backward(params, slopes, kept, before, after, found.delta, found.dcarries)
         mask = time_mask(saved["lengths"], saved["x"])
         if mask is not None:
             met = {name: tuple(jnp.where(mask, delta, 0) for delta in pair) for name, pair in met.items()}
         deltas = {name: Delta(*map(_batch_major, pair), grads={}) for name, pair in met.items()}
-        return self._left(cell, found), found.grads, deltas
+        return self._input_delta(cell, found), found.grads, deltas
 
     def _example(self, in_shape: Any) -> tuple[int, int]:
         """(time, features) of one example, its carry checked."""
@@ -175,8 +174,9 @@ class Recurrent(Network):
         return through_time.shifted(saved["first"], saved["after"], self.reverse), saved["after"]
 
     def _backward(self, params: Params, saved: Saved, dy: Any, record: bool = False) -> through_time.Backward:
-        x, final, mask = saved["x"], saved["final"], time_mask(saved["lengths"], saved["x"])
-        dfinal = tuple(jnp.zeros_like(part) for part in final)
+        cell, x = saved["cell"].value, saved["x"]
+        mask = time_mask(saved["lengths"], x)
+        dfinal = tuple(jnp.zeros_like(part) for part in saved["final"])
         if self.return_carry:
             dy, *parts = dy
             dfinal = tuple(parts)
@@ -185,14 +185,13 @@ class Recurrent(Network):
         else:
             dfinal, dy = (dfinal[0] + dy, *dfinal[1:]), None
         if "starts" in saved:
-            ends = (mask, self.reverse, self.segment, dy, dfinal)
-            return through_time.backward_in_segments(saved["cell"].value, params, x, saved["starts"], *ends)
-        cell = saved["cell"].value
+            run = (x, saved["starts"], mask, self.reverse, self.segment, dy, dfinal)
+            return through_time.backward_in_segments(cell, params, *run)
         whole = not record and mask is None and cell.runs(params, x)
         run = (x, saved["first"], saved["after"], saved["kept"], mask, self.reverse, dy, dfinal, record, whole)
         return through_time.backward(cell, params, *run)
 
-    def _left(self, cell: Any, found: through_time.Backward) -> Any:
+    def _input_delta(self, cell: Any, found: through_time.Backward) -> Any:
         """The delta of the input, as the input came."""
         dx = jnp.swapaxes(found.dx, 0, 1)
         return (dx, *found.dcarry) if self.takes_carry else dx
@@ -218,8 +217,8 @@ def _batch_major(a: Array) -> Array:
 class RNN(Recurrent):
     """hᵗ = f(xᵗ Wx + hᵗ⁻¹ Wh + b)      x (batch, time, in) -> h (batch, time, units), or hᵀ (batch, units)
 
-    The fully recurrent layer of Elman; formulas of the way back in `denpa.layers.recurrent_rnn.RNNCell`, of the
-    options in `Recurrent`. Saves x and h.
+    The fully recurrent layer of Elman; formulas of its backward pass in `denpa.layers.recurrent_rnn.RNNCell`,
+    of the options in `Recurrent`. Saves x and h.
 
     Args:
         units: size of h.

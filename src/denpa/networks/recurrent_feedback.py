@@ -25,7 +25,7 @@ class OutputFeedbackRNN(Recurrent):
     """uᵗ = xᵗ Wx + hᵗ⁻¹ Wh + yᵗ⁻¹ Wy + b,  hᵗ = f(uᵗ),  yᵗ = f_out(hᵗ Wo + bo)
 
     x (batch, time, in) -> y (batch, time, outputs), or yᵀ (batch, outputs). A hidden layer that reads its own past
-    and the last output, and the output layer that makes it; formulas of the way back in
+    and the last output, and the output layer that makes it; formulas of its backward pass in
     `denpa.layers.recurrent_rnn.OutputFeedbackCell`, of the options in `Recurrent`. With Wy = 0 it is an `RNN`
     followed by a `Dense`. The carry is (y, h). Saves x, h and y.
 
@@ -94,10 +94,10 @@ class OutputFeedbackRNN(Recurrent):
         fed = jnp.concatenate([first[0][None], time_major(t, ctx.lengths)[:-1]])
         return dataclasses.replace(cell, forced=True), jnp.concatenate([x, fed], axis=-1), first
 
-    def _left(self, cell: Any, found: through_time.Backward) -> Any:
+    def _input_delta(self, cell: Any, found: through_time.Backward) -> Any:
         dx, (dy, dh) = found.dx, found.dcarry
         if not self.teacher_forcing:
-            return Recurrent._left(self, cell, found)
+            return Recurrent._input_delta(self, cell, found)
         dt = jnp.zeros((*dx.shape[:2], self.outputs), dx.dtype)
         if cell.forced:
             dx, dfed = jnp.split(dx, [dx.shape[-1] - self.outputs], axis=-1)

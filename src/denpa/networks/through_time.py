@@ -1,8 +1,8 @@
 """A cell through time, forward and backward, on time-major arrays (time, batch, ...).
 
-    forward   carryᵗ, keptᵗ = step(dᵗ, carryᵗ⁻¹)                      one scan; d = x Wx is one product before it
-    backward  δᵗ, ∂E/∂carryᵗ⁻¹ = back(slopesᵗ, ∂E/∂carryᵗ + ∂E/∂yᵗ)   one scan that carries deltas alone
-              ∂E/∂params, ∂E/∂x from all δ                         one product each behind it
+    forward   carryᵗ, keptᵗ = step(dᵗ, carryᵗ⁻¹)                          one scan; d = x Wx is one product before it
+    backward  δᵗ, ∂E/∂carryᵗ⁻¹ = backward(slopesᵗ, ∂E/∂carryᵗ + ∂E/∂yᵗ)   one scan that carries deltas alone
+              ∂E/∂params, ∂E/∂x from all δ                                one product each behind it
 
 A cell that `runs` whole sequences takes both scans' place on a CPU, if `whole` asks for it and nothing is padded.
 
@@ -95,7 +95,7 @@ def backward(
             slopes, dy, true_step = at
             if dy is not None:
                 dcarry = (dcarry[0] + dy, *dcarry[1:])
-            delta, earlier = cell.back(params, slopes, dcarry)
+            delta, earlier = cell.backward(params, slopes, dcarry)
             delta, earlier = _where(true_step, (delta, earlier), (jnp.zeros_like(delta), dcarry))
             return earlier, (delta, dcarry if record else ())
 
