@@ -65,7 +65,7 @@ def written(make):
         (written(lambda x, h: dp.Graph(x, dp.Tanh()(h, name="a@2"))), "without '/' and '@', not 'a@2'"),
         (
             written(lambda x, h: dp.Graph(x, dp.Dense(2)(dp.Dense(3)(h, name="a"), name="a"))),
-            "Two different layers are called 'a'",
+            "Two layers are called 'a'",
         ),
         (written(lambda x, h: dp.Graph(x, dp.Tanh()(h, name="input"))), "'input' is the name of two values"),
         (written(lambda x, h: dp.Graph(x, dp.Dense(3)(h, name="0_dense"))), "'0_dense' is also the automatic name"),

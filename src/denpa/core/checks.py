@@ -30,10 +30,8 @@ def want_fraction(owner: Any, *names: str) -> None:
     """Refuse a decay or a momentum outside 0 <= x < 1."""
     for name in names:
         if not 0 <= getattr(owner, name) < 1:
-            raise ConfigError(
-                f"{type(owner).__name__}.{name} must be a number from 0 up to, but not including, 1 "
-                f"(it says how much of the past is kept, as in 0.9), not {getattr(owner, name)!r}."
-            )
+            wanted = "from 0 up to, but not including, 1 (it says how much of the past is kept, as in 0.9)"
+            raise ConfigError(f"{type(owner).__name__}.{name} must be {wanted}, not {getattr(owner, name)!r}.")
 
 
 def want_pattern(owner: Any) -> None:

@@ -47,6 +47,15 @@ class Description:
         if "__post_init__" not in cls.__dict__:
             cls.__post_init__ = Description.__post_init__
 
+    def __new__(cls, *values: Any, **options: Any) -> Self:
+        if known := vars(cls).get("__match_args__"):  # as dataclass() left them, with an __init__ for them
+            _check_names(cls, options)
+            if len(values) > len(known):
+                raise ConfigError(
+                    f"{cls.__name__} takes ({', '.join(known)}), not {len(values)} values: wants it a list?"
+                )
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
         for field, annotation, kinds, choices, wanted in _fields(type(self)):
             value, where = getattr(self, field), f"{type(self).__name__}.{field}"
@@ -159,6 +168,8 @@ def _check_names(cls: type[Any], fields: dict[str, Any], at: str = "") -> None:
     for key in fields:
         if key not in known:
             hint = nearest(key, known, plural="options") if known else "it has no options."
+            if key == "activation":
+                hint = f"an activation is a layer of its own, as in [{cls.__name__}(...), ReLU()]."
             raise ConfigError(f"{cls.__name__} has no option {key!r}{at}: {hint}")
 
 

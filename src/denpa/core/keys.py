@@ -6,20 +6,23 @@ A layer that keeps its name keeps its random numbers when a neighbour is added o
 from __future__ import annotations
 
 import zlib
-from typing import overload
+from typing import Any
 
 import jax
+
+from denpa.core.errors import ConfigError
 
 __all__ = ["key_for"]
 
 
-@overload
-def key_for(key: jax.Array, name: str) -> jax.Array: ...
-@overload
-def key_for(key: None, name: str) -> None: ...
-def key_for(key: jax.Array | None, name: str) -> jax.Array | None:
+def key_for(key: Any, name: str) -> Any:
     """`fold_in(key, crc32(name))`; no key gives no key.
 
     crc32 and not `hash`, which Python salts anew in every process.
     """
-    return None if key is None else jax.random.fold_in(key, zlib.crc32(name.encode()))
+    if key is None:
+        return None
+    try:
+        return jax.random.fold_in(key, zlib.crc32(name.encode()))
+    except TypeError:
+        raise ConfigError(f"A random key is wanted, such as jax.random.key(0), not {key!r}.") from None

@@ -76,10 +76,8 @@ class Context:
         """This layer's random key, or an error that says how to provide one."""
         if self.key is None:
             where = f" (layer {self.name!r})" if self.name else ""
-            raise DenpaError(
-                f"{owner!r}{where} needs random numbers in training: "
-                "pass key=jax.random.key(0), or train=False for inference."
-            )
+            mend = "pass key=jax.random.key(0), or train=False for inference."
+            raise DenpaError(f"{owner!r}{where} needs random numbers in training: {mend}")
         return self.key
 
 

@@ -73,9 +73,7 @@ def holds_class_indices(owner: Any, y: Any, t: Any) -> bool:
     if t.shape == y.shape[:-1]:
         if jnp.issubdtype(t.dtype, jnp.integer):
             return True
-        raise DataError(
-            f"{owner!r} wants class indices as integers, but got targets {t.shape} of {t.dtype}: try t.astype(int)."
-        )
+        raise DataError(f"{owner!r} wants class indices as integers, not {t.shape} of {t.dtype}: try t.astype(int).")
     hint = " Drop the last axis of the targets: t[..., 0]." if t.shape == (*y.shape[:-1], 1) else ""
     raise ShapeError(
         f"{owner!r} wants class indices of shape {y.shape[:-1]} or one-hot targets of shape {y.shape} "

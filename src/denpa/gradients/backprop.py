@@ -21,7 +21,7 @@ from denpa.core.layer import Array, Context, Grads, State, Variables
 from denpa.core.padded import step_weights, values_of
 from denpa.core.tree import flatten
 from denpa.kernels import settings
-from denpa.networks.base import entering
+from denpa.networks.base import entering, paired
 
 __all__ = ["Record", "Step", "Trace", "backprop", "descend", "trace", "walk"]
 
@@ -117,7 +117,7 @@ def descend(
     still: frozenset[str] = frozenset(),
 ) -> Step:
     """Forward and backward by the network's fastest path. Pure: fit for `jax.jit`."""
-    params, state = variables
+    params, state = paired(variables)
     inside, ctx = entering(x, Context(train, key, state, still=still))
     y, saved = net.forward(params, inside, ctx)
     error, dy = _measured(loss, x, y, t, sample_weight)
@@ -139,7 +139,7 @@ def walk(
     still: frozenset[str] = frozenset(),
 ) -> Trace:
     """Forward and backward layer by layer, everything met on the way. Pure: fit for `jax.jit`."""
-    params, state = variables
+    params, state = paired(variables)
     inside, ctx = entering(x, Context(train, key, state, still=still))
     y, saved, values = net.walk_forward(params, inside, ctx)
     error, dy = _measured(loss, x, y, t, sample_weight)
@@ -160,7 +160,11 @@ def _compiled(
     way: Any, kernels: str, net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, weight: Any
 ) -> Any:
     with settings.using(kernels):
-        return way(net, loss, variables, x, t, key=key, train=train, sample_weight=weight)
+        try:
+            return way(net, loss, variables, x, t, key=key, train=train, sample_weight=weight)
+        except KeyError:  # variables of another network lack a layer or an array
+            net.check(variables, jax.tree.map(lambda array: array.shape[1:], values_of(x)))
+            raise
 
 
 def backprop(

@@ -30,7 +30,7 @@ from denpa.core.padded import step_mask, step_weights, values_of
 from denpa.gradients.backprop import Step
 from denpa.layers.recurrent import Carry
 from denpa.networks import Network, Recurrent, Sequential
-from denpa.networks.base import entering
+from denpa.networks.base import entering, paired
 
 __all__ = ["Online", "Sensitivities", "learn_online", "rtrl", "rtrl_start", "rtrl_step"]
 
@@ -197,14 +197,12 @@ class _Met(NamedTuple):
 
 def _parts(net: Any, variables: Variables) -> tuple[Recurrent, Params, str, Sequential]:
     """The recurrent layer, its parameters and name ("" if it is the network), and what comes behind it."""
-    params, state = variables
+    params, state = paired(variables)
     name, rest, layer = "", (), net
     if isinstance(net, Sequential) and net.layers:
         (name, layer), *rest = net.inner()
     if not isinstance(layer, Recurrent) or any(isinstance(other, Network) for _, other in rest):
-        raise ConfigError(
-            f"RTRL wants a recurrent layer, or a Sequential of one and of layers that act on every step, not {net!r}."
-        )
+        raise ConfigError(f"RTRL wants a recurrent layer, or a Sequential of one and layers on each step, not {net!r}.")
     plain = not (layer.reverse or layer.takes_carry or layer.return_carry or getattr(layer, "teacher_forcing", False))
     if not (layer.return_sequences and plain):
         raise ConfigError(f"RTRL runs forward from a carry of 0: it wants return_sequences=True alone, not {layer!r}.")

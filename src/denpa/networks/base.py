@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 
 from denpa.core import tree
-from denpa.core.errors import ShapeError
+from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State, Variables
 from denpa.core.padded import Padded
@@ -28,7 +28,7 @@ __all__ = ["Backward", "Delta", "Forward", "Network", "Stepping", "Value", "ente
 
 
 class Value(NamedTuple):
-    """What one layer met on the way forward."""
+    """What one layer met on the walk forward."""
 
     x: Any
     y: Any
@@ -36,7 +36,7 @@ class Value(NamedTuple):
 
 
 class Delta(NamedTuple):
-    """What one layer met on the way back: dy = ∂E/∂y, dx = ∂E/∂x, and the gradients of its parameters."""
+    """What one layer met on the walk backward: dy = ∂E/∂y, dx = ∂E/∂x, and the gradients of its parameters."""
 
     dy: Any
     dx: Any
@@ -96,7 +96,7 @@ class Network(Layer):
 
     def apply(self, variables: Variables, x: Any) -> Any:
         """The network's output for a batch x, in inference mode."""
-        params, state = variables
+        params, state = paired(variables)
         return self.forward(params, *entering(x, Context(train=False, state=state)))[0]
 
     def cost(self, saved: Saved) -> Any:
@@ -124,6 +124,14 @@ def entering(x: Any, ctx: Context) -> tuple[Any, Context]:
     if isinstance(x, Padded):
         return x.values, dataclasses.replace(ctx, lengths=x.lengths)
     return x, ctx
+
+
+def paired(variables: Any) -> Variables:
+    """Parameters and state, or a `ConfigError` that says what came instead."""
+    if isinstance(variables, tuple) and len(variables) == 2 and all(isinstance(part, dict) for part in variables):
+        return Variables(*variables)
+    got = "an array" if isinstance(variables, jax.Array) else type(variables).__name__
+    raise ConfigError(f"Variables are a pair (params, state), as net.init(key, in_shape) makes it, not {got}.")
 
 
 def shape_of_inputs(in_shape: Any) -> Any:

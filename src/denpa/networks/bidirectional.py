@@ -42,9 +42,7 @@ class Bidirectional(Stepping):
         if not isinstance(self.layer, Recurrent):
             raise ConfigError(f"Bidirectional wants a recurrent layer such as LSTM(64), not {self.layer!r}.")
         if self.layer.reverse:
-            raise ConfigError(
-                f"Bidirectional reverses a copy of its layer itself: leave reverse=True out of {self.layer!r}."
-            )
+            raise ConfigError(f"Bidirectional reverses a copy of its layer: leave reverse=True out of {self.layer!r}.")
 
     def inner(self) -> tuple[tuple[str, Layer], ...]:
         return ("forward", self.layer), ("backward", self.layer.replace(reverse=True))

@@ -35,9 +35,7 @@ def with_carry(net: Layer, state: State, batch: int, dtype: Any) -> State:
         slot = slots.get(name, name)
         inside = with_carry(layer, state.get(slot, {}), batch, dtype)
         if inside and slot in found and slot != name:
-            raise ConfigError(
-                f"{name!r} shares the layer {slot!r}, but each needs a carry of its own: name them apart."
-            )
+            raise ConfigError(f"{name!r} shares the layer {slot!r}, but each needs its own carry: name them apart.")
         if inside:
             found[slot] = inside
     return found

@@ -213,10 +213,7 @@ class EncoderDecoder(Stepping):
     def _pair(self, x: Any) -> tuple[Any, Any]:
         """Source and shifted targets, as arrays or as shapes."""
         if not isinstance(x, (tuple, list)) or len(x) != 2 or isinstance(x[0], int):
-            raise ShapeError(
-                "An EncoderDecoder wants the pair (source, shifted): the sequences to read, and the targets behind "
-                "a start symbol."
-            )
+            raise ShapeError("EncoderDecoder wants (source, shifted): what to read, and targets behind a start symbol.")
         return x[0], x[1]
 
 

@@ -15,6 +15,7 @@ from denpa.core.description import Description
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State
+from denpa.core.padded import Padded
 from denpa.core.symbolic import Node
 from denpa.networks.base import Backward, Delta, Forward, Stepping, Value, init_state_of, naming
 
@@ -126,9 +127,8 @@ class Graph(Stepping):
             fresh = vertex.layer.init_params(key_for(key, vertex.slot), _gathered(vertex, shapes))
             known = params.setdefault(vertex.slot, fresh)
             if jax.tree.map(jnp.shape, known) != jax.tree.map(jnp.shape, fresh):
-                raise ShapeError(
-                    f"Layer {vertex.name!r} shares the parameters of {vertex.slot!r} but has another input shape."
-                )
+                both = f"{vertex.name!r} shares the parameters of {vertex.slot!r}"
+                raise ShapeError(f"{both} but has another input shape.")
         return params
 
     def init_state(self, in_shape: Any) -> State:
@@ -176,6 +176,8 @@ class Graph(Stepping):
             return (given,)
         if not isinstance(given, (tuple, list)) or len(given) != len(self.inputs):
             raise ShapeError(f"This graph wants a tuple of {len(self.inputs)} {what}s, for {', '.join(self.inputs)}.")
+        if any(isinstance(part, Padded) for part in given):
+            raise ShapeError("Each input of a graph of several is an array, not Padded: use EncoderDecoder for pairs.")
         return tuple(given)
 
 
@@ -206,6 +208,8 @@ def _context(vertex: Vertex, ctx: Context) -> Context:
 
 def _check(inputs: tuple[str, ...], outputs: tuple[str, ...], vertices: tuple[Vertex, ...]) -> None:
     """Raise `ConfigError` where names and edges make no graph."""
+    if not inputs or not outputs:
+        raise ConfigError("A graph wants an input and an output at least: Graph(x, y).")
     if len(set(inputs)) < len(inputs):
         raise ConfigError(f"Inputs must have different names, not {inputs}.")
     known, layers = set(inputs), {}
@@ -219,10 +223,8 @@ def _check(inputs: tuple[str, ...], outputs: tuple[str, ...], vertices: tuple[Ve
         if vertex.shares and vertex.shares not in layers:
             raise ConfigError(f"{vertex.name!r} shares {vertex.shares!r}, which is no earlier layer with its own.")
         if layers.setdefault(vertex.slot, vertex.layer) != vertex.layer:
-            raise ConfigError(
-                f"Two different layers are called {vertex.slot!r}: {layers[vertex.slot]!r} and {vertex.layer!r}. "
-                "One name means one set of parameters."
-            )
+            both = f"{layers[vertex.slot]!r} and {vertex.layer!r}"
+            raise ConfigError(f"Two layers are called {vertex.slot!r}, {both}: one name means one set of parameters.")
         known.add(vertex.name)
     if missing := [name for name in outputs if name not in known]:
         raise ConfigError(f"Output {missing[0]!r} is not a value of the graph.")
@@ -237,9 +239,7 @@ def _canonical(inputs: Any, outputs: Any) -> tuple[Any, Any, tuple[Vertex, ...]]
     """Names for symbolic values, and the vertices they need, in the order of writing."""
     for value in (*_many(inputs), *_many(outputs)):
         if not isinstance(value, Node):
-            raise ConfigError(
-                f"Graph wants symbolic values (from dp.Input() and layers called on them), not {value!r}."
-            )
+            raise ConfigError(f"Graph wants symbolic values, from dp.Input() and layers called on them, not {value!r}.")
     needed: dict[int, Node] = {}
     pending = list(_many(outputs))
     while pending:
