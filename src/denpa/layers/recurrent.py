@@ -29,7 +29,7 @@ from denpa.kernels.product import sum_of_outer_products
 from denpa.layers.activation import ELU, Identity, LeakyReLU, ReLU, Sigmoid, Tanh
 from denpa.layers.softmax import Softmax
 
-__all__ = ["Carry", "Cell", "activation_of", "remembered", "restored", "side_by_side"]
+__all__ = ["Carry", "Cell", "activation_of", "fresh", "remembered", "restored", "rows"]
 
 Carry = tuple[Array, ...]
 _ACTIVATIONS = {
@@ -79,15 +79,15 @@ class Cell(Description):
         raise NotImplementedError(f"{type(self).__name__} must define backward(params, slopes, dcarry).")
 
     def runs(self, params: Params, x: Array) -> bool:
-        """Whether `run` and `run_backward` compute all steps at once here.
+        """Whether `run_forward` and `run_backward` compute all steps at once here.
 
         On a CPU they then take the place of `step`, `slopes` and `backward`, while nothing is padded or recorded.
         """
         return False
 
-    def run(self, params: Params, drive: Array, first: Carry, reverse: bool) -> tuple[Carry, Any]:
+    def run_forward(self, params: Params, drive: Array, first: Carry, reverse: bool) -> tuple[Carry, Any]:
         """The carries behind all steps and what was kept of them, from all of d and the initial carry."""
-        raise NotImplementedError(f"{type(self).__name__} must define run(params, drive, first, reverse).")
+        raise NotImplementedError(f"{type(self).__name__} must define run_forward(params, drive, first, reverse).")
 
     def run_backward(
         self, params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Array | None, dfinal: Carry,
@@ -148,7 +148,7 @@ def activation_of(owner: Any, activation: Any) -> Layer:
     )
 
 
-def side_by_side(initializer: Initializer, key: Array, rows: int, units: int, gates: int) -> Array:
+def _side_by_side(initializer: Initializer, key: Array, rows: int, units: int, gates: int) -> Array:
     """Weights (rows, gates · units), every gate drawn by itself: a gate's fan-out is `units`."""
     keys = jax.random.split(key, gates)
     drawn = jax.vmap(lambda one: initializer.sample(one, (rows, units)))(keys)
@@ -159,8 +159,8 @@ def fresh(cell: Any, key: Array, size: int, gates: int) -> Params:
     """Wx (size, gates · units), Wh (units, gates · units) and b (gates · units) = 0."""
     units = cell.units
     return {
-        "Wx": side_by_side(cell.kernel_init, key_for(key, "Wx"), size, units, gates),
-        "Wh": side_by_side(cell.recurrent_init, key_for(key, "Wh"), units, units, gates),
+        "Wx": _side_by_side(cell.kernel_init, key_for(key, "Wx"), size, units, gates),
+        "Wh": _side_by_side(cell.recurrent_init, key_for(key, "Wh"), units, units, gates),
         "b": jnp.zeros(gates * units),
     }
 

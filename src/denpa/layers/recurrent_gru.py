@@ -109,7 +109,7 @@ class GRUCell(Cell):
     def runs(self, params: Params, x: Array) -> bool:
         return serves(x, *params.values())
 
-    def run(self, params: Params, drive: Array, first: Carry, reverse: bool) -> tuple[Carry, Any]:
+    def run_forward(self, params: Params, drive: Array, first: Carry, reverse: bool) -> tuple[Carry, Any]:
         gates, m, h = native.gru(
             drive, params.get("b"), params.get("bh"), params["Wh"], first[0], self.reset_after, reverse
         )

@@ -111,7 +111,7 @@ class LSTMCell(Cell):
         standard = not self.peepholes and not self.truncated and self.activation == "tanh"
         return standard and serves(x, *params.values(), batch=2)
 
-    def run(self, params: Params, drive: Array, first: Carry, reverse: bool) -> tuple[Carry, Any]:
+    def run_forward(self, params: Params, drive: Array, first: Carry, reverse: bool) -> tuple[Carry, Any]:
         h, c = first
         gates, h, c = native.lstm(drive, params.get("b"), params["Wh"], h, c, reverse)
         return (h, c), {"gates": gates}

@@ -67,7 +67,7 @@ class RNNCell(Cell):
     def runs(self, params: Params, x: Array) -> bool:
         return activation_of(self, self.activation) in (Tanh(), ReLU()) and serves(x, *params.values(), batch=2)
 
-    def run(self, params: Params, drive: Array, first: Carry, reverse: bool) -> tuple[Carry, Any]:
+    def run_forward(self, params: Params, drive: Array, first: Carry, reverse: bool) -> tuple[Carry, Any]:
         relu = activation_of(self, self.activation) == ReLU()
         h = native.rnn(drive, params.get("b"), params["Wh"], first[0], relu, reverse)
         return (h,), remembered({"mask": h > 0} if relu else {"y": h}, h)

@@ -73,7 +73,7 @@ def forward(
         return lax.scan(body, first, (drive, mask), reverse=reverse)[1]
 
     def run(params: Params, drive: Array, first: Carry) -> tuple[Carry, Any]:
-        return cell.run(params, drive, first, reverse)
+        return cell.run_forward(params, drive, first, reverse)
 
     given = params, cell.drive(params, x), first
     after, kept = by_platform(run, scan, *given) if whole else scan(*given)

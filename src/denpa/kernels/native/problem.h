@@ -69,7 +69,7 @@ struct RecurrenceBackward {
   float* inner;  // the delta of m, or r h' of a GRU with its reset gate before the product
 };
 
-// What takes part in the last gate's columns of dWh.
+// What takes part in the last gate's columns of dWh; Python counts them too.
 enum class Inner : int {
   none = 0,
   state = 1,  // instead of h
@@ -103,8 +103,8 @@ struct Operation {
   void (*close)(const Problem&, Int threads, const char* shared, Int piece);
 };
 
-// Which cell; Python counts them too.
-enum Which : int { kLstm = 0, kGruBefore = 1, kGruAfter = 2, kRnnTanh = 3, kRnnRelu = 4, kCells = 5 };
+// Which cell; kernels.cc lists them in this order.
+enum CellKind : int { kLstm = 0, kGruBefore = 1, kGruAfter = 2, kRnnTanh = 3, kRnnRelu = 4, kCells = 5 };
 
 // All operations for one instruction set.
 struct Kernels {
