@@ -48,3 +48,5 @@ def test_what_cannot_be_compared_is_refused():
     graph = PLAIN.replace(network=dp.Graph(x, dp.Dense(2)(x)))
     with pytest.raises(dp.ConfigError, match="layers of a Sequential"):
         regularised(graph)
+    with pytest.raises(dp.ConfigError, match=r"EarlyStopping.patience must be positive, not 0"):
+        regularised(PLAIN.replace(data=DataConfig("moons")), patience=0)

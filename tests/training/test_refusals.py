@@ -379,3 +379,41 @@ def test_images_into_a_dense_layer_are_refused_with_a_hint():
     model = dp.Model([dp.Dense(3)], dp.SoftmaxCrossEntropy())
     with pytest.raises(dp.ShapeError, match=r"outputs of shape \(4, 4, 3\).*Is a Flatten\(\) missing"):
         model.fit((np.zeros((20, 4, 4, 1), np.float32), T), verbose=False)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda made: made.fit(X, T), r"fit takes the data as ONE pair.*fit\(\(x, t\)"),
+        (lambda made: made.fit(x=X, y=T), "fit takes the data as ONE pair"),
+        (lambda made: made.fit(DATA, validation_split=0.1), "no option 'validation_split': did you mean 'validation'"),
+        (lambda made: made.evaluate(X, T), "evaluate takes the data as ONE pair"),
+    ],
+)
+def test_data_given_as_other_libraries_take_them(trained, call, message):
+    with pytest.raises(dp.ConfigError, match=message):
+        call(trained)
+
+
+def test_another_normalizer_than_the_network_has_learned_from(trained):
+    for other in (dp.MinMax(), None):
+        with pytest.raises(dp.ConfigError, match=r"has learned from what Standardize\(\) made.*new Model"):
+            trained.normalizer = other
+    trained.normalizer = dp.Standardize()
+    with pytest.raises(dp.ConfigError, match=r"has learned from raw numbers.*another target_normalizer"):
+        trained.target_normalizer = dp.Standardize()
+    fresh = model()
+    fresh.normalizer = dp.MinMax()
+    assert fresh.normalizer == dp.MinMax()
+
+
+def test_parts_of_the_wrong_kind_assigned_after_fit(trained):
+    with pytest.raises(dp.ConfigError, match=r"makes no step: chain\(ClipByNorm\(1.0\), Adam"):
+        trained.optimizer = dp.ClipByNorm(1.0)
+    loss, trained.loss = trained.loss, 3
+    try:
+        for call in (lambda: trained.predict(X), lambda: trained.evaluate(DATA)):
+            with pytest.raises(dp.ConfigError, match="loss must be one of denpa's, not 3"):
+                call()
+    finally:
+        trained.loss = loss

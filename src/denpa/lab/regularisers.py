@@ -41,7 +41,8 @@ def regularised(
         patience: measurements without improvement until training stops.
 
     Raises:
-        ConfigError: a network of another kind, or an optimiser that is not denpa's.
+        ConfigError: a network of another kind, an optimiser that is not denpa's, or a strength or patience that
+            its part refuses.
     """
     network, optimizer = experiment.network, experiment.optimizer
     if not isinstance(network, Sequential):
@@ -57,8 +58,8 @@ def regularised(
         "max-norm": plain.replace(optimizer=chain(optimizer, MaxNorm(max_norm))),
         "dropout": plain.replace(network=_with_dropout(network, dropout)),
     }
+    stopping = EarlyStopping(patience=patience)
     if experiment.data.validation > 0:
-        stopping = EarlyStopping(patience=patience)
         for name, rule in (
             ("early stopping", stopping),
             ("early stopping, retrained", stopping.replace(retrain="from_scratch")),

@@ -22,6 +22,7 @@ __all__ = [
     "check_class_names",
     "check_frozen",
     "check_model",
+    "check_same_normalizer",
     "described",
     "network_of",
     "suited",
@@ -61,6 +62,19 @@ def check_model(model: Any) -> None:
     if not whole or not 0 <= int(model.seed) < 2**32:
         raise ConfigError(f"seed must be an integer from 0 to 2**32 - 1, not {model.seed!r}.")
     model.seed = int(model.seed)
+
+
+def check_same_normalizer(model: Any, name: str, normalizer: Any) -> None:
+    """Refuse another normaliser for a network that has learned from what the first one made, by `ConfigError`."""
+    if not getattr(model, "steps", 0) and model.statistics is None:
+        return
+    known = getattr(model, f"_{name}")
+    if normalizer != known:
+        learned = "raw numbers" if known is None else f"what {known!r} made of them"
+        raise ConfigError(
+            f"The network has learned from {learned}, and cannot read what {normalizer!r} makes: make a new Model for "
+            f"another {name}."
+        )
 
 
 def _name_of_type(dtype: Any) -> Any:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
-__all__ = ["called_here"]
+from denpa.core.errors import ConfigError, nearest
+
+__all__ = ["called_here", "data_as_one"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # Names of PyTorch, Keras and scikit-learn, in lower case and without underscores.
 _HERE = {
@@ -58,6 +67,26 @@ _HERE = {
     "kaiminguniform": "init.He",
     "kaimingnormal": "init.He",
 }
+
+
+def data_as_one(method: Callable[P, R]) -> Callable[P, R]:
+    """A method that takes data as one thing; called with x and t apart or with options it lacks, it says what it wants.
+
+    Raises:
+        ConfigError: two things by position, as scikit-learn and Keras take them, or an unknown option.
+    """
+    name, known = method.__name__, list(inspect.signature(method).parameters)
+
+    @functools.wraps(method)
+    def called(*values: P.args, **options: P.kwargs) -> R:
+        if len(values) > 2 or not {"x", "y", "t"}.isdisjoint(options):
+            raise ConfigError(f"{name} takes the data as ONE pair, and options by name: {name}((x, t), ...).")
+        for option in options:
+            if option not in known:
+                raise ConfigError(f"{name} has no option {option!r}: {nearest(option, known[1:], plural='options')}")
+        return method(*values, **options)
+
+    return called
 
 
 def called_here(name: str) -> str | None:

@@ -16,13 +16,15 @@ from denpa.data.arguments import as_texts
 from denpa.kernels import settings
 from denpa.networks import Network, Summary
 from denpa.networks.base import shape_of_inputs
-from denpa.optim import Adam
+from denpa.optim import Adam, Optimizer
+from denpa.optim.base import Transform
 from denpa.training import checkpoint
 from denpa.training.arguments import (
     batch_size_of,
     check_class_names,
     check_frozen,
     check_model,
+    check_same_normalizer,
     described,
     network_of,
     suited,
@@ -36,6 +38,8 @@ from denpa.training.buckets import check_buckets
 from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.early_stopping import EarlyStopping, check_retraining, retrain
+from denpa.training.elsewhere import data_as_one
+from denpa.training.foreign import ForeignOptimizer
 from denpa.training.history import History
 from denpa.training.inputs import Batch, filled_batches, padded_batches
 from denpa.training.interrupts import interrupts_wait
@@ -110,6 +114,7 @@ class Model:
         self.run: Any = None
         self.net = net
         self.loss, self.penalty = loss, penalty
+        self.statistics: dict[str, Any] | None = None
         self.normalizer, self.target_normalizer = normalizer, target_normalizer
         self.optimizer = Adam(1e-3) if optimizer is None else optimizer
         self.metrics = metrics
@@ -118,7 +123,6 @@ class Model:
         self.feature_names: tuple[str, ...] | None = None
         self.history = History()
         self.epochs = self.steps = 0
-        self.statistics: dict[str, Any] | None = None
         self.encoder: Any = None
         self.encoder_arrays: dict[str, Any] = {}
         self.in_shape: Any = None
@@ -158,9 +162,31 @@ class Model:
     @optimizer.setter
     def optimizer(self, optimizer: Any) -> None:
         want_part("optimizer", optimizer, "update")
+        if isinstance(optimizer, Transform) and not isinstance(optimizer, (Optimizer, ForeignOptimizer)):
+            raise ConfigError(f"{optimizer!r} changes gradients but makes no step: chain({optimizer!r}, Adam(0.001)).")
         self._optimizer = optimizer
         if self.run is not None:
             self.run = dataclasses.replace(self.run, optimizer=None)
+
+    @property
+    def normalizer(self) -> Any:
+        """What brings raw input to a common scale; a `ConfigError` for another one once the model has learned."""
+        return self._normalizer
+
+    @normalizer.setter
+    def normalizer(self, normalizer: Any) -> None:
+        check_same_normalizer(self, "normalizer", normalizer)
+        self._normalizer = normalizer
+
+    @property
+    def target_normalizer(self) -> Any:
+        """The same for the targets of a regression."""
+        return self._target_normalizer
+
+    @target_normalizer.setter
+    def target_normalizer(self, normalizer: Any) -> None:
+        check_same_normalizer(self, "target_normalizer", normalizer)
+        self._target_normalizer = normalizer
 
     @property
     def frozen(self) -> tuple[str, ...]:
@@ -223,6 +249,7 @@ class Model:
         check_frozen(self)
         self.history, self.epochs, self.steps = History(), 0, 0
 
+    @data_as_one
     def fit(
         self,
         data: Any,
@@ -305,6 +332,7 @@ class Model:
                 retrain(rule, training, train, held_out, interrupted)
         return history
 
+    @data_as_one
     def evaluate(self, data: Any) -> dict[str, Any]:
         """Loss and metrics over all of `data`, in inference mode: {"loss": ..., "accuracy": ...}.
 
@@ -320,6 +348,7 @@ class Model:
             DataError, ShapeError: the data do not fit the network.
         """
         self._need_run()
+        check_model(self)
         batch = checked_data(self, data, "the data to evaluate")
         use_compile_cache()
         return self.measure(padded_batches(*batch, size_of_batches(self)))
@@ -355,6 +384,7 @@ class Model:
     def _predicted(self, x: Any, read: Callable[[Any], Any]) -> Any:
         """What `read` makes of the network's output for raw input x, batch by batch."""
         self._need_run()
+        check_model(self)
         x = checked_input(self, x)
         use_compile_cache()
         (params, state), predict = self.variables, self.programs.predict
