@@ -67,6 +67,22 @@ def test_the_folder_holds_all_members_and_how_they_did(trained):
     assert {file.name for file in (folder / "run" / "figures").iterdir()} >= {"learning_curves.png"}
 
 
+def test_every_member_is_stopped_for_itself(trained, said):
+    """What is printed is of the members as they are kept."""
+    folder, *_ = trained
+    options = ["--early-stopping", "2", "--validation", "0.2", "--epochs", "12", "--learning-rate", "0.3"]
+    status, out, err = said("train", str(folder / "run" / "config.toml"), "--run", "s", "--progress", "lines", *options)
+    assert (status, err) == (0, "")
+    bagging, run = dp.load("s"), Run(Experiment.from_toml("s/config.toml"), "nowhere")
+    results = json.loads(Path("s/results.json").read_text())
+    best = results["best_epochs"]
+    assert len(best) == MEMBERS
+    assert len({bagging.member(m).epochs for m in range(MEMBERS)}) > 1
+    assert all(bagging.member(m).epochs in (epoch + 2, 12) for m, epoch in enumerate(best))
+    assert line(out, "validation")[1][1] == f"{bagging.evaluate(run.data.validation)['loss']:.4f}"
+    assert line(out, "kept")[0].split("epochs ")[1] == ", ".join(map(str, best))
+
+
 def test_the_out_of_bag_score_is_of_those_who_never_saw_the_example(trained):
     _, bagging, run, results = trained
     x, t, unseen = run.data.train.x, run.data.train.t, bagging.counts == 0

@@ -171,13 +171,120 @@ def test_several_inputs_in_windows_with_normalised_targets():
 
 def test_early_stopping_watches_what_all_members_reach_together(reference):
     ours = dp.Bagging(random_model(), members=MEMBERS)
-    history = train(ours, callbacks=[dp.EarlyStopping(1, monitor="validation_accuracy", min_delta=1.0)])
+    rule = dp.EarlyStopping(1, monitor="validation_accuracy", min_delta=1.0, members="together")
+    history = train(ours, callbacks=[rule])
     assert len(history) == 2
     assert "has not improved" in history.stopped
     assert rows(history) == rows(reference.history)[:2]
     assert history.best_epoch == 1
     assert ours.evaluate(HELD_OUT)["loss"] == pytest.approx(history["validation_loss"][0], rel=1e-5)
     assert ours.evaluate(HELD_OUT)["loss"] != pytest.approx(history["validation_loss"][1], rel=1e-4)
+    assert [(own.stopped, len(own), own.best_epoch) for own in ours.histories] == [(history.stopped, 2, None)] * MEMBERS
+
+
+# ---------------------------------------------------------------------------------------- early stopping of each
+def ended(own):
+    """When a model was stopped, and what was kept."""
+    return own.epochs, own.steps, own.history.best_epoch, own.history.stopped
+
+
+def ends(ours):
+    return [ended(ours.member(index)) for index in range(MEMBERS)]
+
+
+@pytest.fixture(scope="module")
+def stopped():
+    """Members that end after 3, 3 and 8 epochs, with what each had after each epoch."""
+    ours, after = dp.Bagging(random_model(), members=MEMBERS), []
+    train(ours, callbacks=[dp.EarlyStopping(2), lambda t: after.append(t.model.variables)], epochs=12)
+    return ours, after
+
+
+def test_a_member_is_stopped_as_if_it_were_alone(stopped):
+    """Its parameters, moments, counters and history are those of the model that `fit` makes of its sample."""
+    ours, after = stopped
+    assert [(epochs, best) for epochs, _, best, _ in ends(ours)] == [(3, 1), (3, 1), (8, 6)]
+    assert (ours.epochs, ours.steps, ours.history.stopped) == (8, 24, "all members have stopped")
+    for index in (0, 2):
+        rule = dp.EarlyStopping(2)
+        single = alone(ours, index, WEIGHTED, epochs=12, record_steps=True, validation=HELD_OUT, callbacks=[rule])
+        member = ours.member(index)
+        assert ended(member) == ended(single)
+        close((member.variables, member.run.optimizer), (single.variables, single.run.optimizer))
+        assert member.run.step == single.run.step
+        assert len(member.history) == len(single.history)
+        same_history(member.history, single.history)
+        best = jax.tree.map(lambda a, i=index: a[i], after[single.history.best_epoch - 1])
+        assert bits(member.variables) == bits(best)  # of a member that has stopped, nothing changes any more
+    row = ours.history.epochs[7]  # means over those who are still in training, here one
+    assert row["loss"] == pytest.approx(ours.histories[2]["loss"][7])
+    assert ours.histories[2]["validation_loss"][5] == pytest.approx(ours.evaluate_members(HELD_OUT)[2]["loss"])
+
+
+def test_members_are_measured_every_few_updates():
+    """In the midst of epochs of three steps; by a rule that restores nothing."""
+    ours, rule = dp.Bagging(random_model(), members=MEMBERS), dp.EarlyStopping(2, period=2, restore_best=False)
+    train(ours, callbacks=[rule], epochs=12)
+    assert [steps for _, steps, *_ in ends(ours)] == [6, 6, 20]
+    single = alone(ours, 2, WEIGHTED, epochs=12, validation=HELD_OUT, callbacks=[rule])
+    assert ended(ours.member(2)) == ended(single)
+    close(ours.member(2).variables, single.variables)
+
+
+@pytest.mark.parametrize("stop", [7, 10, 23])
+def test_members_are_resumed_with_those_that_have_stopped(stopped, tmp_path, stop):
+    """Before the first ends, after two have, and just before the last."""
+    rule = dp.EarlyStopping(2)
+    with pytest.raises(Crash):
+        train(dp.Bagging(random_model(), members=MEMBERS), tmp_path, [rule, EndAt(stop)], epochs=12)
+    resumed = dp.Bagging(random_model(), members=MEMBERS)
+    history = train(resumed, tmp_path, [rule], epochs=12, resume=tmp_path)
+    assert whole(resumed) == whole(stopped[0])
+    assert rows(history) == rows(stopped[0].history)
+    assert ends(resumed) == ends(stopped[0])
+    assert resumed.steps == stopped[0].steps
+
+
+def test_what_has_stopped_is_kept_and_can_go_on(stopped, tmp_path):
+    stopped[0].save(tmp_path / "members.safetensors")
+    again = dp.load(tmp_path / "members.safetensors")
+    for index in range(MEMBERS):
+        one, other = again.member(index), stopped[0].member(index)
+        assert (one.epochs, one.steps, int(one.run.step)) == (other.epochs, other.steps, other.steps)
+    train(again, epochs=1)
+    assert ends(again) == [(4, 12, None, "")] * 2 + [(9, 27, None, "")]
+
+
+def test_a_member_that_has_stopped_cannot_harm_the_others(reference):
+    """Those that are stacked with it make its steps too; what these come to counts for nothing."""
+
+    def break_the_first(training):
+        if training.row["epoch"] == 2:
+            training.model.histories[0].stopped = "broken"
+            params, state = training.model.variables
+            training.model.variables = (jax.tree.map(lambda a: a.at[0].set(np.nan), params), state)
+
+    ours = dp.Bagging(random_model(), members=MEMBERS)
+    train(ours, callbacks=[break_the_first], validation=None)
+    assert ours.run.step.tolist() == [6, 12, 12]
+    for index in (1, 2):
+        assert bits(ours.member(index).variables) == bits(reference.member(index).variables)
+
+
+def test_members_of_a_sweep_stop_one_by_one():
+    """Each row is of what the model then has."""
+    rule, over = dp.EarlyStopping(2, monitor="validation_accuracy"), {"optimizer.learning_rate": [0.1, 0.5]}
+    found = dp.sweep(model(seed=2), RAGGED, over, validation=HELD_OUT, epochs=6, callbacks=[rule], **QUIET)
+    assert len({own.epochs for own in found.models}) == 2
+    for row, rate, own in zip(found.rows, (0.1, 0.5), found.models, strict=True):
+        single = model(optimizer=dp.SGD(rate), seed=2)
+        history = single.fit(RAGGED, validation=HELD_OUT, epochs=6, callbacks=[rule], **QUIET)
+        assert ended(own) == ended(single)
+        assert row["best_epoch"] == history.best_epoch
+        close(own.variables, single.variables)
+        for name, value in single.evaluate(HELD_OUT).items():
+            assert row[f"validation_{name}"] == pytest.approx(value, rel=1e-4)
+        assert row["loss"] == pytest.approx(history["loss"][history.best_epoch - 1], rel=1e-4)
 
 
 def test_members_start_from_the_weights_that_the_model_was_given():
@@ -223,7 +330,8 @@ def test_members_of_a_sweep_differ_in_starts_and_schedules_and_can_be_resumed(tm
     [
         ({"buckets": 2}, "leave buckets out"),
         ({"callbacks": [dp.EarlyStopping(retrain="continue")]}, "leave retrain out"),
-        ({"callbacks": [dp.EarlyStopping()], "sweep": True}, "EarlyStopping would end them at one moment"),
+        ({"callbacks": [dp.EarlyStopping(members="together")], "sweep": True}, "ends all members at one moment"),
+        ({"callbacks": [dp.EarlyStopping(monitor="validation_los")]}, "did you mean 'validation_loss'"),
         ({"seeds": [-1], "sweep": True}, "A seed must be an integer from 0"),
         ({"window": 2}, "there is none in"),
         ({"resume": 3}, "resume must be the path"),

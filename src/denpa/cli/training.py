@@ -14,6 +14,7 @@ from denpa.core.errors import ConfigError, DivergenceError, StorageError, neares
 from denpa.data.counted import counted
 from denpa.lab.closed_form import closed_form
 from denpa.lab.describe import heading, seen_shape
+from denpa.lab.ensemble import best_epochs, kept
 from denpa.lab.generative import generative
 from denpa.lab.measure import Measured
 from denpa.lab.run import Run
@@ -76,16 +77,15 @@ def _gone(run: Run, progress: str) -> Measured:
 
 
 def _report(run: Run, measured: Measured) -> None:
-    history = run.history
-    last = history.epochs[-1]
-    if history.best_epoch:
-        last = next((row for row in history.epochs if row["epoch"] == history.best_epoch), last)
+    last = kept(run.model, run.data.validation)
     print()
     seen = {name: value for name, value in last.items() if not name.startswith("validation_")}
     held = {name.removeprefix("validation_"): value for name, value in last.items() if name.startswith("validation_")}
     print(numbers("training", seen))
     if held:
         print(numbers("validation", held))
+    if best := best_epochs(run.model):
+        print(f"{'kept':<10}  epochs {', '.join(map(str, best))}")
     print_measured(measured)
     if run.out_of_bag is not None:
         print(f"\n{numbers('out of bag', run.out_of_bag.together)}\n{each('members', run.out_of_bag.apart)}")

@@ -20,8 +20,9 @@ from denpa.data.dataset import Dataset
 from denpa.lab.prepared import Prepared
 from denpa.training import Bagging
 from denpa.training.history import is_number
+from denpa.training.members_loop import mean_of
 
-__all__ = ["Apart", "OutOfBag", "apart", "check_members", "out_of_bag"]
+__all__ = ["Apart", "OutOfBag", "apart", "best_epochs", "check_members", "kept", "out_of_bag"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +83,26 @@ def apart(bagging: Bagging, data: Dataset, classes: bool) -> Apart:
         return Apart(members)
     true = data.t if data.t.ndim == 1 else data.t.argmax(axis=-1)
     return Apart(members, float(np.mean(bagging.predict_classes(data.x, vote="majority") == true)))
+
+
+def best_epochs(model: Any) -> list[int | None]:
+    """The epoch to which early stopping returned each member of an ensemble; empty where it watched none by itself."""
+    epochs = [history.best_epoch for history in model.histories] if isinstance(model, Bagging) else []
+    return epochs if any(epoch is not None for epoch in epochs) else []
+
+
+def kept(model: Any, validation: Dataset | None) -> dict[str, Any]:
+    """The row of a history for a model as it is now, with the parameters that early stopping kept.
+
+    Of members that were stopped one by one, the training numbers are means, each one's of its own epoch; those on the
+    validation data are of the common output.
+    """
+    if not best_epochs(model):
+        return model.history.kept
+    rows = [history.kept for history in model.histories]
+    seen = [{k: v for k, v in row.items() if not k.startswith("validation_")} for row in rows if row]
+    together = {} if validation is None else model.evaluate(validation)
+    return {**(mean_of(seen) if seen else {}), **{f"validation_{name}": value for name, value in together.items()}}
 
 
 def out_of_bag(bagging: Bagging, train: Dataset) -> OutOfBag | None:

@@ -19,7 +19,7 @@ from denpa.data import datasets
 from denpa.data.arguments import as_path
 from denpa.data.checks import check_data
 from denpa.lab import figures
-from denpa.lab.ensemble import OutOfBag, check_members, out_of_bag
+from denpa.lab.ensemble import OutOfBag, best_epochs, check_members, out_of_bag
 from denpa.lab.environment import differences, environment, session
 from denpa.lab.experiment import Experiment
 from denpa.lab.keeper import Keeper
@@ -200,6 +200,7 @@ class Run:
             "parameters": model.summary().parameters,
             "stopped": self.history.stopped,
             "best_epoch": self.history.best_epoch,
+            **({"best_epochs": best} if (best := best_epochs(model)) else {}),
             "last_epoch": self.history.to_config()["epochs"][-1],
             **measured.to_config(),
             **({} if self.out_of_bag is None else self.out_of_bag.to_config()),

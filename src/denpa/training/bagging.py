@@ -63,7 +63,7 @@ class Bagging(Stacked):
         history: means over the members, and under `validation_` what all together reach.
         histories: the history of each member.
         out_of_bag: loss and metrics on the training examples, each judged by the members that never saw it.
-        epochs, steps: how many each member was trained.
+        epochs, steps: how many were trained; a member that early stopping ended was trained for fewer.
 
     Raises:
         ConfigError: no model, fewer members than one, a model that has been trained.
@@ -139,8 +139,8 @@ class Bagging(Stacked):
     ) -> History:
         """Train all members; can be called again to go on with the same examples. Arguments as for `Model.fit`.
 
-        An epoch of a member is one pass over its distinct examples. `EarlyStopping` watches what all members reach
-        together, and ends or takes back the training of all. `buckets` and `EarlyStopping(retrain=...)` are refused.
+        An epoch of a member is one pass over its distinct examples. `EarlyStopping` ends and takes back each member for
+        itself, or by `members="together"` all at once. `buckets` and `EarlyStopping(retrain=...)` are refused.
 
         Raises:
             DataError, ShapeError, ConfigError: the data or options do not fit; nothing was changed.
@@ -221,11 +221,7 @@ class Bagging(Stacked):
 
     def evaluate_members(self, data: Any) -> list[dict[str, Any]]:
         """The same for each member alone."""
-        params, state = self._arrays()
-        logs = [self.programs.measure_apart(params, state, {}, self.model.statistics, *b) for b in self._batches(data)]
-        stacked = jax.tree.map(lambda *parts: np.stack([np.asarray(part) for part in parts]), *logs)
-        parts = [jax.tree.map(lambda a, m=m: a[:, m], stacked) for m in range(self.members)]
-        return [summarize(self.programs.recipe, part) for part in parts]
+        return self.measure_apart(self._batches(data))
 
     def member(self, index: int) -> Model:
         """One member as a model of its own."""
@@ -235,7 +231,7 @@ class Bagging(Stacked):
         model = copy.copy(self.model)
         model.run = member_of(self.run, index)
         model.seed, model.history = int(self.seeds[index]), self.histories[index]
-        model.epochs, model.steps = self.epochs, self.steps
+        model.epochs, model.steps = self.member_epochs[index], int(model.run.step)
         return model
 
     def description(self) -> dict[str, Any]:
@@ -256,7 +252,7 @@ class Bagging(Stacked):
             StorageError: the file cannot be written; what was there before is untouched.
         """
         params, state = self._arrays()
-        model, own = self.model, ("members", "bootstrap", "examples", "out_of_bag", "epochs", "steps")
+        model, own = self.model, ("members", "bootstrap", "examples", "epochs", "steps", "member_epochs")
         arrays = {
             "params": params,
             "state": state,
@@ -264,6 +260,7 @@ class Bagging(Stacked):
             "encoder": model.encoder_arrays,
         }
         plain = {name: getattr(self, name) for name in own}
+        plain["member_steps"] = np.asarray(self.run.step).tolist()
         plain["out_of_bag"] = {k: v for k, v in self.out_of_bag.items() if isinstance(v, float)}
         write_arrays(path, arrays, {"format": 1, "kind": "bagging", "model": model.description(), "bagging": plain})
 
@@ -271,10 +268,10 @@ class Bagging(Stacked):
     def restored(cls, model: Model, plain: dict[str, Any], variables: Any) -> Bagging:
         """The ensemble of what `save` wrote; see `denpa.load`."""
         ours = cls(model, plain["members"], bootstrap=plain["bootstrap"])
+        steps = jax.device_put(np.array(plain.pop("member_steps"), np.int32))
         for name, value in plain.items():
             setattr(ours, name, value)
         keys = jax.vmap(key_of_run)(ours.seeds)
-        steps = jax.device_put(np.full(ours.members, ours.steps, np.int32))
         ours.run = Run(variables.params, variables.state, None, keys, steps)
         model.run = member_of(ours.run, 0)
         return ours

@@ -228,7 +228,7 @@ def restore(training: Any, folder: Any) -> None:
     logs = tuple(_log(_under(arrays, f"logs/{index}")) for index in range(position["parts"]))
     training.at = Position(position["epoch"], position["batch"], logs)
     model.epochs = position["epoch"]
-    model.steps = int(np.max(model.run.step))  # those of many members are equal
+    model.steps = _step(path)  # the run's own count, but members that early stopping has ended stand still
     began = description["began"]
     training.epochs += began["epoch"]  # of a run that had been trained before
     training.first_epoch, training.first_step = began["epoch"], began["step"]

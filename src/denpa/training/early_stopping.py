@@ -47,6 +47,8 @@ class EarlyStopping(Callback):
         restore_best: return to the parameters of the best measurement, also when training was not stopped.
         retrain: None, "from_scratch" or "continue".
         stopping_threshold: also stop, whatever `patience` says, as soon as what is watched is better than this.
+        members: of a `Bagging`: "each" watches every member for itself, and ends and takes back its training while
+            the others go on; "together" watches what all reach together, and ends and takes back all.
 
     Raises:
         ConfigError: an option out of range, no validation data, or a monitored column that does not exist.
@@ -62,6 +64,7 @@ class EarlyStopping(Callback):
     restore_best: bool = True
     retrain: Literal["from_scratch", "continue"] | None = None
     stopping_threshold: float | None = None
+    members: Literal["each", "together"] = "each"
 
     def validate(self) -> None:
         want_positive(self, "patience", *["period"] * (self.period is not None))

@@ -50,6 +50,12 @@ class History:
         """Names of all columns, in the order of their first appearance."""
         return list(dict.fromkeys(name for row in self.epochs for name in row))
 
+    @property
+    def kept(self) -> dict[str, Any]:
+        """The row of the epoch whose parameters were kept by `EarlyStopping`, else the last one; empty before any."""
+        last = self.epochs[-1] if self.epochs else {}
+        return next((row for row in self.epochs if row["epoch"] == self.best_epoch), last)
+
     def __repr__(self) -> str:
         if not self.epochs:
             return "History(no epoch yet)"

@@ -120,7 +120,9 @@ class Training:
         return self.history
 
     def measure_validation(self) -> dict[str, Any]:
-        """Loss and metrics on the validation data now, with `validation_` in front of their names."""
+        """Loss and metrics on the validation data now, with `validation_` in front of their names; none without any."""
+        if self.validation is None:
+            return {}
         return {f"validation_{name}": value for name, value in self.model.measure(self.validation).items()}
 
     def _check_batches(self) -> None:

@@ -26,6 +26,8 @@ __all__ = [
     "combined",
     "member_of",
     "member_programs_for",
+    "only_of",
+    "with_member",
     "with_number",
 ]
 
@@ -163,6 +165,22 @@ def combined(loss: Any, outputs: Any, heard: Any = None) -> Array:
 def member_of(runs: Any, index: Any) -> Any:
     """The arrays of one member among stacked ones."""
     return jax.tree.map(lambda a: a[index], runs)
+
+
+@jax.jit
+def with_member(runs: Any, index: Any, one: Any) -> Any:
+    """Stacked arrays with those of one member replaced."""
+    return jax.tree.map(lambda all_, own: all_.at[index].set(own), runs, one)
+
+
+@jax.jit
+def only_of(going: Array, after: Any, before: Any) -> Any:
+    """Stacked arrays after some steps, but of the members that are not `going` (members,) those from before."""
+
+    def chosen(new: Array, old: Array) -> Array:
+        return jnp.where(going.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
+
+    return jax.tree.map(chosen, after, before)
 
 
 @functools.lru_cache(maxsize=16)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -18,7 +18,8 @@ from denpa.training.divergence import first_not_finite
 from denpa.training.early_stopping import EarlyStopping
 from denpa.training.history import History
 from denpa.training.loop import Training, summarize
-from denpa.training.members import MemberPrograms, member_of
+from denpa.training.members import MemberPrograms, member_of, only_of
+from denpa.training.members_stopping import StopEach
 from denpa.training.program import Programs, Run
 
 __all__ = ["Members", "Stacked", "begun", "check_options", "mean_of"]
@@ -31,15 +32,20 @@ class Stacked:
         run: the stacked run of all members.
         history: means over the members.
         histories: that of each member.
-        epochs, steps: how many each member was trained.
-        held: the latest measurement of each member on the validation data, where they are measured apart.
+        epochs, steps: how many were trained.
+        member_epochs: the same of each member; those that early stopping ended have fewer, and their steps in `run`.
+        numbers: those in which members differ, (members,) by place.
     """
+
+    programs: Any
+    statistics: Any
 
     def __init__(self, members: int) -> None:
         self.run: Any = None
         self.history, self.histories = History(), [History() for _ in range(members)]
         self.epochs = self.steps = 0
-        self.held: list[dict[str, Any]] = []
+        self.member_epochs = [0] * members
+        self.numbers: dict[str, Any] = {}
 
     @property
     def variables(self) -> Variables:
@@ -55,48 +61,83 @@ class Stacked:
         self.run = run
         self.steps += count
 
+    def measure_apart(self, batches: list[Any]) -> list[dict[str, Any]]:
+        """Loss and metrics of each member over batches on the device."""
+        programs, given = self.programs, (*self.variables, self.numbers, self.statistics)
+        logs = [programs.measure_apart(*given, *batch) for batch in batches]
+        stacked = jax.tree.map(lambda *parts: np.stack([np.asarray(part) for part in parts]), *logs)
+        parts = [jax.tree.map(lambda a, m=m: a[:, m], stacked) for m in range(len(self.histories))]
+        return [summarize(programs.recipe, part) for part in parts]
+
 
 class Members(Training):
     """One call of `fit` of many members; `model` is their `Stacked` numbers, `plan` a `Together`.
 
     Attributes:
         apart: the numbers of the latest epoch or step, of each member.
+        held: the latest measurement of each member on the validation data, where they are measured apart.
         finite: whether a member's numbers are all finite, (members,).
     """
 
     def __init__(self, model: Any, programs: Any, data: Any, plan: Any, epochs: int, **options: Any) -> None:
-        """Further arguments: `numbers` in which members differ, by place; `counts`, what each example weighs for each
-        of them; `lenient` to leave a member that diverges to itself; and those of `Training`.
+        """Further arguments: `counts`, what each example weighs for each member; `independent` for members that have
+        nothing to do with each other, so that one that diverges is left to itself; and those of `Training`.
         """
-        self.numbers: Mapping[str, Any] = options.pop("numbers", {})
         counts = options.pop("counts", None)
         self.counts = None if counts is None else jax.device_put(counts)
         self.single: Programs = programs.single
-        self.lenient: bool = options.pop("lenient", False)
+        self.independent: bool = options.pop("independent", False)
         self.apart: list[dict[str, Any]] = []
+        self.held: list[dict[str, Any]] = []
         self.finite = np.ones(len(plan.plans), bool)
-        callbacks = (Histories(), *options.pop("callbacks", ()))
-        super().__init__(model, programs, data, plan, epochs, callbacks=callbacks, **options)
+        model.histories = [_unstopped(history) for history in model.histories]
+        rules = [
+            StopEach(rule) if isinstance(rule, EarlyStopping) and rule.members == "each" else rule
+            for rule in options.pop("callbacks", ())
+        ]
+        self.measured_apart = self.independent or any(isinstance(rule, StopEach) for rule in rules)
+        super().__init__(model, programs, data, plan, epochs, callbacks=(Histories(), *rules), **options)
+
+    @property
+    def going(self) -> np.ndarray:
+        """Whether early stopping has left a member in training, (members,)."""
+        return np.array([not history.stopped for history in self.model.histories])
 
     def summarize(self, logs: Any) -> dict[str, Any]:
-        """Means over the members; the numbers of each are in `apart`."""
+        """Means over the members in training; the numbers of each are in `apart`."""
         members = range(len(self.finite))
         parts = [jax.tree.map(lambda a, m=member: a[:, m], logs) for member in members]
         self.apart = [summarize(self.programs.recipe, part) for part in parts]
-        return mean_of(self.apart)
+        return self._mean(self.apart)
+
+    def _mean(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        return mean_of([row for row, going in zip(rows, self.going, strict=True) if going] or rows)
+
+    def measure_apart(self) -> None:
+        """Measure each member on the validation data, where there are any, for `held`."""
+        if self.validation is not None:
+            apart = self.model.measure_apart(self.validation)
+            self.held = [{f"validation_{name}": value for name, value in row.items()} for row in apart]
+
+    def measure_validation(self) -> dict[str, Any]:
+        """What the members reach together; independent ones on the average of those in training."""
+        if self.measured_apart:
+            self.measure_apart()
+        return self._mean(self.held) if self.independent and self.held else super().measure_validation()
 
     def _record_steps(self, logs: Any, count: int) -> None:
         for index in range(count):
             step = {"step": self.step - count + 1 + index}
             self.history.steps.append(step | self.summarize(jax.tree.map(lambda a, i=index: a[i : i + 1], logs)))
             for history, row in zip(self.model.histories, self.apart, strict=True):
-                history.steps.append(step | row)
+                if not history.stopped:
+                    history.steps.append(step | row)
 
     def _check_batches(self) -> None:
         members = len(self.finite)
         for rows in {self.plan.batch_size, self.plan.rest} - {0}:
             order = jax.ShapeDtypeStruct((members, rows // members), np.int32)
-            given = self.run, self.numbers, self.model.statistics, self.data, self.counts, order
+            given = self.run, self.model.numbers, self.model.statistics, self.data, self.counts, order
             self.programs.step.check(*given)
 
     def _chunk(self) -> None:
@@ -104,16 +145,21 @@ class Members(Training):
         before, start = self.run, time.perf_counter()
         run, logs, finite = self._trained(before, order, count)
         logs = jax.tree.map(lambda a: np.asarray(a)[:count], logs)
-        self.finite = np.asarray(finite) & np.isfinite(logs["loss"]).all(axis=0)
-        if not self.lenient and not self.finite.all():
+        finite = np.asarray(finite) & np.isfinite(logs["loss"]).all(axis=0)
+        self.finite = np.where(self.going, finite, self.finite)
+        if not self.independent and not self.finite.all():
             self._diverged(before, order, logs)
         self._adapt(time.perf_counter() - start, count)
         self.take(run, logs, count)
 
     def _trained(self, run: Run, order: np.ndarray, count: int) -> tuple[Run, Any, Any]:
         order = order.reshape(len(order), len(self.finite), -1)
-        given = self.numbers, self.model.statistics, self.data, self.counts
-        return self.programs.train(run, *given, order, np.int32(count))
+        given, going = (self.model.numbers, self.model.statistics, self.data, self.counts), self.going
+        after, logs, finite = self.programs.train(run, *given, order, np.int32(count))
+        if going.all():
+            return after, logs, finite
+        # All make the steps, for they are made together; what those that have stopped came to is forgotten.
+        return only_of(going, after, run), {**logs, "loss": np.where(going, logs["loss"], 0)}, finite | ~going
 
     def _diverged(self, before: Run, order: np.ndarray, logs: Any) -> NoReturn:
         """Keep the last moment at which all members were finite, and say which one was not and why.
@@ -162,16 +208,30 @@ class HistoriesSession(Session):
 
     def on_epoch_end(self) -> None:
         training = self.training
-        for member, (history, row) in enumerate(zip(training.model.histories, training.apart, strict=True)):
-            held = training.model.held[member] if training.model.held else {}
-            held = {f"validation_{name}": value for name, value in held.items()}
-            history.epochs.append({"epoch": training.row["epoch"], "step": training.row["step"], **row, **held})
+        for member in np.flatnonzero(training.going):
+            held = training.held[member] if training.held else {}
+            at = {"epoch": training.row["epoch"], "step": training.row["step"]}
+            training.model.histories[member].epochs.append({**at, **training.apart[member], **held})
+            training.model.member_epochs[member] += 1
+
+    def on_end(self) -> None:
+        for history in self.training.model.histories:
+            history.stopped = history.stopped or self.training.stopped
 
     def memory(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        return {"members": [history.to_config() for history in self.training.model.histories]}, {}
+        model = self.training.model
+        return {"members": [history.to_config() for history in model.histories], "epochs": model.member_epochs}, {}
 
     def remember(self, values: dict[str, Any], arrays: dict[str, Any]) -> None:
         self.training.model.histories = [History.from_config(config) for config in values["members"]]
+        self.training.model.member_epochs = values["epochs"]
+
+
+def _unstopped(history: History) -> History:
+    """The history as training goes on."""
+    history = copy.copy(history)
+    history.stopped, history.best_epoch = "", None
+    return history
 
 
 def mean_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -210,5 +270,5 @@ def check_options(rules: Any, buckets: Any) -> None:
     if any(isinstance(rule, EarlyStopping) and rule.retrain is not None for rule in rules):
         raise ConfigError(
             "EarlyStopping(retrain=...) adds the validation data to the examples, of which members have drawn their "
-            "samples: leave retrain out, and train a new ensemble on all data for history.best_epoch epochs."
+            "samples: leave retrain out, and train new members on all data for the best epochs of the histories."
         )

@@ -22,9 +22,8 @@ from denpa.training.early_stopping import EarlyStopping
 from denpa.training.history import History
 from denpa.training.inputs import padded_batches
 from denpa.training.interrupts import interrupts_wait
-from denpa.training.loop import summarize
 from denpa.training.members import member_of, member_programs_for, with_number
-from denpa.training.members_loop import Members, Stacked, begun, check_options, mean_of
+from denpa.training.members_loop import Members, Stacked, begun, check_options
 from denpa.training.members_plan import Together
 from denpa.training.model import Model
 from denpa.training.preparation import network_shape, prepared_data, size_of_batches
@@ -39,7 +38,8 @@ class Sweep:
     """What became of every member of a sweep.
 
     Attributes:
-        rows: for each member its numbers by place, its seed, whether it stayed finite, and its last measurements.
+        rows: for each member its numbers by place, its seed, whether it stayed finite, and its last measurements; with
+            `EarlyStopping` the epoch that was kept, and the measurements with its parameters.
         histories: for each member its history.
         models: for each member its trained model.
     """
@@ -96,8 +96,9 @@ def sweep(
         data, validation, epochs, batch_size, shuffle, replacement, verbose, record_steps, window: as for `Model.fit`.
         over: values by place, such as "optimizer.learning_rate", "penalty.strength", "net.layers.2.strength".
         seeds: the seeds of the members; the model's own when None.
-        callbacks: `Checkpoint`, or functions called after each epoch with the training of all members.
-        buckets: refused, as is `EarlyStopping`, which would end all members at one moment.
+        callbacks: `EarlyStopping`, which ends and takes back each member for itself, `Checkpoint`, or functions called
+            after each epoch with the training of all members.
+        buckets: refused, as is `EarlyStopping(retrain=...)`.
         resume: a folder with a checkpoint of this very sweep.
 
     Raises:
@@ -121,8 +122,8 @@ def sweep(
     rows = [np.arange(examples, dtype=np.int32)] * len(members)
     plan = Together.of(rows, batch_size_of(batch_size, examples), stacked.seeds, **order)
     held = None if held_out is None else padded_batches(*held_out, size_of_batches(model, len(members)))
-    options = {"validation": held, "record_steps": record_steps, "resumed": resume is not None, "lenient": True}
-    options |= {"callbacks": (*rules, Progress(verbosity(verbose))), "numbers": stacked.numbers}
+    options = {"validation": held, "record_steps": record_steps, "resumed": resume is not None, "independent": True}
+    options["callbacks"] = (*rules, Progress(verbosity(verbose)))
     try:
         stacked.begin(given)
         training = Members(stacked, programs, train, plan, int(epochs), **options)
@@ -132,7 +133,7 @@ def sweep(
             training.go(interrupted)
     except jax.errors.JAXTypeError as error:
         raise _decisive(over) from error
-    return _gathered(stacked, training.finite, described)
+    return _gathered(training, described, any(isinstance(rule, EarlyStopping) for rule in rules))
 
 
 class Grid(Stacked):
@@ -157,15 +158,6 @@ class Grid(Stacked):
         """All that describes the members, as plain values for JSON."""
         own = [{**numbers, "seed": seed} for numbers, seed in self.members]
         return {**self.model.description(), "members": own, "epochs": self.epochs, "steps": self.steps}
-
-    def measure(self, batches: list[Any]) -> dict[str, Any]:
-        """Means over the members of the loss and the metrics over batches on the device; each one's are in `held`."""
-        programs, given = self.programs, (*self.variables, self.numbers, self.statistics)
-        logs = [programs.measure_apart(*given, *batch) for batch in batches]
-        stacked = jax.tree.map(lambda *parts: np.stack([np.asarray(part) for part in parts]), *logs)
-        parts = [jax.tree.map(lambda a, m=member: a[:, m], stacked) for member in range(len(self.members))]
-        self.held = [summarize(programs.recipe, part) for part in parts]
-        return mean_of(self.held)
 
 
 def _lists(over: Any) -> dict[str, list[Any]]:
@@ -199,11 +191,10 @@ def _checked(callbacks: Any, buckets: Any) -> tuple[Any, ...]:
     """Callbacks as descriptions; what a sweep cannot do is refused."""
     rules = as_callbacks(callbacks)
     check_options(rules, buckets)
-    if any(isinstance(rule, EarlyStopping) for rule in rules):
+    if any(isinstance(rule, EarlyStopping) and rule.members == "together" for rule in rules):
         raise ConfigError(
-            "Every member of a sweep is trained as if alone, but all go on to the last epoch: EarlyStopping would end "
-            "them at one moment. Leave it out. The histories tell each member's best epoch; train the model "
-            "that you choose with EarlyStopping, or all of them one after the other."
+            'EarlyStopping(members="together") ends all members at one moment, but every member of a sweep is trained '
+            "as if alone: leave members out."
         )
     return rules
 
@@ -234,17 +225,24 @@ def _look(part: Any) -> None:
         part.validate()
 
 
-def _gathered(stacked: Grid, finite: np.ndarray, described: list[Model]) -> Sweep:
+def _gathered(training: Members, described: list[Model], stopping: bool) -> Sweep:
+    stacked: Grid = training.model
     rows, model = [], stacked.model
+    if stopping:
+        training.measure_apart()  # with the parameters that were returned to
     for index, ((numbers, seed), own) in enumerate(zip(stacked.members, described, strict=True)):
         history = stacked.histories[index]
-        last = {k: v for k, v in history.epochs[-1].items() if isinstance(v, float)}
-        rows.append({**numbers, "seed": seed, "finite": bool(finite[index]), **last})
+        last = {**history.kept, **(training.held[index] if training.held else {})}
+        last = {name: value for name, value in last.items() if isinstance(value, float)}
+        best = {"best_epoch": history.best_epoch} if stopping else {}
+        rows.append({**numbers, "seed": seed, "finite": bool(training.finite[index]), **best, **last})
         own.run = member_of(stacked.run, index)
-        own.history, own.epochs, own.steps = history, stacked.epochs, stacked.steps
+        own.history, own.epochs, own.steps = history, stacked.member_epochs[index], int(own.run.step)
         own.statistics, own.in_shape = stacked.statistics, model.in_shape
         own.class_names, own.feature_names = model.class_names, model.feature_names
-    return Sweep(tuple(rows), tuple(stacked.histories), tuple(described))
+    # Who was stopped before its first epoch had ended lacks what is measured on the training data.
+    columns = dict.fromkeys((name for row in rows for name in row), float("nan"))
+    return Sweep(tuple(columns | row for row in rows), tuple(stacked.histories), tuple(described))
 
 
 def _text(value: Any) -> str:
