@@ -171,6 +171,18 @@ def test_images_are_brought_to_the_form_of_the_model(tmp_path):
         strange.labelled(str(tmp_path))
 
 
+def test_pixels_of_files_are_brought_to_the_range_of_the_model(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    ours = untrained(dp.SoftmaxCrossEntropy(), 2, (4, 3, 1), class_names=("cat", "dog"))
+    ours.model.normalizer = dp.ScaleImages(16)
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        image.new("L", (3, 4), 51).save(tmp_path / name / "a.png")
+    expected = np.full((2, 4, 3, 1), 16 * 51 / 255)
+    np.testing.assert_allclose(ours.examples(str(tmp_path))[0], expected, rtol=1e-6)
+    np.testing.assert_allclose(ours.labelled(str(tmp_path)).x, expected, rtol=1e-6)
+
+
 def test_what_cannot_be_read_is_told(tmp_path):
     ours = untrained(dp.SoftmaxCrossEntropy(), 2, (4,))
     (tmp_path / "t.csv").write_text("a\n1\n")

@@ -14,7 +14,6 @@ import numpy as np
 from denpa.core.errors import ConfigError, DataError, FileFormatError
 from denpa.data import datasets
 from denpa.data.dataset import Dataset, Splits
-from denpa.data.images import read_image_files, read_image_pairs, read_images
 from denpa.data.pair_encoder import PairEncoder
 from denpa.data.readers import read_table
 from denpa.data.table import Table
@@ -22,14 +21,13 @@ from denpa.data.vocabulary import Vocabulary
 from denpa.lab.arrays import read_npz, read_x
 from denpa.lab.codes import layer_output
 from denpa.lab.experiment import DataConfig, Experiment
+from denpa.lab.image_files import IMAGES, images, labelled_images
 from denpa.lab.in_order import forecast_csv, new_text, rows_of_series, sequence_kind
 from denpa.lab.run_folder import RunFolder
 from denpa.lab.sources import is_table, its_own_target, load_data, unknown_categories
 from denpa.training import Bagging, Model, load, sample
 
 __all__ = ["Trained", "predictions_csv", "predictions_npy"]
-
-_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +56,8 @@ class Trained:
             FileFormatError: neither, a damaged file, or a run that has not finished.
             ConfigError: an ensemble where a single model is wanted.
         """
+        if not Path(path).exists():
+            raise FileFormatError(f"There is no run folder and no model file {path}.")
         folder = RunFolder.existing(path) if Path(path).is_dir() else None
         if folder is not None and not folder.model.is_file():
             raise FileFormatError(f"The run {path} has not finished: go on with denpa train --resume {path}.")
@@ -107,8 +107,7 @@ class Trained:
         elif is_table(source):
             found = self._table(source)
         elif Path(source).is_dir():
-            read = read_image_pairs if self.model.loss.expects == "values" else read_images
-            found = read(source, *self._image_form())
+            found = labelled_images(self.model, source)
         else:
             found = read_npz(source, "regression" if self.model.loss.expects == "values" else None)
         found = found.test if isinstance(found, Splits) else found
@@ -131,13 +130,8 @@ class Trained:
             return self._table(source, targets=False).x, None
         if path.suffix.lower() in (".npy", ".npz"):
             return read_x(path), None
-        if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _IMAGES)
-            if not files:
-                raise DataError(f"The folder {source} holds no images.")
-            return read_image_files(files, *self._image_form()), [str(file.relative_to(path)) for file in files]
-        if path.is_file() and path.suffix.lower() in _IMAGES:
-            return read_image_files([path], *self._image_form()), [path.name]
+        if path.is_dir() or (path.is_file() and path.suffix.lower() in IMAGES):
+            return images(self.model, path)
         fault = "is of no known kind" if path.exists() else "cannot be read: there is no such file or folder"
         raise DataError(f"{source} {fault}: give a table (.csv, .tsv, .txt, .parquet), .npy, .npz or images.")
 
@@ -190,13 +184,6 @@ class Trained:
     def _options_of(self, source: str) -> dict[str, Any]:
         known = self.experiment is not None and self.experiment.data.source == source
         return dict(self.experiment.data.options) if known and self.experiment is not None else {}
-
-    def _image_form(self) -> tuple[tuple[int, int], bool]:
-        """Height and width, and whether there is one channel: images are brought to what the model takes."""
-        shape = self.model.in_shape
-        if len(shape) != 3 or shape[-1] not in (1, 3):
-            raise DataError(f"This model does not take images but examples of shape {shape}.")
-        return shape[:2], shape[-1] == 1
 
     def _with_our_classes(self, found: Dataset) -> Dataset:
         """The data set with class indices that mean the model's classes, where both have names."""
