@@ -157,5 +157,5 @@ def test_refusals():
         dp.EncoderDecoder(reads, writes, context="first")
     with pytest.raises(dp.ConfigError, match="takes no windows"):
         with_carry(dp.EncoderDecoder(reads, writes), {}, 1, None)
-    with pytest.raises(dp.ShapeError, match="pair"):
+    with pytest.raises(dp.ShapeError, match=r"wants \(source, shifted\)"):
         dp.EncoderDecoder(reads, writes).out_shape((4,))
