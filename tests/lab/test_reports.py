@@ -22,6 +22,14 @@ def test_rows_are_true_classes_and_columns_predicted_ones():
     ]
 
 
+def test_names_in_japanese_stand_above_their_columns():
+    assert confusion_text(np.array([[5, 0], [12, 3]]), ("猫", "いぬ")).splitlines()[1:] == [
+        "       猫  いぬ",
+        "  猫    5     ·",
+        "いぬ   12     3",
+    ]
+
+
 def test_a_line_end_in_a_label_does_not_break_the_table():
     lines = confusion_text(np.array([[1, 0], [0, 2]]), ("a\nb", "c")).splitlines()
     assert [line.split() for line in lines[1:]] == [["a", "b", "c"], ["a", "b", "1", "·"], ["c", "·", "2"]]

@@ -15,6 +15,7 @@ from denpa.data.counted import counted
 from denpa.data.delimited import NUMBER
 from denpa.data.labels import encode_labels
 from denpa.data.splitting import k_fold_indices, split_indices
+from denpa.data.widths import cells, padded
 
 __all__ = ["Column", "Table", "objects", "parse_numbers", "sorted_categories"]
 
@@ -134,12 +135,12 @@ class Table:
     def report(self) -> str:
         """What was found: one line per column with its kind, range or categories, and missing values."""
         lines = [f"{self.source}: {counted(len(self), 'row')}"]
-        width = max(len(column.name) for column in self.every)
+        width = max(cells(column.name) for column in self.every)
         for column in self.every:
             role = f"target, {self.task}" if column is self.target else column.kind
             gaps = int(column.is_missing().sum())
             missing = f"; {gaps} missing ({column.missing})" if gaps else ""
-            lines.append(f"  {column.name:<{width}}  {role}: {_content(column)}{missing}")
+            lines.append(f"  {padded(column.name, width)}  {role}: {_content(column)}{missing}")
         return "\n".join(lines)
 
     def at(self, rows: Any, most: int = 5) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import ConfigError
+from denpa.data.widths import cells, padded
 from denpa.lab.answers import answers_of, bleu
 from denpa.lab.ensemble import Apart, apart
 from denpa.lab.pairs import Sequences
@@ -102,15 +103,16 @@ def confusion_text(counts: np.ndarray, names: tuple[str, ...]) -> str:
     if len(counts) > _MOST_COLUMNS:
         return _most_confused(counts, names)
     short = [name if len(name) <= _WIDEST else f"{name[: _WIDEST - 1]}…" for name in names]
-    cells = [[f"{count}" if count else "·" for count in row] for row in counts]
-    widths = [max(len(short[j]), *(len(row[j]) for row in cells)) for j in range(len(short))]
-    margin = max(len("true"), *map(len, short))
+    table = [[f"{count}" if count else "·" for count in row] for row in counts]
+    widths = [max(cells(short[j]), *(len(row[j]) for row in table)) for j in range(len(short))]
+    margin = max(len("true"), *map(cells, short))
     lines = [f"{'true':<{margin}}   predicted"]
-    lines.append(
-        " " * margin + "   " + "  ".join(f"{name:>{width}}" for name, width in zip(short, widths, strict=True))
-    )
-    for name, row in zip(short, cells, strict=True):
-        lines.append(f"{name:>{margin}}   " + "  ".join(f"{c:>{w}}" for c, w in zip(row, widths, strict=True)))
+    above = "  ".join(padded(name, width, right=True) for name, width in zip(short, widths, strict=True))
+    lines.append(" " * margin + "   " + above)
+    for name, row in zip(short, table, strict=True):
+        lines.append(
+            f"{padded(name, margin, right=True)}   " + "  ".join(f"{c:>{w}}" for c, w in zip(row, widths, strict=True))
+        )
     return "\n".join(lines)
 
 
