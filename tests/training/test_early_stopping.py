@@ -85,6 +85,8 @@ def test_the_training_error_may_be_watched_without_validation_data():
     history = model().fit(DATA, epochs=100, callbacks=[rule], **QUIET)
     assert history.stopped == "loss has passed 0.8"
     assert history["loss"][-1] < 0.8 <= history["loss"][-2]
+    history = model().fit(DATA, epochs=3, callbacks=[dp.EarlyStopping(2, period=2, monitor="loss")], **QUIET)
+    assert (history.best_epoch, history.stopped) == (3, "")  # it changes at the end of each epoch of four updates
 
 
 def test_without_restoring_the_last_parameters_stay(monkeypatch):
