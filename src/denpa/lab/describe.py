@@ -32,9 +32,12 @@ from denpa.training.inputs import checked_targets, shape_of_example
 
 __all__ = ["KINDS", "check_experiment", "heading", "list_of", "seen_shape", "shape_text"]
 
-_CHECKED_EXAMPLES = 8
+_MOST_EXAMPLES, _FEWEST_EXAMPLES = 8, 3
+_LARGE_EXAMPLE = 50_000  # numbers kept for one: of such examples the fewest are enough
 _SHIFT = 0.01
 _CHECKED_STEPS = 10  # of sequences
+_FEWEST_ENTRIES, _MOST_ENTRIES = 3, 50  # of each array, moved one by one for the central differences
+_NUMBERS_MOVED = 1_500_000  # entries times the numbers that the network computes and holds: bounds the time
 _DISTINCT = 1 - math.exp(-1)  # of the examples in a bootstrap sample, on average
 
 _UNNAMED = ("denpa.testing", "denpa.training.foreign")  # what no config can hold
@@ -92,13 +95,14 @@ def heading(experiment: Experiment, data: Prepared | None) -> str:
 def check_experiment(experiment: Experiment, data: Prepared) -> GradientReport:
     """Compare all gradients on a few training examples with both oracles; see `denpa.testing.check_gradients`.
 
-    Examples and first parameters are shifted a little: behind biases of 0 the blank parts of images would sit on the
-    kinks of ReLU and max-pooling, where no slope is the right one.
+    Automatic differentiation is compared in every entry, central differences in a few of each array: the larger the
+    network, the fewer. Examples and first parameters are shifted a little: behind biases of 0 the blank parts of images
+    would sit on the kinks of ReLU and max-pooling, where no slope is the right one.
 
     Raises:
         GradientError: names the first wrong layer on the way back from the loss.
     """
-    rows = min(_CHECKED_EXAMPLES, len(data.train))
+    rows = min(_MOST_EXAMPLES, len(data.train))
     few = data.train[np.linspace(0, len(data.train) - 1, rows).astype(int)]
     x, t = few.x, few.t
     if data.task in ("text", "series") and t is not None:
@@ -106,12 +110,18 @@ def check_experiment(experiment: Experiment, data: Prepared) -> GradientReport:
     if experiment.normalizer is not None:
         x = np.asarray(experiment.normalizer.apply(experiment.normalizer.fit(data.train.x), x))
     net, key, shape = experiment.network, jax.random.key(experiment.training.seed), shape_of_example(x)
+    size = net.summary(shape)
+    kept = (size.saved_bytes or 0) // np.float32().itemsize
+    rows = rows if kept < _LARGE_EXAMPLE else min(_FEWEST_EXAMPLES, rows)
+    x, t = jax.tree.map(lambda array: array[:rows], (x, t))
     t = checked_targets(t, x, experiment.loss, net.out_shape(shape), "the data", train=False)
     if experiment.target_normalizer is not None:
         t = experiment.target_normalizer.apply(experiment.target_normalizer.fit(data.train.t), t)
     (params, state), rng = net.init(key, shape), np.random.default_rng(experiment.training.seed)
     x, params = on_values(lambda values: _off_kinks(values, rng), x), _off_kinks(params, rng)
-    return check_gradients(net, experiment.loss, Variables(params, state), x, t, key=key)
+    entries = _NUMBERS_MOVED // max((size.parameters or 0) + rows * kept, 1)
+    entries = min(max(entries, _FEWEST_ENTRIES), _MOST_ENTRIES)
+    return check_gradients(net, experiment.loss, Variables(params, state), x, t, key=key, entries=entries)
 
 
 def _off_kinks(arrays: Any, rng: np.random.Generator) -> Any:

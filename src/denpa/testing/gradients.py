@@ -165,8 +165,8 @@ def _sampled(
     """Central slopes and jumps by the names of `_arrays`, NaN where not looked at.
 
     Looked at are n drawn entries of each array, and those suspected to sit on a kink, as far as they are not too many.
-    Entries that are not `close` to ours, without a jump that shows a kink, are looked at again by shorter steps: one of
-    very many units, such as a convolution has, may have its kink within the step and yet a small share of the slope.
+    Entries that are not `close` to ours, by more than a jump explains, are looked at again by shorter steps: of the
+    many units of a convolution some have their kinks within the step, with small or opposite shares of the slope.
     """
     net, x = case[0], case[3]
     energy, nudged, values = oracle.nudged_energy(*case)
@@ -187,10 +187,10 @@ def _sampled(
         chosen.append(numbers[suspects[name]][:_MOST_SUSPECTS])
     slopes, jumps = looked_at(chosen, epsilon)
     for shorter in (epsilon / 10, epsilon / 100):
-        far = {
-            name: (np.abs(slope - ours[name]) > close[name]) & (np.abs(jumps[name]) <= _KINK * scales[name])
-            for name, slope in slopes.items()
-        }
+        far = {}
+        for name, slope in slopes.items():
+            jump, kink = np.abs(jumps[name]), _KINK * scales[name]
+            far[name] = np.abs(slope - ours[name]) - np.where(jump > kink, jump / 2 + kink, 0.0) > close[name]
         if not any(map(np.any, far.values())):
             break
         again = looked_at([places[name][marked][:_MOST_SUSPECTS] for name, marked in far.items()], shorter)
