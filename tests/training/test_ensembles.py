@@ -10,7 +10,7 @@ import pytest
 import denpa as dp
 from denpa.training.members import combined
 from denpa.training.members_plan import sampled_rows
-from denpa.training.storage import read_arrays
+from denpa.training.storage import read_arrays, write_arrays
 
 RNG = np.random.default_rng(7)
 MEMBERS = 4
@@ -179,6 +179,17 @@ def test_saved_members_come_back_and_go_on(bagging, tmp_path):
     assert (again.epochs, again.steps) == (5, bagging.steps // 4 * 5)
     with pytest.raises(dp.DataError, match="90 examples"):
         again.fit((X[:50], T[:50]), verbose=False)
+
+
+def test_members_saved_before_each_counted_for_itself_come_back(bagging, tmp_path):
+    bagging.save(tmp_path / "new.safetensors")
+    arrays, description = read_arrays(tmp_path / "new.safetensors")
+    for name in ("member_epochs", "member_steps"):
+        del description["bagging"][name]
+    write_arrays(tmp_path / "old.safetensors", arrays, description)
+    again = dp.load(tmp_path / "old.safetensors")
+    np.testing.assert_array_equal(again.predict(X), bagging.predict(X))
+    assert (again.member(2).epochs, again.member(2).steps) == (4, bagging.steps)
 
 
 @pytest.mark.parametrize("loss", [dp.SigmoidCrossEntropy(), dp.BinaryCrossEntropy(), dp.CrossEntropy()], ids=str)

@@ -268,7 +268,9 @@ class Bagging(Stacked):
     def restored(cls, model: Model, plain: dict[str, Any], variables: Any) -> Bagging:
         """The ensemble of what `save` wrote; see `denpa.load`."""
         ours = cls(model, plain["members"], bootstrap=plain["bootstrap"])
-        steps = jax.device_put(np.array(plain.pop("member_steps"), np.int32))
+        # A file of a version in which no member stopped before the others says it once.
+        plain = {"member_epochs": [plain["epochs"]] * ours.members, **plain}
+        steps = jax.device_put(np.array(plain.pop("member_steps", [plain["steps"]] * ours.members), np.int32))
         for name, value in plain.items():
             setattr(ours, name, value)
         keys = jax.vmap(key_of_run)(ours.seeds)
