@@ -45,7 +45,8 @@ def mistakes(images: Any, true: Any, predicted: Any, names: Any, path: Any, ink:
     if not len(wrong):
         return None
     rows = -(-len(wrong) // _COLUMNS)
-    figure = Figure(figsize=(1.1 * _COLUMNS, 1.35 * rows), layout="constrained")
+    figure = Figure(figsize=(1.1 * _COLUMNS, 1.35 * rows + 0.25), layout="constrained")
+    figure.suptitle("true class → predicted class", fontsize=8)
     largest = float(np.max(images)) or 1.0
     for place, index in enumerate(wrong):
         axes = figure.add_subplot(rows, _COLUMNS, place + 1)
