@@ -133,6 +133,8 @@ def test_a_schedule_of_ones_own():
         (lambda: s.ExponentialDecay(0.1, 0.0), "ExponentialDecay.factor"),
         (lambda: s.InverseTime("0.1"), "InverseTime.initial"),
         (lambda: s.WarmUp(-0.1, 5), "WarmUp.schedule"),
+        (lambda: s.WarmUp(None, 5), r"WarmUp.schedule must be a rate .* or a schedule .*not None"),
+        (lambda: s.WarmUp(s.CosineDecay, 5), "WarmUp.schedule must be a rate"),
         (lambda: s.WarmUp(0.1, 5, start=-1), "WarmUp.start"),
     ],
 )

@@ -208,6 +208,8 @@ def test_groups_of_parameters_are_checked_and_survive_a_file():
         model(optimizer=dp.ParameterGroups(dp.Adam(), {"tail/*": 0.1}))
     with pytest.raises(dp.ConfigError, match="wants an optimiser"):
         dp.ParameterGroups(dp.ClipByNorm(1.0), {})
+    with pytest.raises(dp.ConfigError, match=r"factors must be a dict from patterns to numbers.*not 'conv'"):
+        dp.ParameterGroups(dp.Adam(), "conv")
 
 
 def torch_arrays(rng):

@@ -45,7 +45,12 @@ class ParameterGroups(Optimizer):
     def validate(self) -> None:
         if not isinstance(self.optimizer, Optimizer):
             raise ConfigError(f"ParameterGroups wants an optimiser such as Adam(0.001), not {self.optimizer!r}.")
-        object.__setattr__(self, "factors", tuple((str(pattern), float(factor)) for pattern, factor in self.factors))
+        try:
+            factors = tuple((str(pattern), float(factor)) for pattern, factor in self.factors)
+        except (TypeError, ValueError):
+            wanted = 'from patterns to numbers, such as {"0_conv2d/*": 0.1}'
+            raise ConfigError(f"ParameterGroups.factors must be a dict {wanted}, not {self.factors!r}.") from None
+        object.__setattr__(self, "factors", factors)
         for pattern, factor in self.factors:
             if not 0 <= factor < float("inf"):
                 raise ConfigError(f"ParameterGroups: the factor of {pattern!r} must not be below 0, not {factor!r}.")

@@ -226,6 +226,11 @@ class WarmUp(Schedule):
     start: float = 0.0
 
     def validate(self) -> None:
+        if not isinstance(self.schedule, (Schedule, float, int)):
+            raise ConfigError(
+                "WarmUp.schedule must be a rate such as 0.1 or a schedule such as CosineDecay(0.1, 0.0, 100), not "
+                f"{self.schedule!r}."
+            )
         if not isinstance(self.schedule, Schedule):
             want_positive(self, "schedule")
         want_not_negative(self, "start")
