@@ -102,11 +102,13 @@ def test_refusals(model, source):
     for penalty in (-1.0, float("inf"), "1"):
         with pytest.raises(dp.ConfigError, match="length_penalty must be a number, 0 or more"):
             beam_search(model, source, length_penalty=penalty, **OPTIONS)
+    with pytest.raises(dp.ConfigError, match="Model of an EncoderDecoder, not by 3"):
+        greedy(3, source, **OPTIONS)
     with pytest.raises(dp.ConfigError, match="start must be the number of a token, 0 to 2, not 3"):
         greedy(model, source, **OPTIONS | {"start": 3})
     with pytest.raises(dp.DataError, match=r"Word 4 at row 0, step 1 of the sources is none of Embedding\(4, 3\)"):
         greedy(model, np.array([[0, 4, 1, 5]]), **OPTIONS)
-    with pytest.raises(dp.ConfigError, match="written by an EncoderDecoder"):
+    with pytest.raises(dp.ConfigError, match="Model of an EncoderDecoder"):
         greedy(dp.Model([dp.Dense(2)], dp.SoftmaxCrossEntropy()), source, **OPTIONS)
 
 

@@ -92,6 +92,8 @@ def test_what_makes_no_text_is_refused(model, options, error, words):
     given = {"vocabulary": LETTERS, "prompt": "a", "length": 3} | options
     with pytest.raises(error, match=words):
         dp.sample(model, **given)
+    with pytest.raises(dp.ConfigError, match="drawn from a Model with its Vocabulary, not from 3"):
+        dp.sample(3, **given)
 
 
 def test_a_network_that_remembers_nothing_is_refused():

@@ -94,9 +94,9 @@ def beam_search(
             raise ConfigError(f"{name} must be a whole number, 1 or more, not {value!r}.")
     if not isinstance(length_penalty, numbers.Real) or not 0 <= length_penalty < np.inf:
         raise ConfigError(f"length_penalty must be a number, 0 or more, not {length_penalty!r}.")
-    net = model.net
-    if not isinstance(net, EncoderDecoder):
-        raise ConfigError(f"Answers are written by an EncoderDecoder, not by {net!r}.")
+    net = getattr(model, "net", model)
+    if not isinstance(net, EncoderDecoder) or net is model:
+        raise ConfigError(f"Answers are written by the Model of an EncoderDecoder, not by {net!r}.")
     params, state = model.variables
     _check_tokens(model, start, end)
     source = checked_examples(source, None, None, "the sources")

@@ -116,6 +116,8 @@ def _written(
 
 
 def _check(model: Model, vocabulary: Vocabulary, length: Any, temperature: Any, top_k: Any, seed: Any) -> None:
+    if not isinstance(model, Model) or not isinstance(vocabulary, Vocabulary):
+        raise ConfigError(f"Text is drawn from a Model with its Vocabulary, not from {model!r} with {vocabulary!r}.")
     for name, value, least in (("length", length, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
             raise ConfigError(f"{name} must be a whole number, {least} or more, not {value!r}.")
