@@ -10,6 +10,7 @@ import pytest
 
 import denpa as dp
 from denpa.lab import DataConfig, Experiment, Run, TrainingConfig
+from denpa.lab.keeper import KeeperSession
 from denpa.lab.run_folder import RunFolder
 from denpa.training import EarlyStopping, load
 
@@ -80,8 +81,6 @@ class Killed(BaseException):
 
 def killed_after(monkeypatch, folder, writes):
     """Train until the given number of checkpoints, then die at once: nothing can be tidied up."""
-    from denpa.lab.keeper import KeeperSession
-
     write, done = KeeperSession.write, []
 
     def counted(self):
@@ -108,6 +107,24 @@ def test_a_killed_run_ends_with_the_same_bits(whole, tmp_path, monkeypatch, writ
     sessions = json.loads((folder / "environment.json").read_text())["sessions"]
     assert [session["command"] for session in sessions] == ["", "", "again"]
     assert sessions[2]["from_step"] > 0
+
+
+def test_a_run_that_goes_on_is_not_taken_up_a_second_time(tmp_path, monkeypatch):
+    pytest.importorskip("fcntl")
+    folder, write = tmp_path / "run", KeeperSession.write
+
+    def meanwhile(self):
+        write(self)
+        second = Run.resume(folder)
+        assert second.from_step == self.training.step > 0
+        with pytest.raises(dp.StorageError, match="Another process is training into"):
+            second.go(verbose=False)
+        raise Killed
+
+    monkeypatch.setattr(KeeperSession, "write", meanwhile)
+    with pytest.raises(Killed):
+        Run(experiment(), folder).go(verbose=False)
+    assert list(folder.glob("checkpoint/step_*"))
 
 
 def test_a_run_killed_after_training_but_before_its_results(whole, tmp_path, monkeypatch):

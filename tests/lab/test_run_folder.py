@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 
@@ -30,6 +31,17 @@ def test_a_new_folder_holds_its_experiment(tmp_path):
     assert names(folder.path.parent) == ["one"]
     (tmp_path / "usual").mkdir()
     assert folder.path.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_a_folder_that_is_trained_into_is_neither_replaced_nor_taken_up_by_another(tmp_path):
+    pytest.importorskip("fcntl")
+    folder = made(tmp_path / "one")
+    with folder.held():
+        for intrusion in (folder.held, lambda: contextlib.nullcontext(made(folder.path, overwrite=True))):
+            with pytest.raises(dp.StorageError, match="Another process is training into"), intrusion():
+                pass
+        assert names(tmp_path) == ["one"]
+    made(folder.path, overwrite=True)
 
 
 def test_an_empty_folder_may_be_there(tmp_path):

@@ -38,6 +38,7 @@ def train(options: Any, places: Places, words: list[str]) -> int:
             print(f"{options.resume} has finished already.\n\n{numbers('test', results.get('test', {}))}")
             return 0
         run = Run.resume(options.resume, command)
+        print(f"Going on after {counted(run.from_step, 'step')}.\n")
     else:
         run = _begun(options, places, command)
     shape = seen_shape(run.experiment, shape_of_example(run.data.train.x))

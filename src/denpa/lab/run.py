@@ -7,6 +7,7 @@ Run.resume("runs/first").go()             # after a crash: the same bits as if n
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import warnings
 from pathlib import Path
@@ -28,7 +29,7 @@ from denpa.lab.run_folder import RunFolder, create, free_name, refuse_existing
 from denpa.lab.sources import Prepared, load_data
 from denpa.lab.start import begin, model_of
 from denpa.training import Bagging
-from denpa.training.checkpoint import latest
+from denpa.training.checkpoint import latest, step_of
 from denpa.training.history import History
 from denpa.training.inputs import shape_of_example
 from denpa.training.pretraining import check_stack
@@ -50,6 +51,7 @@ class Run:
         model: the model, or with `training.members` the `Bagging` of several; trained after `go`.
         out_of_bag: of members with bootstrap samples, after `go`.
         folder: the run folder, or None as long as nothing has been written.
+        checkpoint: the folder whose last checkpoint `go` takes up, after `from_step` steps; None to begin.
 
     Raises:
         DataError, FileFormatError, ConfigError: data that cannot be read or do not fit.
@@ -80,7 +82,8 @@ class Run:
             self.model = Bagging(model, plan.members, bootstrap=plan.bootstrap)
         self.out_of_bag: OutOfBag | None = None
         self.folder: RunFolder | None = None
-        self.resumed, self.from_step = False, 0
+        self.checkpoint: Path | None = None
+        self.from_step = 0
         self.history = History()
 
     @classmethod
@@ -98,7 +101,9 @@ class Run:
         if found.finished:
             raise ConfigError(f"{folder} has finished: its results are in {found.results}.")
         run = cls(found.experiment(), command=command)
-        run.folder, run.resumed = found, True
+        run.folder = found
+        with contextlib.suppress(FileFormatError):  # without a checkpoint the start leads to the same bits
+            run.from_step, run.checkpoint = step_of(latest(found.path)), found.path
         before = found.read_json(found.environment)
         found.check_same_data(run.data)
         now = environment(run.experiment.training.seed, "", command)
@@ -111,15 +116,24 @@ class Run:
 
         Raises:
             ConfigError, DataError, ShapeError: parts that do not fit together; nothing was written.
-            StorageError: the folder cannot be made, or a file in it cannot be written.
+            StorageError: the folder cannot be made, a file in it cannot be written, or another process trains into it.
             DivergenceError: a number was not finite. The last checkpoint is of the last good state.
             KeyboardInterrupt: Ctrl-C; a checkpoint was written.
         """
-        plan, rule = self.experiment.training, self.experiment.training.early_stopping
         self._check_whole_data()
-        keeper = Keeper(functools.partial(self._begin_folder, verbose=verbose), plan.checkpoint_seconds)
-        checkpoint = self._checkpoint()
-        if checkpoint is None and plan.pretrain is None:  # which writes to the folder, and comes when this is there
+        with contextlib.ExitStack() as held:
+            if self.folder is not None:
+                held.enter_context(self.folder.held())
+                self.folder.sweep()
+            self._train(held, verbose)
+            if isinstance(self.model, Bagging):
+                self.out_of_bag = out_of_bag(self.model, self.data.train)
+            return self._finish()
+
+    def _train(self, held: contextlib.ExitStack, verbose: Any) -> None:
+        plan, rule = self.experiment.training, self.experiment.training.early_stopping
+        keeper = Keeper(functools.partial(self._begin_folder, held=held, verbose=verbose), plan.checkpoint_seconds)
+        if self.checkpoint is None and plan.pretrain is None:  # which wants the folder first
             begin(self.model.model if plan.members else self.model, plan, self.data.train.x)
         self.history = self.model.fit(
             self.data.train,
@@ -133,25 +147,11 @@ class Run:
             verbose=verbose,
             record_steps=plan.record_steps,
             window=plan.window,
-            resume=checkpoint,
+            resume=self.checkpoint,
         )
-        if isinstance(self.model, Bagging):
-            self.out_of_bag = out_of_bag(self.model, self.data.train)
-        return self._finish()
 
-    def _checkpoint(self) -> Path | None:
-        """The folder to resume from; None to begin from the start, which ends with the same bits too."""
-        if not self.resumed or self.folder is None:
-            return None
-        self.folder.sweep()
-        try:
-            self.from_step = int(latest(self.folder.path).stem.rpartition("_")[2])
-        except FileFormatError:
-            return None
-        return self.folder.path
-
-    def _begin_folder(self, training: Any, verbose: Any) -> RunFolder:
-        """Called when model and data fit: make the folder, or note who goes on; then pre-train where that is asked."""
+    def _begin_folder(self, training: Any, held: contextlib.ExitStack, verbose: Any) -> RunFolder:
+        """Called when model and data fit: make the folder and hold it, or note who goes on; then pre-train if asked."""
         plan, x, seed = self.experiment.training, self.data.train.x, self.experiment.training.seed
         if self.folder is None:
             if plan.pretrain is not None:
@@ -163,6 +163,7 @@ class Run:
             path = free_name("runs", self.experiment.name) if self.wanted is None else Path(self.wanted)
             found = environment(seed, self.data.content_hash(), self.command)
             self.folder = create(path, self.experiment, found, overwrite=self.overwrite)
+            held.enter_context(self.folder.held())
         else:
             found = self.folder.read_json(self.folder.environment)
             found["sessions"].append(session(self.command, self.from_step))

@@ -18,8 +18,9 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from denpa.core.errors import DataError, FileFormatError, StorageError
 from denpa.data.delimited import csv_text
@@ -102,6 +103,20 @@ class RunFolder:
         if history.retraining is not None:
             write_text(self.retraining, history.retraining.csv())
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """No other process trains into the folder meanwhile. The hold ends with the process, however that ends.
+
+        Raises:
+            StorageError: another process holds it. Where the system knows no locks nobody is kept away.
+        """
+        with self.config.open("rb") as file:
+            if _taken(file):
+                raise StorageError(
+                    f"Another process is training into {self.path}: wait for its end, or take another folder."
+                )
+            yield
+
     def sweep(self) -> None:
         """Remove what a killed process left half-written."""
         for folder in (self.path, self.checkpoint, self.figures):
@@ -129,7 +144,8 @@ def create(
         write_text(folder.config, experiment.to_toml())
         folder.write_json(folder.environment, environment)
         if path.exists() and any(path.iterdir()):
-            os.rename(path, passing / "before")
+            with RunFolder(path).held():
+                os.rename(path, passing / "before")
         os.rename(folder.path, path)
     except StorageError:
         raise
@@ -139,6 +155,19 @@ def create(
         if passing is not None:
             shutil.rmtree(passing, ignore_errors=True)
     return RunFolder(path)
+
+
+def _taken(file: BinaryIO) -> bool:
+    """Whether another process has locked the file. If not, this one has, where the system knows locks."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):  # Windows, and some network file systems
+        pass
+    return False
 
 
 def refuse_existing(path: Path, overwrite: bool = False) -> None:

@@ -16,6 +16,7 @@ from denpa.training import checkpoint
 from denpa.training.arguments import batch_size_of, verbosity, want_epochs, want_flags
 from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
+from denpa.training.elsewhere import data_as_one
 from denpa.training.history import History
 from denpa.training.inputs import filled_batches, padded_batches
 from denpa.training.interrupts import interrupts_wait
@@ -121,6 +122,7 @@ class Bagging(Stacked):
         """How often each example is in each member's sample, (members, examples); None without bootstrap."""
         return sampled_rows(self.examples, self.members, self.model.seed) if self.bootstrap else None
 
+    @data_as_one
     def fit(
         self,
         data: Any,
@@ -205,6 +207,7 @@ class Bagging(Stacked):
         classes = np.arange(votes.max(initial=0) + 1)
         return np.argmax((votes[..., None] == classes).sum(axis=0), axis=-1).astype(np.int32)
 
+    @data_as_one
     def evaluate(self, data: Any) -> dict[str, Any]:
         """Loss and metrics of the common output over `data`: {"loss": ..., "accuracy": ...}."""
         return self.measure(self._batches(data))

@@ -25,7 +25,7 @@ from denpa.training.loop import Position
 from denpa.training.program import Run
 from denpa.training.storage import read_arrays, write_arrays
 
-__all__ = ["Checkpoint", "latest", "restore"]
+__all__ = ["Checkpoint", "latest", "restore", "step_of"]
 
 _FORMAT = 1
 # What must be as it was for a run to end with the same bits.
@@ -87,9 +87,9 @@ class CheckpointSession(Session):
             raise StorageError(f"Cannot make the folder {self.folder}: {error.strerror}.") from error
         for stale in self.folder.glob(".step_*"):  # half written by a run that was killed
             stale.unlink(missing_ok=True)
-        if not training.resumed and (found := _newest(self.folder)) and _step(found) > training.step:
+        if not training.resumed and (found := _newest(self.folder)) and step_of(found) > training.step:
             raise StorageError(
-                f"{self.folder} holds checkpoints of another run, up to step {_step(found)}: choose another folder, "
+                f"{self.folder} holds checkpoints of another run, up to step {step_of(found)}: choose another folder, "
                 f"remove them, or go on with that run by fit(..., resume={rule.folder!r})."
             )
 
@@ -145,7 +145,7 @@ class CheckpointSession(Session):
             "history": training.history.arrays(),
         }
         write_arrays(self.folder / f"step_{training.step:010d}.safetensors", contents, description)
-        ours = [file for file in _files(self.folder) if _step(file) <= training.step]  # a later one was damaged
+        ours = [file for file in _files(self.folder) if step_of(file) <= training.step]  # a later one was damaged
         for old in {*_files(self.folder)} - {*ours[-self.rule.keep :]}:
             with contextlib.suppress(OSError):
                 old.unlink()
@@ -160,7 +160,8 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("step_*.safetensors"))
 
 
-def _step(file: Path) -> int:
+def step_of(file: Path) -> int:
+    """The steps behind which a checkpoint was written, from its name."""
     return int(file.stem.removeprefix("step_"))
 
 
@@ -228,7 +229,7 @@ def restore(training: Any, folder: Any) -> None:
     logs = tuple(_log(_under(arrays, f"logs/{index}")) for index in range(position["parts"]))
     training.at = Position(position["epoch"], position["batch"], logs)
     model.epochs = position["epoch"]
-    model.steps = _step(path)  # the run's own count, but members that early stopping has ended stand still
+    model.steps = step_of(path)  # the run's own count, but members that early stopping has ended stand still
     began = description["began"]
     training.epochs += began["epoch"]  # of a run that had been trained before
     training.first_epoch, training.first_step = began["epoch"], began["step"]

@@ -33,7 +33,7 @@ def contestants(surface: Surface, rate: float | None = None) -> dict[str, Any]:
         "momentum": Momentum(eta, 0.8),
         "clipped-momentum": chain(ClipByNorm(1.0), Momentum(eta, 0.8)),
         "nesterov": Nesterov(gradient / 2 if rate is None else rate, 0.8, lookahead=True),
-        "adagrad": AdaGrad(3 * step if rate is None else rate),
+        "adagrad": AdaGrad(round(3 * step, 6) if rate is None else rate),
         "rmsprop": RMSprop(step / 2 if rate is None else rate),
         "adadelta": Adadelta(50 * step if rate is None else rate),
         "adam": Adam(step if rate is None else rate),
