@@ -6,11 +6,34 @@ import jax
 import numpy as np
 
 import denpa as dp
+from denpa.training import Session
 
 N, FEATURES, CLASSES = 20, 4, 3
 NET = dp.Sequential([dp.Dense(5), dp.Tanh(), dp.Dense(CLASSES)])
 RANDOM_NET = dp.Sequential([dp.Dense(6), dp.BatchNorm(), dp.Tanh(), dp.Dropout(0.3), dp.Dense(CLASSES)])
 QUIET = {"verbose": False, "batch_size": 5}
+
+
+class Crash(Exception):
+    """The end of a process, as far as a test can have one."""
+
+
+class EndAt(dp.Callback):
+    """Fail after so many updates, from inside a callback."""
+
+    def __init__(self, step):
+        object.__setattr__(self, "step", step)
+
+    def begin(self, training):
+        session = Session(training)
+        session.period = 1
+
+        def look():
+            if training.step == self.step:
+                raise Crash
+
+        session.on_period = look
+        return session
 
 
 def problem(seed=0, n=N):

@@ -17,36 +17,13 @@ import pytest
 import denpa as dp
 from denpa.training import Session, checkpoint
 from denpa.training.storage import read_arrays, write_arrays
-from tests.training.common import HELD_OUT, QUIET, RAGGED, RANDOM_NET, bits, model, rows, whole
+from tests.training.common import HELD_OUT, QUIET, RAGGED, RANDOM_NET, Crash, EndAt, bits, model, rows, whole
 
 RULE = dp.EarlyStopping(patience=30, period=4)
 VARIANTS = {
     "adam": dp.Adam(dp.schedules.CosineDecay(0.02, 0.001, 40)),
     "chain": dp.chain(dp.ClipByNorm(0.5), dp.Momentum(0.05)),
 }
-
-
-class Crash(Exception):
-    pass
-
-
-class CrashAt(dp.Callback):
-    """Fail after so many updates, from inside a callback or between chunks."""
-
-    def __init__(self, step, inside=False):
-        object.__setattr__(self, "step", step)
-        object.__setattr__(self, "inside", inside)
-
-    def begin(self, training):
-        session = Session(training)
-        session.period = 1
-
-        def look():
-            if training.step == self.step:
-                raise Crash if self.inside else KeyboardInterrupt
-
-        session.on_period = look
-        return session
 
 
 def random_model(optimizer=VARIANTS["adam"], **options):
@@ -81,7 +58,7 @@ def test_resumed_is_uninterrupted(references, tmp_path, optimizer, stop):
     """Dropout, statistics, penalty, moments, schedule, early stopping's memory; inside an epoch or at its end."""
     broken = random_model(VARIANTS[optimizer])
     with pytest.raises(Crash):
-        train(broken, tmp_path, [CrashAt(stop, inside=True)])
+        train(broken, tmp_path, [EndAt(stop)])
     if stop < 3:
         assert files(tmp_path) == []
         return
@@ -101,7 +78,7 @@ def test_resuming_twice_and_a_run_that_is_finished(references, tmp_path):
     broken = random_model()
     for stop in (7, 16):
         with pytest.raises(Crash):
-            train(broken, tmp_path, [CrashAt(stop, inside=True)], resume=tmp_path if stop > 7 else None)
+            train(broken, tmp_path, [EndAt(stop)], resume=tmp_path if stop > 7 else None)
         broken = random_model()
     train(broken, tmp_path, resume=tmp_path)
     assert whole(broken) == whole(references["adam"])
@@ -164,7 +141,7 @@ def test_the_second_call_of_fit_can_be_resumed(tmp_path):
     broken = random_model()
     train(broken, epochs=2)
     with pytest.raises(Crash):
-        train(broken, tmp_path, [CrashAt(17, inside=True)], epochs=3)
+        train(broken, tmp_path, [EndAt(17)], epochs=3)
     resumed = random_model()
     history = train(resumed, tmp_path, resume=tmp_path, epochs=3)
     assert (resumed.epochs, resumed.steps) == (5, 25)
@@ -234,7 +211,7 @@ def test_what_retraining_starts_from_is_remembered(tmp_path):
     first.fit(RAGGED, callbacks=[rule], **options)
     second = begun()
     with pytest.raises(Crash):
-        second.fit(RAGGED, callbacks=[rule, CrashAt(7, inside=True), keep], **options)
+        second.fit(RAGGED, callbacks=[rule, EndAt(7), keep], **options)
     third = random_model()
     third.fit(RAGGED, callbacks=[rule, keep], resume=tmp_path, **options)
     assert whole(third) == whole(first)
@@ -252,7 +229,7 @@ def test_the_latest_are_kept(tmp_path):
 def test_a_damaged_checkpoint_is_passed_over(references, tmp_path, damage):
     broken = random_model()
     with pytest.raises(Crash):
-        train(broken, tmp_path, [CrashAt(11, inside=True)])
+        train(broken, tmp_path, [EndAt(11)])
     newest = tmp_path / "checkpoint" / files(tmp_path)[-1]
     assert checkpoint.latest(tmp_path) == newest
     content = newest.read_bytes()
@@ -283,7 +260,7 @@ def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path):
 def test_killed_before_its_first_checkpoint_a_run_begins_again_in_its_folder(tmp_path):
     broken, again = model(), model()
     with pytest.raises(Crash):
-        broken.fit(RAGGED, epochs=1, callbacks=[CrashAt(1, inside=True), dp.Checkpoint(tmp_path)], **QUIET)
+        broken.fit(RAGGED, epochs=1, callbacks=[EndAt(1), dp.Checkpoint(tmp_path)], **QUIET)
     assert files(tmp_path) == []
     again.fit(RAGGED, epochs=1, callbacks=[dp.Checkpoint(tmp_path)], **QUIET)
     assert files(tmp_path) == ["step_0000000005.safetensors"]

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 import denpa as dp
-from denpa.training import Session
 from denpa.training.members_plan import member_steps, sampled_rows, shares_of
-from tests.training.common import HELD_OUT, QUIET, RAGGED, RANDOM_NET, bits, model, rows
+from tests.training.common import HELD_OUT, QUIET, RAGGED, RANDOM_NET, Crash, EndAt, bits, model, rows
 
 MEMBERS, N, SEED = 3, 23, 7  # samples of 13, 15 and 15 distinct examples: three batches of five
 WEIGHT = np.random.default_rng(3).uniform(0.5, 2.0, N).astype(np.float32)
@@ -99,29 +98,6 @@ def test_members_go_through_their_own_samples_alone(examples):
 
 
 # -------------------------------------------------------------------------------------------------- checkpoints
-class Crash(Exception):
-    pass
-
-
-class EndAt(dp.Callback):
-    """End after so many updates: by an error from inside a callback, or between chunks as Ctrl-C does."""
-
-    def __init__(self, step, error=Crash):
-        object.__setattr__(self, "step", step)
-        object.__setattr__(self, "error", error)
-
-    def begin(self, training):
-        session = Session(training)
-        session.period = 1
-
-        def look():
-            if training.step == self.step:
-                raise self.error
-
-        session.on_period = look
-        return session
-
-
 def whole(ours):
     return bits(vars(ours.run))
 
