@@ -52,7 +52,7 @@ class Description:
             _check_names(cls, options)
             if len(values) > len(known):
                 raise ConfigError(
-                    f"{cls.__name__} takes ({', '.join(known)}), not {len(values)} values: wants it a list?"
+                    f"{cls.__name__} takes ({', '.join(known)}), not {len(values)} values: give several as one list?"
                 )
         return super().__new__(cls)
 

@@ -28,9 +28,9 @@ def every_character() -> Iterator[None]:
         usual = warnings.showwarning
 
         def show(message: Any, *rest: Any, **named: Any) -> None:
-            words = str(message).split()
-            if words[0] == "Glyph":
-                boxes[chr(int(words[1]))] = None
+            text = str(message)
+            if text.startswith("Glyph "):  # "Glyph 23398 (...) missing from font(s) ..."
+                boxes[chr(int(text.split()[1]))] = None
             else:
                 usual(message, *rest, **named)
 

@@ -58,13 +58,10 @@ def regularised(
         "max-norm": plain.replace(optimizer=chain(optimizer, MaxNorm(max_norm))),
         "dropout": plain.replace(network=_with_dropout(network, dropout)),
     }
-    stopping = EarlyStopping(patience=patience)
+    stopping = EarlyStopping(patience=patience)  # which refuses a wrong patience, whether there is validation or not
+    rules = {"early stopping": stopping, "early stopping, retrained": stopping.replace(retrain="from_scratch")}
     if experiment.data.validation > 0:
-        for name, rule in (
-            ("early stopping", stopping),
-            ("early stopping, retrained", stopping.replace(retrain="from_scratch")),
-        ):
-            ways[name] = plain.replace(training=training.replace(early_stopping=rule))
+        ways |= {name: plain.replace(training=training.replace(early_stopping=rule)) for name, rule in rules.items()}
     return ways
 
 

@@ -96,8 +96,7 @@ def check_gradients(
         ours, theirs = _arrays(net, trace(*case)), _arrays(net, oracle.autodiff(*case))
         scales = _scales(ours, theirs)
         suspects = {name: ~(np.abs(ours[name] - theirs[name]) <= autodiff_tolerance * scales[name]) for name in ours}
-        close = {name: numerical_tolerance * scale for name, scale in scales.items()}
-        slopes, jumps = _sampled(case, suspects, ours, close, scales, epsilon, entries, seed)
+        slopes, jumps = _sampled(case, suspects, ours, scales, numerical_tolerance, epsilon, entries, seed)
     exact, approximate, kinks = {}, {}, 0
     for name, value in ours.items():
         differences = (value - theirs[name], value - slopes[name], jumps[name])
@@ -107,13 +106,18 @@ def check_gradients(
         kink = (jump > _KINK) & ~((to_exact <= autodiff_tolerance) & (to_slope <= numerical_tolerance))
         to_exact = np.where(kink, 0.0, to_exact)
         to_slope = np.where(
-            kink, np.maximum(to_slope - jump / 2 - _KINK, 0.0), np.where(np.isnan(slopes[name]), 0.0, to_slope)
+            kink, np.maximum(to_slope - _allowance(jump), 0.0), np.where(np.isnan(slopes[name]), 0.0, to_slope)
         )
         _refuse(name, to_exact, value, theirs[name], autodiff_tolerance, "automatic differentiation")
         _refuse(name, to_slope, value, slopes[name], numerical_tolerance, "central differences")
         exact[name], approximate[name] = (float(np.max(off, initial=0.0)) for off in (to_exact, to_slope))
         kinks += int(kink.sum())
     return GradientReport(exact, approximate, kinks)
+
+
+def _allowance(jump: Any) -> Any:
+    """How far from the slope between both sides of a kink a gradient may lie, scaled as the jump is; 0 at no kink."""
+    return np.where(jump > _KINK, jump / 2 + _KINK, 0.0)
 
 
 def _arrays(net: Network, met: Trace) -> dict[str, Any]:
@@ -160,13 +164,13 @@ def _refuse(name: str, off: Any, ours: Any, theirs: Any, tolerance: float, oracl
 
 
 def _sampled(
-    case: tuple[Any, ...], suspects: Any, ours: Any, close: Any, scales: Any, epsilon: float, n: int, seed: int
+    case: tuple[Any, ...], suspects: Any, ours: Any, scales: Any, tolerance: float, epsilon: float, n: int, seed: int
 ) -> tuple[Any, Any]:
     """Central slopes and jumps by the names of `_arrays`, NaN where not looked at.
 
     Looked at are n drawn entries of each array, and those suspected to sit on a kink, as far as they are not too many.
-    Entries that are not `close` to ours, by more than a jump explains, are looked at again by shorter steps: of the
-    many units of a convolution some have their kinks within the step, with small or opposite shares of the slope.
+    Entries farther from ours than tolerance and jump explain are looked at again by shorter steps: of the many units of
+    a convolution some have their kinks within the step, with small or opposite shares of the slope.
     """
     net, x = case[0], case[3]
     energy, nudged, values = oracle.nudged_energy(*case)
@@ -189,8 +193,8 @@ def _sampled(
     for shorter in (epsilon / 10, epsilon / 100):
         far = {}
         for name, slope in slopes.items():
-            jump, kink = np.abs(jumps[name]), _KINK * scales[name]
-            far[name] = np.abs(slope - ours[name]) - np.where(jump > kink, jump / 2 + kink, 0.0) > close[name]
+            off, jump = (np.abs(array) / scales[name] for array in (slope - ours[name], jumps[name]))
+            far[name] = off - _allowance(jump) > tolerance
         if not any(map(np.any, far.values())):
             break
         again = looked_at([places[name][marked][:_MOST_SUSPECTS] for name, marked in far.items()], shorter)

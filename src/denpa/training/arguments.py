@@ -66,7 +66,7 @@ def check_model(model: Any) -> None:
 
 def check_same_normalizer(model: Any, name: str, normalizer: Any) -> None:
     """Refuse another normaliser for a network that has learned from what the first one made, by `ConfigError`."""
-    if not getattr(model, "steps", 0) and model.statistics is None:
+    if not model.steps and model.statistics is None:
         return
     known = getattr(model, f"_{name}")
     if normalizer != known:

@@ -112,6 +112,7 @@ class Model:
         frozen: Any = (),
     ) -> None:
         self.run: Any = None
+        self.epochs = self.steps = 0
         self.net = net
         self.loss, self.penalty = loss, penalty
         self.statistics: dict[str, Any] | None = None
@@ -122,7 +123,6 @@ class Model:
         self.class_names = None if class_names is None else as_texts(class_names, "class_names")
         self.feature_names: tuple[str, ...] | None = None
         self.history = History()
-        self.epochs = self.steps = 0
         self.encoder: Any = None
         self.encoder_arrays: dict[str, Any] = {}
         self.in_shape: Any = None

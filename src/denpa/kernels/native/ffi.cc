@@ -15,7 +15,7 @@ enum Algorithm : int { kDirect = 0, kWinograd = 1 };
 template <class Problem>
 const Operation<Problem>& choose(const Operation<Problem>& direct, const Operation<Problem>& winograd, int algorithm,
                                  const Problem& problem) {
-  return algorithm == kWinograd && winograd.serves && winograd.serves(problem) ? winograd : direct;
+  return algorithm == kWinograd && winograd.serves(problem) ? winograd : direct;
 }
 
 ffi::Error correlate(ffi::ThreadPool& pool, int algorithm, const Correlation& problem) {
