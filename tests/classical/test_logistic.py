@@ -59,9 +59,26 @@ def test_classes_that_a_hyperplane_separates_have_no_best_solution(fit):
     with pytest.raises(dp.DataError, match=r"separates the classes without an error.*strength"):
         fit(x, t)
     assert (fit(x, t, 1e-3).predict(x) == t).all()
-    on_the_plane = np.array([[-2.0], [-1.0], [0.0], [0.0], [1.0], [2.0]])
+
+
+@pytest.mark.parametrize("fit", [classical.logistic_regression, classical.softmax_regression])
+@pytest.mark.parametrize("scale", [0.01, 1.0, 3.0, 700.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_nor_have_those_with_examples_on_the_hyperplane(fit, scale, seed):
+    """However rounding ends the steps: their order and scale change it."""
+    order = np.random.default_rng(seed).permutation(6)
+    on_the_plane = np.array([[-2.0], [-1.0], [0.0], [0.0], [1.0], [2.0]])[order] * scale
     with pytest.raises(dp.DataError, match="examples that lie on it"):
-        fit(on_the_plane, np.array([0, 0, 0, 1, 1, 1]))
+        fit(on_the_plane, np.array([0, 0, 0, 1, 1, 1])[order])
+
+
+def test_rare_and_nearly_separated_classes_have_a_best_solution():
+    """One foreign example far on the other side, one in a million: curved in every direction still."""
+    x = np.array([[-9.0], [-8.0], [8.0], [9.0], [-8.5]])
+    t, count = np.array([0, 0, 1, 1, 1]), np.array([1e6, 1e6, 1e6, 1e6, 1.0])
+    model = classical.logistic_regression(x, t, sample_weight=count)
+    p = model.probabilities(x)[:, 1]
+    np.testing.assert_allclose(count @ (p - t), 0, atol=1e-6)  # ∂E/∂b = 0
 
 
 def test_dependent_columns_give_the_smallest_solution():

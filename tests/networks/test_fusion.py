@@ -16,11 +16,12 @@ needs_kernels = pytest.mark.skipif(not native.available(), reason=native.reason(
 
 
 def network(padding: object = 1, pool: object = 2) -> dp.Sequential:
+    """The second convolution goes by Winograd's algorithm on every instruction set: 16 channels are whole vectors."""
     return dp.Sequential(
         [
-            dp.Conv2d(6, 3, padding=padding),
+            dp.Conv2d(16, 3, padding=padding),
             dp.ReLU(),
-            dp.Conv2d(8, 3, padding=padding),
+            dp.Conv2d(16, 3, padding=padding),
             dp.ReLU(),
             dp.MaxPool2d(pool),
             dp.BatchNorm(),
@@ -88,7 +89,7 @@ def test_a_block_saves_a_byte_for_each_pooled_value_and_no_activations():
     assert [name for name in saved if block_of(saved[name])] == ["0_conv2d", "2_conv2d"]
     assert "1_relu" not in saved
     assert saved["2_conv2d"]["passed"].dtype == np.uint8
-    assert saved["2_conv2d"]["passed"].shape == (5, 4, 4, 8)
+    assert saved["2_conv2d"]["passed"].shape == (5, 4, 4, 16)
 
 
 def test_a_trace_walks_through_every_layer():
@@ -130,8 +131,8 @@ def test_the_choice_of_kernels_is_part_of_a_compiled_program():
         if kernels in outputs:
             np.testing.assert_array_equal(outputs[kernels][0], found[0])
         outputs[kernels] = found
-    for one in (0, 1):
-        assert not np.array_equal(outputs["xla"][one], outputs["direct"][one])
+    for one in (0, 1):  # direct sums may come in XLA's order, and then to the same bits
+        assert not np.array_equal(outputs["direct"][one], outputs["winograd"][one])
 
 
 def test_untied_biases_are_not_fused():

@@ -12,6 +12,7 @@ from denpa.core.errors import DataError
 __all__ = ["newton", "whitened"]
 
 _ITERATIONS = 100
+_FLAT = 1e13  # condition number of second derivatives that rounding alone makes different from 0 in some direction
 
 
 def newton(
@@ -21,7 +22,11 @@ def newton(
     logits: Callable[[np.ndarray], np.ndarray],
     separates: Callable[[np.ndarray], bool] | None,
 ) -> tuple[np.ndarray, int]:
-    """Damped Newton steps until no logit moves by more than 1e-8 of the largest; the last step is taken still."""
+    """Damped Newton steps until no logit moves by more than 1e-8 of the largest; the last step is taken still.
+
+    `separates` is there where nothing but the examples bounds theta. Coordinates are such that a minimum is then curved
+    in every direction: where the steps end on a plain, it was rounding that ended them.
+    """
     now = value(theta)
     for iteration in range(1, _ITERATIONS + 1):
         gradient, hessian = derivatives(theta)
@@ -40,6 +45,8 @@ def newton(
                 "weights: there is no best solution without a penalty. Give a strength, such as 1e-3."
             )
         if size * np.abs(logits(step)).max() <= 1e-8 * (1 + np.abs(logits(theta)).max()):
+            if separates is not None and np.linalg.cond(hessian) > _FLAT:
+                break
             return theta, iteration
     raise DataError(
         "Newton's method came to no end: the likelihood seems to grow for ever with the weights, as where a hyperplane "
