@@ -116,15 +116,23 @@ void direct_run(const Correlation& p, Int threads, const char* shared, char* scr
 }
 
 // The batch is cut into slices in a way that does not depend on the number of threads. Each slice sums for itself,
-// and the sums of the slices are added in their order, so that every run gives the same bits.
+// and the sums of the slices are added in their order, so that every run gives the same bits. A power of two, for as
+// many threads to share; few where the sums of a slice are many, for each is written and read again.
 inline Int slices(const KernelGradient& p, Int floats) {
-  const Int by_work = p.x.batch * p.dy.height * p.dy.width / 256, by_memory = (Int(32) << 20) / (4 * floats);
-  return most(1, least(least(p.x.batch, 64), least(by_work, by_memory)));
+  const Int pixels = p.x.batch * p.dy.height * p.dy.width, mebibyte = 1 << 18;
+  const Int by_work = least(pixels / 256, most(16, least(64, pixels / 8192)));
+  const Int by_memory = most(4 * mebibyte / floats, least(8, 32 * mebibyte / floats));
+  Int count = 1;
+  while (2 * count <= least(p.x.batch, least(by_work, by_memory))) count *= 2;
+  return count;
 }
+
+// The first image of a slice.
+inline Int first_image(const KernelGradient& p, Int slices, Int slice) { return slice * p.x.batch / slices; }
 
 struct DirectGradientLayout {
   Frame frame;
-  Int taps, padded, floats, slices, slice, strip;  // images in a slice, rows in a strip
+  Int taps, padded, floats, slices, strip;  // rows in a strip
   int *pixel_places, *tap_places;
   float *sums, *image, *panels;
   Int shared, scratch;
@@ -134,8 +142,7 @@ struct DirectGradientLayout {
         taps(p.kernel_height * p.kernel_width * p.x.channels),
         padded(vectors(p.dy.channels) * kLanes),
         floats(round_up((taps + 1) * padded, kLine / 4)) {
-    slice = divide_up(p.x.batch, denpa::slices(p, floats));
-    slices = divide_up(p.x.batch, slice);
+    slices = denpa::slices(p, floats);
     // A strip's pixels, of x and of one panel of dy, stay in the first-level cache while all taps go over them.
     const Int strips = divide_up(p.dy.height, most(1, 128 / p.dy.width));
     strip = divide_up(p.dy.height, strips);
@@ -165,8 +172,8 @@ void direct_gradient_run(const KernelGradient& p, Int, const char* shared, char*
   const DirectGradientLayout at(p, const_cast<char*>(shared), scratch);
   float* sums = at.sums + item * at.floats;
   clear(sums, at.floats);
-  const Int end = least(p.x.batch, (item + 1) * at.slice), all = at.padded / kLanes, pixels = p.dy.height * p.dy.width;
-  for (Int image = item * at.slice; image < end; ++image) {
+  const Int end = first_image(p, at.slices, item + 1), all = at.padded / kLanes, pixels = p.dy.height * p.dy.width;
+  for (Int image = first_image(p, at.slices, item); image < end; ++image) {
     fill(at.image, at.frame, p.x, image, 0, at.frame.height);
     fill_panels(at.panels, p.dy, image);
     sum_panels(sums + at.taps * at.padded, at.panels, pixels, p.dy.channels);

@@ -50,12 +50,9 @@ class ImageRow {
 
   // One vector of channels, from `channel` on.
   Vector operator()(Int column, Int channel) const {
-    const Int lanes = kWhole ? kLanes : channels_ - channel;
-    if (kKind != Mask::pool) return read(column * channels_ + channel, lanes);
-    const Int cell = column >> 1, at = cell * channels_ + channel;
-    if (cell >= columns_) return Vector{};
-    const Bytes index = load_bytes(index_ + at, kWhole ? kLanes : least(kLanes, left_ - at));
-    return keep(cut(data_, at, lanes), widen(index) == place_ + int(column & 1));
+    if (kKind != Mask::pool) return read(column * channels_ + channel, kWhole ? kLanes : channels_ - channel);
+    if (column / 2 >= columns_) return Vector{};
+    return Window(*this, column / 2, channel).at(place_ + int(column % 2));
   }
 
   // Columns `first` to `last` with all their channels.
@@ -68,12 +65,37 @@ class ImageRow {
       if (i < count) store(to + i, read(begin + i, count - i), count - i);
       return;
     }
-    for (Int column = first; column < last; ++column, to += channels_)
-      for (Int c = 0; c < channels_; c += kLanes)
-        store(to + c, (*this)(column, c), kWhole ? kLanes : channels_ - c);
+    Int column = first;
+    while (column < last) {
+      const bool window = column % 2 == 0 && column + 1 < last && column / 2 < columns_;
+      for (Int c = 0; c < channels_; c += kLanes) {
+        const Int lanes = kWhole ? kLanes : channels_ - c;
+        if (window) {
+          const Window both(*this, column / 2, c);
+          store(to + c, both.at(place_), lanes);
+          store(to + channels_ + c, both.at(place_ + 1), lanes);
+        } else {
+          store(to + c, (*this)(column, c), lanes);
+        }
+      }
+      column += 1 + window;
+      to += (1 + window) * channels_;
+    }
   }
 
  private:
+  // One vector of a window of 2 x 2: a value, and the index of its place.
+  struct Window {
+    Vector value;
+    Mask32 index;
+    Window(const ImageRow& row, Int cell, Int channel) {
+      const Int at = cell * row.channels_ + channel;
+      value = row.cut(row.data_, at, kWhole ? kLanes : row.channels_ - channel);
+      index = widen(load_bytes(row.index_ + at, kWhole ? kLanes : least(kLanes, row.left_ - at)));
+    }
+    Vector at(int place) const { return keep(value, index == place); }
+  };
+
   Vector read(Int at, Int lanes) const {
     const Vector value = cut(data_, at, lanes);
     return kKind == Mask::relu ? keep(value, cut(mask_, at, lanes) > 0.0f) : value;

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "direct.h"
+#include "square.h"
 
 namespace denpa {
 namespace {
@@ -242,10 +243,15 @@ void winograd_run(const Correlation& p, Int threads, const char* shared, char* s
   patches_to_points(at.inputs, at.input_distance, at.image, at.frame, p.x, across, part);
   for (int point = 0; point < kPoints; ++point) {
     // The point (1, 1) reaches all outputs with weight 1: that is where the bias comes in.
-    const float* start = point == kPatch + 1 ? at.start : nullptr;
-    multiply(at.inputs + point * at.input_distance, at.tile_places, tiles, at.channel_places, channels,
-             at.panels + point * channels * p.filters,
-             {at.outputs + point * at.output_distance, p.filters, p.filters, start, false, false});
+    const float* const start = point == kPatch + 1 ? at.start : nullptr;
+    const float* const inputs = at.inputs + point * at.input_distance;
+    const float* const panels = at.panels + point * channels * p.filters;
+    float* const outputs = at.outputs + point * at.output_distance;
+    if (is_square(channels, p.filters))
+      multiply_by_square(inputs, tiles, panels, start, outputs);
+    else
+      multiply(inputs, at.tile_places, tiles, at.channel_places, channels, panels,
+               {outputs, p.filters, p.filters, start, false, false});
   }
   const float* from = at.outputs;
   for (Int n = 0; n < part.images; ++n)
@@ -255,7 +261,7 @@ void winograd_run(const Correlation& p, Int threads, const char* shared, char* s
 }
 
 struct WinogradGradientLayout {
-  Int points, floats, slices, slice;  // floats of a slice: 36 matrices, then the bias
+  Int points, floats, slices;  // floats of a slice: 36 matrices, then the bias
   Groups groups;
   Frame frame, delta_frame;
   int *tile_places, *channel_places;
@@ -266,13 +272,11 @@ struct WinogradGradientLayout {
       : points(p.x.channels * p.dy.channels),
         floats(round_up(kPoints * points + p.dy.channels, kLine / 4) + kLine / 4),
         slices(denpa::slices(p, floats)),
-        slice(divide_up(p.x.batch, slices)),
-        groups(slice, p.dy.height, p.dy.width, 1),
+        groups(divide_up(p.x.batch, slices), p.dy.height, p.dy.width, 1),
         frame(p.top, p.left, groups.down * kTile + 2, groups.across * kTile + 2, p.x.channels),
         delta_frame(0, 0, groups.down * kTile, groups.across * kTile, p.dy.channels),
         input_distance(plane(groups.tiles, p.x.channels)),
         delta_distance(plane(groups.tiles, p.dy.channels)) {
-    slices = divide_up(p.x.batch, slice);
     Carver from_shared{shared_base}, from_scratch{scratch_base};
     tile_places = from_shared.take<int>(groups.tiles);
     channel_places = from_shared.take<int>(p.x.channels);
@@ -325,8 +329,8 @@ void deltas_to_points(float* to, Int distance, float* image, const Frame& frame,
 
 void winograd_gradient_run(const KernelGradient& p, Int, const char* shared, char* scratch, Int item) {
   const WinogradGradientLayout at(p, const_cast<char*>(shared), scratch);
-  const Int channels = p.x.channels, filters = p.dy.channels, first = item * at.slice;
-  const Int last = least(p.x.batch, first + at.slice);
+  const Int channels = p.x.channels, filters = p.dy.channels;
+  const Int first = first_image(p, at.slices, item), last = first_image(p, at.slices, item + 1);
   float* sums = at.sums + item * at.floats;
   clear(sums + kPoints * at.points, filters);
   for (Int i = 0; i < at.groups.items; ++i) {
@@ -337,9 +341,16 @@ void winograd_gradient_run(const KernelGradient& p, Int, const char* shared, cha
     const Int across = at.groups.across, tiles = part.images * part.rows * across;
     patches_to_points(at.inputs, at.input_distance, at.image, at.frame, p.x, across, part);
     deltas_to_points(at.deltas, at.delta_distance, at.image, at.delta_frame, p.dy, across, tiles, part);
-    for (int point = 0; point < kPoints; ++point)
-      multiply(at.inputs + point * at.input_distance, at.channel_places, channels, at.tile_places, tiles,
-               at.deltas + point * at.delta_distance, {sums + point * at.points, filters, filters, nullptr, i > 0, false});
+    for (int point = 0; point < kPoints; ++point) {
+      const float* const inputs = at.inputs + point * at.input_distance;
+      const float* const deltas = at.deltas + point * at.delta_distance;
+      float* const sum = sums + point * at.points;
+      if (is_square(channels, filters))
+        multiply_to_square(inputs, deltas, tiles, sum, i > 0);
+      else
+        multiply(inputs, at.channel_places, channels, at.tile_places, tiles, deltas,
+                 {sum, filters, filters, nullptr, i > 0, false});
+    }
     // At the point (1, 1) stands the plain sum of a tile's deltas.
     sum_panels(sums + kPoints * at.points, at.deltas + (kPatch + 1) * at.delta_distance, tiles, filters);
   }
