@@ -43,6 +43,7 @@ WINOGRAD_SHAPES = [
     (7, 9, 5, 16, 3, 3, 48, ((0, 2), (1, 0))),
     (2, 30, 33, 16, 3, 3, 16, ((1, 1), (1, 1))),
     (27, 7, 7, 32, 3, 3, 16, ((1, 1), (1, 1))),
+    (2, 6, 7, 32, 3, 3, 208, ((1, 1), (1, 1))),
     (9, 10, 13, 8, 3, 3, 8, ((1, 1), (1, 1))),
     (9, 6, 11, 4, 3, 3, 4, ((1, 1), (1, 1))),
 ]
@@ -205,10 +206,10 @@ def test_pooling_takes_the_first_of_equals_and_marks_what_is_blocked():
 
 
 def digest(winograd):
-    """One number for the bits of all results, on a batch that is cut into many pieces."""
+    """One number for the bits of all results, on batches, and filters, that are cut into many pieces."""
     leaves = [
         leaf
-        for shape in (SHAPES[7], WINOGRAD_SHAPES[3])
+        for shape in (SHAPES[7], *WINOGRAD_SHAPES[3:5])
         for leaf in jax.tree.leaves(computed(problem(shape), winograd))
     ]
     return hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in leaves)).hexdigest()

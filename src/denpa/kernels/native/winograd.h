@@ -260,23 +260,33 @@ void winograd_run(const Correlation& p, Int threads, const char* shared, char* s
         finish_tile(p, from, at.output_distance, part.image + n, r * kTile, c * kTile);
 }
 
+// Filters in each of some parts, whole panels.
+inline Int filters_of_a_part(Int filters, Int parts) {
+  return least(filters, divide_up(divide_up(filters / kLanes, kMostVectors), parts) * kMostVectors * kLanes);
+}
+
+// Where slices are few, because channels are many, the filters are cut into parts too: each transforms x for itself. The
+// cut depends on the number of threads, and no sum depends on the cut.
 struct WinogradGradientLayout {
   Int points, floats, slices;  // floats of a slice: 36 matrices, then the bias
+  Int part, parts;             // filters of a part, and how many parts there are
   Groups groups;
   Frame frame, delta_frame;
   int *tile_places, *channel_places;
   float *sums, *image, *inputs, *deltas;
   Int input_distance, delta_distance, shared, scratch;
 
-  WinogradGradientLayout(const KernelGradient& p, char* shared_base, char* scratch_base)
+  WinogradGradientLayout(const KernelGradient& p, Int threads, char* shared_base, char* scratch_base)
       : points(p.x.channels * p.dy.channels),
         floats(round_up(kPoints * points + p.dy.channels, kLine / 4) + kLine / 4),
         slices(denpa::slices(p, floats)),
+        part(filters_of_a_part(p.dy.channels, most(1, divide_up(2 * (threads - 1), slices)))),
+        parts(divide_up(p.dy.channels, part)),
         groups(divide_up(p.x.batch, slices), p.dy.height, p.dy.width, 1),
         frame(p.top, p.left, groups.down * kTile + 2, groups.across * kTile + 2, p.x.channels),
         delta_frame(0, 0, groups.down * kTile, groups.across * kTile, p.dy.channels),
         input_distance(plane(groups.tiles, p.x.channels)),
-        delta_distance(plane(groups.tiles, p.dy.channels)) {
+        delta_distance(plane(groups.tiles, part)) {
     Carver from_shared{shared_base}, from_scratch{scratch_base};
     tile_places = from_shared.take<int>(groups.tiles);
     channel_places = from_shared.take<int>(p.x.channels);
@@ -293,21 +303,22 @@ bool winograd_gradient_serves(const KernelGradient& p) {
   return p.kernel_height == 3 && p.kernel_width == 3 && fills_vectors(p.x.channels) && fills_vectors(p.dy.channels);
 }
 
-Needs winograd_gradient_needs(const KernelGradient& p, Int) {
-  const WinogradGradientLayout at(p, nullptr, nullptr);
-  return {1, at.slices, p.x.channels, at.shared, at.scratch};
+Needs winograd_gradient_needs(const KernelGradient& p, Int threads) {
+  const WinogradGradientLayout at(p, threads, nullptr, nullptr);
+  return {1, at.slices * at.parts, p.x.channels, at.shared, at.scratch};
 }
 
-void winograd_gradient_open(const KernelGradient& p, Int, char* shared, Int) {
-  const WinogradGradientLayout at(p, shared, nullptr);
+void winograd_gradient_open(const KernelGradient& p, Int threads, char* shared, Int) {
+  const WinogradGradientLayout at(p, threads, shared, nullptr);
   for (Int t = 0; t < at.groups.tiles; ++t) at.tile_places[t] = int(t * p.x.channels);
   for (Int c = 0; c < p.x.channels; ++c) at.channel_places[c] = int(c);
 }
 
-// A dY A' for all tiles of a part, as panels whose rows are tiles: to[point][panel][tile][filter]
+// A dY A' for all tiles of a part, as panels whose rows are tiles: to[point][panel][tile][filter], for `all` vectors of
+// filters from `first` on.
 void deltas_to_points(float* to, Int distance, float* image, const Frame& frame, const Images& dy, Int across,
-                      Int tiles, Groups::Part part) {
-  const Int filters = dy.channels, all = filters / kLanes, stride = frame.stride;
+                      Int tiles, Groups::Part part, Int first, Int all) {
+  const Int filters = dy.channels, stride = frame.stride;
   for (Int n = 0, tile = 0; n < part.images; ++n) {
     fill(image, frame, dy, part.image + n, part.row * kTile, (part.row + part.rows) * kTile);
     for (Int r = 0; r < part.rows; ++r)
@@ -316,7 +327,7 @@ void deltas_to_points(float* to, Int distance, float* image, const Frame& frame,
         for (Int vector = 0, width; vector < all; vector += width) {
           width = panel_width(all - vector);
           for (Int v = 0; v < width; ++v) {
-            const float* at = corner + (vector + v) * kLanes;
+            const float* at = corner + (first + vector + v) * kLanes;
             float* panel = to + (vector * tiles + tile * width + v) * kLanes;
             both_ways<4, 6>(
                 delta_to_points, [=](int i, int j) { return load(at + i * stride + j * filters); },
@@ -327,12 +338,13 @@ void deltas_to_points(float* to, Int distance, float* image, const Frame& frame,
   }
 }
 
-void winograd_gradient_run(const KernelGradient& p, Int, const char* shared, char* scratch, Int item) {
-  const WinogradGradientLayout at(p, const_cast<char*>(shared), scratch);
-  const Int channels = p.x.channels, filters = p.dy.channels;
-  const Int first = first_image(p, at.slices, item), last = first_image(p, at.slices, item + 1);
-  float* sums = at.sums + item * at.floats;
-  clear(sums + kPoints * at.points, filters);
+void winograd_gradient_run(const KernelGradient& p, Int threads, const char* shared, char* scratch, Int item) {
+  const WinogradGradientLayout at(p, threads, const_cast<char*>(shared), scratch);
+  const Int channels = p.x.channels, filters = p.dy.channels, slice = item / at.parts;
+  const Int first = first_image(p, at.slices, slice), last = first_image(p, at.slices, slice + 1);
+  const Int filter = item % at.parts * at.part, own = least(at.part, filters - filter);
+  float* const sums = at.sums + slice * at.floats + filter;
+  clear(sums + kPoints * at.points, own);
   for (Int i = 0; i < at.groups.items; ++i) {
     Groups::Part part = at.groups.part(i);
     part.image += first;
@@ -340,7 +352,8 @@ void winograd_gradient_run(const KernelGradient& p, Int, const char* shared, cha
     if (part.images <= 0) break;
     const Int across = at.groups.across, tiles = part.images * part.rows * across;
     patches_to_points(at.inputs, at.input_distance, at.image, at.frame, p.x, across, part);
-    deltas_to_points(at.deltas, at.delta_distance, at.image, at.delta_frame, p.dy, across, tiles, part);
+    deltas_to_points(at.deltas, at.delta_distance, at.image, at.delta_frame, p.dy, across, tiles, part,
+                     filter / kLanes, own / kLanes);
     for (int point = 0; point < kPoints; ++point) {
       const float* const inputs = at.inputs + point * at.input_distance;
       const float* const deltas = at.deltas + point * at.delta_distance;
@@ -349,16 +362,16 @@ void winograd_gradient_run(const KernelGradient& p, Int, const char* shared, cha
         multiply_to_square(inputs, deltas, tiles, sum, i > 0);
       else
         multiply(inputs, at.channel_places, channels, at.tile_places, tiles, deltas,
-                 {sum, filters, filters, nullptr, i > 0, false});
+                 {sum, filters, own, nullptr, i > 0, false});
     }
     // At the point (1, 1) stands the plain sum of a tile's deltas.
-    sum_panels(sums + kPoints * at.points, at.deltas + (kPatch + 1) * at.delta_distance, tiles, filters);
+    sum_panels(sums + kPoints * at.points, at.deltas + (kPatch + 1) * at.delta_distance, tiles, own);
   }
 }
 
 // Adds the slices up for one channel, and goes back from the 36 points to the 9 taps.
-void winograd_gradient_close(const KernelGradient& p, Int, const char* shared, Int channel) {
-  const WinogradGradientLayout at(p, const_cast<char*>(shared), nullptr);
+void winograd_gradient_close(const KernelGradient& p, Int threads, const char* shared, Int channel) {
+  const WinogradGradientLayout at(p, threads, const_cast<char*>(shared), nullptr);
   const Int channels = p.x.channels, filters = p.dy.channels;
   const auto total = [&](Int place) {
     Vector sum = {};
