@@ -87,13 +87,16 @@ inline void pool_window(Vector a, Vector b, Vector c, Vector d, float* y, Byte* 
   store_bytes(index, narrow(place), lanes);
 }
 
-// One row of windows, from two rows of pixels that are padded to whole vectors.
+// One row of windows, from two rows of pixels that are padded to whole vectors. The last vector of a window is moved back
+// to where it is whole: what it then finds once more it finds the same, and one by one its lanes would take longer.
 void pool_rows(const float* from, Int columns, Int filters, float* y, Byte* index) {
-  const Int next = vectors(filters) * kLanes, below = 2 * columns * next;
+  const Int next = vectors(filters) * kLanes, below = 2 * columns * next, last = most(0, filters - kLanes);
   for (Int w = 0; w < columns; ++w, from += 2 * next, y += filters, index += filters)
-    for (Int f = 0; f < filters; f += kLanes)
+    for (Int begin = 0; begin < filters; begin += kLanes) {
+      const Int f = least(begin, last);
       pool_window(load(from + f), load(from + f + next), load(from + f + below), load(from + f + below + next), y + f,
                   index + f, filters - f);
+    }
 }
 
 void direct_run(const Correlation& p, Int threads, const char* shared, char* scratch, Int item) {
