@@ -1,4 +1,4 @@
-"""Copy the latest results into docs/benchmarks.md, between its marks.
+"""Copy the latest results into docs/benchmarks.md and docs/benchmarks_avx512.md, between their marks.
 
 python benchmarks/write_docs.py
 """
@@ -10,16 +10,17 @@ import re
 from harness.machine import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
-PAGE = ROOT / "docs" / "benchmarks.md"
+PAGES = ROOT.glob("docs/benchmarks*.md")
 
 
 def main() -> None:
-    page = PAGE.read_text("utf-8")
-    for name in re.findall(r"<!-- results: (\w+) -->", page):
-        path = RESULTS / f"{name}.md"
-        if path.exists():
-            page = filled(page, name, path.read_text("utf-8"))
-    PAGE.write_text(page, "utf-8")
+    for place in PAGES:
+        page = place.read_text("utf-8")
+        for name in re.findall(r"<!-- results: ([\w/]+) -->", page):
+            path = RESULTS / f"{name}.md"
+            if path.exists():
+                page = filled(page, name, path.read_text("utf-8"))
+        place.write_text(page, "utf-8")
 
 
 def filled(page: str, name: str, results: str) -> str:
