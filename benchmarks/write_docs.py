@@ -10,11 +10,10 @@ import re
 from harness.machine import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = ROOT.glob("docs/benchmarks*.md")
 
 
 def main() -> None:
-    for place in PAGES:
+    for place in ROOT.glob("docs/benchmarks*.md"):
         page = place.read_text("utf-8")
         for name in re.findall(r"<!-- results: ([\w/]+) -->", page):
             path = RESULTS / f"{name}.md"

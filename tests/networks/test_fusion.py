@@ -128,6 +128,8 @@ def test_the_choice_of_kernels_is_part_of_a_compiled_program():
     for kernels in ("xla", "direct", "winograd", "xla"):
         with dp.kernels.using(kernels):
             found = dp.backprop(net, LOSS, variables, x, t).output, model.predict(x)
+            program = jax.jit(lambda v: dp.backprop(net, LOSS, v, x, t).grads).lower(variables).as_text()
+        assert ("denpa_forward" in program) == (kernels != "xla")
         if kernels in outputs:
             np.testing.assert_array_equal(outputs[kernels][0], found[0])
         outputs[kernels] = found

@@ -95,9 +95,9 @@ def logistic_regression(
         intercept: False for b = 0.
 
     Raises:
-        DataError: bad data; or, with strength 0, classes that a hyperplane separates: E then falls for
-            ever while ‖w‖ grows, and has no minimum. With linearly dependent columns and strength 0 the
-            solution of smallest norm is taken.
+        DataError: bad data; or, with strength 0, classes that a hyperplane separates, be it but for examples
+            on it: E then falls for ever while ‖w‖ grows, and has no minimum. With linearly dependent columns
+            and strength 0 the solution of smallest norm is taken.
         ConfigError: a strength below 0.
 
     Source: Bishop (2006), "Pattern Recognition and Machine Learning", equations 4.99 and 4.100; existence:
