@@ -245,3 +245,29 @@ def test_work_grows_with_the_edges_not_with_the_paths():
 
     three, six, nine = flops(3), flops(6), flops(9)
     np.testing.assert_allclose(nine - six, six - three, rtol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "says"),
+    [
+        ({"net": [dp.Dense(3)]}, dp.ConfigError, r"A network, .* not \[Dense\(3\)\]"),
+        ({"net": dp.Sequential}, dp.ConfigError, "forget the brackets"),
+        ({"loss": "mse"}, dp.ConfigError, "A loss, .* not 'mse'"),
+        ({"loss": dp.SoftmaxCrossEntropy}, dp.ConfigError, r"brackets\? SoftmaxCrossEntropy\(\)"),
+        ({"x": None}, dp.DataError, "x must be numbers, not None"),
+        ({"t": None}, dp.DataError, "t must be numbers, not None"),
+        ({"x": np.full((6, 5), "a")}, dp.DataError, "x must be numbers, not text"),
+        ({"t": np.array([0, 2, 1, 1, 0, 3])}, dp.DataError, r"class indices 0 to 2, but target \(5,\) is 3"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+@pytest.mark.parametrize("way", [dp.backprop, dp.trace, dp.testing.autodiff, dp.testing.numerical])
+def test_what_is_no_problem_of_learning_is_refused_by_name(way, wrong, error, says, variables):
+    given = {"net": NET, "loss": LOSS, "variables": variables, "x": X, "t": T, "key": KEY} | wrong
+    with pytest.raises(error, match=says):
+        way(**given)
+
+
+def test_variables_want_a_key():
+    with pytest.raises(dp.ConfigError, match="A random key is wanted"):
+        NET.init(None, (5,))

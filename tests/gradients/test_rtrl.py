@@ -188,3 +188,33 @@ def test_targets_of_every_step_are_wanted():
         dp.rtrl(net, dp.SoftmaxCrossEntropy(), variables, jnp.zeros((1, TIME, FEATURES)), jnp.zeros(1, int))
     with pytest.raises(dp.ShapeError, match=r"x \(batch, time, features\)"):
         dp.rtrl(net, dp.SoftmaxCrossEntropy(), variables, jnp.zeros((1, TIME)), jnp.zeros((1, TIME), int))
+
+
+@pytest.mark.parametrize("batch", [0, -1, 2.5, "a", None])
+def test_it_begins_with_a_number_of_sequences(batch):
+    net = dp.RNN(3, return_sequences=True)
+    variables = net.init(jax.random.key(0), (TIME, FEATURES))
+    with pytest.raises(dp.ConfigError, match="number of sequences"):
+        dp.rtrl_start(net, variables, batch)
+
+
+@pytest.mark.parametrize("shape", [(1, FEATURES), (BATCH, FEATURES + 1), (BATCH, TIME, FEATURES)])
+def test_a_step_of_another_shape_is_refused(shape):
+    net = dp.RNN(3, return_sequences=True)
+    variables = net.init(jax.random.key(0), (TIME, FEATURES))
+    before = dp.rtrl_start(net, variables, BATCH)
+    with pytest.raises(dp.ShapeError, match=r"RTRL wants x \(3, features\)|Wx has shape"):
+        dp.rtrl_step(net, dp.SoftmaxCrossEntropy(), variables, before, jnp.zeros(shape), jnp.zeros(shape[0], int))
+
+
+def test_learning_online_refuses_what_is_no_optimizer_and_data_that_do_not_fit():
+    net, loss = with_head(dp.RNN(3)), dp.SoftmaxCrossEntropy()
+    variables, x, t = case(net)
+    for optimizer in ("sgd", dp.SGD):
+        with pytest.raises(dp.ConfigError, match=r"An optimiser, such as dp.SGD\(0.01\)"):
+            dp.learn_online(net, loss, optimizer, variables, x, t)
+    for wrong_x, wrong_t in ((x, t[:1]), (x, t[:, :3]), (x[0], t[0])):
+        with pytest.raises(dp.ShapeError, match="targets of every step"):
+            dp.learn_online(net, loss, dp.SGD(0.01), variables, wrong_x, wrong_t)
+    with pytest.raises(dp.ShapeError, match="Wx has shape"):
+        dp.learn_online(net, loss, dp.SGD(0.01), variables, x[..., :1], t)

@@ -97,3 +97,23 @@ def test_good_targets_pass_the_check():
 def test_bad_options_are_refused(make, says):
     with pytest.raises(ConfigError, match=says):
         make()
+
+
+IMPOSSIBLE = {
+    SoftmaxCrossEntropy(): (np.zeros((3, 4)), np.array([0, 3, 4]), np.array([0, 3, -1])),
+    CrossEntropy(): (np.full((3, 4), 0.25), np.array([0, -1, 2]), np.array([9, 0, 1])),
+    SigmoidCrossEntropy(): (np.zeros((3, 1)), np.array([0, 1, 2]), np.array([1, -1, 0])),
+    PerceptronLoss(): (np.zeros(3), np.array([-1.0, 1, 1]), np.array([1.0, 0, 1.5])),
+}
+
+
+@pytest.mark.parametrize("loss", IMPOSSIBLE, ids=repr)
+@pytest.mark.parametrize("method", ["value", "delta"])
+def test_targets_that_the_loss_cannot_mean_are_refused_outside_of_fit_too(loss, method):
+    y, *impossible = IMPOSSIBLE[loss]
+    for t in impossible:
+        with pytest.raises(DataError, match=r"but target \(\d,\) is"):
+            getattr(loss, method)(y, t)
+        weight = np.isin(t, [0, 1, 3]).astype(np.float32)  # 0 for what cannot be: padding, say
+        assert np.isfinite(getattr(loss, method)(y, t, weight)).all()
+        assert np.isfinite(jax.jit(getattr(loss, method))(y, t)).all(), "a compiled program cannot complain"

@@ -9,7 +9,7 @@ from typing import Any
 
 from denpa.core.errors import ConfigError
 
-__all__ = ["want_fraction", "want_not_negative", "want_pattern", "want_positive"]
+__all__ = ["want_fraction", "want_methods", "want_not_negative", "want_pattern", "want_positive"]
 
 
 def want_positive(owner: Any, *names: str) -> None:
@@ -38,3 +38,11 @@ def want_pattern(owner: Any) -> None:
     """Refuse an empty `on`, the pattern of the parameters that something is for."""
     if not owner.on:
         raise ConfigError(f'{type(owner).__name__}.on must be a pattern of parameter names such as "W*".')
+
+
+def want_methods(part: Any, wanted: str, *methods: str) -> None:
+    """Refuse, as no `wanted`, what lacks the methods by which its kind is known, and a class in place of an object."""
+    if isinstance(part, type):
+        raise ConfigError(f"{wanted} is wanted, not {part!r}. Did you forget the brackets? {part.__name__}()")
+    if not all(hasattr(part, method) for method in methods):
+        raise ConfigError(f"{wanted} is wanted, not {part!r}.")

@@ -12,7 +12,7 @@ import jax
 
 from denpa.core.errors import ConfigError
 
-__all__ = ["key_for"]
+__all__ = ["key_for", "want_key"]
 
 
 def key_for(key: Any, name: str) -> Any:
@@ -25,4 +25,15 @@ def key_for(key: Any, name: str) -> Any:
     try:
         return jax.random.fold_in(key, zlib.crc32(name.encode()))
     except TypeError:
-        raise ConfigError(f"A random key is wanted, such as jax.random.key(0), not {key!r}.") from None
+        raise _no_key(key) from None
+
+
+def want_key(key: Any) -> Any:
+    """The key, which must be there: what is random at the beginning has no value without."""
+    if key is None:
+        raise _no_key(key)
+    return key
+
+
+def _no_key(key: Any) -> ConfigError:
+    return ConfigError(f"A random key is wanted, such as jax.random.key(0), not {key!r}.")

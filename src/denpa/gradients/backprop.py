@@ -16,14 +16,15 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from denpa.core.errors import nearest
+from denpa.core.checks import want_methods
+from denpa.core.errors import DataError, nearest
 from denpa.core.layer import Array, Context, Grads, State, Variables
 from denpa.core.padded import step_weights, values_of
 from denpa.core.tree import flatten
 from denpa.kernels import settings
 from denpa.networks.base import entering, paired
 
-__all__ = ["Record", "Step", "Trace", "backprop", "descend", "trace", "walk"]
+__all__ = ["Record", "Step", "Trace", "backprop", "descend", "trace", "walk", "want_problem"]
 
 
 @jax.tree_util.register_dataclass
@@ -155,6 +156,21 @@ def _measured(loss: Any, x: Any, y: Any, t: Any, sample_weight: Any) -> tuple[Ar
     return loss.value(y, values_of(t), weight), loss.delta(y, values_of(t), weight)
 
 
+def want_problem(net: Any, loss: Any, x: Any, t: Any) -> None:
+    """Refuse what is no network, no loss or no data, before JAX does in words of its own.
+
+    Raises:
+        ConfigError: `net` or `loss` is something else.
+        DataError: x or t is missing, or holds other than numbers.
+    """
+    want_methods(net, "A network, such as dp.Sequential([dp.Dense(10)]),", "forward", "walk_forward")
+    want_methods(loss, "A loss, such as dp.MeanSquaredError(),", "value", "delta")
+    for name, data in (("x", x), ("t", t)):
+        kinds = {np.asarray(leaf).dtype.kind for leaf in jax.tree.leaves(data) if not hasattr(leaf, "aval")}
+        if data is None or kinds & set("OSU"):
+            raise DataError(f"{name} must be numbers, not {'None' if data is None else 'text or objects'}.")
+
+
 @functools.partial(jax.jit, static_argnames=("way", "kernels", "net", "loss", "train"))
 def _compiled(
     way: Any, kernels: str, net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, weight: Any
@@ -165,6 +181,13 @@ def _compiled(
         except KeyError:  # variables of another network lack a layer or an array
             net.check(variables, jax.tree.map(lambda array: array.shape[1:], values_of(x)))
             raise
+
+
+def _run(way: Any, net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, weight: Any) -> Any:
+    want_problem(net, loss, x, t)
+    found = _compiled(way, settings.current(), net, loss, variables, x, t, key, train, weight)
+    loss.check_given(found.output, values_of(t), step_weights(loss, x, found.output, t, weight))
+    return found
 
 
 def backprop(
@@ -191,9 +214,10 @@ def backprop(
 
     Raises:
         ShapeError: an array does not fit; the layer and the wanted shape are named.
-        DenpaError: a layer needs random numbers and no key was given.
+        ConfigError: no network or no loss; a layer needs random numbers and no key was given.
+        DataError: data that are no numbers, or targets that the loss cannot mean, such as a class that there is not.
     """
-    return _compiled(descend, settings.current(), net, loss, variables, x, t, key, train, sample_weight)
+    return _run(descend, net, loss, variables, x, t, key, train, sample_weight)
 
 
 def trace(
@@ -210,4 +234,4 @@ def trace(
 
     The arguments and errors are those of `backprop`.
     """
-    return _compiled(walk, settings.current(), net, loss, variables, x, t, key, train, sample_weight)
+    return _run(walk, net, loss, variables, x, t, key, train, sample_weight)

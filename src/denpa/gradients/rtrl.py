@@ -21,13 +21,15 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from denpa.core import tree
+from denpa.core.checks import want_methods
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.layer import Array, Context, Grads, Params, Variables
 from denpa.core.padded import step_mask, step_weights, values_of
-from denpa.gradients.backprop import Step
+from denpa.gradients.backprop import Step, want_problem
 from denpa.layers.recurrent import Carry
 from denpa.networks import Network, Recurrent, Sequential
 from denpa.networks.base import entering, paired
@@ -92,11 +94,9 @@ def rtrl(
         ConfigError: a network of another form.
         ShapeError: arrays that do not fit.
     """
-    _parts(net, variables)
     values, ctx = entering(x, Context(train, key))
     targets = values_of(t)
-    if values.ndim != 3 or targets.shape[:2] != values.shape[:2]:
-        raise ShapeError(f"RTRL wants x (batch, time, features) and targets of every step, not {targets.shape}.")
+    _want_steps(net, loss, variables, values, targets)
     out_shape = net.out_shape(values.shape[1:])
     y = jax.ShapeDtypeStruct((len(values), *out_shape), values.dtype)
     weights = jax.tree.map(jnp.asarray, step_weights(loss, x, y, t, sample_weight))  # None stays None
@@ -121,8 +121,14 @@ def rtrl(
 
 
 def rtrl_start(net: Any, variables: Variables, batch: int, dtype: Any = None) -> Sensitivities:
-    """Before the first step of `batch` sequences: a carry of 0 that depends on nothing, in the parameters' `dtype`."""
+    """Before the first step of `batch` sequences: a carry of 0 that depends on nothing, in the parameters' `dtype`.
+
+    Raises:
+        ConfigError: `batch` is no number of sequences, or the network is of another form than `rtrl` wants.
+    """
     layer, params, _, _ = _parts(net, variables)
+    if not isinstance(batch, (int, np.integer)) or batch < 1:
+        raise ConfigError(f"batch must be the number of sequences, 1 at least, not {batch!r}.")
     dtype = jax.tree.leaves(params)[0].dtype if dtype is None else dtype
     carry = tuple(jnp.zeros((batch, size), dtype) for size in layer.cell.sizes())
     p = {
@@ -148,7 +154,15 @@ def rtrl_step(
         x: (batch, features).
         t: (batch, ...) targets of this step.
         sample_weight: (batch,) weights of the samples.
+
+    Raises:
+        ConfigError, ShapeError: as for `rtrl`; `before` is of another number of sequences.
     """
+    want_problem(net, loss, x, t)
+    if x.ndim != 2 or len(x) != len(before.carry[0]):
+        wanted = f"x ({len(before.carry[0])}, features), a step of as many sequences as it began with"
+        raise ShapeError(f"RTRL wants {wanted}, not {x.shape}.")
+    net.check(paired(variables), (1, x.shape[1]))
     weight = None if sample_weight is None else jnp.asarray(sample_weight)[:, None]
     after, met = _advance(net, loss, variables, before, (x, t, weight, None), Context(train, key))
     scale = 1 / met.weight if loss.reduction == "mean" else 1.0
@@ -169,7 +183,13 @@ def learn_online(
         optimizer: makes updates of gradients, such as `SGD(0.01)`.
         x, t: (batch, time, ...), all sequences of full length.
         key: random key for dropout.
+
+    Raises:
+        ConfigError, ShapeError: as for `rtrl`; no optimiser.
     """
+    want_methods(optimizer, "An optimiser, such as dp.SGD(0.01),", "init", "update")
+    x, t = jnp.asarray(x), jnp.asarray(t)
+    _want_steps(net, loss, variables, x, t)
 
     def body(so_far: Any, at: Any) -> tuple[Any, Any]:
         sensitivities, params, state, step = so_far
@@ -209,6 +229,16 @@ def _parts(net: Any, variables: Variables) -> tuple[Recurrent, Params, str, Sequ
     if state:
         raise ConfigError(f"RTRL sees one time step at a time: layers with state, {', '.join(state)}, are not for it.")
     return layer, params[name] if name else params, name, Sequential(tuple(rest))
+
+
+def _want_steps(net: Any, loss: Any, variables: Variables, x: Array, t: Array) -> None:
+    """Refuse sequences and targets that do not fit each other or the network."""
+    want_problem(net, loss, x, t)
+    _parts(net, variables)
+    if x.ndim != 3 or t.shape[:2] != x.shape[:2]:
+        wanted = "x (batch, time, features) and targets of every step (batch, time, ...)"
+        raise ShapeError(f"RTRL wants {wanted}, not {x.shape} and {t.shape}.")
+    net.check(paired(variables), x.shape[1:])
 
 
 def _advance(

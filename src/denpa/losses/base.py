@@ -70,9 +70,10 @@ class Loss(Description):
 
         Raises:
             ShapeError: outputs, targets and weights do not fit together; nothing is broadcast.
-            DataError: targets of a dtype that does not fit.
+            DataError: targets of a dtype that does not fit, or that the loss cannot mean, as a class that there is not.
         """
         total, weight = self.sums(y, t, sample_weight)
+        self.check_given(y, t, sample_weight)
         return total if self.reduction == "sum" else total / _not_zero(weight)
 
     def sums(self, y: Any, t: Any, sample_weight: Any = None) -> tuple[Array, Array]:
@@ -87,6 +88,7 @@ class Loss(Description):
         dtype, y, t = jnp.asarray(y).dtype, as_float(self, y), jnp.asarray(t)
         delta = self.per_item_delta(y, t)
         w = item_weights(self, sample_weight, self.item_shape(y), y.dtype)
+        self.check_given(y, t, sample_weight)
         if self.reduction == "mean":
             scale = 1 / _not_zero(self.divisor(y, t, w))
             # One multiplication per weight, not a division per output.
@@ -135,6 +137,20 @@ class Loss(Description):
         if bad.any():
             raise DataError(f"{self!r}: target {_first(bad)} is {t[_first(bad)]}; targets must be finite.")
         self.check_range(t, out_shape)
+
+    def check_given(self, y: Any, t: Any, sample_weight: Any = None) -> None:
+        """`check_range` of one batch, whose shapes fit, where its values are known: not while a program is traced.
+
+        Items of weight 0 may be asked for anything. Of several outputs only their own loss knows what they mean.
+        """
+        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((t, sample_weight)))
+        if traced or isinstance(y, tuple):
+            return
+        t = np.asarray(t)
+        if sample_weight is not None:
+            counts = np.asarray(sample_weight) != 0
+            t = np.where(counts.reshape(*counts.shape, *[1] * (t.ndim - counts.ndim)), t, 0)
+        self.check_range(t, jnp.shape(y)[1:])
 
     def check_range(self, t: np.ndarray, out_shape: Shape) -> None:
         """Refuse targets, of the right shape and finite, whose values the loss cannot mean."""

@@ -17,7 +17,7 @@ import jax
 
 from denpa.core import tree
 from denpa.core.errors import ConfigError, ShapeError
-from denpa.core.keys import key_for
+from denpa.core.keys import key_for, want_key
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State, Variables
 from denpa.core.padded import Padded
 from denpa.core.shapes import as_shape
@@ -63,9 +63,10 @@ class Network(Layer):
 
         Raises:
             ShapeError: a layer cannot take the shape that reaches it; the message names both.
+            ConfigError: `key` is no random key.
         """
         in_shape = shape_of_inputs(in_shape)
-        return Variables(self.init_params(key, in_shape), self.init_state(in_shape))
+        return Variables(self.init_params(want_key(key), in_shape), self.init_state(in_shape))
 
     def init_params(self, key: Array, in_shape: Any) -> Params:
         """Fresh parameters, a dict by layer name."""

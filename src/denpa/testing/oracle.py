@@ -20,7 +20,7 @@ import numpy as np
 
 from denpa.core.layer import Array, Context, Layer, Variables
 from denpa.core.padded import step_weights, values_of
-from denpa.gradients.backprop import Record, Trace
+from denpa.gradients.backprop import Record, Trace, want_problem
 from denpa.kernels import settings
 from denpa.networks import EncoderDecoder, Graph, Network, Sequential, Tied, Value
 from denpa.networks.base import entering
@@ -64,6 +64,7 @@ def autodiff(
 
     Arguments and result are those of `denpa.trace`; the precision is that of the variables.
     """
+    want_problem(net, loss, x, t)
     if isinstance(net, Tied):
         inside, unfolded = net.untied(variables)
         return _tied(net, variables[0], autodiff(inside, loss, unfolded, x, t, key, train, sample_weight))
@@ -92,6 +93,7 @@ def numerical(
     in float64. Two evaluations of the network for every number in parameters, inputs and layer
     outputs: for small networks. Arguments and result are those of `denpa.trace`.
     """
+    want_problem(net, loss, x, t)
     if isinstance(net, Tied):
         inside, unfolded = net.untied(variables)
         met = numerical(inside, loss, unfolded, x, t, epsilon, key, train, sample_weight)
