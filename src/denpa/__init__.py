@@ -113,6 +113,7 @@ from denpa.networks import (
     Sequential,
     Tie,
     Tied,
+    Vertex,
 )
 from denpa.optim import (
     SGD,
@@ -266,6 +267,7 @@ __all__ = [
     "TopK",
     "Unpool2d",
     "Variables",
+    "Vertex",
     "Vocabulary",
     "__version__",
     "backprop",

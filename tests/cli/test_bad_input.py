@@ -211,6 +211,13 @@ def test_input_that_does_not_fit_the_model(array, message, refused, run, tmp_pat
     assert message in refused("predict", str(run), "--input", "x.npy", "--output", "p.csv")
 
 
+@pytest.mark.parametrize("command", ["predict --input", "evaluate --data"])
+@pytest.mark.parametrize("name", ["nofile.csv", "nofile.parquet", "nofile.npy"])
+def test_a_file_that_is_not_there_is_told_before_its_kind(command, name, refused, run):
+    command, option = command.split()
+    assert f"{name} cannot be read: there is no such file" in refused(command, str(run), option, name)
+
+
 def test_a_model_file_that_is_none(refused, run, tmp_path):
     whole = (run / "model.safetensors").read_bytes()
     (tmp_path / "t.csv").write_text("a\n1\n")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
+import pickle
 import tomllib
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -232,6 +234,73 @@ def test_a_class_of_ones_own_may_be_defined_again():
     define(1.0)
     second = define(2.0)
     assert type(from_config({"type": "Lever"})) is second
+
+
+def test_a_class_of_ones_own_without_fields_needs_no_decorator():
+    class Bell(Description):
+        pass
+
+    assert registered(Bell) == {"Bell": Bell}  # before there is any
+    assert Bell() == from_config({"type": "Bell"}) == copy.deepcopy(Bell())
+    assert hash(Bell()) == hash(Bell())
+    assert repr(Bell()) == "Bell()"
+    assert to_config(Bell()) == {"type": "Bell"}
+    assert Bell().replace() == Bell()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Bell().tone = 1
+    with pytest.raises(TypeError, match="takes 1 positional argument"):
+        Bell(3)
+
+    class Gong(Bell):
+        loud: ClassVar[bool] = True
+
+    assert Gong() == Gong() != Bell()
+
+    @dataclass(frozen=True)
+    class Chime(Bell):
+        tone: int = 2
+
+    assert repr(Chime(3)) == "Chime(3)"
+
+    class Bell(Description):  # again, as in a notebook
+        pass
+
+    assert type(from_config({"type": "Bell"})) is Bell
+
+
+class Plain(Description):
+    """Where pickle finds it."""
+
+
+def test_a_class_without_a_decorator_is_pickled():
+    assert pickle.loads(pickle.dumps(Plain())) == Plain()
+
+
+def test_fields_without_a_decorator_are_refused():
+    class Slider(Description):
+        length: float = 1.0
+
+    class Fader(Knob):
+        curve: str = "log"
+
+    for make in (Slider, lambda: Slider(2.0), lambda: Fader(1.0), lambda: from_config({"type": "Slider"})):
+        with pytest.raises(ConfigError, match=r"(Slider|Fader) has fields .* write @dataclass\(frozen=True\) above"):
+            make()
+
+
+def test_a_constructor_of_ones_own_is_left_alone_but_not_written_to_files():
+    class Crank(Description):
+        def __init__(self, turns):
+            self.turns = turns
+
+    with pytest.raises(ConfigError, match="Crank: "):
+        from_config({"type": "Crank", "turns": 3})
+    crank = Crank(3)
+    assert crank.turns == 3
+    assert crank != Crank(4)
+    assert "Crank object" in repr(crank)
+    with pytest.raises(ConfigError, match=r"Crank object .* only frozen dataclasses, numbers and text can"):
+        to_config(crank)
 
 
 def test_a_class_of_ones_own_cannot_take_the_name_of_one_of_denpas():

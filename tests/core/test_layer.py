@@ -144,6 +144,27 @@ def test_ones_own_layer_on_integers(key):
     assert step.grads["0_lookup"]["W"][jnp.array([0, 1, 2, 4])].all()
 
 
+class Square(Layer):
+    """Nothing but a forward, not even the decorator."""
+
+    def forward(self, params, x, ctx=Context()):
+        return x**2, None
+
+
+def test_a_layer_of_forward_alone_is_a_layer_like_any_other(tmp_path):
+    check_layer(Square(), (4,))
+    net = dp.Sequential([dp.Dense(4), Square(), dp.Dense(3)])
+    assert net == dp.Sequential([dp.Dense(4), Square(), dp.Dense(3)])
+    assert repr(net) == "Sequential((Dense(4), Square(), Dense(3)))"
+    assert dp.from_config(dp.to_config(net)) == net
+    assert "Square()" in str(net.summary((5,)))
+    x, t = np.ones((6, 5), np.float32), np.arange(6) % 3
+    model = dp.Model(net, dp.SoftmaxCrossEntropy())
+    model.fit((x, t), epochs=1, verbose=False)
+    model.save(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(dp.load(tmp_path / "m.safetensors").predict(x), model.predict(x))
+
+
 def test_a_layer_without_forward_says_what_is_missing():
     @dataclass(frozen=True)
     class Hollow(Layer):

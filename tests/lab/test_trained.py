@@ -190,6 +190,9 @@ def test_what_cannot_be_read_is_told(tmp_path):
     for name, message in (("t.csv", "not trained on"), ("t.xyz", "no known kind"), ("none.png", "no such file")):
         with pytest.raises(dp.DataError, match=message):
             ours.examples(str(tmp_path / name))
+    for way in (ours.examples, ours.labelled):
+        with pytest.raises(dp.DataError, match=r"none\.csv cannot be read: there is no such file"):
+            way(str(tmp_path / "none.csv"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(dp.DataError, match="no images"):
         ours.examples(str(tmp_path / "empty"))

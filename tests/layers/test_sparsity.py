@@ -14,6 +14,7 @@ from denpa.gradients import backprop
 from denpa.layers import ActivityL1, Dense, KLSparsity, Sigmoid
 from denpa.losses import MeanSquaredError
 from denpa.networks import Sequential
+from denpa.testing import check_gradients
 
 RNG = np.random.default_rng(3)
 CODES = RNG.uniform(0.02, 0.98, (4, 5, 3)).astype(np.float32)
@@ -33,6 +34,17 @@ def test_l1_adds_the_mean_over_samples_of_the_norm_of_the_code():
     cost, slope = met(ActivityL1(0.3), x)
     np.testing.assert_allclose(cost, 0.3 * np.abs(x).sum(axis=(1, 2)).mean(), rtol=1e-6)
     np.testing.assert_allclose(slope, 0.3 * np.sign(x) / 4, atol=1e-6)
+
+
+def test_l1_follows_the_reduction_of_the_loss():
+    x = RNG.standard_normal((6, 2)).astype(np.float32)
+    net, mean, total = Sequential([ActivityL1(0.6)]), MeanSquaredError(), MeanSquaredError(reduction="sum")
+    variables = net.init(jax.random.key(0), (2,))
+    np.testing.assert_allclose(backprop(net, mean, variables, x, x).dx, 0.1 * np.sign(x), rtol=1e-6)
+    step = backprop(net, total, variables, x, x)
+    np.testing.assert_allclose(step.dx, 0.6 * np.sign(x), rtol=1e-6)
+    np.testing.assert_allclose(step.cost, 0.6 * np.abs(x).sum(), rtol=1e-6)
+    check_gradients(net, total, variables, x, x + 1)
 
 
 def test_kl_is_that_of_bernoulli_variables_with_the_mean_activations():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import denpa as dp
-from denpa.networks import Vertex
+from denpa import Vertex
 
 
 def test_the_canonical_form_names_everything():
@@ -94,6 +94,46 @@ def test_a_graph_that_makes_no_sense_is_refused(build, message):
 
 def test_a_single_input_may_be_written_without_brackets():
     assert Vertex("y", dp.Tanh(), "input") == Vertex("y", dp.Tanh(), ("input",))
+
+
+def test_a_list_of_one_input_wants_a_tuple_of_one(key):
+    x_ = dp.Input()
+    net = dp.Graph([x_], dp.Dense(4)(x_))
+    x = np.ones((2, 4), np.float32)
+    variables = net.init(key, ((4,),))
+    assert net.apply(variables, (x,)).shape == (2, 4)
+    assert dp.backprop(net, dp.MeanSquaredError(), variables, (x,), x).dx[0].shape == (2, 4)
+    hint = r", for input_0\. To give one by itself write Graph\(x, y\), not Graph\(\[x\], y\)"
+    for call in (
+        lambda: net.init(key, (4,)),
+        lambda: net.summary((4,)),
+        lambda: dp.Model(net, dp.MeanSquaredError()).fit((x, x), epochs=1, verbose=False),
+    ):
+        with pytest.raises(dp.ShapeError, match="wants a tuple of 1 shape" + hint):
+            call()
+    for call in (
+        lambda: net.apply(variables, x),
+        lambda: dp.backprop(net, dp.MeanSquaredError(), variables, x, x),
+    ):
+        with pytest.raises(dp.ShapeError, match="wants a tuple of 1 array" + hint):
+            call()
+
+
+def test_as_many_sizes_as_inputs_are_no_shapes(key):
+    a, b = dp.Input(), dp.Input()
+    net = dp.Graph((a, b), dp.Concatenate()(a, b))
+    with pytest.raises(dp.ShapeError, match="wants a tuple of 2 shapes, for input_0, input_1"):
+        net.init(key, (4, 5))
+
+
+def test_repr_is_the_code_that_makes_it():
+    a, b = dp.Input(), dp.Input("other")
+    shared = dp.Dense(3, kernel_init=dp.init.He())
+    for net in (
+        dp.Graph(a, dp.Add()(dp.Dense(3)(a), a)),
+        dp.Graph((a, b), (dp.Add()(shared(a, name="enc"), shared(b, name="enc")), b)),
+    ):
+        assert eval(repr(net), dict(vars(dp))) == net
 
 
 def test_shape_errors_name_the_vertex(key):

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from denpa import optim
+from denpa.core.description import to_config
 from denpa.core.errors import ConfigError
 from denpa.optim import schedules
 
@@ -123,6 +124,87 @@ def test_optax_chain_accepts_ours_without_jit():
     np.testing.assert_allclose(optax.apply_updates(params, updates)["W"], [2.999, -3.999], rtol=1e-6)
 
 
-def test_our_chain_sends_transformations_of_optax_to_the_chain_that_takes_both():
-    with pytest.raises(ConfigError, match=r"optax\.chain, which takes denpa.s as well"):
-        optim.chain(optax.clip(1.0), optim.SGD(0.1))
+MIXED = {
+    "our clipping, their optimiser": (
+        optim.chain(optim.ClipByNorm(3.0), optax.adam(0.02, eps=1e-3)),
+        optax.chain(optax.clip_by_global_norm(3.0), optax.adam(0.02, eps=1e-3)),
+    ),
+    "their clipping, our optimiser": (
+        optim.chain(optax.clip(0.4), optim.Momentum(0.1, 0.8)),
+        optax.chain(optax.clip(0.4), optax.sgd(0.1, momentum=0.8)),
+    ),
+    "ours between theirs, with weights and a schedule": (
+        optim.chain(
+            optax.add_decayed_weights(0.1),
+            optim.ClipByValue(0.4),
+            optax.trace(0.5),
+            optax.scale_by_schedule(exact(optax.linear_schedule(-0.3, -0.02, 30))),
+        ),
+        optax.chain(
+            optax.add_decayed_weights(0.1),
+            optax.clip(0.4),
+            optax.trace(0.5),
+            optax.scale_by_schedule(exact(optax.linear_schedule(-0.3, -0.02, 30))),
+        ),
+    ),
+    "within a chain of ours": (
+        optim.chain(optim.ClipByNorm(3.0), optim.chain(optax.clip(0.4), optax.sgd(0.1))),
+        optax.chain(optax.clip_by_global_norm(3.0), optax.clip(0.4), optax.sgd(0.1)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_our_chain_takes_transformations_of_optax(name):
+    """What theirs returns is to be added, as what ours returns: the same chain in Optax alone makes the same steps."""
+    ours, theirs = MIXED[name]
+    rng = np.random.default_rng(3)
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+        params, noise = random_tree(rng), random_tree(rng, 50)
+        ours, theirs = run(ours, params, noise), run(theirs, params, noise)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12), ours, theirs)
+
+
+def test_moments_of_optax_in_our_chain_are_wide():
+    """As those of our own optimisers: in bfloat16 a running mean would stand still."""
+    chained = optim.chain(optim.ClipByNorm(3.0), optax.adam(0.02))
+    params = {"W": jnp.ones((2, 3), jnp.bfloat16)}
+    with jax.numpy_dtype_promotion("standard"):
+        state = chained.init(params)
+        updates, after = chained.update(params, state, params)
+    assert updates["W"].dtype == jnp.bfloat16
+    assert state["1_foreign"][0].mu["W"].dtype == jnp.float32
+    assert jax.tree.map(jnp.result_type, after) == jax.tree.map(jnp.result_type, state)
+
+
+def test_a_chain_of_both_sides_looks_ahead_where_its_optimiser_does():
+    chained = optim.chain(optax.clip(1.0), optim.Nesterov(0.1, 0.5, lookahead=True))
+    params, g = {"W": jnp.array([1.0, -2.0])}, {"W": jnp.array([0.5, 3.0])}
+    _, state = chained.update(g, chained.init(params), params)
+    np.testing.assert_allclose(chained.gradient_point(params, state)["W"], [0.975, -2.05], rtol=1e-6)
+    assert chained.rate(state) == 0.1
+
+
+def test_a_chain_whose_step_is_optaxs_does_not_know_its_rate():
+    chained = optim.chain(optim.ClipByNorm(1.0), optax.adam(0.1))
+    params = {"W": jnp.ones(2)}
+    state = chained.init(params)
+    assert chained.gradient_point(params, state) is params
+    with pytest.raises(ConfigError, match="does not know its learning rate, which is inside a part of another library"):
+        chained.rates(state, params)
+    with pytest.raises(ConfigError, match="cannot be written to a file"):
+        to_config(chained)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: optim.chain(optim.SGD(0.1), optax.clip(1.0), optim.Adam()), "exactly one optimiser and has 2"),
+        (lambda: optim.chain(optim.MaxNorm(1.0), optax.sgd(0.1)), "write it behind the optimiser"),
+        (lambda: optim.chain(optim.ClipByNorm(1.0), optax.adam), "cannot be chained"),
+        (lambda: optim.chain(optim.ClipByNorm(1.0), optim.SGD), "cannot be chained"),
+    ],
+)
+def test_a_chain_of_both_sides_that_makes_no_sense(make, message):
+    with pytest.raises(ConfigError, match=message):
+        make()

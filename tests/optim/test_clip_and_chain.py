@@ -100,7 +100,7 @@ def test_names_of_long_chains_sort_as_they_stand():
 
 def test_a_chain_is_one_description():
     chained = optim.chain(optim.ClipByNorm(1), optim.AdamW(schedules.WarmUp(1e-3, 10), on="*"))
-    assert repr(chained) == "chain(ClipByNorm(1.0), AdamW(WarmUp(0.001, 10), on='*'))"
+    assert repr(chained) == "chain(ClipByNorm(1.0), AdamW(schedules.WarmUp(0.001, 10), on='*'))"
     assert from_config(to_config(chained), optim.Optimizer) == chained
     assert hash(chained) == hash(from_config(to_config(chained)))
 

@@ -162,7 +162,7 @@ def test_survives_json_and_prints_as_code(optimizer):
     again = from_config(json.loads(json.dumps(to_config(optimizer))), optim.Optimizer)
     assert again == optimizer
     assert hash(again) == hash(optimizer)
-    names = {**registered(Description), "chain": optim.chain}
+    names = {**registered(Description), "chain": optim.chain, "schedules": optim.schedules}
     assert eval(repr(optimizer), names) == optimizer
 
 

@@ -36,6 +36,30 @@ def test_optimisers_of_optax_are_accepted(tmp_path):
         assert trained.run.optimizer[1][0].trace["0_dense"]["W"].any()
 
 
+def test_a_chain_of_ours_and_optaxs_trains_and_resumes(tmp_path):
+    import optax
+
+    def made():
+        return model(optimizer=dp.chain(dp.ClipByNorm(0.5), optax.adam(0.01)))
+
+    with jax.numpy_dtype_promotion("standard"):
+        straight, first, second, theirs = made(), made(), made(), model()
+        theirs.optimizer = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(0.01))
+        for trained in (straight, theirs):
+            trained.fit(DATA, epochs=3, **QUIET)
+        first.fit(DATA, epochs=2, callbacks=[dp.Checkpoint(tmp_path)], **QUIET)
+        second.fit(DATA, epochs=3, resume=tmp_path, **QUIET)
+        straight.save(tmp_path / "m.safetensors")
+        loaded = dp.load(tmp_path / "m.safetensors")
+        with pytest.raises(dp.ConfigError, match=r"a file cannot hold: assign model\.optimizer"):
+            loaded.fit(DATA, epochs=1, **QUIET)
+    assert bits(second.variables) == bits(straight.variables)
+    np.testing.assert_array_equal(loaded.predict(DATA[0]), straight.predict(DATA[0]))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), straight.variables, theirs.variables
+    )
+
+
 def test_without_compilation_the_numbers_are_the_same():
     """`jax.disable_jit` lets a debugger into every formula."""
     compiled, seen = model(), model()
@@ -276,3 +300,15 @@ def test_data_may_be_a_dataset_with_names():
     assert trained.feature_names == ("a", "b", "c", "d")
     with pytest.raises(dp.DataError, match=r"row 0, column 2 \('c'\)"):
         trained.predict(np.array([[0, 0, np.nan, 0]], np.float32))
+
+
+def test_predict_takes_the_x_of_a_data_set():
+    x, t = DATA
+    trained = model()
+    trained.fit(DATA, epochs=1, **QUIET)
+    for data in (dp.Dataset(x, t), dp.Dataset(x)):
+        for way in (trained.predict, trained.predict_classes, trained.predict_probabilities):
+            np.testing.assert_array_equal(way(data), way(x))
+    members = dp.Bagging(model(), 2)
+    members.fit(DATA, epochs=1, **QUIET)
+    np.testing.assert_array_equal(members.predict(dp.Dataset(x, t)), members.predict(x))

@@ -98,6 +98,51 @@ def test_arrays_that_do_not_fit_are_all_listed(path, change, message):
     assert message.split(" ")[0] in str(caught.value)
 
 
+def rewritten(path, change):
+    """The file as another program writes it that changes arrays and hands the header on as it is."""
+    from safetensors import safe_open
+    from safetensors.numpy import load_file, save_file
+
+    arrays = load_file(path)
+    with safe_open(path, framework="numpy") as file:
+        header = file.metadata()
+    change(arrays)
+    save_file(arrays, path, header)
+
+
+def test_all_that_another_program_lost_added_or_reshaped_is_listed(path):
+    def change(arrays):
+        del arrays["params/0_dense/W"], arrays["statistics/1_minmax/range"]
+        arrays["params/0_dense/b"] = np.zeros(9, np.float32)
+        arrays["params/extra/W"] = np.zeros(3, np.float32)
+
+    rewritten(path, change)
+    with pytest.raises(dp.FileFormatError) as caught:
+        dp.load(path)
+    listed = str(caught.value).partition("does not fit its own description: ")[2].rstrip(".").split("; ")
+    assert sorted(listed) == [
+        "params/0_dense/W is missing",
+        "params/0_dense/b has shape (9,) instead of (6,)",
+        "params/extra/W is extra",
+        "statistics/1_minmax/range is missing",
+    ]
+
+
+def test_other_numbers_in_the_same_shapes_are_damage(path):
+    rewritten(path, lambda arrays: arrays.update({"params/0_dense/b": np.ones(6, np.float32)}))
+    with pytest.raises(dp.FileFormatError, match="is damaged: its numbers are not those that were written"):
+        dp.load(path)
+
+
+@pytest.mark.parametrize("place", range(50, 3050, 500))
+def test_a_flipped_bit_in_the_header_is_a_file_format_error(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(dp.FileFormatError, match=r"model\.safetensors"):
+        dp.load(path)
+
+
 @pytest.mark.parametrize("part", [0, 5, 8, 100, 0.3, 0.999])
 def test_a_file_cut_off_anywhere_is_refused(path, part):
     content = path.read_bytes()

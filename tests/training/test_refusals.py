@@ -163,6 +163,14 @@ def test_outputs_that_the_loss_cannot_take():
     assert fresh.run is None
 
 
+def test_a_network_of_several_outputs_is_not_trained():
+    entry = dp.Input()
+    h = dp.Dense(3)(entry)
+    for outputs, message in (([h], "gives a tuple of one array"), ((h, dp.Tanh()(h)), "gives 2 arrays")):
+        with pytest.raises(dp.ShapeError, match=f"{message}, and a loss compares one"):
+            model(dp.Graph(entry, outputs)).fit(DATA, epochs=1, **QUIET)
+
+
 def test_a_metric_or_penalty_that_cannot_be_computed_is_found_before_training():
     for options, message in (
         ({"metrics": [dp.TopK(5)]}, "always right for outputs of 3 classes"),
@@ -330,6 +338,14 @@ def test_predict_and_evaluate_refuse_too(trained):
     ):
         with pytest.raises(dp.DataError, match=message):
             trained.predict(x)
+    splits = dp.Splits(dp.Dataset(X, T), dp.Dataset(X, T))
+    with pytest.raises(
+        dp.DataError, match=r"x is not Splits: give \.x of one of its data sets, such as splits\.test\.x"
+    ):
+        trained.predict(splits)
+    for way in (trained.fit, trained.evaluate, lambda data: trained.fit(DATA, validation=data)):
+        with pytest.raises(dp.DataError, match=r"not Splits: give its \.train to fit, and \.validation or \.test"):
+            way(splits)
     with pytest.raises(dp.DataError, match="no targets in the data to evaluate"):
         trained.evaluate(dp.Dataset(X))
     with pytest.raises(dp.DataError, match="class indices 0 to 2"):

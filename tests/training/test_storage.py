@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 
@@ -163,10 +164,43 @@ def test_a_single_flipped_bit_is_found(tmp_path):
     storage.write_arrays(path, {"a": np.arange(64.0), "b": np.zeros((0, 3))}, {"name": "ü", "rate": 0.1})
     whole = path.read_bytes()
     assert storage.read_arrays(path)[1] == {"name": "ü", "rate": 0.1}
-    for place in (whole.index(b"rate") + 1, whole.index(b"0.1") + 2, len(whole) - 1, len(whole) - 300):
+    places = [whole.index(text) + 1 for text in (b"rate", b".1", b"crc32", b"shapes")]
+    for place in (*places, len(whole) - 1, len(whole) - 300):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
         with pytest.raises(dp.FileFormatError, match="is damaged"):
             storage.read_arrays(path)
+    place = whole.index(b'"b":')  # the name of an array
+    path.write_bytes(whole[: place + 1] + b"c" + whole[place + 2 :])
+    with pytest.raises(dp.FileFormatError, match="does not fit its own description: b is missing; c is extra"):
+        storage.read_arrays(path)
+
+
+def test_a_file_of_an_earlier_version_is_read(tmp_path):
+    """Without the table of shapes, and without the sum."""
+    from safetensors.numpy import save
+
+    arrays = {"a": np.arange(4.0)}
+    total = storage._checksum(arrays, {"name": "old"})
+    for header in ({"name": "old"}, {"name": "old", "crc32": total}):
+        (tmp_path / "m.safetensors").write_bytes(save(arrays, {"denpa": json.dumps(header)}))
+        found, description = storage.read_arrays(tmp_path / "m.safetensors")
+        assert description == {"name": "old"}
+        np.testing.assert_array_equal(found["a"], arrays["a"])
+
+
+@pytest.mark.parametrize("table", [7, None, {"a": "x"}, {"a": [-1]}])
+def test_a_table_of_shapes_that_is_none_is_damage(tmp_path, monkeypatch, table):
+    path = tmp_path / "m.safetensors"
+    monkeypatch.setattr(storage, "_checksum", lambda arrays, description: "never mind")
+    storage.write_arrays(path, {"a": np.arange(4.0)}, {})
+    whole, written = path.read_bytes(), json.dumps({"a": [4]}).replace('"', '\\"').encode()
+    assert whole.count(written) == 1
+    other = json.dumps(table).replace('"', '\\"').encode()
+    other += b" " * (len(written) - len(other))
+    path.write_bytes(whole.replace(written, other))
+    monkeypatch.undo()
+    with pytest.raises(dp.FileFormatError, match="is damaged"):
+        storage.read_arrays(path)
 
 
 def test_a_figure_is_written_in_the_format_of_its_ending(tmp_path):

@@ -13,7 +13,7 @@ import functools
 import inspect
 import math
 import numbers
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from denpa.core.errors import ConfigError, nearest
 
@@ -29,12 +29,14 @@ class Description:
     other descriptions, or tuples of these. Numbers in fields annotated `float` become floats, lists
     and arrays become tuples, and NaN is refused. A field annotated `float`, `int`, `bool`, `str` or
     `Literal["a", "b"]`, with or without `| None`, takes nothing else. `validate` is the subclass's
-    place to refuse more.
+    place to refuse more. A class of your own that has no fields may leave the decorator out.
 
     The class is known to `from_config` under its own name as soon as it is defined. A class of your own
     may be defined again, as in a notebook, but not under the name of one of denpa's: files would take
     the one for the other.
     """
+
+    _shelf: ClassVar[str] = ""  # where the public face keeps the class, as in init.He()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         known = _registry.get(cls.__name__)
@@ -48,7 +50,7 @@ class Description:
             cls.__post_init__ = Description.__post_init__
 
     def __new__(cls, *values: Any, **options: Any) -> Self:
-        if known := vars(cls).get("__match_args__"):  # as dataclass() left them, with an __init__ for them
+        if known := vars(_complete(cls)).get("__match_args__"):  # as dataclass() left them, with an __init__ for them
             _check_names(cls, options)
             if len(values) > len(known):
                 raise ConfigError(
@@ -71,6 +73,8 @@ class Description:
 
     def __repr__(self) -> str:
         """The code that makes this object: fields at their defaults are left out."""
+        if not dataclasses.is_dataclass(self):  # a user's class with an __init__ of its own
+            return object.__repr__(self)
         parts, positional = [], True
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
@@ -78,7 +82,7 @@ class Description:
                 positional = False
                 continue
             parts.append(_show(value) if positional else f"{field.name}={_show(value)}")
-        return f"{type(self).__name__}({', '.join(parts)})"
+        return f"{self._shelf if _is_ours(type(self)) else ''}{type(self).__name__}({', '.join(parts)})"
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
@@ -99,7 +103,7 @@ def registered(kind: type[D]) -> dict[str, type[D]]:
     return {
         name: cls
         for name, cls in sorted(_registry.items())
-        if issubclass(cls, kind) and dataclasses.is_dataclass(cls) and not name.startswith("_")
+        if issubclass(cls, kind) and not name.startswith("_") and (dataclasses.is_dataclass(cls) or not _is_ours(cls))
     }
 
 
@@ -111,7 +115,7 @@ def to_config(value: Any) -> Any:
     Raises:
         ConfigError: a field holds something else, such as a function.
     """
-    if isinstance(value, Description):
+    if isinstance(value, Description) and dataclasses.is_dataclass(value):
         config: dict[str, Any] = {"type": type(value).__name__}
         for field in dataclasses.fields(value):  # type: ignore[arg-type]
             entry = getattr(value, field.name)
@@ -122,7 +126,7 @@ def to_config(value: Any) -> Any:
         return [to_config(entry) for entry in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise ConfigError(f"{value!r} cannot be written to a file: only descriptions, numbers and text can.")
+    raise ConfigError(f"{value!r} cannot be written to a file: only frozen dataclasses, numbers and text can.")
 
 
 def from_config(config: Any, kind: type[Any] = Description, where: str = "") -> Any:
@@ -155,8 +159,8 @@ def from_config(config: Any, kind: type[Any] = Description, where: str = "") -> 
         for key, value in config.items()
         if key != "type"
     }
-    _check_names(cls, fields, at)
     try:
+        _check_names(cls, fields, at)
         return cls(**fields)
     except TypeError as error:
         fault = str(error).rpartition("__init__() ")[2].replace(" required positional argument", " option")
@@ -164,7 +168,7 @@ def from_config(config: Any, kind: type[Any] = Description, where: str = "") -> 
 
 
 def _check_names(cls: type[Any], fields: dict[str, Any], at: str = "") -> None:
-    known = [field.name for field in dataclasses.fields(cls) if field.init]
+    known = [field.name for field in dataclasses.fields(_complete(cls)) if field.init]
     for key in fields:
         if key not in known:
             hint = nearest(key, known, plural="options") if known else "it has no options."
@@ -175,6 +179,16 @@ def _check_names(cls: type[Any], fields: dict[str, Any], at: str = "") -> None:
 
 def _is_ours(cls: type[Any]) -> bool:
     return cls.__module__.startswith("denpa.")
+
+
+def _complete(cls: type[D]) -> type[D]:
+    """The class; a user's that is no dataclass is made one. Not before it is used, for a decorator may follow."""
+    if not _is_ours(cls) and {"__dataclass_fields__", "__init__"}.isdisjoint(vars(cls)):
+        if any("ClassVar" not in str(kind) for kind in inspect.get_annotations(cls).values()):
+            raise ConfigError(f"{cls.__name__} has fields but is no dataclass: write @dataclass(frozen=True) above it.")
+        if cls.__init__ is object.__init__:
+            dataclasses.dataclass(frozen=True)(cls)
+    return cls
 
 
 _KINDS: dict[str, tuple[type[Any], str]] = {
@@ -211,9 +225,7 @@ def _settle(value: Any, wants_float: bool, where: str) -> Any:
         value = value.tolist()
     if isinstance(value, (list, tuple)):
         return tuple(_settle(entry, wants_float, where) for entry in value)
-    if isinstance(value, (bool, str, Description)) or value is None:
-        return value
-    if isinstance(value, numbers.Real):
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
         number = int(value) if isinstance(value, numbers.Integral) and not wants_float else float(value)
         if isinstance(number, float) and not math.isfinite(number):
             raise ConfigError(f"{where} must be a finite number, not {value}.")

@@ -44,7 +44,9 @@ class Variables(NamedTuple):
 
 
 @functools.partial(
-    jax.tree_util.register_dataclass, data_fields=["key", "state", "lengths"], meta_fields=["train", "name", "still"]
+    jax.tree_util.register_dataclass,
+    data_fields=["key", "state", "lengths"],
+    meta_fields=["train", "name", "still", "reduction"],
 )
 @dataclass(frozen=True)
 class Context:
@@ -57,6 +59,7 @@ class Context:
         name: the path of this layer in the network, for messages.
         lengths: (batch,) true time steps of each padded sequence (batch, time, ...), or None.
         still: paths of layers that are in inference while the others train.
+        reduction: how the loss puts samples together, "mean" or "sum"; a price on activities follows it.
     """
 
     train: bool = False
@@ -65,12 +68,14 @@ class Context:
     name: str = ""
     lengths: Array | None = None
     still: frozenset[str] = frozenset()
+    reduction: str = "mean"
 
     def at(self, name: str) -> Context:
         """The context of the layer `name` inside this one."""
         path = f"{self.name}/{name}" if self.name else name
         train = self.train and path not in self.still
-        return Context(train, key_for(self.key, name), self.state.get(name, {}), path, self.lengths, self.still)
+        own = key_for(self.key, name), self.state.get(name, {})
+        return Context(train, *own, path, self.lengths, self.still, self.reduction)
 
     def random_key(self, owner: Any) -> Array:
         """This layer's random key, or an error that says how to provide one."""
@@ -97,7 +102,8 @@ class Layer(Description):
 
     Attributes:
         takes_integers: the layer reads integers, such as word numbers, as they are; to all others
-            numbers come as floating point. A tuple for a layer of several inputs.
+            numbers come as floating point. A tuple for a layer of several inputs. None, of a layer of one's own
+            that does not say: `Model` gives it floating point, bare calls give it what they are given.
     """
 
     takes_integers: ClassVar[Any] = False
@@ -106,6 +112,9 @@ class Layer(Description):
         super().__init_subclass__(**kwargs)
         if "forward" in cls.__dict__ and "backward" not in cls.__dict__:
             with_fallback(cls)
+        own = cls.__module__.partition(".")[0] != __name__.partition(".")[0]
+        if own and all("takes_integers" not in vars(base) for base in cls.__mro__ if base is not Layer):
+            cls.takes_integers = None
 
     def init(self, key: Array, in_shape: Shape) -> Any:
         """Parameters for inputs of shape `in_shape` (ONE example, no batch axis): `{"W": ..., "b": ...}`."""

@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.core
 import jax.numpy as jnp
+import numpy as np
 
-__all__ = ["Padded", "on_values", "step_mask", "step_weights", "values_of"]
+from denpa.core.errors import DataError
+
+__all__ = ["Padded", "checked_lengths", "on_values", "step_mask", "step_weights", "values_of"]
 
 
 @functools.partial(jax.tree_util.register_dataclass, data_fields=["values", "lengths"], meta_fields=[])
@@ -40,6 +44,29 @@ def values_of(x: Any) -> Any:
 def on_values(function: Callable[[Any], Any], x: Any) -> Any:
     """function(x), on the array inside where x is `Padded`."""
     return Padded(function(x.values), x.lengths) if isinstance(x, Padded) else function(x)
+
+
+def checked_lengths(lengths: Any, values: Any, where: str) -> Any:
+    """The lengths, which must be integers, one for each sequence of `values`, from 1 to the number of its steps.
+
+    Raises:
+        DataError: they are not; while a program is traced, their values are not known and not looked at.
+    """
+    lengths = lengths if isinstance(lengths, jax.Array) else np.asarray(lengths)
+    if np.ndim(values) < 2 or lengths.shape != values.shape[:1] or lengths.dtype.kind not in "iu":
+        raise DataError(
+            f"Padded wants one integer length for each sequence (batch, time, ...) in {where}, "
+            f"for values of shape {np.shape(values)}, not {lengths.dtype} of shape {lengths.shape}."
+        )
+    if isinstance(lengths, jax.core.Tracer):
+        return lengths
+    wrong = (lengths < 1) | (lengths > values.shape[1])
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(
+            f"Sequence {row} in {where} has length {lengths[row]}: it must be 1 to {values.shape[1]}, the steps given."
+        )
+    return lengths
 
 
 def step_mask(lengths: Any, time: int) -> Any:

@@ -42,7 +42,7 @@ def want(owner: Any, pattern: str, shape: Any, sizes: dict[str, int] | None = No
     """
     got: Shape = tuple(getattr(shape, "shape", shape))
     if any(isinstance(size, tuple) for size in got):
-        raise ShapeError(f"{owner!r} takes a single input, but there are {len(got)}.")
+        raise ShapeError(f"{owner!r} takes a single input, not a tuple of {len(got)}.")
     known = sizes or {}
     names = pattern.split()
     open_ended = "..." in names

@@ -24,6 +24,7 @@ __all__ = [
     "nbytes",
     "nested",
     "path_name",
+    "precision",
     "tupled",
     "unflatten",
     "zeros_like",
@@ -113,6 +114,12 @@ def all_finite(tree: Any) -> jax.Array:
 def cast(tree: Any, dtype: Any) -> Any:
     """Floating-point leaves in another precision; integers, booleans and random keys untouched."""
     return jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
+
+
+def precision(tree: Any) -> Any:
+    """The dtype that all floating-point leaves together have, by promotion; None where there are none."""
+    floating = {leaf.dtype for leaf in jax.tree.leaves(tree) if jnp.issubdtype(jnp.result_type(leaf), jnp.floating)}
+    return jnp.result_type(*floating) if floating else None
 
 
 def count(tree: Any) -> int:

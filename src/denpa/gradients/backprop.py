@@ -16,13 +16,13 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
+from denpa.core import tree
 from denpa.core.checks import want_methods
 from denpa.core.errors import DataError, nearest
 from denpa.core.layer import Array, Context, Grads, State, Variables
-from denpa.core.padded import step_weights, values_of
-from denpa.core.tree import flatten
+from denpa.core.padded import Padded, checked_lengths, step_weights, values_of
 from denpa.kernels import settings
-from denpa.networks.base import entering, paired
+from denpa.networks.base import entering, paired, readable
 
 __all__ = ["Record", "Step", "Trace", "backprop", "descend", "trace", "walk", "want_problem"]
 
@@ -89,7 +89,7 @@ class Trace(Step, Mapping[str, Record]):
         """E and, for each layer, y's shape and the root mean squares of y, of dy = ∂E/∂y and of each gradient."""
         rows = [("layer", "y", "rms y", "rms dy", "rms of gradients")]
         for path, met in self.records.items():
-            grads = "  ".join(f"{name} {_rms(value)}" for name, value in flatten(met.grads).items())
+            grads = "  ".join(f"{name} {_rms(value)}" for name, value in tree.flatten(met.grads).items())
             rows.append((path, str(jax.tree.map(jnp.shape, met.y)), _rms(met.y), _rms(met.dy), grads))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return "\n".join([f"E = {self.loss!s}", *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)])
@@ -119,7 +119,8 @@ def descend(
 ) -> Step:
     """Forward and backward by the network's fastest path. Pure: fit for `jax.jit`."""
     params, state = paired(variables)
-    inside, ctx = entering(x, Context(train, key, state, still=still))
+    x = readable(net, x, tree.precision(params), unsaid=True)
+    inside, ctx = entering(x, Context(train, key, state, still=still, reduction=loss.reduction))
     y, saved = net.forward(params, inside, ctx)
     error, dy = _measured(loss, x, y, t, sample_weight)
     dx, grads = net.backward(params, saved, dy)
@@ -141,7 +142,8 @@ def walk(
 ) -> Trace:
     """Forward and backward layer by layer, everything met on the way. Pure: fit for `jax.jit`."""
     params, state = paired(variables)
-    inside, ctx = entering(x, Context(train, key, state, still=still))
+    x = readable(net, x, tree.precision(params), unsaid=True)
+    inside, ctx = entering(x, Context(train, key, state, still=still, reduction=loss.reduction))
     y, saved, values = net.walk_forward(params, inside, ctx)
     error, dy = _measured(loss, x, y, t, sample_weight)
     dx, grads, deltas = net.walk_backward(params, saved, dy)
@@ -167,6 +169,9 @@ def want_problem(net: Any, loss: Any, x: Any, t: Any) -> None:
     want_methods(loss, "A loss, such as dp.MeanSquaredError(),", "value", "delta")
     for name, data in (("x", x), ("t", t)):
         kinds = {np.asarray(leaf).dtype.kind for leaf in jax.tree.leaves(data) if not hasattr(leaf, "aval")}
+        for part in data if isinstance(data, tuple) else (data,):
+            if isinstance(part, Padded):
+                checked_lengths(part.lengths, part.values, name)
         if data is None or kinds & set("OSU"):
             raise DataError(f"{name} must be numbers, not {'None' if data is None else 'text or objects'}.")
 

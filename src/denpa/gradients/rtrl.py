@@ -32,7 +32,7 @@ from denpa.core.padded import step_mask, step_weights, values_of
 from denpa.gradients.backprop import Step, want_problem
 from denpa.layers.recurrent import Carry
 from denpa.networks import Network, Recurrent, Sequential
-from denpa.networks.base import entering, paired
+from denpa.networks.base import entering, paired, readable
 
 __all__ = ["Online", "Sensitivities", "learn_online", "rtrl", "rtrl_start", "rtrl_step"]
 
@@ -94,6 +94,8 @@ def rtrl(
         ConfigError: a network of another form.
         ShapeError: arrays that do not fit.
     """
+    _parts(net, variables)
+    x = readable(net, x, tree.precision(variables.params))
     values, ctx = entering(x, Context(train, key))
     targets = values_of(t)
     _want_steps(net, loss, variables, values, targets)
@@ -158,11 +160,13 @@ def rtrl_step(
     Raises:
         ConfigError, ShapeError: as for `rtrl`; `before` is of another number of sequences.
     """
+    _parts(net, variables)
     want_problem(net, loss, x, t)
+    x = readable(net, x, tree.precision(variables.params))
     if x.ndim != 2 or len(x) != len(before.carry[0]):
         wanted = f"x ({len(before.carry[0])}, features), a step of as many sequences as it began with"
         raise ShapeError(f"RTRL wants {wanted}, not {x.shape}.")
-    net.check(paired(variables), (1, x.shape[1]))
+    net.check(variables, (1, x.shape[1]))
     weight = None if sample_weight is None else jnp.asarray(sample_weight)[:, None]
     after, met = _advance(net, loss, variables, before, (x, t, weight, None), Context(train, key))
     scale = 1 / met.weight if loss.reduction == "mean" else 1.0
@@ -187,8 +191,9 @@ def learn_online(
     Raises:
         ConfigError, ShapeError: as for `rtrl`; no optimiser.
     """
+    _parts(net, variables)
     want_methods(optimizer, "An optimiser, such as dp.SGD(0.01),", "init", "update")
-    x, t = jnp.asarray(x), jnp.asarray(t)
+    x, t = readable(net, x, tree.precision(variables.params)), jnp.asarray(t)
     _want_steps(net, loss, variables, x, t)
 
     def body(so_far: Any, at: Any) -> tuple[Any, Any]:
@@ -234,11 +239,10 @@ def _parts(net: Any, variables: Variables) -> tuple[Recurrent, Params, str, Sequ
 def _want_steps(net: Any, loss: Any, variables: Variables, x: Array, t: Array) -> None:
     """Refuse sequences and targets that do not fit each other or the network."""
     want_problem(net, loss, x, t)
-    _parts(net, variables)
     if x.ndim != 3 or t.shape[:2] != x.shape[:2]:
         wanted = "x (batch, time, features) and targets of every step (batch, time, ...)"
         raise ShapeError(f"RTRL wants {wanted}, not {x.shape} and {t.shape}.")
-    net.check(paired(variables), x.shape[1:])
+    net.check(variables, x.shape[1:])
 
 
 def _advance(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 
@@ -16,6 +16,8 @@ __all__ = ["Initializer", "fans", "precisions"]
 
 class Initializer(Description):
     """Base of all initialisers. One of your own is a frozen dataclass that defines `sample`."""
+
+    _shelf: ClassVar[str] = "init."
 
     def sample(
         self, key: jax.Array, shape: Any, *, fan_in: int | None = None, fan_out: int | None = None, dtype: Any = None

@@ -50,7 +50,7 @@ def convolve(
 
         y = _by_platform(by_groups, lambda x, W: _lax(x, W, *how, groups), x, W)
         return y if b is None else y + b
-    if _native(x.dtype, stride, dilation):
+    if _native((x, W), stride, dilation):
 
         def on_cpu(x: Array, W: Array, *b: Array) -> Array:
             return native.conv(x, W, b[0] if b else None, padding, winograd_serves())
@@ -88,7 +88,7 @@ def convolve_input_gradient(
             return _apart(lambda dy, W: convolve_input_gradient(dy, W, shape, *how), groups, dy, W)
 
         return _by_platform(by_groups, everywhere, dy, W)
-    if _native(dy.dtype, stride, dilation):
+    if _native((dy, W), stride, dilation):
 
         def on_cpu(dy: Array, W: Array) -> Array:
             return native.conv_input_gradient(dy, W, x_shape, padding, winograd_serves())
@@ -129,7 +129,7 @@ def convolve_kernel_gradient(
             return _apart(lambda x, dy: convolve_kernel_gradient(x, dy, shape, *how), groups, x, dy)
 
         return _by_platform(by_groups, by_xla, x, dy)
-    if _native(x.dtype, stride, dilation):
+    if _native((x, dy), stride, dilation):
 
         def on_cpu(x: Array, dy: Array) -> Array:
             return native.conv_kernel_gradient(x, dy, W_shape, padding, winograd_serves())[0]
@@ -203,8 +203,8 @@ def _apart(function: Any, groups: int, *arrays: Array) -> Array:
     return jnp.concatenate([function(*share) for share in shares], axis=-1)
 
 
-def _native(dtype: Any, stride: Pair, dilation: Pair) -> bool:
-    plain = stride == (1, 1) and dilation == (1, 1) and dtype == jnp.float32
+def _native(arrays: tuple[Array, Array], stride: Pair, dilation: Pair) -> bool:
+    plain = stride == (1, 1) and dilation == (1, 1) and all(array.dtype == jnp.float32 for array in arrays)
     return plain and native_serves()
 
 

@@ -25,6 +25,7 @@ from denpa.lab.sources import Prepared
 from denpa.losses import Loss
 from denpa.metrics import Metric
 from denpa.networks import Network
+from denpa.networks.base import readable
 from denpa.optim import Optimizer, Schedule, Transform
 from denpa.penalties import Penalty
 from denpa.testing import GradientReport, check_gradients
@@ -118,7 +119,8 @@ def check_experiment(experiment: Experiment, data: Prepared) -> GradientReport:
     if experiment.target_normalizer is not None:
         t = experiment.target_normalizer.apply(experiment.target_normalizer.fit(data.train.t), t)
     (params, state), rng = net.init(key, shape), np.random.default_rng(experiment.training.seed)
-    x, params = on_values(lambda values: _off_kinks(values, rng), x), _off_kinks(params, rng)
+    x = on_values(lambda values: _off_kinks(values, rng), readable(net, x))
+    params = _off_kinks(params, rng)
     entries = _NUMBERS_MOVED // max((size.parameters or 0) + rows * kept, 1)
     entries = min(max(entries, _FEWEST_ENTRIES), _MOST_ENTRIES)
     return check_gradients(net, experiment.loss, Variables(params, state), x, t, key=key, entries=entries)

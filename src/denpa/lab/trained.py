@@ -172,6 +172,8 @@ class Trained:
     def _table(self, source: str, targets: bool = True) -> Dataset:
         """A table encoded; without `targets` no column of them is looked at."""
         model = self.model
+        if not Path(source).exists():
+            raise DataError(f"{source} cannot be read: there is no such file.")
         if model.encoder is None:
             raise DataError(f"{source} is a table, but this model was not trained on one.")
         options = {} if self.experiment is None else self._options_of(self.experiment.data.source)

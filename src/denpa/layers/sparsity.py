@@ -25,10 +25,11 @@ _EDGE = 1e-6  # means nearer to 0 or 1 are met by the tangent there
 
 @dataclass(frozen=True)
 class ActivityL1(ShapePreserving):
-    """y = x,  Ω = λ (1/N) Σ_n ‖x_n‖₁      x (batch, ...) -> y (batch, ...)      saves sign(x) and Ω
+    """y = x,  Ω = λ (1/N) Σ_n ‖x_n‖₁      x (batch, ...) -> y (batch, ...)      saves ∂Ω/∂x and Ω
 
-    ∂Ω/∂x_n = (λ/N) sign(x_n),  sign(0) = 0. λ is `strength`, N the number of samples, as in a loss with
-    reduction="mean"; the norm runs over all entries of a sample, of a padded sequence over its true steps.
+    ∂Ω/∂x_n = (λ/N) sign(x_n),  sign(0) = 0. λ is `strength`, N the number of samples; with a loss of
+    reduction="sum" there is no division by N here either, so that both parts of the objective weigh the same in
+    each. The norm runs over all entries of a sample, of a padded sequence over its true steps.
     The price is on what a layer gives, such as the code of an autoencoder, not on weights: see `L1` for these.
 
     Args:
@@ -49,12 +50,11 @@ class ActivityL1(ShapePreserving):
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         want(self, "batch ...", x)
         counted = x if ctx.lengths is None else jnp.where(true_steps(self, x, ctx.lengths), x, 0)
-        cost = self.strength / x.shape[0] * jnp.sum(jnp.abs(wide(counted)))
-        return x, {"sign": jnp.sign(counted), "cost": cost}
+        scale = self.strength / x.shape[0] if ctx.reduction == "mean" else self.strength
+        return x, {"slope": scale * jnp.sign(counted), "cost": scale * jnp.sum(jnp.abs(wide(counted)))}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
-        scale = self.strength / dy.shape[0]
-        return dy + scale * saved["sign"], {}  # ∂E/∂x = ∂E/∂y + (λ/N) sign(x)
+        return dy + saved["slope"], {}  # ∂E/∂x = ∂E/∂y + (λ/N) sign(x)
 
     def cost(self, saved: Any) -> Array:
         return saved["cost"]

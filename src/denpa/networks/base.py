@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from denpa.core import tree
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.keys import key_for, want_key
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State, Variables
-from denpa.core.padded import Padded
+from denpa.core.padded import Padded, checked_lengths, on_values
 from denpa.core.shapes import as_shape
 from denpa.core.symbolic import Node
 from denpa.layers.merge import Part
@@ -98,6 +99,7 @@ class Network(Layer):
     def apply(self, variables: Variables, x: Any) -> Any:
         """The network's output for a batch x, in inference mode."""
         params, state = paired(variables)
+        x = readable(self, x, tree.precision(params), unsaid=True)
         return self.forward(params, *entering(x, Context(train=False, state=state)))[0]
 
     def cost(self, saved: Saved) -> Any:
@@ -123,8 +125,31 @@ class Network(Layer):
 def entering(x: Any, ctx: Context) -> tuple[Any, Context]:
     """What a network's layers see of padded sequences: the array, and in the context the lengths."""
     if isinstance(x, Padded):
-        return x.values, dataclasses.replace(ctx, lengths=x.lengths)
+        return x.values, dataclasses.replace(ctx, lengths=checked_lengths(x.lengths, x.values, "the batch"))
     return x, ctx
+
+
+def readable(net: Layer, x: Any, dtype: Any = None, unsaid: bool = False) -> Any:
+    """The input as the network reads it: in floating point, of `dtype` if given, but integers where it takes those.
+
+    `unsaid` is what holds for a layer of one's own that does not say whether it takes them.
+    """
+
+    def read(values: Any, integers: Any) -> Any:
+        values = values if hasattr(values, "dtype") else jnp.asarray(values)
+        floating = jnp.issubdtype(values.dtype, jnp.floating)
+        if not floating and (unsaid if integers is None else integers):
+            return values
+        default = values.dtype if floating else jax.dtypes.canonicalize_dtype(float)
+        return values.astype(dtype or default)
+
+    takes = net.takes_integers
+    if not isinstance(x, tuple):
+        return on_values(lambda values: read(values, takes), x)
+    each = takes if isinstance(takes, tuple) else (takes,) * len(x)
+    if len(each) != len(x):
+        return x  # which the network refuses
+    return tuple(on_values(lambda v, i=i: read(v, i), part) for part, i in zip(x, each, strict=True))
 
 
 def paired(variables: Any) -> Variables:

@@ -71,8 +71,8 @@ class Graph(Stepping):
     as `encoder@2`. Two calls without a name never share, even of equal layers.
 
     Args:
-        inputs: a symbolic input, or a tuple of them (then x is a tuple of arrays).
-        outputs: a symbolic value, or a tuple of them (then y is a tuple of arrays).
+        inputs: a symbolic input, or a tuple of them (then x is a tuple of arrays, of one input too).
+        outputs: a symbolic value, or a tuple of them (then y is a tuple of arrays, of one output too).
         vertices: the graph in canonical form, as a saved description has it; with it, inputs and
             outputs are names. Leave it out when writing a graph down.
 
@@ -87,10 +87,9 @@ class Graph(Stepping):
 
     def validate(self) -> None:
         if not self.vertices and not all(isinstance(name, str) for name in (*_many(self.inputs), *_many(self.outputs))):
-            inputs, outputs, vertices = _canonical(self.inputs, self.outputs)
-            object.__setattr__(self, "inputs", inputs)
-            object.__setattr__(self, "outputs", outputs)
-            object.__setattr__(self, "vertices", vertices)
+            parts = _canonical(self.inputs, self.outputs)
+            for name, part in zip(("inputs", "outputs", "vertices"), parts, strict=True):
+                object.__setattr__(self, name, part)
         _check(_many(self.inputs), _many(self.outputs), self.vertices)
 
     def inner(self) -> tuple[tuple[str, Layer], ...]:
@@ -98,15 +97,15 @@ class Graph(Stepping):
 
     @property
     def takes_integers(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """For every input, whether some layer that reads it takes integers."""
+        """For every input, whether some layer that reads it takes integers; None where one does not say."""
 
-        def reads(vertex: Vertex, name: str) -> bool:
+        def reads(vertex: Vertex, name: str) -> set[Any]:
             takes = vertex.layer.takes_integers
             several = takes if isinstance(takes, tuple) else (takes,) * len(vertex.inputs)
-            return any(flag for flag, source in zip(several, vertex.inputs, strict=True) if source == name)
+            return {flag for flag, source in zip(several, vertex.inputs, strict=True) if source == name}
 
-        names = _many(self.inputs)
-        return _like(self.inputs, [any(reads(v, name) for v in self.vertices) for name in names])
+        met = [set[Any]().union(*(reads(v, name) for v in self.vertices)) for name in _many(self.inputs)]
+        return _like(self.inputs, [True if True in flags else None if None in flags else False for flags in met])
 
     def shapes(self, in_shape: Any) -> dict[str, Any]:
         """The shape of one example of every value, by name."""
@@ -174,8 +173,11 @@ class Graph(Stepping):
     def _inputs(self, given: Any, what: str) -> tuple[Any, ...]:
         if not isinstance(self.inputs, tuple):
             return (given,)
-        if not isinstance(given, (tuple, list)) or len(given) != len(self.inputs):
-            raise ShapeError(f"This graph wants a tuple of {len(self.inputs)} {what}s, for {', '.join(self.inputs)}.")
+        wrong = not isinstance(given, (tuple, list)) or len(given) != len(self.inputs)
+        if wrong or (what == "shape" and not all(isinstance(part, (tuple, list)) for part in given)):
+            hint = " To give one by itself write Graph(x, y), not Graph([x], y)." * (len(self.inputs) == 1)
+            wanted = f"a tuple of {len(self.inputs)} {what}{'s' * (len(self.inputs) > 1)}"
+            raise ShapeError(f"This graph wants {wanted}, for {', '.join(self.inputs)}.{hint}")
         if any(isinstance(part, Padded) for part in given):
             raise ShapeError("Each input of a graph of several is an array, not Padded: use EncoderDecoder for pairs.")
         return tuple(given)

@@ -11,6 +11,31 @@ from denpa.optim.base import Optimizer, Transform, each, like
 __all__ = ["Chain", "chain"]
 
 
+@dataclass(frozen=True, repr=False)
+class _Foreign(Transform):
+    """A transformation of Optax's, or of any library with its protocol, as a part of a chain.
+
+    It is made of functions, which a file cannot keep.
+
+    Args:
+        part: what has `init(params)` and `update(grads, state, params)`, whose updates are to be added.
+    """
+
+    part: Any
+
+    def __post_init__(self) -> None:
+        """Leave the part as it is: Optax's are tuples of a kind of their own."""
+
+    def __repr__(self) -> str:
+        return repr(self.part)
+
+    def init(self, params: Any) -> Any:
+        return self.part.init(_widened(params))
+
+    def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        return self.part.update(_widened(grads), state, _widened(params))
+
+
 @dataclass(frozen=True)
 class Chain(Optimizer):
     """The gradients pass through `parts` from left to right: what one part returns, the next receives.
@@ -19,11 +44,14 @@ class Chain(Optimizer):
     gradients, what stands after it on the updates. The state has one entry for each part, named as the
     layers of a `Sequential` are: `{"0_clipbynorm": {}, "1_adam": {...}}`.
 
+    Transformations of Optax may stand among the parts. Whether one of them is an optimiser is not to be seen: in a
+    chain without one of denpa's, theirs are taken for it. Such a chain does not know its learning rate.
+
     Args:
-        parts: `Transform`s, one of them an `Optimizer`.
+        parts: `Transform`s, one of them an `Optimizer`; `chain(a, b)` takes Optax's transformations as well.
 
     Raises:
-        ConfigError: a part that is neither, no optimiser or several, `MaxNorm` in front of it.
+        ConfigError: a part that is none of these, no optimiser or several, `MaxNorm` in front of it.
     """
 
     parts: tuple[Transform, ...]
@@ -34,21 +62,26 @@ class Chain(Optimizer):
         for part in self.parts:
             if not isinstance(part, Transform):
                 raise ConfigError(
-                    f"{part!r} cannot be chained: a part is an optimiser, ClipByNorm, ClipByValue or another "
-                    "Transform. Transformations of Optax go into optax.chain, which takes denpa's as well."
+                    f"{part!r} cannot be chained: a part is an optimiser, ClipByNorm, ClipByValue, another Transform, "
+                    "or what Optax makes, with init and update: chain(ClipByNorm(1.0), optax.adam(0.001))."
                 )
         count = sum(isinstance(part, Optimizer) for part in self.parts)
-        if count != 1:
+        if count > 1 or not self._makers():
             raise ConfigError(
                 f"A chain needs exactly one optimiser and has {count}: write chain(ClipByNorm(1.0), Adam(0.001))."
             )
         behind = False
         for part in self.parts:
-            behind = behind or isinstance(part, Optimizer)
+            behind = behind or part in self._makers()
             if part.follows_optimizer and not behind:
                 raise ConfigError(
                     f"{part!r} acts on updates: write it behind the optimiser, chain(SGD(0.1), {part!r})."
                 )
+
+    def _makers(self) -> list[Transform]:
+        """The optimiser; without one of ours, all that may be one."""
+        ours: list[Transform] = [part for part in self.parts if isinstance(part, Optimizer)]
+        return ours or [part for part in self.parts if isinstance(part, _Foreign)]
 
     def __repr__(self) -> str:
         return f"chain({', '.join(map(repr, self.parts))})"
@@ -56,18 +89,25 @@ class Chain(Optimizer):
     def named(self) -> tuple[tuple[str, Transform], ...]:
         """The parts with the names of their states."""
         width = len(str(len(self.parts) - 1))
-        return tuple((f"{i:0{width}d}_{type(part).__name__.lower()}", part) for i, part in enumerate(self.parts))
+        kinds = [type(part).__name__.lower().lstrip("_") for part in self.parts]
+        return tuple((f"{i:0{width}d}_{kind}", self.parts[i]) for i, kind in enumerate(kinds))
 
     def optimizer(self) -> tuple[str, Optimizer]:
-        """The one part that is an optimiser, with its name."""
-        return next((name, part) for name, part in self.named() if isinstance(part, Optimizer))
+        """The one part that is an optimiser of denpa's, with its name.
+
+        Raises:
+            ConfigError: there is none, for the step is made by a part of another library.
+        """
+        for name, part in self.named():
+            if isinstance(part, Optimizer):
+                return name, part
+        raise ConfigError(f"{self!r} does not know its learning rate, which is inside a part of another library.")
 
     def init(self, params: Any) -> Any:
         return {name: part.init(params) for name, part in self.named()}
 
     def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        # Between the parts nothing is rounded to half precision.
-        updates, after = each(lambda g: g, grads), {}
+        updates, after = _widened(grads), {}
         for name, part in self.named():
             updates, after[name] = part.update(updates, state[name], params)
         return like(updates, grads), after
@@ -81,10 +121,25 @@ class Chain(Optimizer):
         return part.rates(state[name], params)
 
     def gradient_point(self, params: Any, state: Any) -> Any:
+        if not any(isinstance(part, Optimizer) for part in self.parts):
+            return params
         name, part = self.optimizer()
         return part.gradient_point(params, state[name])
 
 
-def chain(*parts: Transform) -> Chain:
-    """`chain(ClipByNorm(1.0), Adam(1e-3))`: clip the gradients, then let Adam make updates of them."""
-    return Chain(parts)
+def chain(*parts: Any) -> Chain:
+    """`chain(ClipByNorm(1.0), Adam(1e-3))`: clip the gradients, then let Adam make updates of them.
+
+    Parts that Optax made stand for themselves: `chain(ClipByNorm(1.0), optax.adam(1e-3))`.
+    """
+    return Chain(tuple(_Foreign(part) if _is_foreign(part) else part for part in parts))
+
+
+def _is_foreign(part: Any) -> bool:
+    has_protocol = callable(getattr(part, "init", None)) and callable(getattr(part, "update", None))
+    return has_protocol and not isinstance(part, (Transform, type))
+
+
+def _widened(leaves: Any) -> Any:
+    """Nothing is rounded to half precision on the way, and moments made of these are not either."""
+    return each(lambda leaf: leaf, leaves)

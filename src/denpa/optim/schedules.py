@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -48,6 +48,8 @@ class Schedule(Description):
         def __call__(self, step):
             return jnp.where(step < self.steps, self.initial, self.initial / 2)
     """
+
+    _shelf: ClassVar[str] = "schedules."
 
     def __call__(self, step: Any) -> jax.Array:
         """The learning rate after `step` updates: a 0-based integer, or an array of them, each taken by itself."""

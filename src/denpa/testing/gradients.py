@@ -12,8 +12,9 @@ import numpy as np
 from denpa.core import tree
 from denpa.core.layer import Array, Variables
 from denpa.data.counted import counted
-from denpa.gradients.backprop import Trace, trace
+from denpa.gradients.backprop import Trace, trace, want_problem
 from denpa.networks import Network, Tied
+from denpa.networks.base import readable
 from denpa.testing import oracle
 
 __all__ = ["GradientError", "GradientReport", "check_gradients"]
@@ -88,10 +89,11 @@ def check_gradients(
     Raises:
         GradientError: names the first wrong layer on the way back from the loss, array and index.
     """
+    want_problem(net, loss, x, t)
     if isinstance(net, Tied):  # the gradients of all places, each by itself
         net, variables = net.untied(variables)
     with jax.enable_x64(True):
-        variables, x, t, sample_weight = oracle.in_float64((variables, x, t, sample_weight))
+        variables, x, t, sample_weight = oracle.in_float64((variables, readable(net, x, unsaid=True), t, sample_weight))
         case = (net, loss, variables, x, t, key, train, sample_weight)
         ours, theirs = _arrays(net, trace(*case)), _arrays(net, oracle.autodiff(*case))
         scales = _scales(ours, theirs)

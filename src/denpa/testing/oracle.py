@@ -18,12 +18,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from denpa.core import tree
 from denpa.core.layer import Array, Context, Layer, Variables
 from denpa.core.padded import step_weights, values_of
 from denpa.gradients.backprop import Record, Trace, want_problem
 from denpa.kernels import settings
 from denpa.networks import EncoderDecoder, Graph, Network, Sequential, Tied, Value
-from denpa.networks.base import entering
+from denpa.networks.base import entering, readable
 
 __all__ = ["autodiff", "central_differences", "in_float64", "numerical", "pull_back"]
 
@@ -68,7 +69,7 @@ def autodiff(
     if isinstance(net, Tied):
         inside, unfolded = net.untied(variables)
         return _tied(net, variables[0], autodiff(inside, loss, unfolded, x, t, key, train, sample_weight))
-    x = jax.tree.map(jnp.asarray, x)
+    x = readable(net, jax.tree.map(jnp.asarray, x), tree.precision(variables[0]), unsaid=True)
     energy, nudged, values = nudged_energy(net, loss, variables, x, t, key, train, sample_weight)
     with settings.using("xla"):  # the judge computes nothing by the native kernels
         error, (slopes, dx) = jax.jit(jax.value_and_grad(energy, argnums=(0, 1), allow_int=True))(nudged, x)
@@ -100,7 +101,7 @@ def numerical(
         with jax.enable_x64(True):
             return _tied(net, in_float64(variables[0]), in_float64(met))
     with jax.enable_x64(True):
-        variables, x, t, sample_weight = in_float64((variables, x, t, sample_weight))
+        variables, x, t, sample_weight = in_float64((variables, readable(net, x, unsaid=True), t, sample_weight))
         energy, nudged, values = nudged_energy(net, loss, variables, x, t, key, train, sample_weight)
         slopes, dx = central_differences(lambda at: energy(*at), (nudged, x), epsilon)[0]
         return _trace(net, variables[1], values, jax.jit(energy)(nudged, x), slopes, dx, train)
@@ -199,9 +200,9 @@ def nudged_energy(
 ) -> tuple[Callable[..., Array], Any, dict[str, Value]]:
     """E as a function of (parameters with nudges, x), where to evaluate it, and the forward record."""
     params, state = variables
-    values = _walked(net, params, *entering(x, Context(train, key, state)))
+    values = _walked(net, params, *entering(x, Context(train, key, state, reduction=loss.reduction)))
     prepared = _prepared(net)
-    ctx = Context(train, key, _split(net, state))
+    ctx = Context(train, key, _split(net, state), reduction=loss.reduction)
 
     def energy(nudged: Any, x: Any) -> Array:
         y, saved = prepared.forward(nudged, *entering(x, ctx))

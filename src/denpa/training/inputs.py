@@ -9,11 +9,11 @@ import jax
 import numpy as np
 
 from denpa.core.errors import DataError, ShapeError
-from denpa.core.padded import Padded, values_of
+from denpa.core.padded import Padded, checked_lengths, values_of
 from denpa.core.shapes import Shape
 from denpa.data.checks import check_data, check_features, check_x, unmasked
 from denpa.data.counted import counted
-from denpa.data.dataset import Dataset
+from denpa.data.dataset import Dataset, Splits
 from denpa.kernels import native, settings
 from denpa.networks import Network, Sequential
 from denpa.networks.fusion import length_of_row
@@ -47,6 +47,10 @@ def unpacked(data: Any) -> Batch:
     Raises:
         DataError: none of these.
     """
+    if isinstance(data, Splits):
+        raise DataError(
+            "Data are one data set, not Splits: give its .train to fit, and .validation or .test to measure."
+        )
     if hasattr(data, "x") and hasattr(data, "t"):
         return data.x, data.t, None
     if isinstance(data, (tuple, list)) and len(data) in (2, 3):
@@ -80,7 +84,7 @@ def checked_examples(x: Any, in_shape: Any, feature_names: Any, where: str) -> A
     """
     if isinstance(x, Padded):
         values = checked_examples(x.values, in_shape, feature_names, where)
-        return Padded(values, _checked_lengths(x.lengths, values, where))
+        return Padded(values, np.asarray(checked_lengths(x.lengths, values, where), np.int32))
     together = isinstance(x, tuple) and len(x) > 0 and all(_is_array(part) for part in x)
     one = not together if in_shape is None else not (in_shape and isinstance(in_shape[0], tuple))
     if one and not together:
@@ -114,9 +118,12 @@ def checked_targets(t: Any, x: Any, loss: Any, out_shape: Shape, where: str, *, 
     """
     if t is None:
         raise DataError(f"There are no targets in {where}: give (x, t).")
+    if out_shape and not isinstance(out_shape[0], int):
+        many = "a tuple of one array" if len(out_shape) == 1 else f"{len(out_shape)} arrays"
+        raise ShapeError(f"The network gives {many}, and a loss compares one: write Graph(x, y) with a single y.")
     if isinstance(t, Padded):
         values = checked_targets(t.values, x, loss, out_shape, where, train=train)
-        return Padded(values, _checked_lengths(t.lengths, values, where))
+        return Padded(values, np.asarray(checked_lengths(t.lengths, values, where), np.int32))
     t, first = _array(t, "t", where), jax.tree.leaves(x)[0]
     task = _task(loss) if train else None
     check_data(first, t, task=task, classes=_classes(loss, out_shape) if train else None, where=where)
@@ -232,23 +239,6 @@ def _is_shape(part: Any) -> bool:
 
 def _is_array(part: Any) -> bool:
     return isinstance(part, Padded) or (np.ndim(part) > 0 and hasattr(part, "dtype"))
-
-
-def _checked_lengths(lengths: Any, values: np.ndarray, where: str) -> np.ndarray:
-    """Lengths as int32, one for each sequence, from 1 to the number of time steps."""
-    lengths = np.asarray(lengths)
-    if lengths.shape != values.shape[:1] or lengths.dtype.kind not in "iu":
-        raise DataError(
-            f"Padded wants one integer length for each sequence in {where}, {len(values):,} in all, "
-            f"not {lengths.dtype} of shape {lengths.shape}."
-        )
-    wrong = (lengths < 1) | (lengths > values.shape[1])
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise DataError(
-            f"Sequence {row} in {where} has length {lengths[row]}: it must be 1 to {values.shape[1]}, the steps given."
-        )
-    return lengths.astype(np.int32)
 
 
 def _array(a: Any, name: str, where: str) -> np.ndarray:

@@ -365,7 +365,8 @@ class Model:
     def predict(self, x: Any) -> np.ndarray:
         """The network's output for raw input x (batch, ...), in inference mode: an array (batch, ...).
 
-        With a normaliser of the targets it is in their own units.
+        x is an array, a tuple of arrays for a network of several inputs, or a `Dataset`, whose x is taken. With a
+        normaliser of the targets the output is in their own units.
 
         Raises:
             ConfigError: the model has no parameters yet.

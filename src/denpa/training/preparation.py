@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from denpa.core.errors import ConfigError, ShapeError
+from denpa.core.errors import ConfigError, DataError, ShapeError
 from denpa.core.padded import Padded
+from denpa.data.dataset import Dataset, Splits
 from denpa.training.arguments import check_class_names
 from denpa.training.inputs import (
     Batch,
@@ -46,11 +47,14 @@ def size_of_batches(model: Model, members: int = 1) -> int:
 
 
 def checked_input(model: Model, x: Any) -> Any:
-    """Raw input x as arrays fit for the device.
+    """Raw input x, or that of a data set, as arrays fit for the device.
 
     Raises:
         DataError: x is not such as the model was trained on.
     """
+    if isinstance(x, Splits):
+        raise DataError("x is not Splits: give .x of one of its data sets, such as splits.test.x.")
+    x = x.x if isinstance(x, Dataset) else x
     x = checked_examples(x, model.in_shape, model.feature_names, "the input")
     check_words(model.net, x, "the input")
     return x

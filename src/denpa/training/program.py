@@ -22,7 +22,7 @@ from denpa.core import tree
 from denpa.core.layer import Array, Context, Params, State, Variables
 from denpa.core.padded import on_values, step_weights, values_of
 from denpa.gradients.backprop import Step, Trace, descend, walk
-from denpa.networks.base import entering
+from denpa.networks.base import entering, readable
 from denpa.training.compiled import compiled, compiled_training
 from denpa.training.kept import Kept
 from denpa.training.windows import in_windows
@@ -94,13 +94,7 @@ class Recipe:
         """Raw input as the network takes it: normalised, in floating point unless it reads integers."""
         if self.normalizer is not None:
             x = on_values(lambda values: self.normalizer.apply(statistics, _floating(values)), x)
-        takes = self.net.takes_integers
-        if not isinstance(takes, tuple):
-            return on_values(lambda values: self._numbers(values, takes), x)
-        return tuple(on_values(lambda v, t=t: self._numbers(v, t), part) for part, t in zip(x, takes, strict=True))
-
-    def _numbers(self, x: Array, takes_integers: bool) -> Array:
-        return self.cast(x if takes_integers else _floating(x))
+        return readable(self.net, x, self.compute_dtype)
 
     def aim(self, statistics: Any, t: Any) -> Any:
         """The targets as the network is to give them: normalised."""

@@ -19,10 +19,11 @@ import numpy as np
 from denpa.core import tree
 from denpa.core.errors import FileFormatError, StorageError
 from denpa.data.arguments import as_path
+from denpa.networks.base import differences
 
 __all__ = ["read_arrays", "write_arrays", "write_bytes", "write_figure", "write_text"]
 
-_KEY, _SUM = "denpa", "crc32"
+_KEY, _SHAPES, _SUM = "denpa", "shapes", "crc32"
 
 
 def write_bytes(path: Any, content: bytes) -> None:
@@ -97,12 +98,16 @@ def _reason(error: OSError) -> str:
 def write_arrays(path: Any, arrays: Any, description: dict[str, Any]) -> None:
     """A tree of arrays as a safetensors file, by path, with a JSON description in its header.
 
+    Beside the description stand the shapes of the arrays and a sum of all that was written, so that a reader can say
+    what other hands have changed.
+
     Raises:
         StorageError: as for `write_bytes`.
     """
     from safetensors.numpy import save
 
     flat = {name: _plain(leaf) for name, leaf in tree.flatten(arrays).items()}
+    description = {**description, _SHAPES: {name: list(array.shape) for name, array in flat.items()}}
     # In its own order: the columns of a history have one. And all in one entry: the order of several would be random.
     text = json.dumps({**description, _SUM: _checksum(flat, description)})
     write_bytes(path, save(flat, metadata={_KEY: text}))
@@ -126,7 +131,8 @@ def read_arrays(path: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays by path, and the description, of a file that `write_arrays` wrote. Runs no code from the file.
 
     Raises:
-        FileFormatError: no such file, not a safetensors file, damaged or cut off, or not denpa's.
+        FileFormatError: no such file, not a safetensors file, damaged or cut off, or not denpa's; arrays that are
+            missing, extra or misshapen are all listed.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -144,6 +150,19 @@ def read_arrays(path: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     if not isinstance(description, dict):
         raise FileFormatError(f"{path} is damaged: its description is {type(description).__name__}, not a table.")
     wanted = description.pop(_SUM, None)
-    if wanted is not None and wanted != _checksum(arrays, description):
+    damaged = wanted is not None and wanted != _checksum(arrays, description)
+    if _SHAPES in description:  # a file of an earlier version has none, and no sum perhaps
+        if problems := _misfits(arrays, description.pop(_SHAPES)):
+            raise FileFormatError(f"{path} does not fit its own description: " + "; ".join(problems) + ".")
+        damaged = damaged or wanted is None
+    if damaged:
         raise FileFormatError(f"{path} is damaged: its numbers are not those that were written.")
     return arrays, description
+
+
+def _misfits(arrays: dict[str, np.ndarray], shapes: Any) -> list[str]:
+    """How the arrays differ from those that were written; nothing where the table of shapes is none itself."""
+    try:
+        return differences(arrays, {name: np.broadcast_to(0, shape) for name, shape in shapes.items()})
+    except (AttributeError, TypeError, ValueError):
+        return []

@@ -1,0 +1,124 @@
+"""What stands at a network's entrance: bytes, integers, other precisions, lengths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import denpa as dp
+
+RNG = np.random.default_rng(7)
+BYTES = RNG.integers(0, 256, (6, 6, 6, 2), dtype=np.uint8)
+T = RNG.integers(0, 3, 6)
+LOSS = dp.SoftmaxCrossEntropy()
+FIRST = [
+    (dp.AveragePool2d(2), dp.Flatten()),
+    (dp.Conv2d(3, 3), dp.ReLU(), dp.MaxPool2d(2), dp.Flatten()),
+    (dp.ConvTranspose2d(2, 3), dp.Flatten()),
+    (dp.LocalResponseNorm(), dp.Flatten()),
+    (dp.BatchNorm(), dp.Flatten()),
+    (dp.Sigmoid(), dp.Flatten()),
+    (dp.GaussianNoise(0.1), dp.Flatten()),
+    (dp.Softmax(), dp.Flatten()),
+    (dp.Reshape((6, 12)), dp.LSTM(4)),
+    (dp.Reshape((6, 12)), dp.GRU(4)),
+    (dp.Reshape((6, 12)), dp.RNN(4)),
+    (dp.Flatten(),),
+]
+
+
+def network(first):
+    net = dp.Sequential([*first, dp.Dense(3)])
+    return net, net.init(jax.random.key(0), BYTES.shape[1:])
+
+
+def close(a, b, tolerance):
+    scale = float(np.max(np.abs(b), initial=1e-3))
+    np.testing.assert_allclose(np.asarray(a, float), np.asarray(b, float), atol=tolerance * scale)
+
+
+@pytest.mark.parametrize("first", FIRST, ids=lambda first: str(first[0]))
+@pytest.mark.parametrize("kind", [np.uint8, jnp.bfloat16])
+def test_numbers_of_another_kind_are_read_in_the_precision_of_the_parameters(first, kind):
+    net, variables = network(first)
+    x, key = BYTES.astype(np.float32), jax.random.key(1)
+    given = jnp.asarray(x, kind)
+    y = net.apply(variables, given)
+    assert y.dtype == jnp.float32
+    close(y, net.apply(variables, x), 1e-5)
+    wanted, step = (dp.backprop(net, LOSS, variables, a, T, key=key) for a in (x, given))
+    assert step.dx.dtype == jnp.float32
+    jax.tree.map(lambda a, b: close(a, b, 1e-4), (step.grads, step.dx), (wanted.grads, wanted.dx))
+
+
+@pytest.mark.parametrize("first", FIRST, ids=lambda first: str(first[0]))
+def test_in_double_precision_everything_is_read_in_it(first):
+    with jax.enable_x64(True):
+        net, variables = network(first)
+        for x in (BYTES, BYTES.astype(np.float32), BYTES.astype(np.float64)):
+            assert net.apply(variables, x).dtype == jnp.float64
+            assert dp.backprop(net, LOSS, variables, x, T, key=jax.random.key(1)).dx.dtype == jnp.float64
+
+
+def test_gradients_can_be_checked_on_bytes():
+    net, variables = network((dp.AveragePool2d(2), dp.Flatten()))
+    report = dp.testing.check_gradients(net, LOSS, variables, BYTES, T)
+    assert "0_averagepool2d.dx" in report.numerical
+
+
+def test_sums_of_bytes_do_not_run_over():
+    a, b = dp.Input(), dp.Input()
+    net = dp.Graph((a, b), dp.Add()(a, b))
+    variables = net.init(jax.random.key(0), ((2,), (2,)))
+    np.testing.assert_array_equal(net.apply(variables, (np.uint8([[200, 3]]), np.uint8([[100, 4]]))), [[300, 7]])
+
+
+@dataclass(frozen=True)
+class Lookup(dp.Layer):
+    def init(self, key, in_shape):
+        return {"W": jax.random.normal(key, (5, 2))}
+
+    def forward(self, params, x, ctx=dp.Context()):
+        return params["W"][x], {}
+
+
+@dataclass(frozen=True)
+class Square(dp.Layer):
+    takes_integers = False
+
+    def forward(self, params, x, ctx=dp.Context()):
+        return x * x, {}
+
+
+def test_a_layer_of_ones_own_is_given_integers_unless_it_refuses_them():
+    rows, bytes_ = np.array([[0, 4], [1, 1]]), np.uint8([[100, 2]])
+    variables = dp.Variables({"0_lookup": {"W": jnp.arange(10.0).reshape(5, 2)}}, {})
+    np.testing.assert_array_equal(dp.Sequential([Lookup()]).apply(variables, rows)[0, 1], [8, 9])
+    np.testing.assert_array_equal(
+        dp.Sequential([Square()]).apply(dp.Variables({"0_square": {}}, {}), bytes_), [[1e4, 4]]
+    )
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        ([6, 2, 1], "Sequence 0 in .* has length 6: it must be 1 to 5"),
+        ([5, -1, 1], "Sequence 1 in .* has length -1"),
+        ([5, 2, 0], "Sequence 2 in .* has length 0"),
+        ([5, 2], r"one integer length for each sequence .* not int64 of shape \(2,\)"),
+        ([5.0, 2.0, 1.0], r"one integer length .* not float64"),
+    ],
+)
+def test_lengths_that_cannot_be_are_refused(lengths, message):
+    net = dp.LSTM(4)
+    variables = net.init(jax.random.key(0), (5, 2))
+    padded = dp.Padded(np.ones((3, 5, 2), np.float32), np.array(lengths))
+    with pytest.raises(dp.DataError, match=message):
+        net.apply(variables, padded)
+    for way in (dp.backprop, dp.trace, dp.testing.autodiff):
+        with pytest.raises(dp.DataError, match=message):
+            way(net, LOSS, variables, padded, np.zeros(3, int))
