@@ -20,13 +20,16 @@ class Estimator:
     Args:
         folder: where x, t, x_test and t_test lie.
         batch: examples in a step.
+        precision: dtype of x as the estimator is given it; "" for that of the file.
         cache: the folder of denpa's compilation cache; "" for the user's.
     """
 
-    def __init__(self, folder: str, batch: int, cache: str = "") -> None:
+    def __init__(self, folder: str, batch: int, precision: str = "", cache: str = "") -> None:
         os.environ["DENPA_COMPILE_CACHE"] = cache
         names = ("x", "t", "x_test", "t_test")
         self.x, self.t, self.x_test, self.t_test = (np.load(Path(folder) / f"{name}.npy") for name in names)
+        if precision:
+            self.x, self.x_test = self.x.astype(precision), self.x_test.astype(precision)
         self.batch = batch
         warnings.simplefilter("ignore")  # so few epochs never converge
         self.prepare()

@@ -78,7 +78,7 @@ def test_sums_of_bytes_do_not_run_over():
 
 
 @dataclass(frozen=True)
-class Lookup(dp.Layer):
+class RowsByNumber(dp.Layer):
     def init(self, key, in_shape):
         return {"W": jax.random.normal(key, (5, 2))}
 
@@ -87,7 +87,7 @@ class Lookup(dp.Layer):
 
 
 @dataclass(frozen=True)
-class Square(dp.Layer):
+class SquaredNumbers(dp.Layer):
     takes_integers = False
 
     def forward(self, params, x, ctx=dp.Context()):
@@ -96,10 +96,10 @@ class Square(dp.Layer):
 
 def test_a_layer_of_ones_own_is_given_integers_unless_it_refuses_them():
     rows, bytes_ = np.array([[0, 4], [1, 1]]), np.uint8([[100, 2]])
-    variables = dp.Variables({"0_lookup": {"W": jnp.arange(10.0).reshape(5, 2)}}, {})
-    np.testing.assert_array_equal(dp.Sequential([Lookup()]).apply(variables, rows)[0, 1], [8, 9])
+    variables = dp.Variables({"0_rowsbynumber": {"W": jnp.arange(10.0).reshape(5, 2)}}, {})
+    np.testing.assert_array_equal(dp.Sequential([RowsByNumber()]).apply(variables, rows)[0, 1], [8, 9])
     np.testing.assert_array_equal(
-        dp.Sequential([Square()]).apply(dp.Variables({"0_square": {}}, {}), bytes_), [[1e4, 4]]
+        dp.Sequential([SquaredNumbers()]).apply(dp.Variables({"0_squarednumbers": {}}, {}), bytes_), [[1e4, 4]]
     )
 
 
