@@ -271,3 +271,14 @@ def test_what_is_no_problem_of_learning_is_refused_by_name(way, wrong, error, sa
 def test_variables_want_a_key():
     with pytest.raises(dp.ConfigError, match="A random key is wanted"):
         NET.init(None, (5,))
+
+
+def test_a_layer_alone_can_be_learned_but_not_traced():
+    layer = dp.Dense(3)
+    alone = dp.Variables(layer.init(jax.random.key(0), (5,)), {})
+    network = dp.Sequential([layer])
+    step = dp.backprop(layer, LOSS, alone, X, T)
+    wanted = dp.backprop(network, LOSS, dp.Variables({"0_dense": alone.params}, {}), X, T)
+    same((step.loss, step.dx, step.grads), (wanted.loss, wanted.dx, wanted.grads["0_dense"]))
+    with pytest.raises(dp.ConfigError, match=r"A network, .* not Dense\(3\)"):
+        dp.trace(layer, LOSS, alone, X, T)

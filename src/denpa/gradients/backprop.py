@@ -158,14 +158,14 @@ def _measured(loss: Any, x: Any, y: Any, t: Any, sample_weight: Any) -> tuple[Ar
     return loss.value(y, values_of(t), weight), loss.delta(y, values_of(t), weight)
 
 
-def want_problem(net: Any, loss: Any, x: Any, t: Any) -> None:
+def want_problem(net: Any, loss: Any, x: Any, t: Any, way: str = "walk_forward") -> None:
     """Refuse what is no network, no loss or no data, before JAX does in words of its own.
 
     Raises:
-        ConfigError: `net` or `loss` is something else.
+        ConfigError: `net`, which must go forward in this `way`, or `loss` is something else.
         DataError: x or t is missing, or holds other than numbers.
     """
-    want_methods(net, "A network, such as dp.Sequential([dp.Dense(10)]),", "forward", "walk_forward")
+    want_methods(net, "A network, such as dp.Sequential([dp.Dense(10)]),", "backward", way)
     want_methods(loss, "A loss, such as dp.MeanSquaredError(),", "value", "delta")
     for name, data in (("x", x), ("t", t)):
         kinds = {np.asarray(leaf).dtype.kind for leaf in jax.tree.leaves(data) if not hasattr(leaf, "aval")}
@@ -189,7 +189,7 @@ def _compiled(
 
 
 def _run(way: Any, net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, weight: Any) -> Any:
-    want_problem(net, loss, x, t)
+    want_problem(net, loss, x, t, "walk_forward" if way is walk else "forward")  # of a layer alone there is no walk
     found = _compiled(way, settings.current(), net, loss, variables, x, t, key, train, weight)
     loss.check_given(found.output, values_of(t), step_weights(loss, x, found.output, t, weight))
     return found
@@ -219,7 +219,8 @@ def backprop(
 
     Raises:
         ShapeError: an array does not fit; the layer and the wanted shape are named.
-        ConfigError: no network or no loss; a layer needs random numbers and no key was given.
+        ConfigError: no network or no loss.
+        DenpaError: a layer needs random numbers and no key was given.
         DataError: data that are no numbers, or targets that the loss cannot mean, such as a class that there is not.
     """
     return _run(descend, net, loss, variables, x, t, key, train, sample_weight)

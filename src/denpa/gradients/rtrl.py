@@ -95,10 +95,11 @@ def rtrl(
         ShapeError: arrays that do not fit.
     """
     _parts(net, variables)
+    want_problem(net, loss, x, t)
     x = readable(net, x, tree.precision(variables.params))
     values, ctx = entering(x, Context(train, key))
     targets = values_of(t)
-    _want_steps(net, loss, variables, values, targets)
+    _want_steps(net, variables, values, targets)
     out_shape = net.out_shape(values.shape[1:])
     y = jax.ShapeDtypeStruct((len(values), *out_shape), values.dtype)
     weights = jax.tree.map(jnp.asarray, step_weights(loss, x, y, t, sample_weight))  # None stays None
@@ -193,8 +194,9 @@ def learn_online(
     """
     _parts(net, variables)
     want_methods(optimizer, "An optimiser, such as dp.SGD(0.01),", "init", "update")
+    want_problem(net, loss, x, t)
     x, t = readable(net, x, tree.precision(variables.params)), jnp.asarray(t)
-    _want_steps(net, loss, variables, x, t)
+    _want_steps(net, variables, x, t)
 
     def body(so_far: Any, at: Any) -> tuple[Any, Any]:
         sensitivities, params, state, step = so_far
@@ -236,9 +238,8 @@ def _parts(net: Any, variables: Variables) -> tuple[Recurrent, Params, str, Sequ
     return layer, params[name] if name else params, name, Sequential(tuple(rest))
 
 
-def _want_steps(net: Any, loss: Any, variables: Variables, x: Array, t: Array) -> None:
+def _want_steps(net: Any, variables: Variables, x: Array, t: Array) -> None:
     """Refuse sequences and targets that do not fit each other or the network."""
-    want_problem(net, loss, x, t)
     if x.ndim != 3 or t.shape[:2] != x.shape[:2]:
         wanted = "x (batch, time, features) and targets of every step (batch, time, ...)"
         raise ShapeError(f"RTRL wants {wanted}, not {x.shape} and {t.shape}.")
