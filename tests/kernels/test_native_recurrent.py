@@ -22,6 +22,7 @@ SHAPES = [
     (1, 1, 2, 1, True),
     (70, 3, 5, 17, True),
     (3, 5, 140, 150, False),
+    (2, 2, 320, 384, True),  # the sums of a gate's gradients are cut
 ]
 BOUND = 2e-6  # relative to the largest value
 

@@ -40,9 +40,13 @@ def want_pattern(owner: Any) -> None:
         raise ConfigError(f'{type(owner).__name__}.on must be a pattern of parameter names such as "W*".')
 
 
-def want_methods(part: Any, wanted: str, *methods: str) -> None:
-    """Refuse, as no `wanted`, what lacks the methods by which its kind is known, and a class in place of an object."""
+def want_methods(part: Any, wish: str, *methods: str, hint: str = "") -> None:
+    """Refuse what lacks the methods by which its kind is known, and a class in place of an object.
+
+    The message is "{wish}, not {part}.{hint}", where the hint is a sentence with a space before it.
+    """
     if isinstance(part, type):
-        raise ConfigError(f"{wanted} is wanted, not {part!r}. Did you forget the brackets? {part.__name__}()")
-    if not all(hasattr(part, method) for method in methods):
-        raise ConfigError(f"{wanted} is wanted, not {part!r}.")
+        hint = f" Did you forget the brackets? {part.__name__}()"
+    elif all(hasattr(part, method) for method in methods):
+        return
+    raise ConfigError(f"{wish}, not {part!r}.{hint}")

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from denpa.core.errors import ConfigError, nearest
 
-__all__ = ["Description", "from_config", "registered", "replace", "to_config"]
+__all__ = ["Description", "from_config", "is_ours", "registered", "replace", "to_config"]
 
 _registry: dict[str, type[Description]] = {}
 
@@ -40,7 +40,7 @@ class Description:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         known = _registry.get(cls.__name__)
-        if known is not None and _is_ours(known) and not _is_ours(cls):
+        if known is not None and is_ours(known) and not is_ours(cls):
             raise ConfigError(f"denpa has a {cls.__name__} already, and files name classes: choose another name.")
         _registry[cls.__name__] = cls
         # dataclass() leaves a __repr__ alone that the class itself defines.
@@ -82,7 +82,7 @@ class Description:
                 positional = False
                 continue
             parts.append(_show(value) if positional else f"{field.name}={_show(value)}")
-        return f"{self._shelf if _is_ours(type(self)) else ''}{type(self).__name__}({', '.join(parts)})"
+        return f"{self._shelf if is_ours(type(self)) else ''}{type(self).__name__}({', '.join(parts)})"
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
@@ -103,7 +103,7 @@ def registered(kind: type[D]) -> dict[str, type[D]]:
     return {
         name: cls
         for name, cls in sorted(_registry.items())
-        if issubclass(cls, kind) and not name.startswith("_") and (dataclasses.is_dataclass(cls) or not _is_ours(cls))
+        if issubclass(cls, kind) and not name.startswith("_") and (dataclasses.is_dataclass(cls) or not is_ours(cls))
     }
 
 
@@ -177,13 +177,14 @@ def _check_names(cls: type[Any], fields: dict[str, Any], at: str = "") -> None:
             raise ConfigError(f"{cls.__name__} has no option {key!r}{at}: {hint}")
 
 
-def _is_ours(cls: type[Any]) -> bool:
+def is_ours(cls: type[Any]) -> bool:
+    """Whether a class is one of denpa's, and not a user's."""
     return cls.__module__.startswith("denpa.")
 
 
 def _complete(cls: type[D]) -> type[D]:
     """The class; a user's that is no dataclass is made one. Not before it is used, for a decorator may follow."""
-    if not _is_ours(cls) and {"__dataclass_fields__", "__init__"}.isdisjoint(vars(cls)):
+    if not is_ours(cls) and {"__dataclass_fields__", "__init__"}.isdisjoint(vars(cls)):
         if any("ClassVar" not in str(kind) for kind in inspect.get_annotations(cls).values()):
             raise ConfigError(f"{cls.__name__} has fields but is no dataclass: write @dataclass(frozen=True) above it.")
         if cls.__init__ is object.__init__:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 
-from denpa.core.description import Description
+from denpa.core.description import Description, is_ours
 from denpa.core.errors import ConfigError, DenpaError
 from denpa.core.fallback import with_fallback
 from denpa.core.keys import key_for
@@ -112,8 +112,7 @@ class Layer(Description):
         super().__init_subclass__(**kwargs)
         if "forward" in cls.__dict__ and "backward" not in cls.__dict__:
             with_fallback(cls)
-        own = cls.__module__.partition(".")[0] != __name__.partition(".")[0]
-        if own and all("takes_integers" not in vars(base) for base in cls.__mro__ if base is not Layer):
+        if not is_ours(cls) and all("takes_integers" not in vars(base) for base in cls.__mro__ if base is not Layer):
             cls.takes_integers = None
 
     def init(self, key: Array, in_shape: Shape) -> Any:

@@ -60,11 +60,12 @@ def checked_lengths(lengths: Any, values: Any, where: str) -> Any:
         )
     if isinstance(lengths, jax.core.Tracer):
         return lengths
-    wrong = (lengths < 1) | (lengths > values.shape[1])
+    known = np.asarray(lengths)
+    wrong = (known < 1) | (known > values.shape[1])
     if wrong.any():
         row = int(np.argmax(wrong))
         raise DataError(
-            f"Sequence {row} in {where} has length {lengths[row]}: it must be 1 to {values.shape[1]}, the steps given."
+            f"Sequence {row} in {where} has length {known[row]}: it must be 1 to {values.shape[1]}, the steps given."
         )
     return lengths
 

@@ -16,6 +16,7 @@ __all__ = [
     "cast",
     "count",
     "flatten",
+    "floating",
     "global_norm",
     "inner",
     "listed",
@@ -114,6 +115,11 @@ def all_finite(tree: Any) -> jax.Array:
 def cast(tree: Any, dtype: Any) -> Any:
     """Floating-point leaves in another precision; integers, booleans and random keys untouched."""
     return jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
+
+
+def floating(x: jax.Array) -> jax.Array:
+    """Floating-point numbers as they are, others in the default precision."""
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jax.dtypes.canonicalize_dtype(float))
 
 
 def precision(tree: Any) -> Any:

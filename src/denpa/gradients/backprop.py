@@ -165,8 +165,8 @@ def want_problem(net: Any, loss: Any, x: Any, t: Any, way: str = "walk_forward")
         ConfigError: `net`, which must go forward in this `way`, or `loss` is something else.
         DataError: x or t is missing, or holds other than numbers.
     """
-    want_methods(net, "A network, such as dp.Sequential([dp.Dense(10)]),", "backward", way)
-    want_methods(loss, "A loss, such as dp.MeanSquaredError(),", "value", "delta")
+    want_methods(net, "A network, such as dp.Sequential([dp.Dense(10)]), is wanted", "backward", way)
+    want_methods(loss, "A loss, such as dp.MeanSquaredError(), is wanted", "value", "delta")
     for name, data in (("x", x), ("t", t)):
         kinds = {np.asarray(leaf).dtype.kind for leaf in jax.tree.leaves(data) if not hasattr(leaf, "aval")}
         for part in data if isinstance(data, tuple) else (data,):

@@ -193,7 +193,7 @@ def learn_online(
         ConfigError, ShapeError: as for `rtrl`; no optimiser.
     """
     _parts(net, variables)
-    want_methods(optimizer, "An optimiser, such as dp.SGD(0.01),", "init", "update")
+    want_methods(optimizer, "An optimiser, such as dp.SGD(0.01), is wanted", "init", "update")
     want_problem(net, loss, x, t)
     x, t = readable(net, x, tree.precision(variables.params)), jnp.asarray(t)
     _want_steps(net, variables, x, t)

@@ -137,11 +137,9 @@ def readable(net: Layer, x: Any, dtype: Any = None, unsaid: bool = False) -> Any
 
     def read(values: Any, integers: Any) -> Any:
         values = values if hasattr(values, "dtype") else jnp.asarray(values)
-        floating = jnp.issubdtype(values.dtype, jnp.floating)
-        if not floating and (unsaid if integers is None else integers):
+        if (unsaid if integers is None else integers) and not jnp.issubdtype(values.dtype, jnp.floating):
             return values
-        default = values.dtype if floating else jax.dtypes.canonicalize_dtype(float)
-        return values.astype(dtype or default)
+        return tree.floating(values) if dtype is None else values.astype(dtype)
 
     takes = net.takes_integers
     if not isinstance(x, tuple):

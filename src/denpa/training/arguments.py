@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from denpa.core import tree
+from denpa.core.checks import want_methods
 from denpa.core.description import Description, to_config
 from denpa.core.errors import ConfigError
 from denpa.data.checks import check_batch_size
@@ -122,11 +123,9 @@ def check_frozen(model: Any) -> None:
 
 def want_part(name: str, part: Any, method: str) -> None:
     """Refuse what has not the method by which its kind is known, and a class given in place of an object."""
-    if isinstance(part, type) or not hasattr(part, method):
-        hint = f" Did you forget the brackets? {part.__name__}()" if isinstance(part, type) else ""
-        if isinstance(part, str) and (here := called_here(part)) is not None:
-            hint = f" Give an object, not its name: dp.{here}()."
-        raise ConfigError(f"Model's {name} must be one of denpa's, not {part!r}.{hint}")
+    here = called_here(part) if isinstance(part, str) else None
+    hint = "" if here is None else f" Give an object, not its name: dp.{here}()."
+    want_methods(part, f"Model's {name} must be one of denpa's", method, hint=hint)
 
 
 def suited(metrics: Any, loss: Any) -> tuple[Any, ...]:

@@ -93,7 +93,7 @@ class Recipe:
     def prepare(self, statistics: Any, x: Any) -> Any:
         """Raw input as the network takes it: normalised, in floating point unless it reads integers."""
         if self.normalizer is not None:
-            x = on_values(lambda values: self.normalizer.apply(statistics, _floating(values)), x)
+            x = on_values(lambda values: self.normalizer.apply(statistics, tree.floating(values)), x)
         return readable(self.net, x, self.compute_dtype)
 
     def aim(self, statistics: Any, t: Any) -> Any:
@@ -166,11 +166,6 @@ class Recipe:
         y = self.answer(statistics, y)
         metrics = {metric.name: metric.measure(y, t, weight) for metric in self.metrics}
         return {"loss": total, "weight": count, "metrics": metrics}
-
-
-def _floating(x: Array) -> Array:
-    """Floating-point numbers as they are, others in the default precision."""
-    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jax.dtypes.canonicalize_dtype(float))
 
 
 class Programs:

@@ -18,8 +18,8 @@ struct WeightsLayout {
 
   WeightsLayout(const RecurrentWeights& p, Int threads, char* base)
       : groups(p.gates + (p.inner_is == Inner::delta)), features(p.inputs + p.units) {
-    const Int all = vectors(p.units), few = divide_up(features * p.units, kMostSums);
-    width = divide_up(all, least(all, most(few, divide_up(2 * threads, groups)))) * kLanes;
+    const Int all = vectors(p.units), fewest = divide_up(features * p.units, kMostSums);
+    width = divide_up(all, least(all, most(fewest, divide_up(2 * threads, groups)))) * kLanes;
     parts = divide_up(all * kLanes, width);
     Carver from{base};
     rows = from.take<int>(most(p.inputs, p.units));
