@@ -4,9 +4,9 @@
 
 Both get the same arrays, 100 hidden units, batches of one size and Adam(1e-3). MNIST, in batches of 32 to 200: `fit`
 for as many epochs as each needs to a test accuracy of 97 %, in a process that has compiled before; without DENPA_DATA
-data of MNIST's shape. Images in float32, and in float64 as `X / 255.0` makes them: both compute in the precision of the
-data. Iris, all examples in a batch: 200 epochs, once in a new process that finds its programs in the compilation cache,
-and once more in the same process. Imports are not counted.
+data of MNIST's shape. Images in float32, and in float64 as `X / 255.0` makes them: scikit-learn computes in the
+precision of the data, denpa by its own choice in float32. Iris, all examples in a batch: 200 epochs, once in a new
+process that finds its programs in the compilation cache, and once more in the same process. Imports are not counted.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def test_every_batch_is_full_and_holds_each_example_once():
 def test_rows_that_fill_up_touch_nothing(groups):
     """A network of the user's, which might normalise over the batch, gets the 40 examples alone: 16, 16 and 8."""
     X, y = groups
-    options = {"batch_size": 16, "strength": 0.01}
+    options = {"batch_size": 16, "strength": 0.01, "precision": "float64"}
     ours, theirs = classifier(**options), classifier(**options, network=[dp.Dense(3)])
     np.testing.assert_allclose(ours.fit(X, y).predict_proba(X), theirs.fit(X, y).predict_proba(X), rtol=1e-9)
     np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-9)
@@ -68,25 +68,49 @@ def test_rows_that_fill_up_touch_nothing(groups):
     )  # one that normalises over the batch must not see them
 
 
-def test_without_hidden_layers_it_is_softmax_regression(groups):
+@pytest.mark.parametrize(("precision", "bound"), [("float64", 1e-6), ("float32", 1e-4)])
+def test_without_hidden_layers_it_is_softmax_regression(groups, precision, bound):
     X, y = groups
-    net = classifier(strength=0.1, epochs=600, optimizer="nesterov").fit(X, y)
+    net = classifier(strength=0.1, epochs=600, optimizer="nesterov", precision=precision).fit(X, y)
     best = dp.classical.softmax_regression(X, np.searchsorted(np.unique(y), y), 0.1)
     W = np.asarray(net.model_.variables.params["0_dense"]["W"])
-    np.testing.assert_allclose(W, best.W, atol=1e-6)
-    np.testing.assert_allclose(net.predict_proba(X), best.probabilities(X), atol=1e-6)
+    np.testing.assert_allclose(W, best.W, atol=bound)
+    np.testing.assert_allclose(net.predict_proba(X), best.probabilities(X), atol=bound)
     assert net.classes_.tolist() == ["ash", "oak", "pine"]
     assert net.score(X, y) == np.mean(net.classes_[best.predict(X)] == y)
     assert net.n_iter_ == len(net.loss_curve_) == 600
 
 
-def test_it_computes_in_the_precision_of_its_data(groups):
+@pytest.mark.parametrize(
+    ("given", "options", "computed"),
+    [
+        (np.float32, {}, np.float32),
+        (np.float64, {}, np.float64),  # one batch
+        (np.float64, {"batch_size": 39}, np.float32),
+        (np.float64, {"batch_size": 39, "precision": "float64"}, np.float64),
+        (np.float64, {"precision": "float32"}, np.float32),
+        (np.float32, {"precision": "float64"}, np.float64),
+    ],
+)
+def test_it_computes_in_one_precision_and_answers_in_that_of_x(groups, given, options, computed):
     X, y = groups
+    net = pickle.loads(pickle.dumps(classifier(epochs=3, **options).fit(X.astype(given), y, np.ones(40))))
     for dtype in (np.float32, np.float64):
-        net = pickle.loads(pickle.dumps(classifier(epochs=3).fit(X.astype(dtype), y)))
-        assert net.predict_proba(X).dtype == dtype
-        assert net.model_.variables.params["0_dense"]["W"].dtype == dtype
-        assert net.partial_fit(X.astype(dtype), y).n_iter_ == 4
+        found = net.predict_proba(X.astype(dtype))
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found.sum(axis=1), 1, atol=4 * np.finfo(dtype).eps)
+    assert net.partial_fit(X.astype(given), y).n_iter_ == 4
+    assert net.model_.variables.params["0_dense"]["W"].dtype == computed
+
+
+def test_what_float32_cannot_hold_is_refused(groups):
+    X, y = groups
+    X = X.copy()
+    X[3, 1] = 1e39
+    with pytest.raises(ValueError, match=r"X contains infinity or a value too large for dtype\('float32'\)"):
+        classifier(precision="float32").fit(X, y)
+    with pytest.raises(dp.ConfigError, match=r"precision must be .*, not 'half'"):
+        classifier(precision="half").fit(X, y)
 
 
 def test_it_goes_on_where_it_left_off(groups):

@@ -54,6 +54,7 @@ class NeuralNetAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ne
         validation_fraction: float = 0.1,
         patience: int = 10,
         warm_start: bool = False,
+        precision: str = "auto",
         random_state: Any = None,
         verbose: Any = False,
     ) -> None:
@@ -70,6 +71,7 @@ class NeuralNetAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ne
             validation_fraction=validation_fraction,
             patience=patience,
             warm_start=warm_start,
+            precision=precision,
             random_state=random_state,
             verbose=verbose,
         )

@@ -1,4 +1,4 @@
-"""What the estimators of networks have in common: a `Model`, trained in the precision of X, that can be pickled."""
+"""What the estimators of networks have in common: a `Model`, its precision, its batches, and how it is pickled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
+from sklearn.utils import assert_all_finite, check_random_state
 
 from denpa.core.description import registered
 from denpa.core.errors import ConfigError, nearest
@@ -60,6 +60,7 @@ class NeuralNetEstimator(BaseEstimator):
         validation_fraction: float = 0.1,
         patience: int = 10,
         warm_start: bool = False,
+        precision: str = "auto",
         random_state: Any = None,
         verbose: Any = False,
     ) -> None:
@@ -75,6 +76,7 @@ class NeuralNetEstimator(BaseEstimator):
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.warm_start = warm_start
+        self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
 
@@ -103,13 +105,25 @@ class NeuralNetEstimator(BaseEstimator):
         return self.warm_start and hasattr(self, "model_")
 
     def _begin(self, x: np.ndarray, outputs: int) -> None:
-        """A model with fresh parameters, in the precision of x."""
+        """A model with fresh parameters, in the precision asked for."""
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         penalty = L2(self.strength) if self.strength else None
-        with jax.enable_x64(x.dtype == np.float64):
+        with jax.enable_x64(self._precision(x) == np.float64):
             use_compile_cache()
             net = self._network(x.shape[1], outputs)
             self.model_ = Model(net, self.loss, self._optimizer(), penalty=penalty, seed=seed, in_shape=x.shape[1:])
+
+    def _precision(self, x: np.ndarray) -> Any:
+        """The dtype of fresh parameters for x (n, ...).
+
+        The gradient of a mini-batch is off by far more than float32 rounds. That of all examples is exact, and is
+        left so.
+        """
+        known = {"auto": x.dtype if _batch_size(self.batch_size, len(x)) == len(x) else np.float32}
+        known |= {"float32": np.float32, "float64": np.float64}
+        if self.precision not in known:
+            raise ConfigError(f'precision must be "auto", "float32" or "float64", not {self.precision!r}.')
+        return np.dtype(known[self.precision])
 
     def _take_up(self, x: np.ndarray) -> None:
         """What was set anew since training began: another optimiser or penalty acts from now on."""
@@ -150,6 +164,7 @@ class NeuralNetEstimator(BaseEstimator):
         want_flags(early_stopping=self.early_stopping)
         held: Any = None
         rules: list[Any] = [Progress("lines")] if self.verbose else []
+        x, t, weight = self._read(x, "X"), self._read(t, "y"), self._read(weight, "sample_weight")
         with jax.enable_x64(x.dtype == np.float64):
             self._take_up(x)
             if self.early_stopping:
@@ -184,23 +199,34 @@ class NeuralNetEstimator(BaseEstimator):
         rows = rows if x.size > _MANY else roomy(rows)
         return (filled(x, rows), filled(t, rows), filled(weight, rows)), plan
 
+    def _read(self, values: Any, name: str) -> Any:
+        """Floating-point numbers in the precision of the parameters; others, and None, as they are."""
+        precision = jax.tree.leaves(self.model_.run.params)[0].dtype
+        if values is None or values.dtype.kind != "f" or values.dtype == precision:
+            return values
+        with np.errstate(over="ignore"):
+            read = values.astype(precision)
+        assert_all_finite(read, input_name=name)
+        return read
+
     def _outputs(self, x: np.ndarray, part: str | None = None) -> np.ndarray:
-        """The output of the network, or of a part of it, for x (n, ...), in the precision of the parameters."""
+        """The output of the network, or of a part of it, for x (n, ...), returned in the precision of x."""
         model = self.model_
+        returned = x.dtype
         params, state = model.run.params, model.run.state
         programs = model.programs
         if part is not None:
             net = dict(model.net.inner())[part]
             params, state = params[part], state.get(part, {})
             programs = programs_for(Recipe(net, model.loss, model.optimizer))
-        x = x.astype(jax.tree.leaves(params)[0].dtype, copy=False)
+        x = self._read(x, "X")
         size = min(_AT_ONCE, max(32, 1 << (len(x) - 1).bit_length()))
         padded = filled(x, -(-len(x) // size) * size)
         with jax.enable_x64(x.dtype == np.float64):
             use_compile_cache()
             batches = [padded[start : start + size] for start in range(0, len(x), size)]
             outputs = [np.asarray(programs.predict(params, state, None, batch)) for batch in batches]
-        return np.concatenate(outputs)[: len(x)]
+        return np.concatenate(outputs)[: len(x)].astype(returned, copy=False)
 
 
 def sizes(units: Any) -> tuple[int, ...]:

@@ -19,8 +19,8 @@ __all__ = ["NeuralNetClassifier", "NeuralNetRegressor"]
 class NeuralNetClassifier(ClassifierMixin, NeuralNetEstimator):
     """P(C_k|x) = softmax_k(u(x)),   E = -(1/N) Σ_n log P(C_{t_n}|x_n) + (λ/2) Σ ‖W‖²
 
-    u is a network of dense layers, or one of your own. It is trained in the precision of X: float32 is faster,
-    and enough. With the same `random_state` the same bits come out on the same machine.
+    u is a network of dense layers, or one of your own. With the same `random_state` the same bits come out on the
+    same machine.
 
     Args:
         hidden_units: units of each hidden layer.
@@ -37,6 +37,8 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNetEstimator):
             `patience` epochs, and return to the parameters of the best epoch.
         warm_start: `fit` goes on with the parameters of the last one, for `epochs` more. An optimizer, learning_rate
             or strength set anew acts from then on; another network is refused.
+        precision: "float32" or "float64", in which everything is computed; "auto" for float32, which mini-batches
+            need no more than, and for the precision of X where one batch holds all of it. Results come in that of X.
         random_state: decides initial parameters, order of examples, and what is held back.
         verbose: a line for each epoch.
 
