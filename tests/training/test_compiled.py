@@ -29,7 +29,7 @@ def losses():
 def test_small_networks_learn_the_same_with_other_products(fresh, monkeypatch):
     small = losses()
     programs_for.cache_clear()
-    monkeypatch.setattr(compiled, "_SMALL", 0)
+    monkeypatch.setattr(compiled, "SMALL", 0)
     np.testing.assert_allclose(small, losses(), rtol=1e-5)
 
 

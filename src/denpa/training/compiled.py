@@ -14,11 +14,11 @@ import jax
 from denpa.kernels import settings
 from denpa.training.kept import Kept
 
-__all__ = ["compiled", "compiled_training"]
+__all__ = ["SMALL", "compiled", "compiled_training"]
 
 # On a CPU, XLA gives products and sums to the library YNN, whose threads find together too slowly for small ones:
 # 784-100-10 takes 0.40 ms a step without it and 0.51 with it, 784-1024-1024-10 takes 14 without it and 10 with it.
-_SMALL = 1 << 17  # numbers in the largest array of parameters
+SMALL = 1 << 17  # numbers in the largest array of parameters
 _YNN = "xla_cpu_experimental_ynn_fusion_type"
 _WITHOUT_YNN = {_YNN: ""}
 
@@ -90,4 +90,4 @@ def _has_small_products(run: Any) -> bool:
     """Of members, whose arrays and steps are stacked, each makes its own products."""
     stacked = len(run.step.shape)
     largest = max((math.prod(array.shape[stacked:]) for array in jax.tree.leaves(run.params)), default=0)
-    return largest < _SMALL and jax.default_backend() == "cpu"
+    return largest < SMALL and jax.default_backend() == "cpu"

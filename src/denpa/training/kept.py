@@ -21,6 +21,7 @@ import pickle
 import platform
 import re
 import sys
+import threading
 import time
 import types
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ from denpa.kernels import native
 from denpa.training.compile_cache import cache_folder
 from denpa.training.storage import write_bytes
 
-__all__ = ["Kept"]
+__all__ = ["SETTINGS", "Kept"]
 
 _STARTED = time.time()
 _HOME = Path(__file__).parents[1]
@@ -52,7 +53,7 @@ _ELSEWHERE = re.compile(r"custom_call @(?!denpa_)")
 _UNWRITABLE = ValueError, NotImplementedError, jax.errors.JaxRuntimeError  # what JAX says of a program it cannot write
 _LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"
 # Those of JAX's settings that a program depends on and that may change while a process runs.
-_SETTINGS = (
+SETTINGS = (
     "jax_debug_infs",
     "jax_debug_nans",
     "jax_default_device",
@@ -77,16 +78,21 @@ class Kept:
     def __init__(self, jitted: Any, *told: Any) -> None:
         self._jitted, self._told = jitted, told
         self._programs: dict[Any, Any] = {}
+        self._finding = threading.RLock()
 
     def __call__(self, *args: Any) -> Any:
         signature = _signature(args)
         program = self._programs.get(signature)
         if program is not None:
             return program(*args)
-        program, result = self._first(signature, args)
-        if signature is not None:
-            self._programs[signature] = program
-        return result
+        if signature is None:
+            return self._first(signature, args)[1]
+        with self._finding:  # who comes second waits for the first one's program
+            program = self._programs.get(signature)
+            if program is None:
+                self._programs[signature], result = self._first(signature, args)
+                return result
+        return program(*args)
 
     def lower(self, *args: Any) -> Any:
         """The function traced for these arguments, as `jax.jit` has it."""
@@ -138,7 +144,7 @@ def _signature(args: Any) -> Any:
     if getattr(jax.config, "jax_disable_jit", False) or any(isinstance(leaf, Tracer) for leaf in leaves):
         return None
     kinds = [(np.shape(a), getattr(a, "dtype", type(a)), getattr(a, "weak_type", False)) for a in leaves]
-    return form, *kinds, *(getattr(jax.config, name, None) for name in _SETTINGS)
+    return form, *kinds, *(getattr(jax.config, name, None) for name in SETTINGS)
 
 
 def _plain(part: Any) -> Any:

@@ -20,6 +20,7 @@ from denpa.core.layer import Array
 from denpa.data.counted import counted
 from denpa.training.compiled import compiled, compiled_training
 from denpa.training.program import Programs, Recipe, Run, key_of_run
+from denpa.training.side_by_side import SideBySide
 
 __all__ = [
     "MemberPrograms",
@@ -40,7 +41,8 @@ class MemberPrograms:
         self.single = Programs(recipe)
         self.paces: dict[int, int] = {}  # steps in a chunk that last long enough, by the examples in a step
         self.init = compiled(self._init, recipe.kernels, static_argnums=(1,))
-        self.train = compiled_training(self._train, recipe.kernels, recipe, places)
+        train = compiled_training(self._train, recipe.kernels, recipe, places)
+        self.train = SideBySide(train, in_axes=(0, 0, None, None, 0, 1, None), out_axes=(0, 1, 0))
         self.step = compiled(self._step, recipe.kernels, recipe, places)  # traced once, though `train` reads it twice
         self.each = compiled(self._each, recipe.kernels, recipe, places)
         self.together = compiled(self._together, recipe.kernels, recipe, places)

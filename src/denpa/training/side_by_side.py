@@ -1,0 +1,139 @@
+"""Members in groups that are computed side by side, one group on each core.
+
+What a step of a small network does is too little to be shared out: XLA goes through it with one core and a bit, and
+the longer, the more members wait in line. Groups of members have nothing to do with each other, so that each core
+can take one through all steps of a call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from denpa.training.compiled import SMALL
+from denpa.training.kept import SETTINGS
+
+__all__ = ["SideBySide", "groups_of"]
+
+
+class SideBySide:
+    """A program of stacked members, called as it is; on a CPU each core computes it for some of the members.
+
+    Members whose arrays are large are left together: their products keep all cores busy.
+
+    Args:
+        program: the compiled program. Its first argument holds the members' parameters.
+        in_axes, out_axes: the axis of the members in each argument and result, None where an argument is of all, as
+            in `jax.vmap`.
+    """
+
+    def __init__(self, program: Callable[..., Any], in_axes: tuple[int | None, ...], out_axes: tuple[int, ...]) -> None:
+        self.program, self.in_axes, self.out_axes = program, in_axes, out_axes
+
+    def __call__(self, *args: Any) -> Any:
+        groups = _groups(args[0])
+        if groups.number == 1:
+            return self.program(*args)
+        cut = [_cut(arg, axis, groups) for arg, axis in zip(args, self.in_axes, strict=True)]
+        settings = {name: getattr(jax.config, name, None) for name in SETTINGS}  # each thread has its own
+        call = functools.partial(_called, settings, self.program)
+        running = [_threads().submit(contextvars.copy_context().run, call, part) for part in zip(*cut, strict=True)]
+        return _joined([future.result() for future in running], self.out_axes, groups)
+
+
+class Groups(NamedTuple):
+    """Equal groups of members in their order; the last begins so early that it is full.
+
+    Attributes:
+        members: how many there are.
+        number: of groups.
+        size: members in a group.
+    """
+
+    members: int
+    number: int
+    size: int
+
+    @property
+    def starts(self) -> list[int]:
+        """The first member of each group."""
+        return [min(group * self.size, self.members - self.size) for group in range(self.number)]
+
+    @property
+    def overlap(self) -> int:
+        """How many members of the last group are those of the one before."""
+        return self.number * self.size - self.members
+
+
+def groups_of(members: int, cores: int) -> Groups:
+    """As few groups as let all cores end at the same time."""
+    size = -(-members // min(cores, members))
+    return Groups(members, -(-members // size), size)
+
+
+def _groups(parameters: Any) -> Groups:
+    leaves = jax.tree.leaves(parameters)
+    members = len(leaves[0]) if leaves else 1
+    large = any(leaf.size >= SMALL * members for leaf in leaves)
+    if large or jax.default_backend() != "cpu" or getattr(jax.config, "jax_disable_jit", False):
+        return groups_of(members, 1)
+    return groups_of(members, _cores())
+
+
+def _cut(arg: Any, axis: int | None, groups: Groups) -> Any:
+    """An argument for each of the groups."""
+    if axis is None:
+        return [arg] * groups.number
+    if isinstance(arg, np.ndarray):
+        return [np.take(arg, np.arange(start, start + groups.size), axis) for start in groups.starts]
+    return _slices(arg, axis, groups)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _slices(tree: Any, axis: int, groups: Groups) -> list[Any]:
+    def part(start: int) -> Any:
+        rows = (*[slice(None)] * axis, slice(start, start + groups.size))
+        return jax.tree.map(lambda a: a[rows], tree)
+
+    return [part(start) for start in groups.starts]
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _joined(parts: list[Any], axes: tuple[int, ...], groups: Groups) -> Any:
+    """The results of all members, in their order."""
+
+    def whole(axis: int, *leaves: Any) -> Any:
+        rest = (*[slice(None)] * axis, slice(groups.overlap, None))
+        return jnp.concatenate([*leaves[:-1], leaves[-1][rest]], axis)
+
+    each = zip(axes, zip(*parts, strict=True), strict=True)
+    return tuple(jax.tree.map(functools.partial(whole, axis), *results) for axis, results in each)
+
+
+def _called(settings: dict[str, Any], program: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """The finished result, under the settings of who asks for it."""
+    with contextlib.ExitStack() as entered:
+        for name, value in settings.items():
+            if getattr(jax.config, name, None) != value:
+                entered.enter_context(getattr(jax, name.removeprefix("jax_"))(value))
+        return jax.block_until_ready(program(*args))
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_cores(), thread_name_prefix="denpa-members")
+
+
+@functools.cache
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
