@@ -54,7 +54,7 @@ test-peers: $(VENV)/.bench ## compare with PyTorch and others, live (a large dow
 
 .PHONY: bench
 bench: $(VENV)/.bench ## measure the speed beside PyTorch, JAX, Keras and scikit-learn (some hours)
-	@for name in start oracle scaling training convolution recurrent rtrl estimators bagging; do \
+	@for name in start oracle scaling training convolution recurrent rtrl estimators bagging grid; do \
 	  echo "== benchmarks/bench_$$name.py"; $(BIN)/python benchmarks/bench_$$name.py $(ARGS) || exit 1; done
 	@$(BIN)/python benchmarks/write_docs.py
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -22,10 +23,10 @@ from denpa.networks import Sequential
 from denpa.optim import SGD
 from denpa.training import Model
 
-__all__ = ["STUDIES"]
+__all__ = ["SETTINGS", "STUDIES", "trained"]
 
 # Activation, initial weights; those that share an activation are trained in one program.
-_SETTINGS = {
+SETTINGS = {
     "sigmoid": {"sigmoid, N(0, 1)": Normal(1.0), "sigmoid, Gaussian": Normal(0.01), "sigmoid, Xavier": LeCun()},
     "ReLU": {"ReLU, Gaussian": Normal(0.01), "ReLU, He": He()},
 }
@@ -43,10 +44,11 @@ def _net(activation: Any, initial: Any) -> Sequential:
     )
 
 
-def _trained(plan: Plan, data: Images) -> dict[str, Curves]:
+def trained(plan: Plan, data: Images, settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Curves]:
+    """The curves of each setting: by activation and name the initial weights."""
     rate, last, seeds = plan.pick(0.3, 0.1), plan.pick(1500, 2000), len(plan.seeds)
     found: dict[str, Curves] = {}
-    for kind, starts in _SETTINGS.items():
+    for kind, starts in settings.items():
         nets = [_net(_ACTIVATIONS[kind], initial) for initial in starts.values()]
         model = Model(nets[0], SoftmaxCrossEntropy(), SGD(rate), [Accuracy()])
         parts = (data.x, data.t), (data.test_x, data.test_t), plan.seeds * len(nets), steps_of(last, 30)
@@ -60,7 +62,7 @@ def _looked_into(data: Images) -> tuple[dict[str, list[np.ndarray]], dict[str, n
     dE/dW.
     """
     activations, gradients = {}, {}
-    for name, initial in (pair for starts in _SETTINGS.values() for pair in starts.items()):
+    for name, initial in (pair for starts in SETTINGS.values() for pair in starts.items()):
         net = _net(_ACTIVATIONS[name.split(",")[0]], initial)
         met = trace(
             net, SoftmaxCrossEntropy(), net.init(jax.random.key(0), data.x.shape[1:]), data.x[:500], data.t[:500]
@@ -74,7 +76,7 @@ def _looked_into(data: Images) -> tuple[dict[str, list[np.ndarray]], dict[str, n
 
 def _run(plan: Plan) -> Result:
     data = images(plan).flat()
-    curves, (activations, gradients) = _trained(plan, data), _looked_into(data)
+    curves, (activations, gradients) = trained(plan, data, SETTINGS), _looked_into(data)
     figure, panels = figure_of(2)
     for axes, part, label in zip(panels, ("train", "test"), ("training accuracy", "test accuracy"), strict=True):
         for index, (name, found) in enumerate(curves.items()):
