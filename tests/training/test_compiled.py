@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import denpa as dp
-from denpa.training import compiled
+from denpa.training import compiled, loop
 from denpa.training.program import Run, programs_for
 
 
@@ -67,8 +67,20 @@ def test_what_counts_is_the_largest_array_of_a_member(monkeypatch):
 
 def test_memory_goes_back_once_for_each_compilation(fresh, monkeypatch):
     given = []
-    monkeypatch.setattr(compiled, "_give_back_memory", lambda: given.append(1))
+    monkeypatch.setattr(compiled, "give_back_memory", lambda: given.append(1))
     program = compiled.compiled_training(lambda run: run.step + 1, "auto")
     run = Run({}, {}, (), jnp.zeros(()), jnp.zeros(()))
     assert [float(program(run)), float(program(run))] == [1, 1]
     assert len(given) == 1
+
+
+@pytest.mark.parametrize(("many", "times"), [(10, 3), (11, 0)])
+def test_what_large_networks_free_between_chunks_goes_back(monkeypatch, many, times):
+    given = []
+    monkeypatch.setattr(loop, "give_back_memory", lambda: given.append(1))
+    monkeypatch.setattr(loop, "CHUNK_SECONDS", 0)
+    monkeypatch.setattr(loop, "_MANY", many)
+    model = dp.Model(dp.Sequential([dp.Dense(2)]), dp.SoftmaxCrossEntropy())
+    examples = np.zeros((4, 4), np.float32), np.array([0, 1, 0, 1])
+    model.fit(examples, validation=examples, epochs=3, verbose=False)  # a chunk for each epoch
+    assert len(given) == times

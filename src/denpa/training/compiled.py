@@ -14,7 +14,7 @@ import jax
 from denpa.kernels import settings
 from denpa.training.kept import Kept
 
-__all__ = ["SMALL", "compiled", "compiled_training"]
+__all__ = ["SMALL", "compiled", "compiled_training", "give_back_memory"]
 
 # On a CPU, XLA gives products and sums to the library YNN, whose threads find together too slowly for small ones:
 # 784-100-10 takes 0.40 ms a step without it and 0.51 with it, 784-1024-1024-10 takes 14 without it and 10 with it.
@@ -65,14 +65,18 @@ def compiled_training(function: Callable[..., Any], kernels: str, *told: Any) ->
         before = traced
         result = chosen(run, *args)
         if traced > before:
-            _give_back_memory()
+            give_back_memory()
         return result
 
     return call
 
 
-def _give_back_memory() -> None:
-    """The C library keeps what was freed for later, by thread: here about 100 MiB, which no later step would use."""
+def give_back_memory() -> None:
+    """Hand what was freed back to the system, in some milliseconds.
+
+    The C library keeps it for later, by thread: after a compilation about 100 MiB, which no later step would use, and
+    between chunks of steps as much as the arrays of some of them, which come and go with other threads.
+    """
     with contextlib.suppress(AttributeError, OSError, TypeError):  # only the GNU C library has a call for it
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -11,8 +11,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from denpa.core import tree
 from denpa.training.batches import BatchPlan
 from denpa.training.buckets import Buckets
+from denpa.training.compiled import give_back_memory
 from denpa.training.divergence import raise_divergence
 from denpa.training.history import History, is_number
 from denpa.training.inputs import Batch
@@ -24,6 +26,7 @@ __all__ = ["CHUNK_SECONDS", "FIRST_CHUNK", "Position", "Training"]
 CHUNK_SECONDS = 0.5
 FIRST_CHUNK = 16
 _MOST_STEPS = 4096
+_MANY = 1 << 20  # parameters whose arrays are worth the milliseconds that it takes to give freed memory back
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Training:
         at: the position.
         row: the latest row of the history.
         settled: whether numbers and bookkeeping are of one moment; not so inside a callback.
+        gave_back: when freed memory last went back to the system; never does it where there are few parameters.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Training:
         self.stopped = ""
         self.row: dict[str, Any] = {}
         self.settled = True
+        self.gave_back = self.started if tree.count(self.run.params) >= _MANY else math.inf
         self._check_batches()
         self.sessions = [callback.begin(self) for callback in callbacks]
         self.periods = [session.period for session in self.sessions if session.period]
@@ -184,6 +189,9 @@ class Training:
         """Take over the numbers after `count` more steps, put their logs to their epochs, tell the sessions."""
         self.settled = False
         self.model.advance(run, count)
+        if time.perf_counter() - self.gave_back > CHUNK_SECONDS / 2:
+            give_back_memory()
+            self.gave_back = time.perf_counter()
         if count:
             self._account(logs, count)
         self.settled = True
