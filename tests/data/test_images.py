@@ -91,7 +91,7 @@ def test_files_that_are_no_images_are_named(pictures):
 
 def test_deep_images_are_refused(tmp_path):
     save(tmp_path / "a" / "deep.png", np.full((2, 2), 40000, np.uint16))
-    with pytest.raises(DataError, match=r"deep\.png has more than 8 bits per channel"):
+    with pytest.raises(FileFormatError, match=r"deep\.png has more than 8 bits per channel"):
         read_images(tmp_path)
 
 

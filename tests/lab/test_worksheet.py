@@ -340,3 +340,14 @@ def test_a_worksheet_is_data(letters_alone):
     assert dataclasses.is_dataclass(letters_alone)
     assert hash(letters_alone) == hash(worksheet("notes"))
     assert letters_alone == worksheet("notes")
+
+
+@pytest.mark.parametrize("seed", [6, 31])
+def test_numbers_are_drawn_anew_at_a_kink(seed):
+    """The first draw of these seeds has a unit with u = 0, where a central difference is half the slope."""
+    net = DenseNetwork.short("1-3-1:relu:identity")
+    example = Example.drawn(net, seed)
+    assert np.abs(example.u(1)).min() > 1e-3
+    for name, slopes in example.slopes.items():
+        for key, found in slopes.items():
+            np.testing.assert_allclose(found, np.asarray(example.met.grads[name][key]), atol=1e-8)

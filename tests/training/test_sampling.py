@@ -61,6 +61,12 @@ def test_the_seed_decides_and_the_prompt_is_read(model):
     assert one != dp.sample(model, LETTERS, "bbe", 8, temperature=2.0, seed=1)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32, 10**20, 1.5, True])
+def test_an_impossible_seed_is_refused(model, seed):
+    with pytest.raises(dp.ConfigError, match="seed must be a whole number, 0 to 2"):
+        dp.sample(model, LETTERS, "cab", 8, seed=seed)
+
+
 def test_what_has_no_writing_is_not_drawn_and_an_end_ends(model):
     texts = [dp.sample(model, UNKNOWN, "aßb", 8, temperature=50.0, seed=seed) for seed in range(20)]
     assert {len(text) for text in texts} == {8}  # "<unk>" would be longer

@@ -34,12 +34,13 @@ def read_images(
         size: (height, width), or one number for a square, to which every image is scaled (bilinear). None
             wants all images to have one size already.
         grayscale: one channel in place of three (luma of ITU-R BT.601).
-        skip_bad: leave files out that are no readable image, with a warning that names them, in place of an error.
+        skip_bad: leave files out that cannot be read, with a warning that names them, in place of an error.
 
     Raises:
         DataError: no such folder, no subfolders, an empty one, images of different sizes while `size` is
-            None, more than 8 bits per channel.
-        FileFormatError: a file that is no readable image; it is named, and `skip_bad` leaves it out.
+            None.
+        FileFormatError: a file that is no readable image, or has more than 8 bits per channel; it is named, and
+            `skip_bad` leaves it out.
         ConfigError: Pillow is not installed, or `size` makes no sense.
     """
     folder = as_path(folder)
@@ -168,9 +169,11 @@ def _pixels(pillow: Any, path: Path, shape: tuple[int, int] | None, grayscale: b
     try:
         with pillow.open(path) as file:
             if file.mode in _DEEP:
-                raise DataError(f"{path} has more than 8 bits per channel (mode {file.mode}): convert it to 8 bits.")
+                raise FileFormatError(
+                    f"{path} has more than 8 bits per channel (mode {file.mode}): convert it to 8 bits."
+                )
             image = ops.exif_transpose(file).convert("L" if grayscale else "RGB")
-    except DataError:
+    except FileFormatError:
         raise
     except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as error:
         reason = "not an image of a known kind" if isinstance(error, pillow.UnidentifiedImageError) else error

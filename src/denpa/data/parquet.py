@@ -46,19 +46,28 @@ def _column(arrow: Any, path: Path, name: str, column: Any) -> Column:
         kind = kind.value_type
         column = column.cast(kind)
     if types.is_boolean(kind):
-        values = [None if value is None else str(value).lower() for value in column.to_pylist()]
-        return Column(name, "categorical", objects(values))
+        return Column(name, "categorical", _texts(column))
+    if types.is_temporal(kind):
+        return Column(name, "categorical", _texts(column, " 00:00:00"))
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return Column(name, "categorical", objects(column.to_pylist()))
     if types.is_null(kind) or types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
         texts = None
         if types.is_integer(kind):
-            texts = objects([None if value is None else str(value) for value in column.to_pylist()])
+            texts = _texts(column)
         values = np.array([np.nan if value is None else value for value in column.to_pylist()], np.float64)
         if np.isinf(values).any():
             raise DataError(f"{path}: column {name!r} holds infinity in row {int(np.isinf(values).argmax())}.")
         return Column(name, "numeric", values, texts if texts is not None else _written(values))
     raise DataError(f"{path}: column {name!r} has type {kind}: make it numbers or text, or leave it out of the file.")
+
+
+def _texts(column: Any, ending: str = "") -> np.ndarray:
+    """The values as pandas writes them into a CSV file; an ending that all have is left out."""
+    texts = [None if value is None else str(value) for value in column.to_pylist()]
+    if all(text is None or text.endswith(ending) for text in texts):
+        texts = [None if text is None else text.removesuffix(ending) for text in texts]
+    return objects(texts)
 
 
 def _written(values: np.ndarray) -> np.ndarray:

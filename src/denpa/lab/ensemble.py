@@ -100,7 +100,8 @@ def kept(model: Any, validation: Dataset | None) -> dict[str, Any]:
     if not best_epochs(model):
         return model.history.kept
     rows = [history.kept for history in model.histories]
-    seen = [{k: v for k, v in row.items() if not k.startswith("validation_")} for row in rows if row]
+    left_out = ("epoch", "step", "validation_")
+    seen = [{k: v for k, v in row.items() if not k.startswith(left_out)} for row in rows if row]
     together = {} if validation is None else model.evaluate(validation)
     return {**(mean_of(seen) if seen else {}), **{f"validation_{name}": value for name, value in together.items()}}
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import math
 import numbers
+import sys
 from typing import Any
 
 import jax
@@ -118,9 +119,10 @@ def _written(
 def _check(model: Model, vocabulary: Vocabulary, length: Any, temperature: Any, top_k: Any, seed: Any) -> None:
     if not isinstance(model, Model) or not isinstance(vocabulary, Vocabulary):
         raise ConfigError(f"Text is drawn from a Model with its Vocabulary, not from {model!r} with {vocabulary!r}.")
-    for name, value, least in (("length", length, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-            raise ConfigError(f"{name} must be a whole number, {least} or more, not {value!r}.")
+    for name, value, least, most in (("length", length, 1, sys.maxsize), ("seed", seed, 0, 2**32 - 1)):
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not least <= int(value) <= most:
+            reach = f"{least} or more" if most == sys.maxsize else f"{least} to 2**32 - 1"
+            raise ConfigError(f"{name} must be a whole number, {reach}, not {value!r}.")
     if isinstance(temperature, bool) or not isinstance(temperature, numbers.Real) or not _is_temperature(temperature):
         raise ConfigError(f"The temperature must be a number, 0 (always the likeliest) or more, not {temperature!r}.")
     known = (

@@ -87,3 +87,18 @@ def test_what_a_published_network_has_no_use_for_is_refused(name, asked, message
     look = Look("classification", (227, 227, 3), 10, 100)
     with pytest.raises(dp.ConfigError, match=f"{name}.*{message}.*leave --{next(iter(asked))} out"):
         presets.build(name, presets.Options(**asked), DataConfig("images/"), look)
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "largest"),
+    [
+        ("digits-conv", "digits", 16),
+        ("digits-conv", None, 255),
+        ("mnist-conv", "digits", 16),
+        ("digits-mlp", None, 255),
+    ],
+)
+def test_pixels_are_scaled_as_the_data_have_them(name, source, largest, tmp_path):
+    """None: a folder of image files."""
+    experiment = presets.build(name, data=DataConfig(source or str(tmp_path)), look=MNIST)
+    assert experiment.normalizer == dp.ScaleImages(largest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from denpa.core.description import Description
@@ -18,7 +19,18 @@ from denpa.optim import schedules
 from denpa.training.hidden import activation_of
 from denpa.training.members_plan import member_steps
 
-__all__ = ["A_TABLE", "Options", "Preset", "cosine", "fitting", "layers_of", "refuse", "regression_metrics", "unit_of"]
+__all__ = [
+    "A_TABLE",
+    "Options",
+    "Preset",
+    "brightest",
+    "cosine",
+    "fitting",
+    "layers_of",
+    "refuse",
+    "regression_metrics",
+    "unit_of",
+]
 
 A_TABLE = "--data my.csv --target COLUMN"
 
@@ -138,6 +150,13 @@ def cosine(rate: float, training: TrainingConfig, look: Look) -> schedules.Sched
 def fitting(batch_size: int, look: Look) -> int:
     """A batch size that few examples do not exceed."""
     return min(batch_size, look.examples)
+
+
+def brightest(data: DataConfig, usual: float) -> float:
+    """The largest value of a pixel: 16 of the embedded digits, 255 of image files; `usual` of other data."""
+    if data.source == "digits":
+        return 16.0
+    return 255.0 if Path(data.source).is_dir() else usual
 
 
 def regression_metrics(look: Look) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from denpa.core.symbolic import Input, Node
 from denpa.data.normalise import ScaleImages
 from denpa.init import Constant, He, LeCun, Normal
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
-from denpa.lab.presets.blueprint import Options, Preset, cosine, fitting, refuse
+from denpa.lab.presets.blueprint import Options, Preset, brightest, cosine, fitting, refuse
 from denpa.lab.sources import Look
 from denpa.layers import (
     Add,
@@ -169,7 +169,7 @@ def _experiment(
         optimizer=optimizer or Adam(cosine(options.learning_rate or rate, training, look)),
         metrics=(Accuracy(),),
         penalty=penalty,
-        normalizer=ScaleImages(16.0 if data.source == "digits" else largest),
+        normalizer=ScaleImages(brightest(data, largest)),
         training=training,
         name=name,
     )

@@ -6,7 +6,16 @@ from typing import Any
 
 from denpa.data.normalise import ScaleImages, Standardize
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
-from denpa.lab.presets.blueprint import A_TABLE, Options, Preset, cosine, fitting, layers_of, regression_metrics
+from denpa.lab.presets.blueprint import (
+    A_TABLE,
+    Options,
+    Preset,
+    brightest,
+    cosine,
+    fitting,
+    layers_of,
+    regression_metrics,
+)
 from denpa.lab.sources import Look
 from denpa.losses import MeanSquaredError, SoftmaxCrossEntropy
 from denpa.metrics import Accuracy
@@ -67,7 +76,7 @@ def digits_mlp(name: str, options: Options, look: Look, data: DataConfig) -> Exp
         data=data,
         optimizer=Adam(cosine(options.learning_rate or 3e-3, training, look)),
         metrics=(Accuracy(),),
-        normalizer=ScaleImages(16.0),
+        normalizer=ScaleImages(brightest(data, 16.0)),
         training=training,
         name=name,
     )

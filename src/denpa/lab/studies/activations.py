@@ -128,8 +128,8 @@ def _drawn(u: np.ndarray, found: _Seen) -> Any:
             if np.isfinite(end):
                 axes.axhline(end, color=GREY, linewidth=0.8, alpha=0.6)
         shown = np.where(np.append(np.abs(np.diff(y)) > 0.5, False), np.nan, y)
-        axes.plot(u[near], shown[near], color=COLOURS[0], linewidth=1.8, label="$f(u)$")
-        axes.plot(u[near], np.where(jumps, np.nan, slope)[near], "--", color=COLOURS[1], linewidth=1.4, label="$f'(u)$")
+        axes.plot(u[near], shown[near], color=COLOURS[0], linewidth=1.8, label="f (u)")
+        axes.plot(u[near], np.where(jumps, np.nan, slope)[near], "--", color=COLOURS[1], linewidth=1.4, label="f ′(u)")
         finish(axes, "u", "", name, legend="upper left" if name == "identity" else "", ylim=(-2.2, 4.2))
     elu = panels[list(found).index("ELU, c = 1")]
     elu.plot(u[near & (u < 0)], _printed_elu(u[near & (u < 0)]), ":", color=COLOURS[6], label="$e^{u-1}$")
@@ -174,7 +174,7 @@ def _particular_checks(u: np.ndarray, seen: _Seen) -> tuple[Check, ...]:
     return (
         Check(Text("sigmoid: largest slope", "シグモイド：微分の最大値"), its_slope[0].max(), 0.25, 0.25),
         Check(
-            Text("sigmoid: slope at u = 10 (saturation)", "シグモイド：u = 10 での微分（サチュレーション）"),
+            Text("sigmoid: slope at u = 10 (saturation)", "シグモイド：u = 10 での微分（飽和）"),
             its_slope[0, np.argmin(np.abs(u - 10))],
             4.5e-5,
             4.6e-5,
@@ -218,9 +218,11 @@ STUDIES = (
         chapter=chapters.UNITS,
         title=Text("Activations, their derivatives and ranges", "活性化関数とその導関数・値域"),
         claim=Text(
-            "Sigmoid and tanh keep values between two ends and lose their slope towards them; rectifiers do neither. "
+            "Sigmoid and tanh keep values between two ends and lose their slope towards them; for u > 0 rectifiers do "
+            "neither. "
             "Back-propagation needs the slope alone.",
-            "シグモイドと tanh の値は有界で、端に近づくと微分が 0 に近づく。ランプ関数の仲間はそのどちらでもない。誤差"
+            "シグモイドと tanh の値は有界で、端に近づくと微分が 0 に近づく。ランプ関数の仲間は u > 0 ではそのどちら"
+            "でもない。誤差"
             "逆伝播法に必要なのは微分の値である。",
         ),
         formula=(

@@ -121,10 +121,11 @@ def _chain(plan: Plan) -> Result:
 
 def _along(found: list[_Walked]) -> Any:
     figure, (axes,) = figure_of(1, size=(5.6, 3.2))
+    axes.set_yscale("log")
     levels = list(_LEVELS)
     curve(axes, levels, np.abs([w.delta for w in found]).T, 0, "$|\\delta^{(l)}|$", marker="o", markersize=4)
     curve(axes, levels, np.abs([w.gradient for w in found]).T, 1, "$|\\partial E / \\partial w^{(l)}|$", marker="s")
-    finish(axes, "layer", "size", yscale="log", xticks=levels, legend="beside")
+    finish(axes, "layer", "size", xticks=levels, legend="beside")
     return figure
 
 

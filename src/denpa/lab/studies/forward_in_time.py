@@ -95,8 +95,9 @@ def _drawn_differences(apart: dict[str, list[float]], online: np.ndarray) -> Any
     left.axhline(1e-9, color=COLOURS[-1], linewidth=0.8, linestyle="--")
     finish(left, "", "relative difference from BPTT", legend="", yscale="log", ylim=(1e-17, 1e-7), xlim=(-0.5, 2.5))
     left.set_xticks(range(len(apart)), list(apart), fontsize=8)
+    right.set_yscale("log")
     curve(right, _RATES, online.T, 0, "", marker="o", markersize=4)
-    finish(right, "learning rate", "relative difference from BPTT", legend="", xscale="log", yscale="log")
+    finish(right, "learning rate", "relative difference from BPTT", legend="", xscale="log")
     return figure
 
 

@@ -213,8 +213,8 @@ STUDIES = (
         ),
         formula=(r"t^* = \mathrm{argmin}_t\ E_{\mathrm{validation}}(w^{(t)})",),
         setting=Text(
-            f"{_SETTING.en} Learning rate 0.01; half the test images decide when to stop. 50 of digits.",
-            f"{_SETTING.ja} 学習率 0.01。テスト画像の半分を検証に使う。digits では 50 枚。",
+            f"{_SETTING.en} Of digits it is 50 images. Learning rate 0.01; half the test images decide when to stop.",
+            f"{_SETTING.ja} digits では 50 枚。学習率 0.01。テスト画像の半分を検証に使う。",
         ),
         run=_curves,
         remark=Text(
@@ -239,7 +239,8 @@ STUDIES = (
             r"\frac{1}{M} s^2 + \frac{2}{M^2} \sum_{l < m} s_{lm}",
         ),
         setting=Text(
-            f"{_SETTING.en} 100 of digits. Learning rate 0.02, 500 updates; 10 members, their probabilities averaged.",
+            f"{_SETTING.en} Of digits it is 100 images. Learning rate 0.02, 500 updates; 10 members, their "
+            f"probabilities averaged.",
             f"{_SETTING.ja} digits で 100 枚。学習率 0.02、500 回更新。10 個の確率を平均する。",
         ),
         run=_bagging,

@@ -73,7 +73,13 @@ def _polynomials(plan: Plan) -> Result:
                 ),
                 _curves(plan.seeds[0]),
             ),
-            Picture("errors", Text("Over the degree.", "次数と誤差。"), _error_figure(fits)),
+            Picture(
+                "errors",
+                Text(
+                    "Over the degree; errors below 10⁻⁶ are drawn as 10⁻⁶.", "次数と誤差。10⁻⁶ 未満は 10⁻⁶ として描く。"
+                ),
+                _error_figure(fits),
+            ),
         ),
         rows=tuple(
             {"degree": d, "seed": s, **{name: values[d, c] for name, values in columns.items()}}
@@ -110,9 +116,10 @@ def _polynomial_checks(fits: _Fits) -> tuple[Check, ...]:
 
 def _error_figure(fits: _Fits) -> Any:
     figure, (axes,) = figure_of(1, size=(5.5, 3.6))
+    axes.set_yscale("log")
     curve(axes, _DEGREES, np.maximum(fits.train, 1e-6), 0, "training", marker="o", markersize=3)
     curve(axes, _DEGREES, fits.test, 1, "test", marker="o", markersize=3)
-    finish(axes, "degree", "mean squared error", yscale="log", xticks=_DEGREES)
+    finish(axes, "degree", "mean squared error", xticks=_DEGREES)
     return figure
 
 

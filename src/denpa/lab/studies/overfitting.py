@@ -220,9 +220,9 @@ STUDIES = (
         chapter=chapters.REGULARISATION,
         title=Text("Remedies against over-fitting", "過学習への対策"),
         claim=Text(
-            "Weight decay, L1 and dropout keep training and test accuracy closer together; too much weight decay lets "
-            "the accuracy fall as training goes on; L1 makes it swing. None lifts the test accuracy much.",
-            "荷重減衰（L2）・L1・ドロップアウトは訓練とテストの差を抑える。強すぎる L2 "
+            "Weight decay, L1 and dropout are said to keep training and test accuracy closer together; too much weight "
+            "decay lets the accuracy fall as training goes on; L1 makes it swing. None lifts the test accuracy much.",
+            "荷重減衰（L2）・L1・ドロップアウトは訓練とテストの差を抑えるといわれる。強すぎる L2 "
             "では学習が進むと正解率が下がり、L1 では不安定になる。いずれもテスト正解率を大きくは上げない。",
         ),
         formula=(
@@ -237,11 +237,13 @@ STUDIES = (
         remark=Text(
             "Weight decay fits the training images less well. On 300 images of MNIST that narrows the gap (0.20 to "
             "0.15); on 50 digits the test accuracy loses more, and it widens (0.21 to 0.28). In neither case does the "
-            "test accuracy gain. Dropout is slower and leaves the gap as it was; batch normalisation, which speeds up "
+            "test accuracy gain. Dropout is slower, and like L1 it leaves the gap as it was; batch normalisation, "
+            "which speeds up "
             "training, lowers the test accuracy. What helps is a network of another size, and more examples.",
             "L2 は訓練データへの当てはまりを悪くする。MNIST 300 枚では差が縮まる（0.20 から 0.15）が、digits 50 "
             "枚ではテスト正解率の低下のほうが大きく、差は広がる（0.21 から 0.28）。どちらでもテスト正解率は上がらない。"
-            "ドロップアウトは学習を遅くするが差は変わらない。学習を速めるバッチ正規化もテスト正解率を下げる。層数とユニ"
+            "ドロップアウトは学習を遅くするが、L1 と同じく差は変わらない。学習を速めるバッチ正規化もテスト正解率を"
+            "下げる。層数とユニ"
             "ット数の見直しと、データの追加が先である。",
         ),
         contradicts=True,

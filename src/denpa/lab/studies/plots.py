@@ -30,6 +30,8 @@ def figure_of(panels: int = 1, columns: int | None = None, size: tuple[float, fl
 def curve(axes: Any, x: Any, values: Any, index: int, label: str = "", **style: Any) -> None:
     """The mean over the seeds as a line, from the smallest to the largest value as a band.
 
+    Where the scale of y is logarithmic by then, the geometric mean: the other one would be that of the largest value.
+
     Args:
         axes: the panel.
         x: (points,).
@@ -40,7 +42,12 @@ def curve(axes: Any, x: Any, values: Any, index: int, label: str = "", **style: 
     """
     values = np.asarray(values, np.float64).reshape(len(x), -1)
     colour, line = COLOURS[index % len(COLOURS)], LINES[index % len(LINES)]
-    axes.plot(x, values.mean(axis=1), **{"color": colour, "linestyle": line, "linewidth": 1.6, "label": label, **style})
+    if axes.get_yscale() == "log":
+        with np.errstate(divide="ignore"):
+            middle = np.exp(np.log(values).mean(axis=1))
+    else:
+        middle = values.mean(axis=1)
+    axes.plot(x, middle, **{"color": colour, "linestyle": line, "linewidth": 1.6, "label": label, **style})
     if values.shape[1] > 1:
         axes.fill_between(x, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.15, linewidth=0)
 

@@ -42,7 +42,7 @@ def _rates(plan: Plan) -> Result:
     found = {f"{r:g}": all_curves.members(slice(k * seeds, (k + 1) * seeds)) for k, r in enumerate(rates)}
     paths = {rate: _one_weight(rate) for rate in (0.001, 0.5, 1.7, 2.1)}
     caption = Text(
-        "Left: a network. Right: the error of one weight, where all can be computed by hand.",
+        "Left: a network. Right: a single weight w, where all can be computed by hand.",
         "左：ネットワーク。右：手で計算できる 1 変数の場合。",
     )
     return Result(

@@ -46,9 +46,10 @@ def _by_layer(found: dict[str, np.ndarray], label: str, width: float, legend: st
     """The numbers of each setting, (layers, seeds), as curves from the first layer to the last; width in inches."""
     layers = range(1, len(next(iter(found.values()))) + 1)
     figure, (axes,) = figure_of(1, size=(width, 3.6))
+    axes.set_yscale("log")
     for index, (name, values) in enumerate(found.items()):
         curve(axes, layers, values, index, name, marker="o", markersize=3)
-    finish(axes, "layer", label, legend=legend, yscale="log", xticks=layers)
+    finish(axes, "layer", label, legend=legend, xticks=layers)
     return figure
 
 
@@ -168,9 +169,9 @@ STUDIES = (
         chapter=chapters.START,
         title=Text("Initial weights and activations", "重みの初期値と活性の分布"),
         claim=Text(
-            "With weights N(0, 1) the outputs of sigmoid layers are nearly all 0 or 1, and those of ReLU layers grow "
+            "With weights N(0, 1) the outputs of sigmoid layers are mostly near 0 or 1, and those of ReLU layers grow "
             "without bound; with Xavier's weights sigmoid layers keep their spread, with He's weights ReLU layers do.",
-            "重みが N(0, 1) だとシグモイド層の出力はほとんど 0 か 1 になり（二値化）、ReLU "
+            "重みが N(0, 1) だとシグモイド層の出力の多くは 0 か 1 の近くになり（二値化）、ReLU "
             "層の出力は際限なく大きくなる。シグモイドは Xavier、ReLU は He の初期値で出力の広がりが保たれる。",
         ),
         formula=(r"\mathrm{Var}(u) = n\,\mathrm{Var}(w)\,\mathrm{E}[z^2]",),

@@ -81,9 +81,9 @@ class Check:
     def measured(self) -> str:
         """The mean over the seeds and, in brackets, the smallest and the largest value."""
         if len(self.values) == 1:
-            return f"{self.values[0]:.4g}"
+            return f"{self.values[0]:z.4g}"
         low, high = min(self.values), max(self.values)
-        return f"{float(np.mean(self.values)):.4g} [{low:.4g} … {high:.4g}]"
+        return f"{float(np.mean(self.values)):z.4g} [{low:z.4g} … {high:z.4g}]"
 
 
 @dataclass(frozen=True, eq=False)

@@ -221,10 +221,11 @@ STUDIES = (
         title=Text("The error surface of a trained network", "学習したネットワークの誤差曲面"),
         claim=Text(
             "Seen along random directions a trained network lies at the bottom of a bowl. Between two networks that "
-            "were trained from other starts there is a ridge: they are different minima. The way of training lies "
-            "almost in a plane.",
-            "乱数の方向に沿って見ると、学習後のネットワークは椀の底にある。初期値だけが異なる二つの学習結果の間には峰"
-            "があり、両者は別の極小点である。学習の経路はほぼ一つの平面に収まる。",
+            "were trained from other starts there is a ridge on the straight line. The way of training lies almost "
+            "in a "
+            "plane.",
+            "乱数の方向に沿って見ると、学習後のネットワークは椀の底にある。初期値だけが異なる二つの学習結果を結ぶ線分の上には峰"
+            "がある。学習の経路はほぼ一つの平面に収まる。",
         ),
         formula=(r"E(a, b) = E(\theta + a\,d_1 + b\,d_2)",),
         setting=Text(

@@ -187,6 +187,8 @@ def in_japanese(text: str) -> str:
 
 
 def _part(text: str) -> str:
+    if text in TERMS:
+        return TERMS[text]
     match = _COUNTED.fullmatch(text)
     if match is None or match[2] not in TERMS:
         return text

@@ -14,12 +14,14 @@ from denpa.gradients import Trace, trace
 from denpa.lab.worksheet.document import Text
 from denpa.lab.worksheet.network import DenseNetwork
 from denpa.lab.worksheet.numbers import visible
+from denpa.layers import LeakyReLU, ReLU
 from denpa.losses import CrossEntropy
 from denpa.testing import oracle
 
 __all__ = ["Example"]
 
 _STEP = 1e-5
+_KINK = 1e-3  # |u| from which on both sides of a difference lie on one piece of a rectifier, deep down as well
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +71,17 @@ class Example:
 
     @classmethod
     def drawn(cls, net: DenseNetwork, seed: int = 0) -> Example:
-        """Numbers with one decimal, easy to reckon with by hand: x, W and b from ±0.1, ±0.2, ..., ±0.9."""
+        """Numbers with one decimal, easy to reckon with by hand: x, W and b from ±0.1, ±0.2, ..., ±0.9.
+
+        They are drawn anew where a rectifier's u is 0, or so near that a difference of the error would see the kink.
+        """
         rng = np.random.default_rng(seed)
+        while (example := cls._drawn_once(net, rng, seed))._at_a_kink(net):
+            pass
+        return example
+
+    @classmethod
+    def _drawn_once(cls, net: DenseNetwork, rng: Any, seed: int) -> Example:
 
         def tenths(*shape: int) -> np.ndarray:
             return rng.integers(1, 10, shape) * rng.choice([-1, 1], shape) / 10
@@ -87,6 +98,10 @@ class Example:
             f"数値はシード{seed}の乱数で、入力・重み・バイアスは小数第1位までの数である。",
         )
         return cls.of(net, tenths(net.sizes[0]), d, params, text)
+
+    def _at_a_kink(self, net: DenseNetwork) -> bool:
+        kinked = [level for level, layer in enumerate(net.activations, 1) if isinstance(layer, (ReLU, LeakyReLU))]
+        return any((np.abs(self.u(level)) < _KINK).any() for level in kinked)
 
     def u(self, level: int) -> np.ndarray:
         """u^(level), (units,)."""

@@ -91,8 +91,9 @@ def _hidden(draft: Draft) -> None:
     draft.step(
         Text("A remark", "注意"),
         Text(
-            r"To obtain $\delta_j^(1)$, $\blank{\delta_k^(2)}$ must be computed first; that is step ($\blank{1.5}$).",
-            r"$\delta_j^(1)$を求めるには、先に$\blank{\delta_k^(2)}$を計算しなければならない（手順($\blank{1.5}$)）。",
+            r"To obtain $\delta_j^(1)$, $\blank{\delta_k^(2)}$ must be computed first; step ($\blank{1.5}$) takes "
+            r"it across the layer.",
+            r"$\delta_j^(1)$を求めるには、先に$\blank{\delta_k^(2)}$を計算しなければならない。それを前の層へ渡すのが手順($\blank{1.5}$)である。",
         ),
     )
     draft.step(
