@@ -108,6 +108,14 @@ def test_it_prints_the_common_answer_the_votes_and_the_members(trained, said):
     assert (status, "has finished already" in out) == (0, True)
 
 
+def test_members_that_stop_by_themselves_have_no_common_epoch(trained, said):
+    folder = trained[0]
+    words = ["--data", str(folder / "t.csv"), "--target", "where", "--members", "2", "--epochs", "2", "--hidden", "4"]
+    status, out, _ = said("train", "mlp", *words, "--early-stopping", "1", "--run", str(folder / "stopped"))
+    assert status == 0
+    assert line(out, "training    ")[1][::2] == ["loss", "accuracy"]
+
+
 def test_it_predicts_by_the_mean_of_the_probabilities(trained, said):
     folder, bagging, _, _ = trained
     status, out, err = said("predict", str(folder / "run"), "--input", str(folder / "t.csv"))

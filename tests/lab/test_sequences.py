@@ -157,6 +157,21 @@ def test_a_series_of_one_column_is_foretold_from_its_own_past(folder):
     np.testing.assert_allclose(train.t[:2].ravel(), values[1:19], rtol=1e-6)
 
 
+def test_what_a_series_did_not_look_at_may_be_missing_later(folder, capsys):
+    values = np.sin(np.arange(60) / 5).round(4)
+    (folder / "dated.csv").write_text("\n".join(["day,price", *(f"day {i},{v}" for i, v in enumerate(values))]))
+    (folder / "bare.csv").write_text("\n".join(["price", *map(str, values)]))
+    words = ["train", "series", "--data", str(folder / "dated.csv"), "--target", "price", "--ignore", "day"]
+    run = str(folder / "dated")
+    assert main([*words, "--data.options.length", "3", "--epochs", "1", "--run", run, "--progress", "none"]) == 0
+    capsys.readouterr()
+    answers = []
+    for name in ("dated.csv", "bare.csv"):
+        assert main(["predict", run, "--input", str(folder / name)]) == 0
+        answers.append(capsys.readouterr().out)
+    assert answers[0] == answers[1]
+
+
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import denpa as dp
+from denpa.core.padded import timed
 from denpa.training.batches import BatchPlan
 from denpa.training.buckets import Buckets, check_buckets
 from tests.training.common import bits
@@ -93,3 +94,53 @@ def test_refusals(data):
         check_buckets(2, data, 3)
     with pytest.raises(dp.ConfigError, match="none of the data are Padded"):
         model.fit((data[0].values, data[1].values), buckets=2)
+
+
+def translator(**options):
+    net = dp.EncoderDecoder(
+        encoder=[dp.Embedding(4, 3), dp.LSTM(5)], decoder=[dp.Embedding(4, 3), dp.LSTM(5), dp.Dense(3)]
+    )
+    return dp.Model(net, dp.SoftmaxCrossEntropy(), dp.SGD(0.5), [dp.Accuracy()], **options)
+
+
+@pytest.mark.parametrize("buckets", [None, 3])
+def test_targets_without_ends_have_those_of_the_input_whose_steps_are_the_outputs(data, buckets):
+    x, t, _ = data
+    decoder = dp.Padded(np.asarray(x.values)[:, ::-1].copy(), t.lengths)
+    source = dp.Padded(x.values, np.full(ROWS, STEPS))
+    tagger = dp.Sequential([dp.Embedding(4, 3), dp.LSTM(5, return_sequences=True), dp.Dense(3)])
+    for make, given in (
+        (translator, (source, decoder)),
+        (lambda: dp.Model(tagger, dp.SoftmaxCrossEntropy(), dp.SGD(0.5), [dp.Accuracy()]), x),
+    ):
+        found = []
+        for targets in (t, t.values, np.where(np.arange(STEPS) < np.asarray(t.lengths)[:, None], t.values, 2)):
+            model = make()
+            model.fit((given, targets), epochs=2, batch_size=BATCH, buckets=buckets, verbose=False)
+            found.append((bits(model.variables), model.evaluate((given, targets))))
+        assert found[0] == found[1] == found[2]
+
+
+def test_a_padded_source_says_nothing_of_a_decoders_steps(data):
+    x, t, _ = data
+    model = translator()
+    model.build(((STEPS,), (STEPS,)))
+    plain = np.asarray(x.values)
+    found = model.evaluate(((x, plain), t.values))["loss"]
+    whole = dp.Padded(plain, np.full(ROWS, STEPS))
+    assert found == pytest.approx(model.evaluate(((x, whole), t.values))["loss"], rel=1e-6)
+
+
+def test_the_last_input_with_steps_has_the_outputs_ends(data):
+    x, carry = data[0], np.zeros((ROWS, 5), np.float32)
+    whole = dp.Padded(x.values, np.full(ROWS, STEPS))
+    assert timed(x) is timed((whole, x)) is timed((x, carry, carry)) is x
+    assert timed((x, x.values)) is timed((x, carry[:, None])) is timed(carry) is timed((carry, carry)) is None
+
+
+@pytest.mark.parametrize("shape", [(ROWS, 4), (ROWS, 1), (ROWS, STEPS, 3)])
+def test_weights_of_padded_steps_have_their_shape(data, shape):
+    tagger = dp.Sequential([dp.Embedding(4, 3), dp.LSTM(5, return_sequences=True), dp.Dense(3)])
+    model = dp.Model(tagger, dp.SoftmaxCrossEntropy())
+    with pytest.raises(dp.ShapeError, match=r"sample_weight has shape .* but there are \(40, 9\) \(examples, steps\)"):
+        model.fit((data[0], data[1], np.ones(shape)), epochs=1, verbose=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pytest
 
@@ -120,8 +121,9 @@ def test_data_that_do_not_fit(trained, what):
     data, message = BAD_DATA[what]
     fresh = model(normalizer=dp.Standardize())
     before = unchanged(trained)
-    with pytest.raises(dp.DenpaError, match=message):
-        trained.fit(data, epochs=1, **QUIET)
+    if what != "one class":  # of which one who has learned may meet an example
+        with pytest.raises(dp.DenpaError, match=message):
+            trained.fit(data, epochs=1, **QUIET)
     assert unchanged(trained) == before
     if "made for" not in message:
         before = unchanged(fresh)
@@ -433,3 +435,33 @@ def test_parts_of_the_wrong_kind_assigned_after_fit(trained):
                 call()
     finally:
         trained.loss = loss
+
+
+def test_who_has_learned_may_meet_one_class_alone():
+    trained = dp.Model([dp.Dense(3)], dp.SoftmaxCrossEntropy())
+    trained.fit((X[:6], np.arange(6) % 3), epochs=1, verbose=False)
+    trained.fit((X[:1], np.ones(1, int)), epochs=1, verbose=False)
+    assert trained.steps == 2
+    with pytest.raises(dp.DataError, match="labels go from 0 to 2"):
+        trained.fit((X[:1], np.full(1, 3)), epochs=1, verbose=False)
+
+
+@pytest.mark.parametrize("place", ["normalizer", "target_normalizer"])
+def test_a_normaliser_without_statistics_is_named(place):
+    untrained = dp.Model([dp.Dense(1)], dp.MeanSquaredError(), in_shape=X.shape[1:], **{place: dp.Standardize()})
+    for ask in (untrained.predict, lambda x: untrained.evaluate((x, x[:, 0]))):
+        with pytest.raises(dp.ConfigError, match=r"Standardize\(.*has seen no training examples yet: fit the model"):
+            ask(X)
+    scaled = dp.Model([dp.Dense(1)], dp.MeanSquaredError(), in_shape=X.shape[1:], normalizer=dp.ScaleImages())
+    assert scaled.predict(X).shape == (len(X), 1)
+
+
+def test_what_has_learned_in_float64_is_not_trained_in_float32():
+    made = dp.Model([dp.Dense(2)], dp.SoftmaxCrossEntropy())
+    data = X.astype(np.float64), np.arange(len(X)) % 2
+    with jax.enable_x64(True):
+        made.fit(data, epochs=1, verbose=False)
+    with pytest.raises(dp.ConfigError, match="learned in float64: train it inside"):
+        made.fit(data, epochs=1, verbose=False)
+    with jax.enable_x64(True):
+        made.fit(data, epochs=1, verbose=False)

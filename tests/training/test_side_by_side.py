@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,9 +22,7 @@ from denpa.training.side_by_side import SideBySide, groups_of
 @pytest.fixture(params=[1, 2, 3])
 def cores(request, monkeypatch):
     monkeypatch.setattr(side_by_side, "_cores", lambda: request.param)
-    side_by_side._threads.cache_clear()
-    yield request.param
-    side_by_side._threads.cache_clear()
+    return request.param
 
 
 @given(st.integers(1, 100), st.integers(1, 100))
@@ -111,3 +112,24 @@ def test_members_come_out_the_same_on_any_number_of_cores(cores, monkeypatch):
         for a, b in zip(jax.tree.leaves(ours.variables), jax.tree.leaves(alone.variables), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(ours.history["loss"], alone.history["loss"], rtol=1e-5)
+
+
+def test_a_thread_goes_on_when_the_main_thread_has_ended(tmp_path):
+    program = tmp_path / "threads.py"
+    program.write_text(
+        """
+import threading, time
+import numpy as np
+from denpa.training import side_by_side
+side_by_side._cores = lambda: 2
+side = side_by_side.SideBySide(lambda x: (x + 1,), in_axes=(0,), out_axes=(0,))
+
+def later():
+    threading.main_thread().join()
+    print(np.asarray(side(np.zeros(4, np.float32))[0]))
+
+threading.Thread(target=later).start()
+"""
+    )
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.stdout.strip(), done.returncode) == ("[1. 1. 1. 1.]", 0), done.stderr

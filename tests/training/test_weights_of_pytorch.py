@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import denpa as dp
 from tests.golden import load
@@ -76,3 +77,26 @@ def test_every_array_of_a_part_that_does_not_fit_is_listed():
     ):
         assert fault in str(refused.value)
     jax.tree.map(np.testing.assert_array_equal, ours.variables, before)
+
+
+def square_stack():
+    return dp.Model([dp.Dense(3), dp.Tanh(), dp.Dense(3), dp.Tanh(), dp.Dense(3)], dp.MeanSquaredError(), in_shape=(3,))
+
+
+def test_modules_keep_the_order_of_the_state_dict_whatever_their_names(tmp_path):
+    rng, ours = np.random.default_rng(0), square_stack()
+    state = {f"{name}.weight": rng.normal(size=(3, 3)).astype("f") for name in ("inp", "hid", "out")}
+    state |= {name.replace("weight", "bias"): np.zeros(3, "f") for name in state}
+    ours.load_weights(state, pytorch=True)
+    for path, name in (("0_dense", "inp"), ("2_dense", "hid"), ("4_dense", "out")):
+        np.testing.assert_array_equal(ours.variables.params[path]["W"], state[f"{name}.weight"].T)
+    save_file(state, tmp_path / "named.safetensors")
+    with pytest.raises(dp.ShapeError, match="'hid' and 'inp' have arrays of the same shapes: pair them by names="):
+        square_stack().load_weights(tmp_path / "named.safetensors", pytorch=True)
+    numbered = {
+        name.replace("inp", "fc2").replace("hid", "fc10").replace("out", "fc11"): a for name, a in state.items()
+    }
+    save_file(numbered, tmp_path / "numbered.safetensors")
+    there = square_stack()
+    there.load_weights(tmp_path / "numbered.safetensors", pytorch=True)
+    jax.tree.map(np.testing.assert_array_equal, there.variables, ours.variables)

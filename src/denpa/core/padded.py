@@ -17,7 +17,7 @@ import numpy as np
 
 from denpa.core.errors import DataError
 
-__all__ = ["Padded", "checked_lengths", "on_values", "step_mask", "step_weights", "values_of"]
+__all__ = ["Padded", "checked_lengths", "on_values", "step_mask", "step_weights", "timed", "values_of"]
 
 
 @functools.partial(jax.tree_util.register_dataclass, data_fields=["values", "lengths"], meta_fields=[])
@@ -75,22 +75,33 @@ def step_mask(lengths: Any, time: int) -> Any:
     return jnp.arange(time) < jnp.asarray(lengths)[:, None]
 
 
+def timed(x: Any) -> Padded | None:
+    """The padded input whose steps are those of the output; None where they have no ends.
+
+    Of several inputs it is the last that has steps: a decoder's behind that of its encoder, sequences before the carry
+    that they begin with, (batch, units).
+    """
+    for part in reversed(x if isinstance(x, tuple) else (x,)):
+        if isinstance(part, Padded):
+            return part
+        if np.ndim(part) > 2 or not jnp.issubdtype(jnp.result_type(part), jnp.floating):
+            return None
+    return None
+
+
 def step_weights(loss: Any, x: Any, y: Any, t: Any, sample_weight: Any) -> Any:
     """Weights of the loss's items (batch, time, ...) in which padded steps weigh 0.
 
     The ends of the sequences are those of the targets; where these are not `Padded`, those of a padded
     input with as many time steps. Without either, `sample_weight` as it is.
     """
-    if not (isinstance(t, Padded) or isinstance(x, Padded)):
+    ends = t if isinstance(t, Padded) else timed(x)
+    if ends is None:
         return sample_weight
     items = loss.item_shape(y)
-    if isinstance(t, Padded):
-        lengths = t.lengths
-    elif len(items) > 1 and items[1] == x.values.shape[1]:
-        lengths = x.lengths
-    else:
+    if ends is not t and (len(items) < 2 or items[1] != ends.values.shape[1]):
         return sample_weight
-    mask = step_mask(lengths, items[1])
+    mask = step_mask(ends.lengths, items[1])
     if sample_weight is None:
         return mask.astype(jnp.result_type(float))
     weight = jnp.asarray(sample_weight)

@@ -28,6 +28,7 @@ def check_data(
     classes: int | None = None,
     feature_names: Sequence[str] | None = None,
     where: str = "the data",
+    several: bool = True,
 ) -> None:
     """Refuse data that cannot be learned from.
 
@@ -40,11 +41,12 @@ def check_data(
         classes: K, where it is known; labels must then lie in 0..K-1.
         feature_names: names for the messages, one per column of x.
         where: how the messages call the data: "the validation data".
+        several: whether there must be examples of two classes or more, as who begins to learn needs them.
 
     Raises:
         DataError: no examples; x and t of different lengths; text, dates or objects; NaN or infinity
             (names row and column); labels that are no integers or out of range (names row and value);
-            one class only.
+            one class only, where `several` are wanted.
     """
     if task is not None and task not in TASKS:
         raise ConfigError(f"Unknown task {task!r}: known tasks: {', '.join(TASKS)}.")
@@ -59,9 +61,9 @@ def check_data(
         raise DataError(f"x has {counted(len(x), 'example')} but t has {got} in {where}: they must be equally many.")
     _check_finite(t, "t", None, where)
     if task == "classification":
-        _check_classes(t, classes, where)
+        _check_classes(t, classes, where, several)
     elif task == "binary":
-        _check_between_0_and_1(t, where)
+        _check_between_0_and_1(t, where, several)
 
 
 def check_x(x: np.ndarray, *, feature_names: Sequence[str] | None = None, where: str = "the data") -> None:
@@ -175,15 +177,15 @@ def _check_finite(a: np.ndarray, name: str, feature_names: Sequence[str] | None,
     raise DataError(f"{name} holds {value} at {at}{more} in {where}: correct, drop or fill these rows.")
 
 
-def _check_classes(t: np.ndarray, classes: int | None, where: str) -> None:
+def _check_classes(t: np.ndarray, classes: int | None, where: str, several: bool) -> None:
     if t.dtype.kind not in "biu" and t.ndim >= 2 and t.shape[-1] >= 2:
-        _check_probabilities(t, classes, where)
+        _check_probabilities(t, classes, where, several)
         return
     if t.ndim == 2 and t.shape[1] == classes and is_one_hot(t):
         labels = t.argmax(axis=1)
     else:
         labels = _check_labels(t, classes, where)
-    if (labels == labels.flat[0]).all():
+    if several and (labels == labels.flat[0]).all():
         raise _one_class(labels.flat[0], where)
 
 
@@ -210,7 +212,7 @@ def _check_labels(t: np.ndarray, classes: int | None, where: str) -> np.ndarray:
     return t
 
 
-def _check_probabilities(t: np.ndarray, classes: int | None, where: str) -> None:
+def _check_probabilities(t: np.ndarray, classes: int | None, where: str, several: bool) -> None:
     if classes is not None and t.shape[-1] != classes:
         raise DataError(f"t has {counted(t.shape[-1], 'column')} in {where}, but there are {classes} classes.")
     rows = t.reshape(-1, t.shape[-1])
@@ -222,11 +224,11 @@ def _check_probabilities(t: np.ndarray, classes: int | None, where: str) -> None
             f"Row {row} of t in {where} is no one-hot row and no row of probabilities: "
             f"its smallest entry is {rows[row].min():g} and its sum is {total[row]:g}, not 1."
         )
-    if (rows == rows[0]).all() and is_one_hot(rows[:1]):
+    if several and (rows == rows[0]).all() and is_one_hot(rows[:1]):
         raise _one_class(rows[0].argmax(), where)
 
 
-def _check_between_0_and_1(t: np.ndarray, where: str) -> None:
+def _check_between_0_and_1(t: np.ndarray, where: str, several: bool) -> None:
     wrong = (t < 0) | (t > 1)
     if wrong.any():
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -234,7 +236,7 @@ def _check_between_0_and_1(t: np.ndarray, where: str) -> None:
             f"The target in row {at[0]} of {where} is {t[at]:g}, but the targets of a binary cross entropy lie "
             "between 0 (no) and 1 (yes)."
         )
-    if (t == t.flat[0]).all() and t.flat[0] in (0, 1):
+    if several and (t == t.flat[0]).all() and t.flat[0] in (0, 1):
         raise _one_class(t.flat[0], where)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -26,7 +26,13 @@ __all__ = ["MinMax", "Normalizer", "Pipeline", "ScaleImages", "Standardize"]
 
 
 class Normalizer(Description):
-    """Base of all normalisers: `fit(x) -> arrays`, `apply(arrays, x) -> y`, `invert(arrays, y) -> x`."""
+    """Base of all normalisers: `fit(x) -> arrays`, `apply(arrays, x) -> y`, `invert(arrays, y) -> x`.
+
+    Attributes:
+        learns: whether it needs the statistics of training examples.
+    """
+
+    learns: ClassVar[Any] = True
 
     def fit(self, x: Any) -> dict[str, Any]:
         """Statistics of the training examples x (batch, ...), computed in float64, kept in float32."""
@@ -136,6 +142,7 @@ class ScaleImages(Normalizer):
     """
 
     maximum: float = 255.0
+    learns: ClassVar[Any] = False
 
     def validate(self) -> None:
         """Refuse a maximum that is not positive."""
@@ -167,6 +174,11 @@ class Pipeline(Normalizer):
     """
 
     steps: tuple[Normalizer, ...]
+
+    @property
+    def learns(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether one of the steps does."""
+        return any(step.learns for step in self.steps)
 
     def validate(self) -> None:
         """Refuse an empty pipeline and steps that are no normalisers."""

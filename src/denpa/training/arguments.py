@@ -23,6 +23,7 @@ __all__ = [
     "check_class_names",
     "check_frozen",
     "check_model",
+    "check_precision",
     "check_same_normalizer",
     "described",
     "network_of",
@@ -109,6 +110,13 @@ def check_class_names(model: Any, shape: Any) -> None:
     if len(names) not in wanted:
         got = f"{counted(len(names), 'class name')} for a network of {counted(outputs, 'output')}"
         raise ConfigError(f"{got}: {model.loss!r} wants {' or '.join(map(str, sorted(wanted)))}. There are {names}.")
+
+
+def check_precision(model: Any) -> None:
+    """Refuse to train in float32 what has learned in float64, by `ConfigError`."""
+    double = model.run is not None and any(leaf.dtype == np.float64 for leaf in jax.tree.leaves(model.run.params))
+    if double and not jax.config.values["jax_enable_x64"]:
+        raise ConfigError("This model has learned in float64: train it inside `with jax.enable_x64(True):`.")
 
 
 def check_frozen(model: Any) -> None:

@@ -106,14 +106,16 @@ def checked_examples(x: Any, in_shape: Any, feature_names: Any, where: str) -> A
     return parts
 
 
-def checked_targets(t: Any, x: Any, loss: Any, out_shape: Shape, where: str, *, train: bool) -> Any:
+def checked_targets(
+    t: Any, x: Any, loss: Any, out_shape: Shape, where: str, *, train: bool, several: bool = True
+) -> Any:
     """Targets as the loss takes them: integers as int32, values like the network's output.
 
     Values (batch,) for a network with one output become (batch, 1).
 
     Raises:
         DataError: missing, of another number than the examples, not finite, out of the range of the
-            classes; in training also where one class alone is there.
+            classes; in training also where one class alone is there and `several` are wanted.
         ShapeError: they do not fit the network's output.
     """
     if t is None:
@@ -122,11 +124,12 @@ def checked_targets(t: Any, x: Any, loss: Any, out_shape: Shape, where: str, *, 
         many = "a tuple of one array" if len(out_shape) == 1 else f"{len(out_shape)} arrays"
         raise ShapeError(f"The network gives {many}, and a loss compares one: write Graph(x, y) with a single y.")
     if isinstance(t, Padded):
-        values = checked_targets(t.values, x, loss, out_shape, where, train=train)
+        values = checked_targets(t.values, x, loss, out_shape, where, train=train, several=several)
         return Padded(values, np.asarray(checked_lengths(t.lengths, values, where), np.int32))
     t, first = _array(t, "t", where), jax.tree.leaves(x)[0]
     task = _task(loss) if train else None
-    check_data(first, t, task=task, classes=_classes(loss, out_shape) if train else None, where=where)
+    classes = _classes(loss, out_shape) if train else None
+    check_data(first, t, task=task, classes=classes, where=where, several=several)
     if t.dtype.kind == "f" or loss.expects == "values":
         t = _as_float(t, "t", where)
     elif t.dtype.kind in "biu":

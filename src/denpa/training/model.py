@@ -24,6 +24,7 @@ from denpa.training.arguments import (
     check_class_names,
     check_frozen,
     check_model,
+    check_precision,
     check_same_normalizer,
     described,
     network_of,
@@ -296,6 +297,7 @@ class Model:
         """
         want_epochs(epochs)
         check_model(self)  # parts may have been assigned since
+        check_precision(self)
         want_flags(shuffle=shuffle, replacement=replacement, record_steps=record_steps)
         use_compile_cache()
         rules = as_callbacks(callbacks)
@@ -348,6 +350,7 @@ class Model:
             DataError, ShapeError: the data do not fit the network.
         """
         self._need_run()
+        self._need_statistics()
         check_model(self)
         batch = checked_data(self, data, "the data to evaluate")
         use_compile_cache()
@@ -385,6 +388,7 @@ class Model:
     def _predicted(self, x: Any, read: Callable[[Any], Any]) -> Any:
         """What `read` makes of the network's output for raw input x, batch by batch."""
         self._need_run()
+        self._need_statistics()
         check_model(self)
         x = checked_input(self, x)
         use_compile_cache()
@@ -476,6 +480,11 @@ class Model:
             "steps": self.steps,
             "epochs": self.epochs,
         }
+
+    def _need_statistics(self) -> None:
+        for part in (self.normalizer, self.target_normalizer):
+            if self.statistics is None and part is not None and part.learns:
+                raise ConfigError(f"{part!r} has seen no training examples yet: fit the model first.")
 
     def _need_run(self) -> None:
         if self.run is None:

@@ -20,6 +20,7 @@ normalisation or PReLU that stands between. A convolution that turns its kernel 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +31,7 @@ from denpa.core.errors import FileFormatError, ShapeError, nearest
 from denpa.core.layer import Layer
 from denpa.layers import BatchNorm, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, Flatten, PReLU, Reshape
 from denpa.networks import Graph, Network, Sequential, Tied
-from denpa.training.pytorch_recurrent import GATES, Part, parts_by_module, recurrent_arrays
+from denpa.training.pytorch_recurrent import GATES, Part, natural, parts_by_module, recurrent_arrays
 from denpa.training.transfer import below
 
 __all__ = ["from_pytorch"]
@@ -61,15 +62,18 @@ def from_pytorch(
         source: a safetensors file, or a dict like a module's `state_dict()` with arrays of NumPy.
         names: from layers of ours to modules of PyTorch's: {"0_conv2d": "features.0"}. A recurrent module belongs to
             all layers that name it, or to those inside of one that does: {"0_lstm": "rnn", "1_lstm": "rnn"}. None: the
-            layers that have arrays get the modules that have any, in their order, where the numbers in names count as
-            numbers.
+            layers that have arrays get the modules that have any, in their order: that of a `state_dict()`, or, as a
+            file does not keep it, that of the names, where the numbers in names count as numbers.
 
     Raises:
         FileFormatError: the file cannot be read.
-        ShapeError: layers and modules do not pair, with both lists.
+        ShapeError: layers and modules do not pair, with both lists, or the names in a file do not tell the order.
     """
     layers = {path: layer for path, layer in _layers(net) if type(layer) in (*_NAMES, *GATES)}
-    modules = parts_by_module(_read(source))
+    arrays, ordered = _read(source), isinstance(source, Mapping)
+    modules = parts_by_module(arrays if ordered else {name: arrays[name] for name in sorted(arrays, key=natural)})
+    if names is None and not ordered:
+        _want_order(modules)
     found: dict[str, Any] = {}
     problems: list[str] = []
     images, _ = _images(net, in_shape)
@@ -87,6 +91,19 @@ def from_pytorch(
             else:
                 found[place] = _laid_out(layer, name, array, images.get(path))
     return found, problems
+
+
+def _want_order(modules: dict[str, list[Part]]) -> None:
+    """Refuse modules whose order neither their names tell nor the shapes of their arrays show."""
+    kinds: dict[Any, str] = {}
+    for module, parts in modules.items():
+        shapes = frozenset((name, array.shape) for part in parts for name, array in part.arrays.items())
+        like = kinds.setdefault(shapes, module)
+        if re.sub(r"\d+", "", like) != re.sub(r"\d+", "", module):
+            raise ShapeError(
+                f"A file does not keep the order of PyTorch's modules, and {like!r} and {module!r} have arrays of the "
+                "same shapes: pair them by names={layer: module}, or give the state_dict() itself."
+            )
 
 
 def _in_order(layers: dict[str, Layer], modules: dict[str, list[Part]]) -> list[tuple[str, Part]]:

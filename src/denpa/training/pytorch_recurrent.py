@@ -46,12 +46,12 @@ class Part(NamedTuple):
 
 
 def parts_by_module(arrays: Mapping[str, Any]) -> dict[str, list[Part]]:
-    """The parts of every module, in the order of names, where numbers count as numbers."""
+    """The parts of every module, in the order in which their first arrays come."""
     modules: dict[str, dict[str, Any]] = {}
-    for name in sorted(arrays, key=natural):
+    for name, array in arrays.items():
         module, _, own = name.rpartition(".")
-        modules.setdefault(module, {})[own] = arrays[name]
-    return {module: _parts(module, modules[module]) for module in sorted(modules, key=natural)}
+        modules.setdefault(module, {})[own] = array
+    return {module: _parts(module, own) for module, own in modules.items()}
 
 
 def natural(name: str) -> list[Any]:

@@ -11,8 +11,8 @@ import contextlib
 import contextvars
 import functools
 import os
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -46,8 +46,7 @@ class SideBySide:
         cut = [_cut(arg, axis, groups) for arg, axis in zip(args, self.in_axes, strict=True)]
         settings = {name: getattr(jax.config, name, None) for name in SETTINGS}  # each thread has its own
         call = functools.partial(_called, settings, self.program)
-        running = [_threads().submit(contextvars.copy_context().run, call, part) for part in zip(*cut, strict=True)]
-        return _joined([future.result() for future in running], self.out_axes, groups)
+        return _joined(_in_threads(call, list(zip(*cut, strict=True))), self.out_axes, groups)
 
 
 class Groups(NamedTuple):
@@ -128,9 +127,32 @@ def _called(settings: dict[str, Any], program: Callable[..., Any], args: tuple[A
         return jax.block_until_ready(program(*args))
 
 
-@functools.cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_cores(), thread_name_prefix="denpa-members")
+def _in_threads(call: Callable[[Any], Any], parts: list[Any]) -> list[Any]:
+    """What becomes of each part: of the first in this thread, of the others in their own.
+
+    An executor's threads would do as well, but those end with the main thread, even while other threads train on.
+    """
+    results: list[Any] = [None] * len(parts)
+    errors: list[BaseException] = []
+
+    def keep(index: int) -> None:
+        try:
+            results[index] = call(parts[index])
+        except BaseException as error:  # noqa: BLE001, raised again below
+            errors.append(error)
+
+    threads = [
+        threading.Thread(target=contextvars.copy_context().run, args=(keep, index), daemon=True)
+        for index in range(1, len(parts))
+    ]
+    for thread in threads:
+        thread.start()
+    keep(0)
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return results
 
 
 @functools.cache
