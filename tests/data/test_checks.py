@@ -182,3 +182,18 @@ def _with(array, place, value):
     array = array.copy()
     array[place] = value
     return array
+
+
+@pytest.mark.parametrize(
+    ("entries", "hint"),
+    [
+        (["cat", "dog"], r"turn text into numbers first, by names, t = np\.unique"),
+        ([1, 2.5], r"t\.astype\('float32'\) makes an array of numbers of it"),
+        ([[1], [2, 3]], "make all rows equally long"),
+    ],
+)
+def test_objects_are_answered_by_what_they_hold(entries, hint):
+    t = np.empty(2, object)
+    t[:] = entries
+    with pytest.raises(DataError, match=rf"t has dtype object in the data, which is not numeric: {hint}"):
+        check_data(np.zeros((2, 3)), t)

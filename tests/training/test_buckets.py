@@ -144,3 +144,19 @@ def test_weights_of_padded_steps_have_their_shape(data, shape):
     model = dp.Model(tagger, dp.SoftmaxCrossEntropy())
     with pytest.raises(dp.ShapeError, match=r"sample_weight has shape .* but there are \(40, 9\) \(examples, steps\)"):
         model.fit((data[0], data[1], np.ones(shape)), epochs=1, verbose=False)
+
+
+def test_nobody_reads_what_padding_holds(data):
+    lengths = data[0].lengths
+    values = np.random.default_rng(0).normal(size=(ROWS, STEPS, 2)).astype(np.float32)
+    padding = np.arange(STEPS) >= np.asarray(lengths)[:, None]
+    found = []
+    for held in (0.0, 1e30, np.nan, np.inf):
+        model = dp.Model([dp.LSTM(3), dp.Dense(3)], dp.SoftmaxCrossEntropy(), normalizer=dp.Standardize(per="channel"))
+        x = dp.Padded(np.where(padding[..., None], np.float32(held), values), lengths)
+        model.fit((x, np.arange(ROWS) % 3), epochs=2, verbose=False)
+        found.append((bits(model.variables), model.predict(x).tobytes()))
+    assert found == found[:1] * 4
+    broken = np.where(padding[..., None], values, np.nan)
+    with pytest.raises(dp.DataError, match="x holds NaN at row 0"):
+        model.fit((dp.Padded(broken, lengths), np.arange(ROWS) % 3), epochs=1, verbose=False)

@@ -151,6 +151,10 @@ def _check_numeric(a: np.ndarray, name: str, where: str) -> None:
         "m": "give durations as numbers, in seconds or days",
     }
     mend["S"] = mend["U"]
+    if kind == "O" and all(isinstance(entry, str) for entry in a.flat):
+        kind = "U"
+    elif kind == "O" and all(isinstance(entry, (int, float, np.number)) for entry in a.flat):
+        mend["O"] = f"{name}.astype('float32') makes an array of numbers of it"
     usual = "make all rows equally long and all entries numbers, or read tables with read_table and TableEncoder"
     raise DataError(f"{name} has dtype {a.dtype} in {where}, which is not numeric: {mend.get(kind, usual)}.")
 

@@ -83,7 +83,7 @@ def checked_examples(x: Any, in_shape: Any, feature_names: Any, where: str) -> A
             different lengths.
     """
     if isinstance(x, Padded):
-        values = checked_examples(x.values, in_shape, feature_names, where)
+        values = checked_examples(_with_silent_padding(x), in_shape, feature_names, where)
         return Padded(values, np.asarray(checked_lengths(x.lengths, values, where), np.int32))
     together = isinstance(x, tuple) and len(x) > 0 and all(_is_array(part) for part in x)
     one = not together if in_shape is None else not (in_shape and isinstance(in_shape[0], tuple))
@@ -104,6 +104,17 @@ def checked_examples(x: Any, in_shape: Any, feature_names: Any, where: str) -> A
         counts = ", ".join(map(str, sizes))
         raise DataError(f"The inputs in {where} have unlike numbers of examples: {counts}. They must be equally many.")
     return parts
+
+
+def _with_silent_padding(x: Padded) -> Any:
+    """The values, with 0 in the place of the padding where that holds NaN or infinity, which nobody reads."""
+    values = x.values
+    if getattr(values, "dtype", np.dtype(object)).kind != "f" or values.ndim < 2 or np.isfinite(values).all():
+        return values
+    if np.shape(x.lengths) != (len(values),):
+        return values  # refused later
+    true = np.arange(values.shape[1]) < np.asarray(x.lengths)[:, None]
+    return np.where(true.reshape(*true.shape, *(1,) * (values.ndim - 2)), values, np.zeros((), values.dtype))
 
 
 def checked_targets(
