@@ -32,12 +32,15 @@ _IMAGES = 1_000, 10_000  # trained on between two measurements, before and behin
 def main() -> None:
     made = parser(__doc__, rounds=3)
     made.add_argument("--one", nargs=2, metavar=("PRESET", "SEED"), help="one run, told as JSON")
+    made.add_argument("--preset", choices=PRESETS, help="this one alone")
     options = settle(made.parse_args())
     if options.one:
         sys.stdout.write(json.dumps(time_to(options.one[0], int(options.one[1]), options.quick)))
         return
     about = describe(options.threads)
-    results: dict[str, Any] = {preset: runs(preset, options) for preset in PRESETS}
+    results: dict[str, Any] = {
+        preset: runs(preset, options) for preset in ([options.preset] if options.preset else PRESETS)
+    }
     report.write("time_to_accuracy", options, about, results, text(results))
 
 
