@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import denpa as dp
-from denpa.lab.studies import images, linear, registry, store
+from denpa.lab.studies import images, linear, plots, registry, store
 from denpa.lab.studies.page import page, translated
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
 from denpa.lab.studies.terms import in_japanese
@@ -213,3 +213,24 @@ def test_members_that_train_together_learn_what_each_would_alone():
         np.testing.assert_allclose(both.train["loss"][:, member], alone.train["loss"][:, 0], rtol=1e-5)
     assert both.train["loss"][-1, 1] < both.train["loss"][0, 1]
     assert dataclasses.replace(both, steps=both.steps * 10).at(20).tolist() == both.test["accuracy"][1].tolist()
+
+
+@pytest.mark.parametrize(("scale", "middle"), [("linear", [50.5, 202]), ("log", [10, 40])])
+def test_a_curve_is_the_mean_that_its_scale_shows(scale, middle):
+    _, (axes,) = plots.figure_of(1)
+    axes.set_yscale(scale)
+    plots.curve(axes, [0, 1], [[1, 100], [4, 400]], 0)
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), middle)
+
+
+def test_a_rounding_error_below_zero_is_measured_as_zero():
+    assert Check(Text("a", "あ"), [-0.0, 1.0]).measured == "0.5 [0 … 1]"
+    assert Check(Text("a", "あ"), [-0.0]).measured == "0"
+
+
+@pytest.mark.parametrize(
+    ("english", "japanese"),
+    [("sigmoid, AdaGrad from 0", "シグモイド, AdaGrad（0 から）"), ("3 units", "3 ユニット数")],
+)
+def test_parts_of_a_label_are_translated_whole_before_their_numbers(english, japanese):
+    assert in_japanese(english) == japanese

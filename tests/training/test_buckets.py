@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import denpa as dp
-from denpa.core.padded import timed
+from denpa.core.padded import with_ends
 from denpa.training.batches import BatchPlan
 from denpa.training.buckets import Buckets, check_buckets
 from tests.training.common import bits
@@ -132,10 +132,24 @@ def test_a_padded_source_says_nothing_of_a_decoders_steps(data):
 
 
 def test_the_last_input_with_steps_has_the_outputs_ends(data):
-    x, carry = data[0], np.zeros((ROWS, 5), np.float32)
+    x, carry, t, shape = data[0], np.zeros((ROWS, 5), np.float32), data[1].values, (ROWS, STEPS, 3)
     whole = dp.Padded(x.values, np.full(ROWS, STEPS))
-    assert timed(x) is timed((whole, x)) is timed((x, carry, carry)) is x
-    assert timed((x, x.values)) is timed((x, carry[:, None])) is timed(carry) is timed((carry, carry)) is None
+    for inputs in (x, (whole, x), (x, carry, carry)):
+        assert with_ends(t, inputs, shape).lengths is x.lengths
+    for inputs in ((x, x.values), (x, carry[:, None]), carry, (carry, carry)):
+        assert with_ends(t, inputs, shape) is t
+    for other in ((ROWS, STEPS + 1, 3), (ROWS, STEPS)):  # the second is as many numbers for each sequence, not steps
+        assert with_ends(t, x, other) is t
+    assert with_ends(data[1], whole, shape) is data[1]
+
+
+def test_as_many_outputs_as_steps_are_no_steps(data):
+    x = dp.Padded(np.asarray(data[0].values, np.float32)[..., None], data[0].lengths)
+    model = dp.Model([dp.LSTM(3), dp.Dense(STEPS)], dp.MeanSquaredError())
+    model.build((STEPS, 1))
+    t = np.random.default_rng(0).normal(size=(ROWS, STEPS)).astype(np.float32)
+    wanted = 0.5 * np.mean(np.sum((model.predict(x) - t) ** 2, axis=1))
+    assert model.evaluate((x, t))["loss"] == pytest.approx(wanted, rel=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(ROWS, 4), (ROWS, 1), (ROWS, STEPS, 3)])

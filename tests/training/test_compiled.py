@@ -29,7 +29,7 @@ def losses():
 def test_small_networks_learn_the_same_with_other_products(fresh, monkeypatch):
     small = losses()
     programs_for.cache_clear()
-    monkeypatch.setattr(compiled, "SMALL", 0)
+    monkeypatch.setattr(compiled, "_SMALL", 0)
     np.testing.assert_allclose(small, losses(), rtol=1e-5)
 
 
@@ -56,7 +56,7 @@ def test_what_counts_is_the_largest_array_of_a_member(monkeypatch):
     zeros = jnp.zeros
 
     def small(*arrays, members=()):
-        return compiled._has_small_products(Run(list(arrays), {}, (), zeros(members), zeros(members)))
+        return compiled.has_small_products(Run(list(arrays), {}, (), zeros(members), zeros(members)))
 
     assert small(*[zeros((300, 400))] * 4)
     assert not small(zeros((300, 400)), zeros((400, 400)))

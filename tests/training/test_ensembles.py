@@ -95,9 +95,9 @@ def test_a_sweep_over_what_is_no_number_is_refused_by_name(over, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seeds": ["a"]}, "A seed must be an integer .* not 'a'"),
-        ({"seeds": [1.5]}, "A seed must be an integer .* not 1.5"),
-        ({"seeds": -1}, "A seed must be an integer .* not -1"),
+        ({"seeds": ["a"]}, "seed must be an integer .* not 'a'"),
+        ({"seeds": [1.5]}, "seed must be an integer .* not 1.5"),
+        ({"seeds": -1}, "seed must be an integer .* not -1"),
         ({"epochs": 0}, "epochs must be a positive integer, not 0"),
     ],
 )

@@ -308,7 +308,7 @@ def test_members_of_a_sweep_differ_in_starts_and_schedules_and_can_be_resumed(tm
         ({"callbacks": [dp.EarlyStopping(retrain="continue")]}, "leave retrain out"),
         ({"callbacks": [dp.EarlyStopping(members="together")], "sweep": True}, "ends all members at one moment"),
         ({"callbacks": [dp.EarlyStopping(monitor="validation_los")]}, "did you mean 'validation_loss'"),
-        ({"seeds": [-1], "sweep": True}, "A seed must be an integer from 0"),
+        ({"seeds": [-1], "sweep": True}, "seed must be an integer from 0"),
         ({"window": 2}, "there is none in"),
         ({"resume": 3}, "resume must be the path"),
     ],

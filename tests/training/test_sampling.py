@@ -63,7 +63,7 @@ def test_the_seed_decides_and_the_prompt_is_read(model):
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 10**20, 1.5, True])
 def test_an_impossible_seed_is_refused(model, seed):
-    with pytest.raises(dp.ConfigError, match="seed must be a whole number, 0 to 2"):
+    with pytest.raises(dp.ConfigError, match="seed must be an integer from 0 to 2"):
         dp.sample(model, LETTERS, "cab", 8, seed=seed)
 
 

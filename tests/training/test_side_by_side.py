@@ -15,20 +15,28 @@ from hypothesis import strategies as st
 import denpa as dp
 from denpa.kernels import settings
 from denpa.training import side_by_side
-from denpa.training.compiled import SMALL
+from denpa.training.kept import Kept
+from denpa.training.program import Run
 from denpa.training.side_by_side import SideBySide, groups_of
 
 
 @pytest.fixture(params=[1, 2, 3])
 def cores(request, monkeypatch):
-    monkeypatch.setattr(side_by_side, "_cores", lambda: request.param)
+    monkeypatch.setattr(side_by_side, "cores", lambda: request.param)
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     return request.param
+
+
+def run_of(params):
+    """Stacked members with these parameters."""
+    members = len(params)
+    return Run(params, {}, (), jax.random.split(jax.random.key(1), members), jnp.zeros(members, jnp.int32))
 
 
 @given(st.integers(1, 100), st.integers(1, 100))
 def test_groups_hold_every_member_and_none_waits_for_a_larger_one(members, cores):
     groups = groups_of(members, cores)
-    assert groups.number <= cores
+    assert len(groups.starts) <= cores
     assert groups.size == -(-members // min(cores, members))
     held = [range(start, start + groups.size) for start in groups.starts]
     assert sorted({member for group in held for member in group}) == list(range(members))
@@ -36,63 +44,81 @@ def test_groups_hold_every_member_and_none_waits_for_a_larger_one(members, cores
     assert groups.starts == sorted(set(groups.starts))
 
 
-def scaled(numbers, common, given, count):
+def scaled(run, common, given, count):
     """Results with the members in front and behind; `given` (steps, members) has them behind too."""
-    return {"a": numbers["a"] * common * count.astype(jnp.float32), "key": numbers["key"]}, given + numbers["a"].sum(
-        axis=1
-    )
+    return (run.params * common * count.astype(jnp.float32), run.key), given + run.params.sum(axis=1)
 
 
 @pytest.mark.parametrize("members", [1, 2, 3, 5, 8])
 def test_groups_come_to_what_one_call_comes_to(cores, members):
-    rng = np.random.default_rng(members)
-    numbers = {
-        "a": jnp.asarray(rng.normal(size=(members, 2)).astype("f")),
-        "key": jax.random.split(jax.random.key(1), members),
-    }
+    rng, program, calls = np.random.default_rng(members), jax.jit(scaled), []
+
+    def counted(*args):
+        calls.append(len(args[0].step))
+        return program(*args)
+
+    run = run_of(jnp.asarray(rng.normal(size=(members, 2)).astype("f")))
     given, common = rng.normal(size=(3, members)).astype("f"), jnp.float32(2.0)
-    program = jax.jit(scaled)
-    side = SideBySide(program, in_axes=(0, None, 1, None), out_axes=(0, 1))
+    side = SideBySide(counted, in_axes=(0, None, 1, None), out_axes=(0, 1))
     for order in (given, jnp.asarray(given)):
-        found, wanted = side(numbers, common, order, np.int32(3)), program(numbers, common, order, np.int32(3))
+        found, wanted = side(run, common, order, np.int32(3)), program(run, common, order, np.int32(3))
         for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
             if jnp.issubdtype(ours.dtype, jax.dtypes.prng_key):
                 ours, theirs = jax.random.key_data(ours), jax.random.key_data(theirs)
             np.testing.assert_array_equal(ours, theirs)
+    groups = groups_of(members, cores)
+    assert calls == [groups.size] * len(groups.starts) * 2
 
 
 def test_threads_have_the_settings_of_who_calls(cores):
     seen = []
 
-    def program(x):
+    def program(run):
         seen.append((settings.current(), jax.config.jax_enable_x64, jax.config.jax_default_matmul_precision))
-        return (jnp.ones(len(x)),)
+        return (jnp.ones(len(run.step)),)
 
     with jax.enable_x64(True), jax.default_matmul_precision("highest"), settings.using("direct"):
-        (found,) = SideBySide(program, in_axes=(0,), out_axes=(0,))(jnp.zeros(6))
+        (found,) = SideBySide(program, in_axes=(0,), out_axes=(0,))(run_of(jnp.zeros(6)))
     assert found.dtype == np.float64
     assert set(seen) == {("direct", True, "highest")}
     assert len(seen) == cores
 
 
+def test_a_program_that_several_threads_ask_for_is_traced_once(cores):
+    traced = []
+
+    def program(run):
+        traced.append(1)
+        return (run.params + 1,)
+
+    side = SideBySide(Kept(jax.jit(program), "told"), in_axes=(0,), out_axes=(0,))
+    np.testing.assert_array_equal(side(run_of(jnp.zeros(6)))[0], np.ones(6))
+    assert len(traced) == 1
+
+
 def test_an_error_comes_to_who_calls(cores):
-    def program(x):
-        if x[-1] == 5:
+    def program(run):
+        if run.params[-1] == 5:
             raise dp.DivergenceError("member 5")
-        return (x,)
+        return (run.params,)
 
     with pytest.raises(dp.DivergenceError, match="member 5"):
-        SideBySide(program, in_axes=(0,), out_axes=(0,))(jnp.arange(6))
+        SideBySide(program, in_axes=(0,), out_axes=(0,))(run_of(jnp.arange(6)))
 
 
-def test_large_members_stay_together(cores):
+@pytest.mark.parametrize("why", ["large products", "a GPU", "no compilation"])
+def test_members_stay_together(cores, monkeypatch, why):
     calls = []
 
-    def program(x):
-        calls.append(len(x))
-        return (x,)
+    def program(run):
+        calls.append(len(run.step))
+        return (run.params,)
 
-    SideBySide(program, in_axes=(0,), out_axes=(0,))(jnp.zeros((6, SMALL)))
+    if why == "a GPU":
+        monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    run = run_of(jnp.zeros((6, 1 << 17 if why == "large products" else 2)))
+    with jax.disable_jit(why == "no compilation"):
+        SideBySide(program, in_axes=(0,), out_axes=(0,))(run)
     assert calls == [6]
 
 
@@ -107,7 +133,7 @@ def test_members_come_out_the_same_on_any_number_of_cores(cores, monkeypatch):
         return dp.sweep(model, (x, t), rates, seeds=[0, 1], epochs=3, batch_size=16, verbose=False)
 
     found = trained()
-    monkeypatch.setattr(side_by_side, "_cores", lambda: 1)
+    monkeypatch.setattr(side_by_side, "cores", lambda: 1)
     for ours, alone in zip(found.models, trained().models, strict=True):
         for a, b in zip(jax.tree.leaves(ours.variables), jax.tree.leaves(alone.variables), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
@@ -118,18 +144,15 @@ def test_a_thread_goes_on_when_the_main_thread_has_ended(tmp_path):
     program = tmp_path / "threads.py"
     program.write_text(
         """
-import threading, time
-import numpy as np
+import threading
 from denpa.training import side_by_side
-side_by_side._cores = lambda: 2
-side = side_by_side.SideBySide(lambda x: (x + 1,), in_axes=(0,), out_axes=(0,))
 
 def later():
     threading.main_thread().join()
-    print(np.asarray(side(np.zeros(4, np.float32))[0]))
+    print(side_by_side._in_threads(lambda x: x + 1, [1, 2]))
 
 threading.Thread(target=later).start()
 """
     )
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False, timeout=120)
-    assert (done.stdout.strip(), done.returncode) == ("[1. 1. 1. 1.]", 0), done.stderr
+    assert (done.stdout.strip(), done.returncode) == ("[2, 3]", 0), done.stderr

@@ -17,7 +17,7 @@ import numpy as np
 
 from denpa.core.errors import DataError
 
-__all__ = ["Padded", "checked_lengths", "on_values", "step_mask", "step_weights", "timed", "values_of"]
+__all__ = ["Padded", "checked_lengths", "on_values", "step_mask", "step_weights", "values_of", "with_ends"]
 
 
 @functools.partial(jax.tree_util.register_dataclass, data_fields=["values", "lengths"], meta_fields=[])
@@ -75,33 +75,30 @@ def step_mask(lengths: Any, time: int) -> Any:
     return jnp.arange(time) < jnp.asarray(lengths)[:, None]
 
 
-def timed(x: Any) -> Padded | None:
-    """The padded input whose steps are those of the output; None where they have no ends.
+def with_ends(t: Any, x: Any, shape: Any) -> Any:
+    """Targets as they are, or `Padded` where an output of this shape, (batch, time, ...), has a padded input's steps.
 
-    Of several inputs it is the last that has steps: a decoder's behind that of its encoder, sequences before the carry
-    that they begin with, (batch, units).
+    Of several inputs that is the last that has steps: a decoder's behind that of its encoder, sequences before the
+    carry that they begin with, (batch, units).
     """
     for part in reversed(x if isinstance(x, tuple) else (x,)):
         if isinstance(part, Padded):
-            return part
+            theirs = isinstance(t, Padded) or len(shape) < 3 or shape[1] != part.values.shape[1]
+            return t if theirs else Padded(t, part.lengths)
         if np.ndim(part) > 2 or not jnp.issubdtype(jnp.result_type(part), jnp.floating):
-            return None
-    return None
+            return t
+    return t
 
 
 def step_weights(loss: Any, x: Any, y: Any, t: Any, sample_weight: Any) -> Any:
     """Weights of the loss's items (batch, time, ...) in which padded steps weigh 0.
 
-    The ends of the sequences are those of the targets; where these are not `Padded`, those of a padded
-    input with as many time steps. Without either, `sample_weight` as it is.
+    The ends of the sequences are those of the targets, or of a padded input. Without either, `sample_weight` as it is.
     """
-    ends = t if isinstance(t, Padded) else timed(x)
-    if ends is None:
+    t = with_ends(t, x, y.shape)
+    if not isinstance(t, Padded):
         return sample_weight
-    items = loss.item_shape(y)
-    if ends is not t and (len(items) < 2 or items[1] != ends.values.shape[1]):
-        return sample_weight
-    mask = step_mask(ends.lengths, items[1])
+    mask = step_mask(t.lengths, loss.item_shape(y)[1])
     if sample_weight is None:
         return mask.astype(jnp.result_type(float))
     weight = jnp.asarray(sample_weight)

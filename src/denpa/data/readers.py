@@ -40,6 +40,7 @@ def read_table(
     decimal: str = ".",
     missing_values: Sequence[str] = MISSING_VALUES,
     alone: bool = False,
+    ignore_absent: bool = False,
 ) -> Table:
     """A table from a file, each column numeric or categorical; `table.report()` tells what was found.
 
@@ -64,6 +65,7 @@ def read_table(
         decimal: "," where a text file writes 3,14 for 3.14.
         missing_values: the texts that stand for a missing value.
         alone: whether the target may be the only column, as in a series that is predicted from its own past.
+        ignore_absent: whether columns of `ignore` may be missing, as from a later file that never had them.
 
     Raises:
         DataError: nothing to read, a missing column or target (the nearest is named), missing values, a
@@ -81,7 +83,7 @@ def read_table(
     )
     categorical, ignore = as_texts(categorical, "categorical"), as_texts(ignore, "ignore")
     names = [column.name for column in table.columns]
-    for name in (*categorical, *ignore, *(missing if isinstance(missing, Mapping) else ())):
+    for name in (*categorical, *(() if ignore_absent else ignore), *(missing if isinstance(missing, Mapping) else ())):
         table.column(name)
     wanted = None if target is None else _target_name(table, names, target)
     if wanted in ignore:

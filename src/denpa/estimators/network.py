@@ -164,7 +164,9 @@ class NeuralNetEstimator(BaseEstimator):
         want_flags(early_stopping=self.early_stopping)
         held: Any = None
         rules: list[Any] = [Progress("lines")] if self.verbose else []
-        x, t, weight = self._read(x, "X"), self._read(t, "y"), self._read(weight, "sample_weight")
+        read = self._read(x, "X")
+        t = read if t is x else self._read(t, "y")  # an autoencoder's target is its input
+        x, weight = read, self._read(weight, "sample_weight")
         with jax.enable_x64(x.dtype == np.float64):
             self._take_up(x)
             if self.early_stopping:

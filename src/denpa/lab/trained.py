@@ -6,7 +6,6 @@ import csv
 import io
 import warnings
 from dataclasses import dataclass, replace
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,9 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, FileFormatError
 from denpa.data import datasets
-from denpa.data.arguments import as_texts
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.pair_encoder import PairEncoder
-from denpa.data.readers import raw_table, read_table
+from denpa.data.readers import read_table
 from denpa.data.table import Table
 from denpa.data.vocabulary import Vocabulary
 from denpa.lab.arrays import read_npz, read_x
@@ -168,12 +166,7 @@ class Trained:
         config = DataConfig(source) if self.experiment is None else self.experiment.data
         ways = config.missing if isinstance(config.missing, str) else "error"
         options = {name: value for name, value in self._options_of(config.source).items() if name != "length"}
-        reading = {name: value for name, value in options.items() if name in signature(raw_table).parameters}
-        there = {column.name for column in raw_table(source, **reading).columns}  # what is not looked at may be missing
-        options |= {
-            "missing": ways,
-            "ignore": tuple(name for name in as_texts(config.ignore, "ignore") if name in there),
-        }
+        options |= {"missing": ways, "ignore": config.ignore, "ignore_absent": True}
         return read_table(source, config.target, task="regression", alone=True, **options)
 
     def _table(self, source: str, targets: bool = True) -> Dataset:

@@ -32,6 +32,7 @@ __all__ = [
     "want_epochs",
     "want_flags",
     "want_part",
+    "wanted_seed",
 ]
 
 
@@ -60,10 +61,7 @@ def check_model(model: Any) -> None:
         precisions.append("float64")
     if model.compute_dtype not in (None, *precisions):
         raise ConfigError(f"compute_dtype must be None or one of {', '.join(precisions)}, not {model.compute_dtype!r}.")
-    whole = isinstance(model.seed, numbers.Integral) and not isinstance(model.seed, bool)
-    if not whole or not 0 <= int(model.seed) < 2**32:
-        raise ConfigError(f"seed must be an integer from 0 to 2**32 - 1, not {model.seed!r}.")
-    model.seed = int(model.seed)
+    model.seed = wanted_seed(model.seed)
 
 
 def check_same_normalizer(model: Any, name: str, normalizer: Any) -> None:
@@ -110,6 +108,14 @@ def check_class_names(model: Any, shape: Any) -> None:
     if len(names) not in wanted:
         got = f"{counted(len(names), 'class name')} for a network of {counted(outputs, 'output')}"
         raise ConfigError(f"{got}: {model.loss!r} wants {' or '.join(map(str, sorted(wanted)))}. There are {names}.")
+
+
+def wanted_seed(seed: Any) -> int:
+    """A seed as a number of Python's; what JAX cannot begin with is refused by `ConfigError`."""
+    whole = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
+    if not whole or not 0 <= int(seed) < 2**32:
+        raise ConfigError(f"seed must be an integer from 0 to 2**32 - 1, not {seed!r}.")
+    return int(seed)
 
 
 def check_precision(model: Any) -> None:

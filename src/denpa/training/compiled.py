@@ -14,11 +14,11 @@ import jax
 from denpa.kernels import settings
 from denpa.training.kept import Kept
 
-__all__ = ["SMALL", "compiled", "compiled_training", "give_back_memory"]
+__all__ = ["compiled", "compiled_training", "give_back_memory", "has_small_products"]
 
 # On a CPU, XLA gives products and sums to the library YNN, whose threads find together too slowly for small ones:
 # 784-100-10 takes 0.40 ms a step without it and 0.51 with it, 784-1024-1024-10 takes 14 without it and 10 with it.
-SMALL = 1 << 17  # numbers in the largest array of parameters
+_SMALL = 1 << 17  # numbers in the largest array of parameters
 _YNN = "xla_cpu_experimental_ynn_fusion_type"
 _WITHOUT_YNN = {_YNN: ""}
 
@@ -51,7 +51,7 @@ def compiled_training(function: Callable[..., Any], kernels: str, *told: Any) ->
 
     def chosen(run: Any, *args: Any) -> Any:
         nonlocal known
-        if known and _has_small_products(run):
+        if known and has_small_products(run):
             try:
                 return small(run, *args)
             except jax.errors.JaxRuntimeError as error:
@@ -90,8 +90,11 @@ def _with_kernels(function: Callable[..., Any], kernels: str) -> Callable[..., A
     return traced
 
 
-def _has_small_products(run: Any) -> bool:
-    """Of members, whose arrays and steps are stacked, each makes its own products."""
+def has_small_products(run: Any) -> bool:
+    """Whether the products of a run on a CPU are too small to be shared by threads.
+
+    Of members, whose arrays and steps are stacked, each makes its own.
+    """
     stacked = len(run.step.shape)
     largest = max((math.prod(array.shape[stacked:]) for array in jax.tree.leaves(run.params)), default=0)
-    return largest < SMALL and jax.default_backend() == "cpu"
+    return largest < _SMALL and jax.default_backend() == "cpu"

@@ -38,7 +38,7 @@ from denpa.kernels import native
 from denpa.training.compile_cache import cache_folder
 from denpa.training.storage import write_bytes
 
-__all__ = ["SETTINGS", "Kept"]
+__all__ = ["SETTINGS", "Kept", "cores"]
 
 _STARTED = time.time()
 _HOME = Path(__file__).parents[1]
@@ -174,9 +174,13 @@ def _surroundings() -> str:
             return ""
         source.update(str(path).encode() + path.read_bytes())
     processor = "".join(line for line in _lines("/proc/cpuinfo") if line.startswith(("flags", "model name")))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     versions = jax.__version__, jaxlib.version.__version__, np.__version__, sys.version
-    return str((versions, platform.platform(), processor, cores, source.hexdigest()))
+    return str((versions, platform.platform(), processor, cores(), source.hexdigest()))
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _source() -> Iterator[Path]:

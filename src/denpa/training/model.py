@@ -483,7 +483,7 @@ class Model:
 
     def _need_statistics(self) -> None:
         for part in (self.normalizer, self.target_normalizer):
-            if self.statistics is None and part is not None and part.learns:
+            if self.statistics is None and part is not None and getattr(part, "learns", True):
                 raise ConfigError(f"{part!r} has seen no training examples yet: fit the model first.")
 
     def _need_run(self) -> None:

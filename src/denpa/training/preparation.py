@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, ShapeError
-from denpa.core.padded import Padded, timed
+from denpa.core.padded import Padded, values_of, with_ends
 from denpa.data.dataset import Dataset, Splits
 from denpa.training.arguments import check_class_names
 from denpa.training.inputs import (
@@ -150,9 +150,7 @@ def _with_targets(model: Model, x: Any, t: Any, weight: Any, where: str, *, trai
     out_shape = model.net.out_shape(network_shape(model))
     begins = model.steps == 0  # who has learned before may meet one class alone: a stream that is sorted, an example
     t = checked_targets(t, x, model.loss, out_shape, where, train=train, several=begins)
-    ends = timed(x)
-    if ends is not None and not isinstance(t, Padded) and len(out_shape) > 1 and t.shape[1:2] == ends.values.shape[1:2]:
-        t = Padded(t, np.asarray(ends.lengths, np.int32))  # so that they are cut and gathered as the input is
+    t = with_ends(t, x, (len(values_of(t)), *out_shape))  # so that they are cut and gathered as the input is
     weight = checked_weight(weight, x)
     if isinstance(t, Padded) and weight is not None and weight.shape != t.values.shape[: weight.ndim]:
         raise ShapeError(

@@ -17,7 +17,6 @@ from __future__ import annotations
 import functools
 import math
 import numbers
-import sys
 from typing import Any
 
 import jax
@@ -29,6 +28,7 @@ from denpa.core.errors import ConfigError, DataError
 from denpa.core.layer import Context
 from denpa.data.vocabulary import Vocabulary
 from denpa.networks.carried import with_carry
+from denpa.training.arguments import wanted_seed
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.model import Model
 
@@ -119,10 +119,9 @@ def _written(
 def _check(model: Model, vocabulary: Vocabulary, length: Any, temperature: Any, top_k: Any, seed: Any) -> None:
     if not isinstance(model, Model) or not isinstance(vocabulary, Vocabulary):
         raise ConfigError(f"Text is drawn from a Model with its Vocabulary, not from {model!r} with {vocabulary!r}.")
-    for name, value, least, most in (("length", length, 1, sys.maxsize), ("seed", seed, 0, 2**32 - 1)):
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not least <= int(value) <= most:
-            reach = f"{least} or more" if most == sys.maxsize else f"{least} to 2**32 - 1"
-            raise ConfigError(f"{name} must be a whole number, {reach}, not {value!r}.")
+    if isinstance(length, bool) or not isinstance(length, numbers.Integral) or length < 1:
+        raise ConfigError(f"length must be a whole number, 1 or more, not {length!r}.")
+    wanted_seed(seed)
     if isinstance(temperature, bool) or not isinstance(temperature, numbers.Real) or not _is_temperature(temperature):
         raise ConfigError(f"The temperature must be a number, 0 (always the likeliest) or more, not {temperature!r}.")
     known = (

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
-import os
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,8 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from denpa.training.compiled import SMALL
-from denpa.training.kept import SETTINGS
+from denpa.training.compiled import has_small_products
+from denpa.training.kept import SETTINGS, cores
 
 __all__ = ["SideBySide", "groups_of"]
 
@@ -28,10 +27,10 @@ __all__ = ["SideBySide", "groups_of"]
 class SideBySide:
     """A program of stacked members, called as it is; on a CPU each core computes it for some of the members.
 
-    Members whose arrays are large are left together: their products keep all cores busy.
+    Members with large products are left together: these keep all cores busy.
 
     Args:
-        program: the compiled program. Its first argument holds the members' parameters.
+        program: the compiled program. Its first argument is the members' `Run`.
         in_axes, out_axes: the axis of the members in each argument and result, None where an argument is of all, as
             in `jax.vmap`.
     """
@@ -40,8 +39,9 @@ class SideBySide:
         self.program, self.in_axes, self.out_axes = program, in_axes, out_axes
 
     def __call__(self, *args: Any) -> Any:
-        groups = _groups(args[0])
-        if groups.number == 1:
+        apart = has_small_products(args[0]) and not getattr(jax.config, "jax_disable_jit", False)
+        groups = groups_of(len(args[0].step), cores() if apart else 1)
+        if len(groups.starts) == 1:
             return self.program(*args)
         cut = [_cut(arg, axis, groups) for arg, axis in zip(args, self.in_axes, strict=True)]
         settings = {name: getattr(jax.config, name, None) for name in SETTINGS}  # each thread has its own
@@ -54,44 +54,32 @@ class Groups(NamedTuple):
 
     Attributes:
         members: how many there are.
-        number: of groups.
         size: members in a group.
     """
 
     members: int
-    number: int
     size: int
 
     @property
     def starts(self) -> list[int]:
         """The first member of each group."""
-        return [min(group * self.size, self.members - self.size) for group in range(self.number)]
+        return [min(start, self.members - self.size) for start in range(0, self.members, self.size)]
 
     @property
     def overlap(self) -> int:
         """How many members of the last group are those of the one before."""
-        return self.number * self.size - self.members
+        return -self.members % self.size
 
 
-def groups_of(members: int, cores: int) -> Groups:
-    """As few groups as let all cores end at the same time."""
-    size = -(-members // min(cores, members))
-    return Groups(members, -(-members // size), size)
-
-
-def _groups(parameters: Any) -> Groups:
-    leaves = jax.tree.leaves(parameters)
-    members = len(leaves[0]) if leaves else 1
-    large = any(leaf.size >= SMALL * members for leaf in leaves)
-    if large or jax.default_backend() != "cpu" or getattr(jax.config, "jax_disable_jit", False):
-        return groups_of(members, 1)
-    return groups_of(members, _cores())
+def groups_of(members: int, workers: int) -> Groups:
+    """As few groups as let all workers end at the same time."""
+    return Groups(members, -(-members // min(workers, members)))
 
 
 def _cut(arg: Any, axis: int | None, groups: Groups) -> Any:
     """An argument for each of the groups."""
     if axis is None:
-        return [arg] * groups.number
+        return [arg] * len(groups.starts)
     if isinstance(arg, np.ndarray):
         return [np.take(arg, np.arange(start, start + groups.size), axis) for start in groups.starts]
     return _slices(arg, axis, groups)
@@ -153,9 +141,3 @@ def _in_threads(call: Callable[[Any], Any], parts: list[Any]) -> list[Any]:
     if errors:
         raise errors[0]
     return results
-
-
-@functools.cache
-def _cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

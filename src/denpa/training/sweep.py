@@ -7,7 +7,6 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, ShapeError, nearest
 from denpa.training import checkpoint
-from denpa.training.arguments import batch_size_of, verbosity, want_epochs
+from denpa.training.arguments import batch_size_of, verbosity, want_epochs, wanted_seed
 from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.early_stopping import EarlyStopping
@@ -171,9 +170,7 @@ def _lists(over: Any) -> dict[str, list[Any]]:
 def _combinations(over: dict[str, list[Any]], seeds: Any) -> list[tuple[dict[str, Any], int]]:
     """The numbers by place and the seed of every member."""
     chosen = list(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else [seeds]
-    if wrong := [seed for seed in chosen if not isinstance(seed, Integral) or not 0 <= int(seed) < 2**32]:
-        raise ConfigError(f"A seed must be an integer from 0 to 2**32 - 1, not {wrong[0]!r}.")
-    chosen = [int(seed) for seed in chosen]
+    chosen = [wanted_seed(seed) for seed in chosen]
     grid = [dict(zip(over, values, strict=True)) for values in itertools.product(*over.values())]
     members = [(numbers, seed) for numbers in grid for seed in chosen]
     if not members:

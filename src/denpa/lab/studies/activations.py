@@ -219,11 +219,9 @@ STUDIES = (
         title=Text("Activations, their derivatives and ranges", "活性化関数とその導関数・値域"),
         claim=Text(
             "Sigmoid and tanh keep values between two ends and lose their slope towards them; for u > 0 rectifiers do "
-            "neither. "
-            "Back-propagation needs the slope alone.",
-            "シグモイドと tanh の値は有界で、端に近づくと微分が 0 に近づく。ランプ関数の仲間は u > 0 ではそのどちら"
-            "でもない。誤差"
-            "逆伝播法に必要なのは微分の値である。",
+            "neither. Back-propagation needs the slope alone.",
+            "シグモイドと tanh の値は有界で、端に近づくと微分が 0 に近づく。ランプ関数の仲間は u > 0 "
+            "ではそのどちらでもない。誤差逆伝播法に必要なのは微分の値である。",
         ),
         formula=(
             r"\sigma(u) = \frac{1}{1 + e^{-u}},\ \sigma' = \sigma (1 - \sigma) \qquad "

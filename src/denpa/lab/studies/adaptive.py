@@ -110,9 +110,10 @@ def _starvation(plan: Plan) -> Result:
     mean_square = rho**t * (1 - rho) * _LARGE**2 + 1 - rho**t
     formulas = {"AdaGrad": gradients / np.sqrt(_LARGE**2 + t), "RMSprop": gradients / np.sqrt(mean_square)}
     figure, (axes,) = figure_of(1, size=(5.6, 3.4))
+    axes.set_yscale("log")
     for index, (name, values) in enumerate(steps.items()):
         curve(axes, t, values, index, name)
-    finish(axes, "updates since the large gradient", "step / learning rate", yscale="log", ylim=(5e-3, 5))
+    finish(axes, "updates since the large gradient", "step / learning rate", ylim=(5e-3, 5))
     caption = Text("The steps after a single large gradient.", "大きな勾配が一度あった後の更新量。")
     return Result(
         checks=_starvation_checks(steps, formulas),

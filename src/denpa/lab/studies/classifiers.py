@@ -146,11 +146,12 @@ def _classifiers_drawn(seed: int, apart: dict[str, np.ndarray]) -> Any:
         style = {"color": (*COLOURS[:2], COLOURS[-1])[index], "linestyle": LINES[(0, 1, 3)[index]]}
         left.plot(ends, -(first * ends + offset) / second, label=name, linewidth=1.8, **style)
     finish(left, "$x_1$", "$x_2$", legend="upper left", xlim=ends, ylim=ends)
+    right.set_yscale("log")
     for index, (name, values) in enumerate(apart.items()):
         curve(right, _SIZES, values, index, name, marker="o", markersize=4)
     first = apart["same covariance"][0].mean()
     right.plot(_SIZES, first * (np.array(_SIZES) / _SIZES[0]) ** -0.5, color=GREY, linestyle=":")
-    finish(right, "examples", "distance of the boundaries", xscale="log", yscale="log")
+    finish(right, "examples", "distance of the boundaries", xscale="log")
     return figure
 
 

@@ -150,11 +150,10 @@ STUDIES = (
         run=_run,
         remark=Text(
             "On images as small as the digits a network without convolution learns as fast and becomes as good. On "
-            "MNIST "
-            "the deep networks are behind the others in the first 100 updates, and one start in five is stuck so long.",
-            "digits のような小さな画像では、畳み込みなしのネットワークも同じくらい速く学習し、正解率も変わらない。M"
-            "NIST "
-            "では、深い CNN は最初の 100 回の更新では他に遅れ、5 つに 1 つの初期値ではその間学習が進まない。",
+            "MNIST the deep networks are behind the others in the first 100 updates, and one start in five is stuck "
+            "so long.",
+            "digits のような小さな画像では、畳み込みなしのネットワークも同じくらい速く学習し、正解率も変わらない。"
+            "MNIST では、深い CNN は最初の 100 回の更新では他に遅れ、5 つに 1 つの初期値ではその間学習が進まない。",
         ),
     ),
 )

@@ -123,9 +123,10 @@ def _drawn(counts: dict[int, dict[str, int]]) -> Any:
                 axes.text(column, row, f"{number + 1:.0f}", ha="center", va="center", fontsize=8, color=colour)
         axes.set(xticks=[], yticks=[], xlabel="output unit", ylabel="input unit" if kind == "dense" else "")
         axes.set_title(f"{kind}, {counts[_UNITS][kind]}", fontsize=10)
+    panels[-1].set_yscale("log")
     for index, kind in enumerate(_KINDS):
         curve(panels[-1], _SIZES, [counts[size][kind] for size in _SIZES], index, kind, marker="o", markersize=4)
-    finish(panels[-1], "units", "weights", legend="upper left", xscale="log", yscale="log", ylim=(1, 1e9))
+    finish(panels[-1], "units", "weights", legend="upper left", xscale="log", ylim=(1, 1e9))
     return figure
 
 

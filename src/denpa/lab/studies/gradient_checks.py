@@ -154,14 +154,16 @@ def _checks(errors: np.ndarray, costs: _Costs) -> tuple[Check, ...]:
 
 def _figure(errors: np.ndarray, costs: _Costs) -> Any:
     figure, (left, right) = figure_of(2)
+    left.set_yscale("log")
+    right.set_yscale("log")
     curve(left, _STEPS, errors, 0, "central differences")
     left.plot(_STEPS, 1e-16 / _STEPS, color="#555555", linestyle=":", linewidth=1, label="$10^{-16} / h$")
     left.plot(_STEPS, _STEPS**2, color="#555555", linestyle="--", linewidth=1, label="$h^2$")
-    finish(left, "step h", "relative error", xscale="log", yscale="log", ylim=(1e-14, 10))
+    finish(left, "step h", "relative error", xscale="log", ylim=(1e-14, 10))
     times = {"central differences": costs.numerical, "back-propagation": costs.backward}
     for index, (label, seconds) in enumerate(times.items()):
         curve(right, costs.parameters, 1000 * seconds, index, label, marker="o", markersize=3)
-    finish(right, "parameters", "milliseconds", xscale="log", yscale="log")
+    finish(right, "parameters", "milliseconds", xscale="log")
     return figure
 
 

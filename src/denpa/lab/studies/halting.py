@@ -240,7 +240,7 @@ STUDIES = (
         ),
         setting=Text(
             f"{_SETTING.en} Of digits it is 100 images. Learning rate 0.02, 500 updates; 10 members, their "
-            f"probabilities averaged.",
+            "probabilities averaged.",
             f"{_SETTING.ja} digits で 100 枚。学習率 0.02、500 回更新。10 個の確率を平均する。",
         ),
         run=_bagging,

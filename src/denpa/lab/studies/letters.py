@@ -124,6 +124,7 @@ def _drawn(found: dict[str, _Learned]) -> Any:
     for axes, image, name in zip((left, middle), _images()[0], "CT", strict=True):
         axes.imshow(image.reshape(4, 3), cmap="gray", vmin=0, vmax=1)
         axes.set(xticks=[], yticks=[], title=name)
+    right.set_yscale("log")
     for index, (name, learned) in enumerate(found.items()):
         curve(right, np.maximum(learned.curves.steps, 1), learned.total, index, name)
         for letter in (0, 1):
@@ -131,7 +132,7 @@ def _drawn(found: dict[str, _Learned]) -> Any:
             style = {"color": COLOURS[index], "markerfacecolor": fill, "markersize": size, "linestyle": "none"}
             corners.plot(*learned.z[:, letter].T, "osD"[index], label=name if letter == 0 else "", **style)
     right.axhline(_ENOUGH, color="#555555", linewidth=0.8)
-    finish(right, "updates + 1", "total error", legend="", xscale="log", yscale="log")
+    finish(right, "updates + 1", "total error", legend="", xscale="log")
     finish(corners, "$z_1$", "$z_2$", legend="beside", xlim=(-0.1, 1.1), ylim=(-0.1, 1.1))
     return figure
 

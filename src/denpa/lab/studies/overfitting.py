@@ -238,13 +238,12 @@ STUDIES = (
             "Weight decay fits the training images less well. On 300 images of MNIST that narrows the gap (0.20 to "
             "0.15); on 50 digits the test accuracy loses more, and it widens (0.21 to 0.28). In neither case does the "
             "test accuracy gain. Dropout is slower, and like L1 it leaves the gap as it was; batch normalisation, "
-            "which speeds up "
-            "training, lowers the test accuracy. What helps is a network of another size, and more examples.",
+            "which speeds up training, lowers the test accuracy. What helps is a network of another size, and more "
+            "examples.",
             "L2 は訓練データへの当てはまりを悪くする。MNIST 300 枚では差が縮まる（0.20 から 0.15）が、digits 50 "
             "枚ではテスト正解率の低下のほうが大きく、差は広がる（0.21 から 0.28）。どちらでもテスト正解率は上がらない。"
             "ドロップアウトは学習を遅くするが、L1 と同じく差は変わらない。学習を速めるバッチ正規化もテスト正解率を"
-            "下げる。層数とユニ"
-            "ット数の見直しと、データの追加が先である。",
+            "下げる。層数とユニット数の見直しと、データの追加が先である。",
         ),
         contradicts=True,
     ),

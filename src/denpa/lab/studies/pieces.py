@@ -185,10 +185,11 @@ def _drawn(found: dict[str, dict[int, _Fit]]) -> Any:
         axes.plot(_X, fit.lines[0].max(axis=-1), color=COLOURS[0], linewidth=2)
         axes.plot(_X, fit.targets, color=COLOURS[1], linestyle=":", linewidth=2)
         finish(axes, "x", "y", name, legend="", ylim=(-0.6, 1.1))
+    last.set_yscale("log")
     for index, (name, label) in enumerate({"tangents": "from tangents", "plain": "from biases 0"}.items()):
         curve(last, _PIECES, [fit.errors for fit in found[name].values()], index, label, marker="o", markersize=4)
     last.plot(_PIECES, _best(_PIECES), color=GREY, linestyle=":", label="$(2/k)^4 / 360$")
-    finish(last, "pieces", "error", xscale="log", yscale="log")
+    finish(last, "pieces", "error", xscale="log")
     last.set_xticks(_PIECES, [str(k) for k in _PIECES])
     last.minorticks_off()
     return figure

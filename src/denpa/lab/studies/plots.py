@@ -30,7 +30,7 @@ def figure_of(panels: int = 1, columns: int | None = None, size: tuple[float, fl
 def curve(axes: Any, x: Any, values: Any, index: int, label: str = "", **style: Any) -> None:
     """The mean over the seeds as a line, from the smallest to the largest value as a band.
 
-    Where the scale of y is logarithmic by then, the geometric mean: the other one would be that of the largest value.
+    Where y has been made logarithmic before, the geometric mean: the other one would be that of the largest value.
 
     Args:
         axes: the panel.
@@ -53,7 +53,7 @@ def curve(axes: Any, x: Any, values: Any, index: int, label: str = "", **style: 
 
 
 def finish(axes: Any, x: str, y: str, title: str = "", legend: str = "best", **limits: Any) -> None:
-    """Labels, grid, legend; `limits` as for `Axes.set`, such as ylim or yscale.
+    """Labels, grid, legend; `limits` as for `Axes.set`, such as ylim. A yscale is set before the curves are drawn.
 
     The legend stands where there is most room, or "beside" the panel, or nowhere for "".
     """

@@ -173,11 +173,10 @@ STUDIES = (
         claim=Text(
             "In a simple recurrent network deltas vanish or explode with the number of steps, as its recurrent "
             "weights are small or large, by many powers of ten in 100 steps; the memory of an LSTM hands them on "
-            "within two "
-            "or three, as long as its forget gate is open.",
+            "within two or three, as long as its forget gate is open.",
             "単純な RNN では、再帰結合の重みの大小により、デルタはステップ数とともに指数的に消失または爆発し、100 "
-            "ステップで何十桁も変わる。LSTM "
-            "の記憶セルは、忘却ゲートが開いている限り 2〜3 桁以内の変化でデルタを伝える。",
+            "ステップで何十桁も変わる。LSTM の記憶セルは、忘却ゲートが開いている限り 2〜3 "
+            "桁以内の変化でデルタを伝える。",
         ),
         formula=(
             r"\delta^{t-1} = \left( \delta^{t} \odot f'(u^{t}) \right) W_h^T \qquad "

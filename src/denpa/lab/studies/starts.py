@@ -83,9 +83,10 @@ def _run(plan: Plan) -> Result:
             curve(axes, found.steps, getattr(found, part)["accuracy"], index, name)
         finish(axes, "updates", label, legend="beside" if part == "test" else "", ylim=(0, 1))
     sizes, (bars,) = figure_of(1, size=(6, 3.2))
+    bars.set_yscale("log")
     for index, (name, found) in enumerate(gradients.items()):
         curve(bars, range(3), found, index, name, marker="o", markersize=4)
-    finish(bars, "layer", "root mean square of ∂E/∂W", legend="beside", yscale="log", xticks=range(3))
+    finish(bars, "layer", "root mean square of ∂E/∂W", legend="beside", xticks=range(3))
     bars.set_xticklabels(_LAYERS)
     seen = histograms(activations, ("layer 1", "layer 2"), "activation", np.linspace(0, 1.2, 49))
     return Result(

@@ -222,10 +222,9 @@ STUDIES = (
         claim=Text(
             "Seen along random directions a trained network lies at the bottom of a bowl. Between two networks that "
             "were trained from other starts there is a ridge on the straight line. The way of training lies almost "
-            "in a "
-            "plane.",
-            "乱数の方向に沿って見ると、学習後のネットワークは椀の底にある。初期値だけが異なる二つの学習結果を結ぶ線分の上には峰"
-            "がある。学習の経路はほぼ一つの平面に収まる。",
+            "in a plane.",
+            "乱数の方向に沿って見ると、学習後のネットワークは椀の底にある。初期値だけが異なる二つの学習結果を結ぶ線分"
+            "の上には峰がある。学習の経路はほぼ一つの平面に収まる。",
         ),
         formula=(r"E(a, b) = E(\theta + a\,d_1 + b\,d_2)",),
         setting=Text(

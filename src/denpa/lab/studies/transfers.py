@@ -173,8 +173,8 @@ STUDIES = (
         remark=Text(
             "With ReLU and He's weights a random start is fast as it is, and on images as simple as these the "
             "transferred layers gain nothing; on MNIST they even hold the network back.",
-            "ReLU と He の初期値では乱数から始めても学習は速く、これほど単純な画像では転移の効果はない。MNIST では"
-            "むしろ遅くなる。",
+            "ReLU と He の初期値では乱数から始めても学習は速く、これほど単純な画像では転移の効果はない。MNIST "
+            "ではむしろ遅くなる。",
         ),
         contradicts=True,
     ),

@@ -73,15 +73,10 @@ class Example:
     def drawn(cls, net: DenseNetwork, seed: int = 0) -> Example:
         """Numbers with one decimal, easy to reckon with by hand: x, W and b from ±0.1, ±0.2, ..., ±0.9.
 
-        They are drawn anew where a rectifier's u is 0, or so near that a difference of the error would see the kink.
+        A bias that brings a rectifier's u to 0, or so near that a difference of the error would see the kink, has the
+        other sign.
         """
         rng = np.random.default_rng(seed)
-        while (example := cls._drawn_once(net, rng, seed))._at_a_kink(net):
-            pass
-        return example
-
-    @classmethod
-    def _drawn_once(cls, net: DenseNetwork, rng: Any, seed: int) -> Example:
 
         def tenths(*shape: int) -> np.ndarray:
             return rng.integers(1, 10, shape) * rng.choice([-1, 1], shape) / 10
@@ -97,11 +92,9 @@ class Example:
             f"The numbers are drawn with seed {seed}: inputs, weights and biases with one decimal.",
             f"数値はシード{seed}の乱数で、入力・重み・バイアスは小数第1位までの数である。",
         )
-        return cls.of(net, tenths(net.sizes[0]), d, params, text)
-
-    def _at_a_kink(self, net: DenseNetwork) -> bool:
-        kinked = [level for level, layer in enumerate(net.activations, 1) if isinstance(layer, (ReLU, LeakyReLU))]
-        return any((np.abs(self.u(level)) < _KINK).any() for level in kinked)
+        x = tenths(net.sizes[0])
+        _leave_kinks(net, x, params)
+        return cls.of(net, x, d, params, text)
 
     def u(self, level: int) -> np.ndarray:
         """u^(level), (units,)."""
@@ -126,6 +119,16 @@ class Example:
     def slope(self, level: int, name: str) -> np.ndarray:
         """The same by central differences."""
         return np.asarray(self.slopes[f"u{level}"][name]).T
+
+
+def _leave_kinks(net: DenseNetwork, x: np.ndarray, params: dict[str, Any]) -> None:
+    """Turn the sign of biases that bring a rectifier to its kink; u is then off by twice the bias, 0.2 or more."""
+    y = x
+    for level, layer in enumerate(net.activations, 1):
+        W, b = params[f"u{level}"].values()
+        if isinstance(layer, (ReLU, LeakyReLU)):
+            b *= np.where(np.abs(y @ W + b) < _KINK, -1, 1)
+        y = np.asarray(layer.forward({}, y @ W + b, Context(train=False))[0])
 
 
 def _slopes(net: DenseNetwork, x: Any, d: Any, params: Any) -> Any:
