@@ -343,7 +343,13 @@ def test_a_worksheet_is_data(letters_alone):
 
 
 @pytest.mark.parametrize(
-    ("description", "seed"), [("1-3-1:relu:identity", 6), ("1-3-1:leakyrelu:identity", 31), ("3-400-20-1:relu", 0)]
+    ("description", "seed"),
+    [
+        ("1-3-1:relu:identity", 6),
+        ("1-3-1:leakyrelu:identity", 31),
+        ("3-400-20-1:relu", 0),
+        ("3-400-20-4:relu:softmax", 0),
+    ],
 )
 def test_no_rectifier_stands_at_its_kink(description, seed):
     """As first drawn these have a unit with u = 0, where a central difference is half the slope."""

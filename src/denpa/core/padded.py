@@ -95,7 +95,7 @@ def step_weights(loss: Any, x: Any, y: Any, t: Any, sample_weight: Any) -> Any:
 
     The ends of the sequences are those of the targets, or of a padded input. Without either, `sample_weight` as it is.
     """
-    t = with_ends(t, x, y.shape)
+    t = with_ends(t, x, getattr(y, "shape", ()))  # a tuple of several outputs has none
     if not isinstance(t, Padded):
         return sample_weight
     mask = step_mask(t.lengths, loss.item_shape(y)[1])

@@ -15,7 +15,7 @@ __all__ = ["read_parquet"]
 
 
 def read_parquet(path: Path) -> Table:
-    """A table whose numbers are numeric columns, whose texts and truth values are categorical ones.
+    """A table whose numbers are numeric columns, whose texts, truth values, dates and times are categorical ones.
 
     Raises:
         ConfigError: pyarrow is not installed.

@@ -38,7 +38,8 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNetEstimator):
         warm_start: `fit` goes on with the parameters of the last one, for `epochs` more. An optimizer, learning_rate
             or strength set anew acts from then on; another network is refused.
         precision: "float32" or "float64", in which everything is computed; "auto" for float32, which mini-batches
-            need no more than, and for the precision of X where one batch holds all of it. Results come in that of X.
+            need no more than, and for the precision of X where one batch holds all of it. It stays what it was when
+            training began. Results come in the precision of the X they are asked of.
         random_state: decides initial parameters, order of examples, and what is held back.
         verbose: a line for each epoch.
 

@@ -123,11 +123,11 @@ class Example:
 
 def _leave_kinks(net: DenseNetwork, x: np.ndarray, params: dict[str, Any]) -> None:
     """Turn the sign of biases that bring a rectifier to its kink; u is then off by twice the bias, 0.2 or more."""
-    y = x
+    y = x[None]
     for level, layer in enumerate(net.activations, 1):
         W, b = params[f"u{level}"].values()
         if isinstance(layer, (ReLU, LeakyReLU)):
-            b *= np.where(np.abs(y @ W + b) < _KINK, -1, 1)
+            b *= np.where(np.abs(y @ W + b)[0] < _KINK, -1, 1)
         y = np.asarray(layer.forward({}, y @ W + b, Context(train=False))[0])
 
 
