@@ -201,7 +201,11 @@ def test_validate_also_guards_configs_and_replacements():
             "Unknown description 'Nob' at here.below[0][1]",
         ),
         ({"type": "Knob"}, "Knob at here: missing 1 option: 'rate'"),
-        ({"type": "Knob", "rate": "high"}, "Knob.rate must be a number, not 'high'"),
+        ({"type": "Knob", "rate": "high"}, "Knob.rate must be a number, not 'high'."),
+        (
+            {"type": "Knob", "rate": 1, "below": [{"type": "Knob", "rate": "high"}]},
+            "Knob.rate must be a number, not 'high'. It stands at here.below[0].",
+        ),
         ({"type": "Knob", "rate": [1, 2]}, "Knob.rate must be a number, not (1, 2)"),
         ({"type": "Knob", "rate": True}, "Knob.rate must be a number, not True"),
         ({"type": "Knob", "rate": 1, "on": "no"}, "Knob.on must be true or false, not 'no'"),

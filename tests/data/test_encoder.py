@@ -200,3 +200,22 @@ def test_a_table_without_target_has_no_targets(write):
 def test_impossible_encoders_are_refused(make):
     with pytest.raises(ConfigError):
         make()
+
+
+def test_later_files_are_read_as_the_training_file_was(write):
+    """What `read_table` was told is kept with the encoder, through slices and files, until something else is said."""
+    told = {"decimal": ",", "missing_values": ["-"], "encoding": "cp932", "delimiter": "|", "header": True}
+    path = write("")
+    path.write_text("身長|色|y\n1,70|赤|a\n1,80|青|b\n-|赤|b\n1,60|青|a\n", "cp932")
+    table = read_table(path, "y", missing="median", categorical=["色"], **told)[1:]
+    encoder = TableEncoder.of(table)
+    encoder = from_config(json.loads(json.dumps(to_config(encoder))), TableEncoder)
+    assert encoder.written == table.written
+    arrays = encoder.fit(table)
+    later = write("", "later.csv")
+    later.write_text("色|身長\n青|1,70\n赤|-\n", "cp932")
+    x = encoder.apply(arrays, encoder.read(later))
+    np.testing.assert_allclose(x[:, 0], [0, 0], atol=1e-6)  # 1.70 is mean and median of 1.80 and 1.60
+    later.write_text("色,身長\n青,1.70\n赤,?\n", "utf-8")
+    told = {"decimal": ".", "missing_values": ["?"], "encoding": "utf-8", "delimiter": ","}
+    np.testing.assert_array_equal(encoder.apply(arrays, encoder.read(later, **told)), x)

@@ -77,8 +77,15 @@ def test_a_model_file_alone_reads_raw_tables_too(trained, tmp_path):
     _, run, _ = trained
     alone = Trained.of(run.folder.model)
     path = tmp_path / "new.csv"
-    path.write_text("age,colour,size\n60,red,9\n")
+    path.write_text("age;colour;size\n60;red;9\n")
     assert read(predictions_csv(alone.model, alone.examples(str(path))[0]))[0]["predicted"] == "yes"
+    path.write_text("age,colour,size\n60,red,9\n")
+    with pytest.raises(dp.DataError, match="pass delimiter=',' if that separates columns"):
+        alone.examples(str(path))
+    for one in (alone, trained[0]):
+        assert len(one.examples(str(path), delimiter=",")[0]) == 1
+        with pytest.raises(dp.ConfigError, match="'delimeter': did you mean 'delimiter'"):
+            one.examples(str(path), delimeter=",")
     with pytest.raises(dp.ConfigError, match="no test data"):
         alone.test_part()
 
@@ -169,6 +176,24 @@ def test_images_are_brought_to_the_form_of_the_model(tmp_path):
     strange = untrained(dp.SoftmaxCrossEntropy(), 2, (4, 3, 1), class_names=("dog", "cow"))
     with pytest.raises(dp.DataError, match="'cat', but the model knows dog, cow"):
         strange.labelled(str(tmp_path))
+
+
+def test_files_that_are_no_images_are_left_out_where_that_is_asked_for(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    ours = untrained(dp.SoftmaxCrossEntropy(), 2, (4, 3, 1), class_names=("cat", "dog"))
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        image.new("L", (3, 4), 7).save(tmp_path / name / "a.png")
+        (tmp_path / name / "bad.png").write_bytes(b"no image")
+    for read_them in (ours.examples, ours.labelled):
+        with pytest.raises(dp.FileFormatError, match=r"bad.png cannot .* or pass skip_bad=True to leave it out"):
+            read_them(str(tmp_path))
+    with pytest.warns(UserWarning, match=r"bad.png .* It is left out. So are 1 more"):
+        assert ours.examples(str(tmp_path), skip_bad=True)[1] == ["cat/a.png", "dog/a.png"]
+    with pytest.warns(UserWarning, match="bad.png"):
+        np.testing.assert_array_equal(ours.labelled(str(tmp_path), skip_bad=True).t, [0, 1])
+    with pytest.warns(UserWarning, match="bad.png"), pytest.raises(dp.DataError, match="holds no readable images"):
+        ours.examples(str(tmp_path / "cat" / "bad.png"), skip_bad=True)
 
 
 def test_pixels_of_files_are_brought_to_the_range_of_the_model(tmp_path):

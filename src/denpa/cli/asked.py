@@ -14,7 +14,7 @@ from denpa.lab.overrides import read_value
 from denpa.lab.sources import load_data
 from denpa.lab.trained import Trained
 
-__all__ = ["assembled", "given", "is_run", "training_examples", "wanted"]
+__all__ = ["assembled", "given", "is_run", "reading", "training_examples", "wanted"]
 
 
 def assembled(
@@ -55,6 +55,20 @@ def is_run(what: str, options: Any, places: Places, *allowed: str) -> bool:
     if others := [option for option in given(options, places) if option not in allowed]:
         raise ConfigError(f"{what} has been trained, with options of its own: leave {others[0]} out.")
     return True
+
+
+def reading(places: Places, source: str, option: str) -> dict[str, Any]:
+    """How new data are to be read, by the option that names them.
+
+    Raises:
+        ConfigError: other options than those, or no new data.
+    """
+    for place, _ in places:
+        if not place.startswith("data.options."):
+            raise ConfigError(f"The model has been trained, with options of its own: leave --{place} out.")
+        if not source:
+            raise ConfigError(f"--{place} is for new data: name them by --{option} FILE.")
+    return {place.removeprefix("data.options."): value for place, value in places}
 
 
 def training_examples(trained: Trained, source: str) -> Dataset:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from denpa.cli.asked import assembled, is_run, training_examples, wanted
+from denpa.cli.asked import assembled, is_run, reading, training_examples, wanted
 from denpa.cli.output import free_file, put
 from denpa.cli.parse import Places
 from denpa.cli.printed import print_measured
@@ -15,6 +15,7 @@ from denpa.lab.describe import KINDS, check_experiment, heading, list_of, seen_s
 from denpa.lab.diagnosis import diagnose as inspect
 from denpa.lab.measure import measure
 from denpa.lab.overrides import read_value
+from denpa.lab.sources import check_options
 from denpa.lab.start import model_of
 from denpa.lab.trained import Trained, predictions_csv, predictions_npy
 from denpa.training.storage import write_bytes
@@ -25,7 +26,8 @@ __all__ = ["COMMANDS"]
 def evaluate(options: Any, places: Places, words: list[str]) -> int:
     """Measure a trained model."""
     trained = Trained.of(wanted(options.run, "RUN", "evaluate"), ensembles=True)
-    data = trained.labelled(options.data) if options.data else trained.test_part()
+    written = reading(places, options.data, "data")
+    data = trained.labelled(options.data, **written) if options.data else trained.test_part()
     print_measured(measure(trained.model, data), "data" if options.data else "test")
     return 0
 
@@ -37,13 +39,15 @@ def predict(options: Any, places: Places, words: list[str]) -> int:
     output = free_file(options.output, options.overwrite) if options.output else None
     if output is not None and output.suffix.lower() in (".npz", ".parquet", ".pq", ".xlsx", ".json"):
         raise ConfigError(f"Predictions are written as CSV, or as .npy; not as {output.suffix}.")
+    written = reading(places, source, "input")
     if is_of_pairs(trained.model):
+        check_options(source, written, ())
         text = answers_text(trained.model, source)
         return put(text, output, counted(text.count(chr(10)), "answer"))
     if trained.kind == "series":
-        text = trained.forecast(source)
+        text = trained.forecast(source, **written)
         return put(text, output, counted(text.count(chr(10)) - 1, "prediction"))
-    x, files = trained.examples(source)
+    x, files = trained.examples(source, **written)
     layer = options.layer or None
     if output is not None and output.suffix.lower() == ".npy":
         write_bytes(output, predictions_npy(trained.model, x, layer))

@@ -66,7 +66,8 @@ def _run(options: Any, names: tuple[str, ...]) -> int:
             mark = "ok    " if check.passed else "FAILED"
             expected = {"en": f", expected {check.expected}", "ja": f"（期待値 {check.expected}）"}[options.language]
             print(f"  {mark} {check.claim.of(options.language)}: {check.measured}{expected}")
-        print(f"  {stored.seconds:.1f} s, kept in {stored.folder}\n", flush=True)
+        kept = {"en": " s, kept in {}", "ja": " 秒、{} に保存"}[options.language].format(stored.folder)
+        print(f"  {stored.seconds:.1f}{kept}\n", flush=True)
         failed += [] if stored.passed else [study.name]
     _write_page(folder, options.language)
     if failed:

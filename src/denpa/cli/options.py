@@ -208,18 +208,29 @@ class Diagnose(OfExperiment):
 
 
 @dataclass(frozen=True)
-class Evaluate:
-    """Measure a trained model on the examples that its run set aside, or on others."""
+class OfRun:
+    """Options that say which trained model is meant. Beside them: how new data are read, --data.options.NAME VALUE."""
 
     run: Annotated[str, _Positional, _option("RUN", "A run folder, or a model file.")] = ""
+
+
+@dataclass(frozen=True)
+class Evaluate(OfRun):
+    """Measure a trained model on the examples that its run set aside, or on others.
+
+    A file that is written otherwise than that of the training is read by --data.options.decimal , and the like.
+    """
+
     data: Annotated[str, _option("FILE", "Examples with targets, in the form that the run was trained on.")] = ""
 
 
 @dataclass(frozen=True)
-class Predict:
-    """Predict from new examples; writes CSV, or arrays into an .npy file."""
+class Predict(OfRun):
+    """Predict from new examples; writes CSV, or arrays into an .npy file.
 
-    run: Annotated[str, _Positional, _option("RUN", "A run folder, or a model file.")] = ""
+    A file that is written otherwise than that of the training is read by --data.options.decimal , and the like.
+    """
+
     input: Annotated[str, _option("FILE", "A table, .npy, .npz with x, an image, or a folder of images.")] = ""
     layer: Annotated[str, _option("PATH", "What this layer gives in place of the output: encoder for a code.")] = ""
     output: Annotated[

@@ -32,7 +32,7 @@ def parsed(command: str, words: list[str]) -> tuple[Any, Places]:
     from denpa.cli import options
 
     kind = getattr(options, command.capitalize())
-    places, words = _places(words) if issubclass(kind, options.OfExperiment) else ([], words)
+    places, words = _places(words) if issubclass(kind, (options.OfExperiment, options.OfRun)) else ([], words)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):

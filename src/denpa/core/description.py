@@ -165,6 +165,9 @@ def from_config(config: Any, kind: type[Any] = Description, where: str = "") -> 
     except TypeError as error:
         fault = str(error).rpartition("__init__() ")[2].replace(" required positional argument", " option")
         raise ConfigError(f"{name}{at}: {fault}.") from None
+    except ConfigError as error:
+        is_told = where in str(error) or not {".", "["} & set(where)  # what is wrong with a part, its class will tell
+        raise ConfigError(str(error) if is_told else f"{error} It stands at {where}.") from None
 
 
 def _check_names(cls: type[Any], fields: dict[str, Any], at: str = "") -> None:

@@ -6,7 +6,7 @@ Together they are saved with the model, and turn a new file into inputs in exact
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from denpa.data.normalise import Normalizer
 from denpa.data.readers import raw_table
 from denpa.data.statistics import inverse, kept, mean_and_variance
 from denpa.data.table import Column, Table
+from denpa.data.text_format import TextFormat
 
 __all__ = ["CategoricalColumn", "NumericColumn", "TableEncoder"]
 
@@ -36,12 +37,14 @@ class TableEncoder(Normalizer):
         target: the column to predict, or None.
         standardize: False leaves numbers as they are.
         unseen: a category that training did not know: "error" refuses it, "zeros" makes all its columns 0.
+        written: how the text file of the training table was written; `read` takes others to be written alike.
     """
 
     columns: tuple[NumericColumn | CategoricalColumn, ...]
     target: NumericColumn | CategoricalColumn | None = None
     standardize: bool = True
     unseen: Literal["error", "zeros"] = "error"
+    written: TextFormat = field(default_factory=TextFormat)
 
     def validate(self) -> None:
         """Refuse no columns, and names given twice."""
@@ -65,7 +68,7 @@ class TableEncoder(Normalizer):
         if isinstance(target, CategoricalColumn) and len(target.categories) < 2:
             only = ", ".join(target.categories)
             raise DataError(f"{table.source}: the target {target.name!r} has one class only: {only!r}.")
-        return cls(columns, target, standardize, unseen)
+        return cls(columns, target, standardize, unseen, table.written)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -89,9 +92,9 @@ class TableEncoder(Normalizer):
 
         Args:
             path: as for `read_table`.
-            options: of text files, as for `read_table`.
+            options: of text files, as for `read_table`, where this one is written otherwise.
         """
-        return raw_table(path, **options)
+        return raw_table(path, **(dict(vars(self.written)) | options))
 
     def fit(self, x: Table) -> dict[str, Any]:
         """Statistics of the training rows: `fill`, `mean`, `scale`, `inverse_scale`, one entry per numeric column.

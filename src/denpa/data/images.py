@@ -14,7 +14,7 @@ from denpa.data.arguments import as_path
 from denpa.data.dataset import Dataset
 from denpa.data.extras import optional
 
-__all__ = ["read_image_files", "read_image_pairs", "read_images", "read_unsorted_images"]
+__all__ = ["read_image_files", "read_image_pairs", "read_images", "read_unsorted_images", "unreadable"]
 
 _DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
@@ -62,12 +62,12 @@ def read_images(
         labels += [label] * len(found)
     names = tuple(subfolder.name for subfolder in classes)
     if skip_bad:
-        bad = _unreadable(paths)
+        bad = unreadable(paths)
         kept = [place for place, path in enumerate(paths) if path not in bad]
         paths, labels = [paths[place] for place in kept], [labels[place] for place in kept]
         if empty := sorted(set(range(len(classes))) - set(labels)):
             raise DataError(f"The class folder {classes[empty[0]]} holds no readable image.")
-    images = _read(paths, size, grayscale)
+    images = read_image_files(paths, size, grayscale)
     return Dataset(images, np.array(labels, np.int32), "classification", names, name=str(folder))
 
 
@@ -76,8 +76,8 @@ def read_unsorted_images(
 ) -> Dataset:
     """The images in `folder`, without targets; otherwise as `read_images`."""
     paths = _files_in(Path(folder))
-    bad = _unreadable(paths) if skip_bad else set()
-    return Dataset(_read([path for path in paths if path not in bad], size, grayscale), name=str(folder))
+    bad = unreadable(paths) if skip_bad else set()
+    return Dataset(read_image_files([path for path in paths if path not in bad], size, grayscale), name=str(folder))
 
 
 def read_image_pairs(
@@ -96,9 +96,9 @@ def read_image_pairs(
     if alone := sorted(names[0] ^ names[1]):
         raise DataError(f"{folder}: {alone[0]!r} is in one of the folders input and target only.")
     if skip_bad:
-        bad = {path.stem for path in _unreadable([*found[0], *found[1]])}
+        bad = {path.stem for path in unreadable([*found[0], *found[1]])}
         found = [[path for path in paths if path.stem not in bad] for paths in found]
-    x, t = (_read(paths, size, grayscale) for paths in found)
+    x, t = (read_image_files(paths, size, grayscale) for paths in found)
     return Dataset(x, t, "regression", name=str(folder))
 
 
@@ -108,14 +108,7 @@ def _files_in(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if not _hidden(path)]
 
 
-def _read(paths: Sequence[Path], size: Any, grayscale: bool) -> np.ndarray:
-    try:
-        return read_image_files(paths, size, grayscale)
-    except FileFormatError as error:
-        raise FileFormatError(f"{error} Mend it or take it away, or pass skip_bad=True to leave it out.") from None
-
-
-def _unreadable(paths: Sequence[Path]) -> set[Path]:
+def unreadable(paths: Sequence[Path]) -> set[Path]:
     """The files that are no readable images; a warning names them."""
     pillow, bad = optional("PIL.Image", "images", "Reading images"), {}
     for path in paths:
@@ -138,7 +131,11 @@ def read_image_files(
     pillow = optional("PIL.Image", "images", "Reading images")
     images: list[np.ndarray] = []
     for path in map(Path, paths):
-        images.append(_pixels(pillow, path, shape, grayscale))
+        try:
+            images.append(_pixels(pillow, path, shape, grayscale))
+        except FileFormatError as error:
+            advice = " Mend it or take it away, or pass skip_bad=True to leave it out." if len(paths) > 1 else ""
+            raise FileFormatError(f"{error}{advice}") from None
         if images[-1].shape != images[0].shape:
             raise DataError(
                 f"Images have different sizes: {paths[0]} has {images[0].shape[:2]} (height, width), {path} has "

@@ -18,10 +18,10 @@ from denpa.data.counted import counted
 from denpa.data.delimited import read_delimited
 from denpa.data.missing import settle_missing
 from denpa.data.table import Column, Table, objects, parse_numbers, sorted_categories
+from denpa.data.text_format import MISSING_VALUES, TextFormat
 
-__all__ = ["MISSING_VALUES", "raw_table", "read_table"]
+__all__ = ["raw_table", "read_table"]
 
-MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _MOSTLY = 0.9  # a column with this part of numbers is numeric with misprints, not text
 
@@ -119,10 +119,9 @@ def raw_table(
         return read_parquet(path)
     if ending not in (".csv", ".tsv", ".txt"):
         raise FileFormatError(f"{path}: cannot tell the kind of table from {ending!r}: known: .csv .tsv .txt .parquet.")
-    if decimal not in (".", ","):
-        raise ConfigError(f"decimal must be '.' or ',', not {decimal!r}.")
     raw = read_delimited(path, delimiter or ("\t" if ending == ".tsv" else None), header, encoding)
-    absent = frozenset(as_texts(missing_values, "missing_values"))
+    written = TextFormat(delimiter, header, encoding, decimal, as_texts(missing_values, "missing_values"))
+    absent = frozenset(written.missing_values)
 
     def cleaned(fields: Iterable[str]) -> np.ndarray:
         texts: list[Any] = [field.strip() for field in fields]
@@ -134,7 +133,7 @@ def raw_table(
 
     fields = zip(*raw.rows, strict=True)
     columns = tuple(Column(name, "categorical", cleaned(f)) for name, f in zip(raw.names, fields, strict=True))
-    return Table(columns, None, None, np.array(raw.lines), "line", str(path))
+    return Table(columns, None, None, np.array(raw.lines), "line", str(path), written)
 
 
 def _target_name(table: Table, names: list[str], target: str | int) -> str:

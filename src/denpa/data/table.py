@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from denpa.data.counted import counted
 from denpa.data.delimited import NUMBER
 from denpa.data.labels import encode_labels
 from denpa.data.splitting import k_fold_indices, split_indices
+from denpa.data.text_format import TextFormat
 from denpa.data.widths import cells, padded
 
 __all__ = ["Column", "Table", "objects", "parse_numbers", "sorted_categories"]
@@ -71,6 +72,7 @@ class Table:
         lines: (n,) where each row stands in the file.
         place: "line" (of a text file) or "row" (of another): what `lines` counts.
         source: the file, for messages.
+        written: how that file writes a table, where it is a text.
     """
 
     columns: tuple[Column, ...]
@@ -79,6 +81,7 @@ class Table:
     lines: np.ndarray
     place: str = "line"
     source: str = "the table"
+    written: TextFormat = field(default_factory=TextFormat)
 
     @property
     def every(self) -> tuple[Column, ...]:
@@ -110,7 +113,7 @@ class Table:
             if column.name == name:
                 return column
         hint = nearest(name, [column.name for column in self.every], plural="columns")
-        if len(self.every) == 1 and (sign := re.search(r"[|:^~ ]", self.every[0].name)):
+        if len(self.every) == 1 and (sign := re.search(r"[,;\t|:^~ ]", self.every[0].name)):
             hint += f" It is one column: pass delimiter={sign[0]!r} if that separates columns."
         raise DataError(f"{self.source} has no column {name!r}: {hint}")
 

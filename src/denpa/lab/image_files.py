@@ -10,7 +10,7 @@ import numpy as np
 
 from denpa.core.errors import DataError
 from denpa.data.dataset import Dataset
-from denpa.data.images import read_image_files, read_image_pairs, read_images
+from denpa.data.images import read_image_files, read_image_pairs, read_images, unreadable
 from denpa.data.normalise import ScaleImages
 
 __all__ = ["IMAGES", "images", "labelled_images"]
@@ -18,30 +18,33 @@ __all__ = ["IMAGES", "images", "labelled_images"]
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 
-def images(model: Any, path: Path) -> tuple[np.ndarray, list[str]]:
-    """An image, or all of a folder (by class or not), and the names of the files.
+def images(model: Any, path: Path, skip_bad: bool = False) -> tuple[np.ndarray, list[str]]:
+    """An image, or all of a folder (by class or not), and the names of the files; `skip_bad` as for `read_images`.
 
     Raises:
         DataError, FileFormatError: no images, or they cannot be read; a model of something else.
     """
     if path.is_file():
-        files, names = [path], [path.name]
+        files, folder = [path], path.parent
     else:
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGES)
-        names = [str(file.relative_to(path)) for file in files]
+        files, folder = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGES), path
+    if skip_bad:
+        bad = unreadable(files)
+        files = [file for file in files if file not in bad]
     if not files:
-        raise DataError(f"The folder {path} holds no images.")
+        raise DataError(f"The folder {folder} holds no {'readable ' if skip_bad else ''}images.")
+    names = [str(file.relative_to(folder)) for file in files]
     return _in_range(model.normalizer, read_image_files(files, *_form(model))), names
 
 
-def labelled_images(model: Any, folder: str) -> Dataset:
-    """A folder of images by class, or of pairs of images for a model that makes images.
+def labelled_images(model: Any, folder: str, skip_bad: bool = False) -> Dataset:
+    """A folder of images by class, or of pairs of images for a model that makes images; `skip_bad` as there.
 
     Raises:
         DataError, FileFormatError: they cannot be read; a model of something else.
     """
     read = read_image_pairs if model.loss.expects == "values" else read_images
-    found = read(folder, *_form(model))
+    found = read(folder, *_form(model), skip_bad)
     return replace(found, x=_in_range(model.normalizer, found.x), t=_in_range(model.target_normalizer, found.t))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,24 @@ from denpa.data.images import read_image_pairs, read_images, read_unsorted_image
 from denpa.data.missing import settle_missing
 from denpa.data.readers import raw_table, read_table
 from denpa.data.table import Table
+from denpa.data.text_format import TextFormat
 from denpa.lab.arrays import read_npz
 from denpa.lab.experiment import DataConfig
 from denpa.lab.in_order import TEXT_OPTIONS, rows_of_series, rows_of_text, sequence_kind
 from denpa.lab.pairs import load_pairs
 from denpa.lab.prepared import Look, Prepared, aimed, its_own_target
 
-__all__ = ["Look", "Prepared", "is_table", "its_own_target", "load_data", "load_folds", "look_of", "unknown_categories"]
+__all__ = [
+    "Look",
+    "Prepared",
+    "check_options",
+    "is_table",
+    "its_own_target",
+    "load_data",
+    "load_folds",
+    "look_of",
+    "unknown_categories",
+]
 
 _TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 _OF_TABLES = ("target", "missing", "categorical", "ignore")
@@ -92,7 +104,7 @@ def _in_order(config: DataConfig, kind: str) -> Prepared:
     options = dict(config.options)
     if kind == "text":
         _refuse_options_of_tables(config, "is a text")
-        parts, vocabulary = rows_of_text(config, _check_options(config.source, options, TEXT_OPTIONS))
+        parts, vocabulary = rows_of_text(config, check_options(config.source, options, TEXT_OPTIONS))
         return Prepared(*parts, encoder=vocabulary, task=kind)
     if config.source in datasets.names():
         train, test, whole = _divided(_found(config.replace(task=None)), config.replace(task=None))
@@ -126,14 +138,14 @@ def _found(config: DataConfig) -> Dataset | Splits:
         return found
     path = Path(source)
     if path.suffix.lower() == ".npz":
-        _check_options(source, options, ())
+        check_options(source, options, ())
         return read_npz(path, config.task)
     if path.is_dir():
         ways = {"regression": read_image_pairs, "reconstruction": read_unsorted_images}
         read = ways.get(config.task or "", read_images)
         if config.task == "reconstruction" and any(inside.is_dir() for inside in path.iterdir()):
             read = read_images  # the classes colour the picture of the code
-        _check_options(source, options, [name for name in _parameters(read) if name != "folder"])
+        check_options(source, options, [name for name in _parameters(read) if name != "folder"])
         return read(path, **options)
     if path.suffix or len(path.parts) > 1:
         raise DataError(f"{source} cannot be read: there is no such file or folder.")
@@ -168,7 +180,7 @@ def _held_back(whole: Any, part: float, seed: int) -> tuple[Any, Any]:
 
 
 def _table(config: DataConfig, alone: bool = False) -> Table:
-    reading = _check_options(config.source, dict(config.options), [*_parameters(raw_table)[1:]])
+    reading = check_options(config.source, dict(config.options), vars(TextFormat()))
     if config.target is None and config.task != "reconstruction":
         columns = ", ".join(column.name for column in raw_table(config.source, **reading).columns[:20])
         raise ConfigError(f"{config.source}: name the column to predict, as in --target NAME. The columns: {columns}.")
@@ -240,7 +252,9 @@ def _parameters(function: Any) -> list[str]:
     return list(inspect.signature(function).parameters)
 
 
-def _check_options(source: str, options: dict[str, Any], known: Any) -> dict[str, Any]:
+def check_options(source: str, options: dict[str, Any], known: Iterable[str]) -> dict[str, Any]:
+    """The options, where the source knows them all; a `ConfigError` with the nearest where it does not."""
+    known = tuple(known)
     for name in options:
         if name not in known:
             hint = nearest(name, known, plural="options") if known else "it has no options."

@@ -17,6 +17,7 @@ from denpa.data.dataset import Dataset, Splits
 from denpa.data.pair_encoder import PairEncoder
 from denpa.data.readers import read_table
 from denpa.data.table import Table
+from denpa.data.text_format import TextFormat
 from denpa.data.vocabulary import Vocabulary
 from denpa.lab.arrays import read_npz, read_x
 from denpa.lab.codes import layer_output
@@ -24,7 +25,7 @@ from denpa.lab.experiment import DataConfig, Experiment
 from denpa.lab.image_files import IMAGES, images, labelled_images
 from denpa.lab.in_order import forecast_csv, new_text, rows_of_series, sequence_kind
 from denpa.lab.run_folder import RunFolder
-from denpa.lab.sources import is_table, its_own_target, load_data, unknown_categories
+from denpa.lab.sources import check_options, is_table, its_own_target, load_data, unknown_categories
 from denpa.training import Bagging, Model, load, sample
 
 __all__ = ["Trained", "predictions_csv", "predictions_npy"]
@@ -84,31 +85,38 @@ class Trained:
             raise ConfigError(f"The run {self.folder.path} set no examples aside for a test: give --data FILE.")
         return prepared.test
 
-    def labelled(self, source: str) -> Dataset:
+    def labelled(self, source: str, **options: Any) -> Dataset:
         """Examples with targets: a table, an .npz with x and t, a folder of images by class, a data set by name.
+
+        Args:
+            source: a file, a folder or a name.
+            options: how it is read, where that differs from the training: those of a `TextFormat` for a table,
+                `skip_bad` for images, a data set's own.
 
         Raises:
             DataError, FileFormatError, ConfigError: they cannot be read, have no targets, or do not fit the model.
         """
         if self.experiment is not None and self.experiment.data.task == "reconstruction":
             if source not in datasets.names():
-                return its_own_target(Dataset(self.examples(source)[0], name=source))
-            found = datasets.load(source, **self._options_of(source))
+                return its_own_target(Dataset(self.examples(source, **options)[0], name=source))
+            found = datasets.load(source, **(self._options_of(source) | options))
             return its_own_target(found.test if isinstance(found, Splits) else found)
         if isinstance(self.model.encoder, PairEncoder):
             raise ConfigError("Answers are measured on the test part of the run: leave --data out.")
         if isinstance(self.model.encoder, Vocabulary):
+            check_options(source, options, ())
             return new_text(source, self.model.encoder, self.model.in_shape[0])
         if self.kind == "series" and is_table(source):
-            table = self._series(source)
+            table = self._series(source, options)
             return rows_of_series(table, DataConfig(source, test=0), self.model.in_shape[0])[0]
         if source in datasets.names():
-            found = datasets.load(source, **self._options_of(source))
+            found = datasets.load(source, **(self._options_of(source) | options))
         elif is_table(source):
-            found = self._table(source)
+            found = self._table(source, options)
         elif Path(source).is_dir():
-            found = labelled_images(self.model, source)
+            found = labelled_images(self.model, source, **check_options(source, options, ("skip_bad",)))
         else:
+            check_options(source, options, ())
             found = read_npz(source, "regression" if self.model.loss.expects == "values" else None)
         found = found.test if isinstance(found, Splits) else found
         if not isinstance(found, Dataset):
@@ -117,21 +125,23 @@ class Trained:
             raise DataError(f"{source} has no column of targets to compare with; denpa predict needs none.")
         return self._with_our_classes(found)
 
-    def examples(self, source: str) -> tuple[np.ndarray, list[str] | None]:
+    def examples(self, source: str, **options: Any) -> tuple[np.ndarray, list[str] | None]:
         """Examples to predict from, and the names of their files where they are images.
 
         Args:
             source: a table, an .npy, an .npz with x, an image, a folder of images (by class or not).
+            options: how it is read, as for `labelled`.
         """
         if isinstance(self.model.encoder, Vocabulary):
             raise ConfigError("A language model writes on: denpa sample RUN --prompt TEXT.")
         path = Path(source)
         if is_table(path):
-            return self._table(source, targets=False).x, None
+            return self._table(source, options, targets=False).x, None
         if path.suffix.lower() in (".npy", ".npz"):
+            check_options(source, options, ())
             return read_x(path), None
         if path.is_dir() or (path.is_file() and path.suffix.lower() in IMAGES):
-            return images(self.model, path)
+            return images(self.model, path, **check_options(source, options, ("skip_bad",)))
         fault = "is of no known kind" if path.exists() else "cannot be read: there is no such file or folder"
         raise DataError(f"{source} {fault}: give a table (.csv, .tsv, .txt, .parquet), .npy, .npz or images.")
 
@@ -140,13 +150,17 @@ class Trained:
         """What the model was trained on where that is a "text" or a "series", else None."""
         return None if self.experiment is None else sequence_kind(self.experiment.data)
 
-    def forecast(self, source: str) -> str:
+    def forecast(self, source: str, **options: Any) -> str:
         """Of a model of a series: a row of CSV for each of a table, with what it expects to follow.
+
+        Args:
+            source: the table.
+            options: how it is read, as for `labelled`.
 
         Raises:
             DataError, FileFormatError: the table cannot be read, has other columns, or too few rows.
         """
-        return forecast_csv(self.model, self._series(source))
+        return forecast_csv(self.model, self._series(source, options))
 
     def sample(self, prompt: str | None, length: int, **options: Any) -> str:
         """What a language model writes after a prompt; None begins with a new line. Options as for `denpa.sample`.
@@ -162,22 +176,22 @@ class Trained:
             prompt = "\n" if "\n" in vocabulary else vocabulary.tokens[len(vocabulary.special)]
         return sample(self.model, vocabulary, prompt, length, **options)
 
-    def _series(self, source: str) -> Table:
+    def _series(self, source: str, changes: dict[str, Any]) -> Table:
         config = DataConfig(source) if self.experiment is None else self.experiment.data
         ways = config.missing if isinstance(config.missing, str) else "error"
         options = {name: value for name, value in self._options_of(config.source).items() if name != "length"}
+        options |= check_options(source, changes, vars(TextFormat()))
         options |= {"missing": ways, "ignore": config.ignore, "ignore_absent": True}
         return read_table(source, config.target, task="regression", alone=True, **options)
 
-    def _table(self, source: str, targets: bool = True) -> Dataset:
+    def _table(self, source: str, options: dict[str, Any], targets: bool = True) -> Dataset:
         """A table encoded; without `targets` no column of them is looked at."""
         model = self.model
         if not Path(source).exists():
             raise DataError(f"{source} cannot be read: there is no such file.")
         if model.encoder is None:
             raise DataError(f"{source} is a table, but this model was not trained on one.")
-        options = {} if self.experiment is None else self._options_of(self.experiment.data.source)
-        table = model.encoder.read(source, **options)
+        table = model.encoder.read(source, **check_options(source, options, vars(TextFormat())))
         for sentence in unknown_categories(model.encoder, table):
             warnings.warn(sentence, UserWarning, stacklevel=3)
         encoder = model.encoder if targets else model.encoder.replace(target=None)

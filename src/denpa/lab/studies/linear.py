@@ -175,17 +175,20 @@ def _paths(plan: Plan) -> Result:
 
 
 def _path_checks(lasso: np.ndarray, ridge: np.ndarray) -> tuple[Check, ...]:
-    """Of weights (seeds, strengths, features); lasso's are looked at where it first keeps all that matter."""
-    kept = np.stack([next(row for row in path[::-1] if np.all(row[:_RELEVANT] != 0)) for path in lasso]) != 0
+    """Of weights (seeds, strengths, features)."""
+    last = np.where(lasso != 0, _STRENGTHS[:, None], 0).max(axis=1)  # at which lasso keeps a feature
     return (
-        exactly(
-            "lasso: relevant features kept", "LASSO：残った関連特徴量の数", kept[:, :_RELEVANT].sum(axis=1), _RELEVANT
+        check(
+            "lasso: strength at which the last irrelevant feature goes / the first relevant one",
+            "LASSO：最後の無関係な特徴量が 0 になる強さ／最初の関連特徴量が 0 になる強さ",
+            last[:, _RELEVANT:].max(axis=1) / last[:, :_RELEVANT].min(axis=1),
+            *(0, 0.7),
         ),
-        check(  # 0
-            "lasso: irrelevant features kept beside them, of 7",
-            "LASSO：そのとき残った無関係な特徴量の数（7 個中）",
-            kept[:, _RELEVANT:].sum(axis=1),
-            *(0, 1),
+        exactly(
+            "lasso: weights left at the strongest penalty",
+            "LASSO：最も強い正則化で残る重みの数",
+            np.sum(lasso[:, -1] != 0, axis=1),
+            0,
         ),
         exactly(
             "ridge: weights that are exactly 0, for any strength",

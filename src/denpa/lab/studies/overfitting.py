@@ -12,6 +12,7 @@ from denpa.lab.studies.checks import check
 from denpa.lab.studies.images import Images, images
 from denpa.lab.studies.plots import curve, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
+from denpa.lab.studies.terms import in_japanese
 from denpa.lab.studies.together import Curves, steps_of, table, train_together
 from denpa.layers import BatchNorm, Dense, Dropout, ReLU
 from denpa.losses import SoftmaxCrossEntropy
@@ -180,11 +181,13 @@ def _swing(curves: Curves, last: int) -> np.ndarray:
 
 def _accuracy(name: str, part: str, step: int) -> Text:
     japanese = {"training": "訓練", "test": "テスト"}[part]
-    return Text(f"{name}: {part} accuracy after {step} updates", f"{name}：{step} 回更新後の{japanese}正解率")
+    return Text(
+        f"{name}: {part} accuracy after {step} updates", f"{in_japanese(name)}：{step} 回更新後の{japanese}正解率"
+    )
 
 
 def _gap(name: str) -> Text:
-    return Text(f"{name}: training less test accuracy", f"{name}：訓練とテストの正解率の差")
+    return Text(f"{name}: training less test accuracy", f"{in_japanese(name)}：訓練とテストの正解率の差")
 
 
 def _reached(curves: Curves) -> np.ndarray:

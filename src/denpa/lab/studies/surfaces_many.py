@@ -12,6 +12,7 @@ from denpa.lab.loss_surface import LossSurface, loss_surface, plane_through, pri
 from denpa.lab.studies import chapters
 from denpa.lab.studies.images import Images, images
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
+from denpa.lab.studies.terms import in_japanese
 from denpa.layers import Dense, ReLU
 from denpa.losses import SoftmaxCrossEntropy
 from denpa.networks import Sequential
@@ -69,7 +70,7 @@ def _many_checks(ends: dict[str, list[np.ndarray]]) -> tuple[Check, ...]:
     mean = {name: np.mean(found, axis=1) for name, found in ends.items()}
 
     def level(name: str) -> Text:
-        return Text(f"{name}: mean E at the end", f"{name}：終点の E の平均")
+        return Text(f"{name}: mean E at the end", f"{in_japanese(name)}：終点の E の平均")
 
     return (  # over 5 seeds
         Check(level("gradient descent"), mean["sgd"], low=1.5),  # 2.1 to 3.0

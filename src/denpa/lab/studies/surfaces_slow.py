@@ -11,6 +11,7 @@ from denpa.lab.studies import chapters
 from denpa.lab.studies.checks import check
 from denpa.lab.studies.study import Check, Plan, Result, Study, Text
 from denpa.lab.studies.surfaces import first_step, paths_from, scattered, shown
+from denpa.lab.studies.terms import in_japanese
 from denpa.optim import SGD, Momentum, Nesterov
 
 __all__ = ["STUDIES"]
@@ -29,7 +30,8 @@ def _valley(plan: Plan) -> Result:
     bounces = {name: (np.diff(np.sign(points[..., 1])) != 0).sum(axis=1) for name, points in paths.items()}
 
     def crossings(name: str) -> Text:
-        return Text(f"{name}: how often the path crosses the floor, in 50 steps", f"{name}：50 回で谷底を横切る回数")
+        japanese = f"{in_japanese(name)}：50 回で谷底を横切る回数"
+        return Text(f"{name}: how often the path crosses the floor, in 50 steps", japanese)
 
     return shown(
         surface,
