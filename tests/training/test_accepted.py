@@ -60,6 +60,61 @@ def test_a_chain_of_ours_and_optaxs_trains_and_resumes(tmp_path):
     )
 
 
+def test_line_searches_of_optax_know_the_objective():
+    """`optax.lbfgs` searches along its direction: every step is that of a loop by hand over the same function."""
+    import optax
+
+    x, t = DATA
+    trained = model(optimizer=optax.lbfgs(), penalty=dp.L2(0.01))
+    trained.build(x.shape[1:])
+    start, state = trained.run.params, trained.run.state
+
+    def objective(params):
+        return dp.backprop(trained.net, trained.loss, dp.Variables(params, state), x, t).loss + 0.005 * sum(
+            jnp.sum(layer["W"] ** 2) for layer in params.values() if "W" in layer
+        )
+
+    with jax.numpy_dtype_promotion("standard"):
+        trained.fit(DATA, epochs=4, batch_size="full", verbose=False)
+        solver, params = optax.lbfgs(), start
+        memory = solver.init(params)
+
+        @jax.jit
+        def by_hand(params, memory):
+            value, grads = jax.value_and_grad(objective)(params)
+            updates, memory = solver.update(grads, memory, params, value=value, grad=grads, value_fn=objective)
+            return optax.apply_updates(params, updates), memory
+
+        for _ in range(4):
+            params, memory = by_hand(params, memory)
+    found, expected = (jax.tree.leaves(tree) for tree in (trained.run.params, params))
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("inside_a_chain", [False, True])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_what_a_line_search_is_told_belongs_together(inside_a_chain, reduction):
+    """value is value_fn at the parameters, with dropout, prices on activities, weights and the penalty in it."""
+    import optax
+
+    def update(grads, state, params=None, *, value, grad, value_fn, **_):
+        slopes = jax.grad(value_fn)(params)
+        off = [jnp.max(jnp.abs(a - b)) for a, b in zip(jax.tree.leaves(slopes), jax.tree.leaves(grad), strict=True)]
+        return grads, jnp.stack([value, value_fn(params), jnp.max(jnp.stack(off))])
+
+    watching = optax.GradientTransformationExtraArgs(lambda params: jnp.zeros(3), update)
+    net = dp.Sequential([dp.Dense(6), dp.Sigmoid(), dp.KLSparsity(0.1, 0.3), dp.Dropout(0.5), dp.Dense(2)])
+    optimizer = dp.chain(dp.ClipByNorm(1e-6), watching) if inside_a_chain else watching
+    loss = dp.SoftmaxCrossEntropy(reduction=reduction)
+    trained = dp.Model(net, loss=loss, optimizer=optimizer, penalty=dp.L2(0.1), seed=3)
+    x, t = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32), np.arange(40) % 2
+    trained.fit((x, t, np.linspace(0.5, 2, 40, dtype=np.float32)), batch_size=40, epochs=1, verbose=False)
+    seen = np.asarray(trained.run.optimizer["1_foreign"] if inside_a_chain else trained.run.optimizer)
+    assert seen[0] == pytest.approx(seen[1], rel=1e-6) != 0
+    assert seen[2] < (1e-4 if reduction == "sum" else 1e-5)
+
+
 def test_without_compilation_the_numbers_are_the_same():
     """`jax.disable_jit` lets a debugger into every formula."""
     compiled, seen = model(), model()

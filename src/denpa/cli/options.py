@@ -218,7 +218,8 @@ class OfRun:
 class Evaluate(OfRun):
     """Measure a trained model on the examples that its run set aside, or on others.
 
-    A file that is written otherwise than that of the training is read by --data.options.decimal , and the like.
+    --data.options.NAME VALUE tells how new data are written, where that is otherwise than in training:
+    --data.options.encoding cp932.
     """
 
     data: Annotated[str, _option("FILE", "Examples with targets, in the form that the run was trained on.")] = ""
@@ -228,7 +229,8 @@ class Evaluate(OfRun):
 class Predict(OfRun):
     """Predict from new examples; writes CSV, or arrays into an .npy file.
 
-    A file that is written otherwise than that of the training is read by --data.options.decimal , and the like.
+    --data.options.NAME VALUE tells how new data are written, where that is otherwise than in training:
+    --data.options.encoding cp932.
     """
 
     input: Annotated[str, _option("FILE", "A table, .npy, .npz with x, an image, or a folder of images.")] = ""

@@ -10,6 +10,7 @@ running mean with that decay would never forget.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -20,7 +21,7 @@ import numpy as np
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError
 
-__all__ = ["Optimizer", "Transform", "each", "like", "moments", "over_root", "want_rate", "wide"]
+__all__ = ["Optimizer", "Transform", "each", "like", "moments", "over_root", "takes_objective", "want_rate", "wide"]
 
 
 class Transform(Description):
@@ -78,6 +79,15 @@ class Optimizer(Transform):
     def count(self, state: Any) -> dict[str, Any]:
         """The step counter after one more update; empty where there is none."""
         return {"step": state["step"] + 1} if "step" in state else {}
+
+
+def takes_objective(optimizer: Any) -> bool:
+    """Whether `update` has room for `value`, `grad` and `value_fn`, by which Optax's line searches know the objective."""
+    try:
+        parameters = inspect.signature(optimizer.update).parameters.values()
+    except (TypeError, ValueError):  # it does not tell
+        return False
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
 
 def wide(leaf: Any) -> np.dtype[Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from denpa.core.errors import ConfigError
-from denpa.optim.base import Optimizer, Transform, each, like
+from denpa.optim.base import Optimizer, Transform, each, like, takes_objective
 
 __all__ = ["Chain", "chain"]
 
@@ -32,8 +32,9 @@ class _Foreign(Transform):
     def init(self, params: Any) -> Any:
         return self.part.init(_widened(params))
 
-    def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        return self.part.update(_widened(grads), state, _widened(params))
+    def update(self, grads: Any, state: Any, params: Any = None, **objective: Any) -> tuple[Any, Any]:
+        known = objective if takes_objective(self.part) else {}
+        return self.part.update(_widened(grads), state, _widened(params), **known)
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,12 @@ class Chain(Optimizer):
     def init(self, params: Any) -> Any:
         return {name: part.init(params) for name, part in self.named()}
 
-    def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+    def update(self, grads: Any, state: Any, params: Any = None, **objective: Any) -> tuple[Any, Any]:
+        """As every `update`; `objective` is for parts of Optax's that ask for it: `value`, `grad`, `value_fn`."""
         updates, after = _widened(grads), {}
         for name, part in self.named():
-            updates, after[name] = part.update(updates, state[name], params)
+            known = objective if takes_objective(part) else {}
+            updates, after[name] = part.update(updates, state[name], params, **known)
         return like(updates, grads), after
 
     def rate(self, state: Any) -> Any:

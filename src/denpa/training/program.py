@@ -23,6 +23,7 @@ from denpa.core.layer import Array, Context, Params, State, Variables
 from denpa.core.padded import on_values, step_weights, values_of
 from denpa.gradients.backprop import Step, Trace, descend, walk
 from denpa.networks.base import entering, readable
+from denpa.optim.base import takes_objective
 from denpa.training.compiled import compiled, compiled_training
 from denpa.training.kept import Kept
 from denpa.training.windows import in_windows
@@ -146,7 +147,8 @@ class Recipe:
     def _update(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Run, dict[str, Any]]:
         met, grads = self.gradients(run, statistics, x, t, weight)
         log = self.measure(statistics, x, met.output, t, weight)
-        updates, optimizer = self.optimizer.update(grads, run.optimizer, run.params)
+        objective = self._objective(run, statistics, x, t, weight, met, grads)
+        updates, optimizer = self.optimizer.update(grads, run.optimizer, run.params, **objective)
         params = jax.tree.map(lambda p, u: p + u.astype(p.dtype), run.params, updates)
         if self.penalty is not None:
             log["penalty"] = self.penalty.value(run.params) + met.cost
@@ -155,6 +157,27 @@ class Recipe:
         elif isinstance(met.cost, jax.Array):
             log["penalty"] = met.cost
         return Run(self.thawed(run.params, params), met.state, optimizer, run.key, run.step + 1), log
+
+    def _objective(
+        self, run: Run, statistics: Any, x: Any, t: Any, weight: Any, met: Step, grads: Params
+    ) -> dict[str, Any]:
+        """What Optax's line searches ask for beside gradients: E with its penalty, here and at other parameters."""
+        if not takes_objective(self.optimizer):
+            return {}
+
+        def whole(error: Any, params: Params) -> Any:
+            error = error.astype(jnp.promote_types(error.dtype, jnp.float32))
+            return error if self.penalty is None else error + self.penalty.value(params)
+
+        def value_of(params: Params) -> Any:
+            key, still = jax.random.fold_in(run.key, run.step), self.still(run.state)
+            ctx = Context(True, key, run.state, still=still, reduction=self.loss.reduction)
+            inputs, aims = self.prepare(statistics, x), self.aim(statistics, t)
+            y, saved = self.net.forward(self.cast(params), *entering(inputs, ctx))
+            weights = step_weights(self.loss, inputs, y, aims, weight)
+            return whole(self.loss.value(y, values_of(aims), weights) + self.net.cost(saved), params)
+
+        return {"value": whole(met.loss, run.params), "grad": grads, "value_fn": value_of}
 
     def measure(self, statistics: Any, x: Any, y: Any, t: Any, weight: Any) -> dict[str, Any]:
         """Sums over a batch that add up over batches: of the loss, its weight, and every metric.
