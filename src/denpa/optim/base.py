@@ -82,7 +82,7 @@ class Optimizer(Transform):
 
 
 def takes_objective(optimizer: Any) -> bool:
-    """Whether `update` has room for `value`, `grad` and `value_fn`, by which Optax's line searches know the objective."""
+    """Whether `update` has room for `value`, `grad` and `value_fn`: what line searches of Optax know the objective by."""
     try:
         parameters = inspect.signature(optimizer.update).parameters.values()
     except (TypeError, ValueError):  # it does not tell
