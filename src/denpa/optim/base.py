@@ -82,7 +82,7 @@ class Optimizer(Transform):
 
 
 def takes_objective(optimizer: Any) -> bool:
-    """Whether `update` has room for `value`, `grad` and `value_fn`: what line searches of Optax know the objective by."""
+    """Whether `update` has room for `value`, `grad` and `value_fn`, which Optax's line searches ask for."""
     try:
         parameters = inspect.signature(optimizer.update).parameters.values()
     except (TypeError, ValueError):  # it does not tell

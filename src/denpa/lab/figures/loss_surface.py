@@ -37,6 +37,7 @@ def loss_surface_picture(
         title: above the picture.
     """
     from matplotlib.figure import Figure
+    from matplotlib.patheffects import withStroke
 
     E = np.where(np.isfinite(surface.errors), surface.errors, np.nanmax(_finite(surface.errors)))
     logarithmic = bool(E.min() > 0 and E.max() > 20 * E.min())
@@ -53,7 +54,8 @@ def loss_surface_picture(
         axes.plot(way[:, 0], way[:, 1], "-o", color=_MARK, markersize=3, linewidth=1.3, label="way of training")
     for name, (a, b) in ({"θ": (0.0, 0.0)} if marks is None else marks).items():
         axes.plot(a, b, "X", color=_MARK, markeredgecolor="white", markersize=9)
-        axes.annotate(name, (a, b), (7, 7), textcoords="offset points", fontsize=9, fontweight="bold")
+        label = axes.annotate(name, (a, b), (7, 7), textcoords="offset points", fontsize=9, fontweight="bold")
+        label.set_path_effects([withStroke(linewidth=3, foreground="white")])  # contours and their numbers lie below
     axes.set(xlabel=labels[0], ylabel=labels[1])
     if way is not None:
         axes.legend(frameon=True, fontsize=8)

@@ -14,7 +14,7 @@ from denpa.init import He
 from denpa.lab.studies import chapters
 from denpa.lab.studies.checks import check, exactly
 from denpa.lab.studies.images import images
-from denpa.lab.studies.plots import curve, figure_of, finish
+from denpa.lab.studies.plots import COLOURS, curve, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
 from denpa.lab.studies.together import Curves, steps_of, table, train_together
 from denpa.layers import Dense, ReLU
@@ -146,8 +146,11 @@ def _batches_drawn(
         curve(left, seen[name], curves.test["accuracy"], index, name)
     finish(left, "epochs", "test accuracy", legend="beside", ylim=(0, 1))
     rates = list(predicted)
-    curve(right, rates, noise, 0, "measured", marker="o", markersize=4, linestyle="none")
-    right.plot(rates, list(predicted.values()), color="#555555", linestyle="--", label="$\\eta / (2 - \\eta)$")
+    mean = noise.mean(axis=1)
+    spread = mean - noise.min(axis=1), noise.max(axis=1) - mean
+    right.errorbar(rates, mean, spread, fmt="o", markersize=4, capsize=3, color=COLOURS[0], label="measured")
+    eta = np.linspace(0, max(rates))
+    right.plot(eta, eta / (2 - eta), color="#555555", linestyle="--", label="$\\eta / (2 - \\eta)$")
     finish(right, "learning rate", "variance of w / variance of x")
     return figure
 
