@@ -30,18 +30,29 @@ _RUNNERS: dict[str, tuple[Any, float]] = {
 }
 
 
-def _ends(surface: ManyMinima, seeds: tuple[int, ...]) -> dict[str, list[np.ndarray]]:
-    """For each method and seed E where its paths end, (starts,)."""
-    ends = {name: [] for name in _RUNNERS}
+class _Ends(NamedTuple):
+    """E where the paths of a seed end, and whether that is in the basin that they began in: (starts,) each."""
+
+    errors: np.ndarray
+    stayed: np.ndarray
+
+
+def _ends(surface: ManyMinima, seeds: tuple[int, ...]) -> dict[str, list[_Ends]]:
+    """For each method what became of its paths, by seed."""
+    ends: dict[str, list[_Ends]] = {name: [] for name in _RUNNERS}
+    line = np.linspace(-4, 4, 100_001)
+    uphill = np.asarray(surface.gradient(line)) > 0
+    ridges = line[1:][uphill[:-1] & ~uphill[1:]]  # the same along both axes, for E is a sum
     for seed in seeds:
         rng = np.random.default_rng(seed)
         starts, noise_seeds = rng.uniform(-3, 3, (_STARTS, 2)), rng.integers(2**31, size=_STARTS)
         for name, (optimizer, noise) in _RUNNERS.items():
             each = [
-                trajectory(surface, optimizer, at, _STEPS, noise=noise, seed=int(s))
+                trajectory(surface, optimizer, at, _STEPS, noise=noise, seed=int(s))[-1]
                 for at, s in zip(starts, noise_seeds, strict=True)
             ]
-            ends[name].append(np.asarray(surface.value(np.stack([path[-1] for path in each]))))
+            stayed = np.searchsorted(ridges, starts) == np.searchsorted(ridges, np.stack(each))
+            ends[name].append(_Ends(np.asarray(surface.value(np.stack(each))), stayed.all(axis=1)))
     return ends
 
 
@@ -58,21 +69,29 @@ def _many(plan: Plan) -> Result:
         paths_animation(surface, drawn),
     )
     rows = [
-        {"optimiser": name, "seed": seed, "start": start, "error": error}
+        {"optimiser": name, "seed": seed, "start": start, "error": error, "same basin": bool(stayed)}
         for name, found in ends.items()
-        for seed, errors in zip(plan.seeds, found, strict=True)
-        for start, error in enumerate(errors)
+        for seed, of in zip(plan.seeds, found, strict=True)
+        for start, (error, stayed) in enumerate(zip(*of, strict=True))
     ]
     return Result(_many_checks(ends), (picture,), tuple(rows))
 
 
-def _many_checks(ends: dict[str, list[np.ndarray]]) -> tuple[Check, ...]:
-    mean = {name: np.mean(found, axis=1) for name, found in ends.items()}
+def _many_checks(ends: dict[str, list[_Ends]]) -> tuple[Check, ...]:
+    mean = {name: np.mean([of.errors for of in found], axis=1) for name, found in ends.items()}
+    stayed = {name: np.mean([of.stayed for of in found], axis=1) for name, found in ends.items()}
 
     def level(name: str) -> Text:
         return Text(f"{name}: mean E at the end", f"{in_japanese(name)}：終点の E の平均")
 
+    def share(name: str) -> Text:
+        return Text(
+            f"{name}: share that ends in the basin of its start", f"{in_japanese(name)}：出発点の谷で終わる割合"
+        )
+
     return (  # over 5 seeds
+        Check(share("gradient descent"), stayed["sgd"], 1, 1),
+        Check(share("momentum"), stayed["momentum"], high=0.8),  # 0.35 to 0.55
         Check(level("gradient descent"), mean["sgd"], low=1.5),  # 2.1 to 3.0
         Check(level("momentum"), mean["momentum"], high=2.7),  # 1.5 to 2.3
         Check(
@@ -198,12 +217,12 @@ STUDIES = (
     Study(
         name="many-minima",
         chapter=chapters.LANDSCAPES,
-        title=Text("Many minima: the nearest one, or a good one", "局所的最適解の問題"),
+        title=Text("Many minima: the one at hand, or a good one", "局所的最適解の問題"),
         claim=Text(
-            "Gradient descent ends in the minimum nearest to its start, good or bad. Momentum rolls over small "
+            "Gradient descent ends in the minimum in whose basin it starts, good or bad. Momentum rolls over small "
             "ridges, and noise that is large at first and fades away leads to a good minimum, though not always to "
             "the best.",
-            "勾配降下法は、良し悪しにかかわらず出発点に近い局所的最適解に落ち着く。モーメンタム法は低い峰を越え、初め"
+            "勾配降下法は、良し悪しにかかわらず出発点のある谷の局所的最適解に落ち着く。モーメンタム法は低い峰を越え、初め"
             "は大きく次第に小さくなる雑音は、最良とは限らないが良い局所的最適解に導く。",
         ),
         formula=(r"E = \sum_i w_i^2 / 2 + (1 - \cos 2 \pi w_i) / 2",),
