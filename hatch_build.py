@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import platform
 import sysconfig
 from pathlib import Path
 from types import ModuleType
@@ -48,4 +50,8 @@ class NativeKernels(BuildHookInterface):
 
 
 def _platform() -> str:
-    return sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    name = sysconfig.get_platform()
+    if name.startswith("macosx-"):  # Python may be for two processors; the library is for this one
+        target = os.environ.get("MACOSX_DEPLOYMENT_TARGET") or name.split("-")[1]
+        name = f"macosx-{target}-{platform.machine()}"
+    return name.replace("-", "_").replace(".", "_")

@@ -67,6 +67,11 @@ def test_tables_that_are_none(call, error, message):
         call()
 
 
+def test_a_table_of_bytes_does_not_overflow():
+    same = np.arange(20, dtype=np.uint8)
+    np.testing.assert_array_equal(classical.joint_table(same, same), np.eye(20) / 20)
+
+
 def test_over_fitting_over_the_degree():
     """Ten points of a noisy sine: the training error is 0 at M = 9, where the weights explode without a penalty."""
     rng = np.random.default_rng(5)
@@ -182,6 +187,9 @@ def test_principal_components(n):
     np.testing.assert_allclose(classical.pca(x, 5).reconstruct(x), x)
     with pytest.raises(dp.ConfigError, match="at most 5"):
         classical.pca(x, 6)
+    for call in (lambda: found.encode(x[:, :1]), lambda: found.decode(x[:, :1])):
+        with pytest.raises(dp.ShapeError, match="x has 1 column, but the model was fitted to"):
+            call()
     flat = classical.pca(np.outer(rng.normal(size=n), [0.1, 0.7, -0.3, 0.9, 1 / 3]), 5)
     assert (flat.variances >= 0).all()
     assert flat.explained == pytest.approx(1)

@@ -122,6 +122,18 @@ def test_out_shape_of_ones_own_layer_comes_from_forward():
     assert net.init(jax.random.key(0), (3,)).params["2_dense"]["W"].shape == (9, 2)
 
 
+def test_the_context_of_ones_own_layer_may_have_a_default():
+    @dataclass(frozen=True)
+    class Twice(Layer):
+        def forward(self, params, x, ctx=Context()):
+            return 2 * x if ctx.train else x, {}
+
+    x = jnp.ones((2, 3))
+    for context, factor in (((), 1), ((Context(train=True),), 2)):
+        y, saved = Twice().forward({}, x, *context)
+        assert y[0, 0] == factor == Twice().backward({}, saved, x)[0][0, 0]
+
+
 def test_ones_own_layer_on_integers(key):
     """Looking up rows by index has no derivative with respect to the index."""
 

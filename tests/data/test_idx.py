@@ -50,6 +50,7 @@ def test_damage_is_named(tmp_path):
     damaged(tmp_path, b"<html>not here</html>", "is no IDX file: it begins with the bytes 3c 68 74 6d")
     damaged(tmp_path, b"", r"is no IDX file: .* \(none\)")
     damaged(tmp_path, b"\0\0\x07\x01\0\0\0\0", "is no IDX file")
+    damaged(tmp_path, b"\0\0\x08\x46" + b"\0\0\0\1" * 70 + b"\7", "its IDX header speaks of 70 axes")
     damaged(tmp_path, squeezed[:-20], "gzip stream ends early")
     damaged(tmp_path, squeezed[:30] + b"\xa5\x5a" + squeezed[32:], "is damaged")
     damaged(tmp_path, squeezed[:-8] + b"\0\0\0\0" + squeezed[-4:], "is damaged: CRC check failed")

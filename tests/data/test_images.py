@@ -146,3 +146,16 @@ def test_the_partner_of_a_file_that_is_no_image_is_left_out_too(tmp_path):
         pairs = read_image_pairs(tmp_path, skip_bad=True)
     np.testing.assert_array_equal(pairs.x[:, 0, 0, 0], [97, 99])
     np.testing.assert_array_equal(pairs.t[:, 0, 0, 0], [107, 109])
+
+
+def test_pairs_belong_together_by_their_names_whatever_their_endings(tmp_path):
+    """In the order of whole names img.copy.png stands in front of img.png, but img.bmp in front of img.copy.bmp."""
+    for part, ending, more in (("input", "png", 0), ("target", "bmp", 1)):
+        for name, value in (("img", 10), ("img.copy", 200)):
+            save(tmp_path / part / f"{name}.{ending}", np.full((2, 2, 3), value + more, np.uint8))
+    pairs = read_image_pairs(tmp_path)
+    np.testing.assert_array_equal(pairs.x[:, 0, 0, 0], [10, 200])
+    np.testing.assert_array_equal(pairs.t[:, 0, 0, 0], [11, 201])
+    save(tmp_path / "target" / "img.png", np.zeros((2, 2, 3), np.uint8))
+    with pytest.raises(DataError, match=r"img\.bmp and img\.png have the same name"):
+        read_image_pairs(tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -127,6 +129,20 @@ def test_every_choice_of_kernels_gives_the_same_numbers(kernels_chosen, bound, k
     for ours, theirs in zip(got, (expected[0] + b, *expected[1:]), strict=True):
         assert ours.dtype == jnp.float32
         assert off(ours, theirs) < bound
+
+
+@pytest.mark.parametrize("kernels_chosen", ["xla", "auto"])
+@pytest.mark.parametrize(("kernel", "stride"), [((2, 2), (1, 1)), ((1, 3), (1, 1)), ((2, 1), (2, 3))])
+def test_padding_may_be_wider_than_the_kernel_reaches(kernels_chosen, kernel, stride):
+    """Pixels of dx that only the padding's windows would see are left out: a negative padding, one might say."""
+    sides = [(2, 0), (0, 3), (3, 2), (1, 4)]
+    for padding in itertools.product(sides, sides):
+        x, W, dy, how = drawn(((2, 5, 6, 3), (*kernel, 3, 16), stride, padding, (1, 1), 1))
+        _, dx, dW = by_the_sums(x, W, dy, *how)
+        x, W, dy = (jnp.asarray(a, jnp.float32) for a in (x, W, dy))
+        with choice.using(kernels_chosen):
+            assert off(kernels.convolve_input_gradient(dy, W, x.shape, *how), dx) < 3e-6
+            assert off(kernels.convolve_kernel_gradient(x, dy, W.shape, *how), dW) < 3e-6
 
 
 def test_the_choice_is_read_while_tracing_and_ends_with_its_block():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +88,28 @@ def test_when_the_disk_is_full_nothing_is_lost(tmp_path, monkeypatch, code):
             made(tmp_path / place, overwrite=True)
     assert folder.finished
     assert names(tmp_path) == ["one"]
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_run_outlives_its_failed_replacement(tmp_path, monkeypatch, taken):
+    """The old run is out of the way when the new one cannot come: it goes back, or to a place that is told."""
+    path, rename, failed = tmp_path / "one", os.rename, []
+    made(path).results.write_text("old")
+
+    def fail_once(source, target):
+        if Path(source).name == "run" and not failed:
+            failed.append(target)
+            if taken:  # by another process
+                path.mkdir()
+                (path / "other").touch()
+            raise OSError(errno.ENOTEMPTY, "Directory not empty")
+        rename(source, target)
+
+    monkeypatch.setattr("os.rename", fail_once)
+    with pytest.raises(dp.StorageError, match="Directory not empty") as told:
+        made(path, overwrite=True)
+    where = Path(str(told.value).rpartition(" is in ")[2].removesuffix(" now.")) if taken else path
+    assert (where / "results.json").read_text() == "old"
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path):

@@ -350,3 +350,14 @@ def test_dx_that_nobody_asks_for_is_not_computed():
         flops = grads_alone.lower(params, x).compile().cost_analysis()["flops"]
     one = 2 * x.size * params["W"][..., 0].size  # y; dW takes as many, and dx would
     assert flops < 2.5 * one
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_no_examples_give_no_output_and_no_gradient(groups):
+    layer = dp.Conv2d(4, 3, groups=groups)
+    params, _ = drawn(layer, (5, 5, 4))
+    x = jnp.zeros((0, 5, 5, 4), jnp.float32)
+    y, saved = layer.forward(params, x)
+    dx, grads = layer.backward(params, saved, y)
+    assert (y.shape, dx.shape) == ((0, 3, 3, 4), x.shape)
+    assert all(not np.any(g) for g in grads.values())

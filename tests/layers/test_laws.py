@@ -73,6 +73,8 @@ CASES = [
     (Conv2d(3, (3, 2), (2, 1), "circular"), (4, 5, 2)),
     (Conv2d(4, (3, 2), (2, 1), ((1, 0), (2, 1)), (1, 2), 2, true_convolution=True), (4, 5, 2)),
     (ConvTranspose2d(4, 3, stride=2, padding=1, output_padding=1, groups=2), (3, 4, 2)),
+    (ConvTranspose2d(2, 3, output_padding=1, dilation=2), (4, 3, 2)),
+    (ConvTranspose2d(1, 3, (1, 2), 1, (1, 2), (2, 3)), (4, 3, 1)),
     (ConvTranspose2d(3, (2, 3), stride=(2, 1), padding="same", use_bias=False), (3, 4, 2)),
     (Dense(3), (2, 6)),
     (Dense(3, use_bias=False), (2, 6)),

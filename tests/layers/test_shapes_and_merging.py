@@ -10,7 +10,7 @@ import pytest
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.layer import Context
 from denpa.core.symbolic import Input
-from denpa.layers import Add, Concatenate, Dense, Flatten, LeakyReLU, Maxout, ReLU, Reshape, Tanh
+from denpa.layers import Add, Concatenate, Dense, Flatten, LeakyReLU, Maxout, Part, ReLU, Reshape, Tanh
 from denpa.networks import Graph, Sequential
 
 RNG = np.random.default_rng(4)
@@ -149,6 +149,10 @@ def test_merging_refuses_what_does_not_fit():
     for axis in (0, 1.5, None, True):
         with pytest.raises(ConfigError):
             Concatenate(axis)
+    with pytest.raises(ConfigError, match="index must be 0 or more"):
+        Part(-1)  # its delta would find no place
+    with pytest.raises(ShapeError, match="more than 2 arrays, but got 2"):
+        Part(2).out_shape(((3,), (4,)))
 
 
 def test_in_a_graph_the_deltas_of_a_skip_are_summed():

@@ -200,6 +200,16 @@ def test_state_that_is_shared_is_read_by_all_and_advanced_by_each(key):
     check_gradients(net, LOSS, (variables.params, met.state), x, jnp.ones((8, 2)), entries=4, train=False)
 
 
+def test_every_use_of_a_frozen_layer_normalises_by_its_statistics():
+    x_, norm = dp.Input(), dp.BatchNorm()
+    inner = dp.Graph(x_, norm(dp.Tanh()(norm(x_, name="norm")), name="norm"))
+    model = dp.Model([("block", inner), dp.Dense(3)], LOSS, dp.SGD(0.1), in_shape=(3,), frozen="block/norm/*")
+    x = np.random.default_rng(0).normal(3, 2, (8, 3)).astype(np.float32)
+    expected = model.evaluate((x, x))["loss"]
+    history = model.fit((x, x), epochs=1, batch_size=8, verbose=False)
+    np.testing.assert_allclose(history["loss"], [expected], rtol=1e-6)
+
+
 def test_uses_of_a_shared_layer_drop_different_units(key):
     x_, drop = dp.Input(), dp.Dropout(0.5)
     net = dp.Graph(x_, dp.Concatenate()(drop(x_, name="drop"), drop(x_, name="drop")))

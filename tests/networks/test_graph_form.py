@@ -58,7 +58,10 @@ def written(make):
     [
         (written(lambda x, h: dp.Graph(x, jnp.ones(3))), "Graph wants symbolic values"),
         (written(lambda x, h: dp.Graph(dp.Dense(3), h)), "Graph wants symbolic values"),
-        (written(lambda x, h: dp.Graph(dp.Input(), h)), "depends on input .* not among the graph's inputs"),
+        (
+            written(lambda x, h: dp.Graph(dp.Input(), h)),
+            "depends on input .* not among the graph's inputs: these are what dp.Input",
+        ),
         (written(lambda x, h: dp.Graph((x, dp.Input()), h)), "Input 'input_1' leads to no output"),
         (written(lambda x, h: dp.Graph((x, x), h)), "Inputs must have different names"),
         (written(lambda x, h: dp.Graph(x, dp.Tanh()(h, name="a/b"))), "without '/' and '@', not 'a/b'"),

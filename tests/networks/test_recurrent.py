@@ -325,12 +325,22 @@ def test_the_recorded_delta_of_a_carry_is_its_derivative(layer):
         (lambda: dp.LSTM(3, takes_carry=True).out_shape(((5, 2), (3,), (4,))), dp.ShapeError, "c=3"),
         (lambda: dp.LSTM(3, segment=-1), dp.ConfigError, "segment"),
         (lambda: dp.GRU(3, update_bias=2.0, use_bias=False), dp.ConfigError, "no bias to start from"),
+        (lambda: dp.LSTM(3).forward(PARAMS, jnp.zeros((2, 0, 2))), dp.ShapeError, "one time step or more"),
         (lambda: dp.RNN(3, "thanh"), dp.ConfigError, "tanh"),
+        (lambda: dp.RNN(3, dp.PReLU()), dp.ConfigError, "without parameters"),
+        (lambda: dp.RNN(3, dp.Dropout(0.5)), dp.ConfigError, "without parameters"),
+        (lambda: dp.RNN(3, dp.ActivityL1(0.5)), dp.ConfigError, "without parameters"),
+        (lambda: dp.RNN(3, dp.Flatten()), dp.ConfigError, "without parameters"),
         (lambda: dp.Bidirectional(dp.Dense(3)), dp.ConfigError, "recurrent layer"),
         (lambda: dp.Bidirectional(dp.GRU(3, reverse=True)), dp.ConfigError, "reverse"),
         (lambda: dp.Bidirectional(dp.GRU(3), merge="mean"), dp.ConfigError, "merge"),
         (lambda: dp.OutputFeedbackRNN(3, 2, teacher_forcing=True, reverse=True), dp.ConfigError, "reverse"),
         (lambda: dp.OutputFeedbackRNN(3, 2, teacher_forcing=True).out_shape((5, 3)), dp.ShapeError, "(x, t)"),
+        (
+            lambda: dp.OutputFeedbackRNN(3, 2, teacher_forcing=True).out_shape(((5, 3), (5, 2), (2,), (3,))),
+            dp.ShapeError,
+            "only with takes_carry=True",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(run, error, message):

@@ -92,6 +92,14 @@ def test_decays_are_monotone(initial, final, steps, kind):
     assert np.all(rises >= -1e-15 * max(initial, final))
 
 
+def test_a_step_decay_falls_at_the_step_that_it_names():
+    """Compiled too, where XLA divides by multiplying: t/T may come out below the whole number that it is."""
+    lengths = np.arange(1, 301)
+    for times in (1, 2, 3):
+        found = [jax.jit(s.StepDecay(1.0, 0.5, int(n)))(jnp.array([times * n - 1, times * n])) for n in lengths[::7]]
+        np.testing.assert_array_equal(found, [[0.5 ** (times - 1), 0.5**times]] * len(found))
+
+
 @given(rate=rates, steps=lengths)
 def test_warm_up_climbs_to_its_schedule_and_follows_it(rate, steps):
     decay = s.ExponentialDecay(rate, 0.5, 10)

@@ -152,3 +152,28 @@ def test_what_a_fused_convolution_never_makes_leaves_room_for_more_examples(monk
         assert size_of_batches(model) == 128  # and 24 · 24 · 30 of them 242 times
     unpooled = dp.Model([*pooled[:2], *pooled[3:]], loss=dp.SoftmaxCrossEntropy(), in_shape=(28, 28, 1))
     assert size_of_batches(unpooled) == 128
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_prices_on_activities_belong_to_the_objective_that_is_measured(reduction):
+    """evaluate and the validation agree with the objective that training makes small, however batches are cut."""
+    net = dp.Sequential([dp.Dense(6), dp.Sigmoid(), dp.ActivityL1(0.3), dp.KLSparsity(0.1, 0.2), dp.Dense(3)])
+    loss = dp.SoftmaxCrossEntropy(reduction=reduction)
+    made = dp.Model(net, loss, dp.SGD(1e-9), penalty=dp.L2(0.1), in_shape=(4,))
+    x, t = DATA
+    whole = dp.backprop(net, loss, made.variables, x, t)
+    weights = sum(np.sum(np.square(layer["W"])) for layer in made.variables.params.values() if layer)
+    found = made.evaluate(DATA)
+    np.testing.assert_allclose(found["loss"], whole.loss + 0.05 * weights, rtol=1e-5)
+    np.testing.assert_allclose(found["penalty"], whole.cost + 0.05 * weights, rtol=1e-5)
+    history = made.fit(DATA, validation=DATA, epochs=1, batch_size=len(x), verbose=False)
+    np.testing.assert_allclose(history["validation_loss"], history["loss"], rtol=1e-5)
+    np.testing.assert_allclose(history["validation_penalty"], history["penalty"], rtol=1e-5)
+
+
+def test_rows_that_fill_a_batch_have_no_share_in_a_price(monkeypatch):
+    made = dp.Model([dp.Dense(3), dp.ActivityL1(1.0)], dp.MeanSquaredError(), in_shape=(2,))
+    x = np.random.default_rng(0).normal(size=(10, 2)).astype(np.float32)
+    y = made.predict(x)
+    monkeypatch.setattr("denpa.training.model.size_of_batches", lambda _: 4)  # 4, 4 and 2
+    np.testing.assert_allclose(made.evaluate((x, y))["loss"], np.abs(y).sum(axis=1).mean(), rtol=1e-5)

@@ -107,3 +107,11 @@ def test_a_network_that_remembers_nothing_is_refused():
     model.in_shape = (7,)
     with pytest.raises(dp.ConfigError, match="recurrent layers, but there is none"):
         dp.sample(model, LETTERS, "a", 3)
+
+
+def test_of_equally_likely_tokens_no_more_than_k_are_left(model):
+    params = {**model.variables.params, "3_dense": {"W": np.zeros((6, 5), "f"), "b": np.zeros(5, "f")}}
+    equal = dp.Model(model.net, loss=model.loss, in_shape=(10,))
+    equal.variables = equal.variables._replace(params=params)
+    assert {dp.sample(equal, LETTERS, "c", 9, top_k=1, seed=seed) for seed in range(5)} == {"a" * 9}
+    assert set(dp.sample(equal, LETTERS, "c", 60, top_k=2)) == {"a", "b"}

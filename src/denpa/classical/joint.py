@@ -34,7 +34,8 @@ def joint_table(x: Any, y: Any, shape: tuple[int, int] | None = None) -> np.ndar
     shape = shape or (int(x.max()) + 1, int(y.max()) + 1)
     if x.max() >= shape[0] or y.max() >= shape[1]:
         raise DataError(f"A table of shape {shape} has no entry at ({x.max()}, {y.max()}).")
-    return np.bincount(x * shape[1] + y, minlength=shape[0] * shape[1]).reshape(shape) / len(x)
+    places = x.astype(np.int64) * shape[1] + y.astype(np.int64)  # bytes would overflow
+    return np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape) / len(x)
 
 
 def conditional(P: Any) -> np.ndarray:

@@ -32,11 +32,11 @@ class PrincipalComponents:
 
     def encode(self, x: Any) -> np.ndarray:
         """x (n, d) -> z (n, k)."""
-        return (examples(x) - self.mean) @ self.components
+        return (examples(x, len(self.mean)) - self.mean) @ self.components
 
     def decode(self, z: Any) -> np.ndarray:
         """z (n, k) -> x̂ (n, d)."""
-        return examples(z) @ self.components.T + self.mean
+        return examples(z, self.components.shape[1]) @ self.components.T + self.mean
 
     def reconstruct(self, x: Any) -> np.ndarray:
         """x (n, d) -> x̂ (n, d): the nearest point of the plane."""

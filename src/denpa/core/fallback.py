@@ -31,13 +31,13 @@ def with_fallback(cls: Any) -> None:
     own_forward, own_next_state, own_cost = cls.forward, cls.next_state, cls.cost
 
     @functools.wraps(own_forward)
-    def forward(self: Any, params: Any, x: Any, ctx: Any) -> tuple[Any, Any]:
-        y, saved = own_forward(self, params, x, ctx)
-        return y, {"x": x, "ctx": ctx, "saved": saved}
+    def forward(self: Any, params: Any, x: Any, *context: Any, **named: Any) -> tuple[Any, Any]:
+        y, saved = own_forward(self, params, x, *context, **named)
+        return y, {"x": x, "context": (*context, *named.values()), "saved": saved}
 
     def backward(self: Any, params: Any, saved: Any, dy: Any) -> tuple[Any, Any]:
         def run(p: Any, x: Any) -> Any:
-            y, own_saved = own_forward(self, p, x, saved["ctx"])
+            y, own_saved = own_forward(self, p, x, *saved["context"])
             return y, jnp.asarray(own_cost(self, own_saved), float)
 
         (_, cost), pull_back = jax.vjp(run, params, saved["x"])

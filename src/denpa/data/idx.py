@@ -17,6 +17,7 @@ from denpa.core.errors import DataError, FileFormatError
 
 __all__ = ["parse_idx", "read_bytes", "read_idx", "write_idx"]
 
+_MOST_AXES = 64  # that NumPy can have
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
@@ -51,6 +52,8 @@ def parse_idx(content: bytes, path: str | Path) -> np.ndarray:
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES or content[3] == 0:
         raise FileFormatError(f"{path} is no IDX file: it begins with the bytes {content[:4].hex(' ') or '(none)'}.")
     dtype, rank = np.dtype(_TYPES[content[2]]), content[3]
+    if rank > _MOST_AXES:
+        raise FileFormatError(f"{path} is damaged: its IDX header speaks of {rank} axes.")
     start = 4 + 4 * rank
     if len(content) < start:
         raise FileFormatError(f"{path} is truncated: the IDX header wants {start} bytes, the file has {len(content)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,9 +90,13 @@ def read_image_pairs(
     of a file that is no image is left out too. Otherwise as `read_images`.
 
     Raises:
-        DataError: one of the subfolders is not there, or holds an image that the other lacks.
+        DataError: one of the subfolders is not there, holds an image that the other lacks, or two of one name.
     """
-    found = [_files_in(Path(folder) / part) for part in ("input", "target")]
+    found = [sorted(_files_in(Path(folder) / part), key=lambda path: path.stem) for part in ("input", "target")]
+    for paths in found:
+        for one, other in itertools.pairwise(paths):
+            if one.stem == other.stem:
+                raise DataError(f"{one} and {other.name} have the same name: which of them is of the pair?")
     names = [{path.stem for path in paths} for paths in found]
     if alone := sorted(names[0] ^ names[1]):
         raise DataError(f"{folder}: {alone[0]!r} is in one of the folders input and target only.")

@@ -173,7 +173,7 @@ class NeuralNetEstimator(BaseEstimator):
                 labels = t if t.ndim == 1 else None
                 rest, out = split_indices(len(x), self.validation_fraction, model.seed, labels)
                 part = x[out], t[out], None if weight is None else weight[out]
-                held = padded_batches(*part, _AT_ONCE)
+                held = padded_batches(model.net, *part, _AT_ONCE)
                 x, t, weight = x[rest], t[rest], None if weight is None else weight[rest]
                 rules.append(EarlyStopping(patience=self.patience))
             data, plan = self._arranged(x, t, weight)

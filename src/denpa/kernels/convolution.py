@@ -160,16 +160,20 @@ def _lax_input_gradient(
     low = [r - p for r, (p, _) in zip(reach, padding, strict=True)]
     spread = [s * (n - 1) + 1 for s, n in zip(stride, dy.shape[1:3], strict=True)]
     high = [n + r - w - p for n, r, w, p in zip(x_shape[1:3], reach, spread, low, strict=True)]
-    return lax.conv_general_dilated(
+    # Where the padding is wider than the kernel's reach, some of the result is cut off afterwards: given a negative
+    # padding, XLA's convolution on a CPU reads beyond the image.
+    dx = lax.conv_general_dilated(
         dy,
         _turned(W, groups),
         (1, 1),
-        tuple(zip(low, high, strict=True)),
+        [(max(a, 0), max(b, 0)) for a, b in zip(low, high, strict=True)],
         lhs_dilation=stride,
         rhs_dilation=dilation,
         dimension_numbers=(_IMAGES, _KERNEL, _IMAGES),
         feature_group_count=groups,
     )
+    top, left = (max(-a, 0) for a in low)
+    return dx[:, top : top + x_shape[1], left : left + x_shape[2]]
 
 
 def _lax_kernel_gradient(
@@ -179,11 +183,12 @@ def _lax_kernel_gradient(
     spread = [s * (n - 1) + 1 for s, n in zip(stride, dy.shape[1:3], strict=True)]
     reach = [d * (k - 1) for d, k in zip(dilation, W_shape[:2], strict=True)]
     high = [r + w - n - p for r, w, n, p in zip(reach, spread, x.shape[1:3], low, strict=True)]
+    height, width = (n + min(b, 0) for n, b in zip(x.shape[1:3], high, strict=True))  # what no place of the kernel saw
     return lax.conv_general_dilated(
-        x,
+        x[:, :height, :width],
         dy,
         dilation,
-        tuple(zip(low, high, strict=True)),
+        [(a, max(b, 0)) for a, b in zip(low, high, strict=True)],
         rhs_dilation=stride,
         dimension_numbers=("CHWN", "IHWO", "HWNC"),  # channels are the batch, and samples are summed over
         batch_group_count=groups,

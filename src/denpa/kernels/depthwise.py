@@ -32,7 +32,7 @@ def convolve(x: Array, W: Array, stride: Pair, padding: Padding, dilation: Pair)
 @functools.partial(jax.jit, static_argnums=(2, 3, 4, 5), inline=True)
 def input_gradient(dy: Array, W: Array, x_shape: Shape, stride: Pair, padding: Padding, dilation: Pair) -> Array:
     """dx: each dy is laid back to the pixels that it came from, weighted."""
-    grouped = *dy.shape[:3], x_shape[3], -1
+    grouped = *dy.shape[:3], x_shape[3], dy.shape[3] // x_shape[3]
     pieces = [jnp.sum((dy * w).reshape(grouped), axis=-1) for w in _places(W)]
     return gathered(pieces, x_shape, W.shape[:2], stride, padding, dilation)
 

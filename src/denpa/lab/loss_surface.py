@@ -91,7 +91,7 @@ def loss_surface(
         directions = random_direction(params, (seed, 0)), random_direction(params, (seed, 1))
     for direction in directions:
         _want_like(params, direction)
-    batches = padded_batches(*checked_data(model, data, "the data"), size_of_batches(model))
+    batches = padded_batches(model.net, *checked_data(model, data, "the data"), size_of_batches(model))
     use_compile_cache()
     axis = np.linspace(low, high, resolution)
     points = jnp.asarray(np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2), jnp.float32)
@@ -196,7 +196,8 @@ def _program(programs: Any) -> Callable[..., Any]:
             )
             sums = programs.measure(here, state, statistics, *batch)
             penalty = programs.recipe.penalty
-            return sums["loss"], sums["weight"], jnp.zeros(()) if penalty is None else penalty.value(here)
+            error = sums["loss"] + sums.get("cost", 0.0) * sums["weight"]  # what layers add, for each example
+            return error, sums["weight"], jnp.zeros(()) if penalty is None else penalty.value(here)
 
         return jax.lax.map(at, points)
 

@@ -135,7 +135,7 @@ def create(
     """
     path = Path(path)
     refuse_existing(path, overwrite)
-    passing = None
+    passing = before = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         passing = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -146,11 +146,18 @@ def create(
         if path.exists() and any(path.iterdir()):
             with RunFolder(path).held():
                 os.rename(path, passing / "before")
+                before = passing / "before"
         os.rename(folder.path, path)
     except StorageError:
         raise
     except OSError as error:
-        raise StorageError(f"Cannot make the run folder {path}: {error.strerror}.") from None
+        kept = ""
+        if before is not None:  # somebody else has put something there meanwhile
+            try:
+                os.rename(before, path)
+            except OSError:
+                passing, kept = None, f" The run that was there is in {before} now."
+        raise StorageError(f"Cannot make the run folder {path}: {error.strerror}.{kept}") from None
     finally:
         if passing is not None:
             shutil.rmtree(passing, ignore_errors=True)

@@ -27,7 +27,7 @@ from denpa.core.shapes import Shape
 from denpa.init import Glorot, Initializer
 from denpa.kernels import activation as kernels
 from denpa.kernels.product import sum_of_outer_products
-from denpa.layers.recurrent import rows
+from denpa.layers.base import rows
 
 __all__ = ["AdditiveAttention", "DotAttention"]
 

@@ -10,7 +10,7 @@ from denpa.core.layer import Array, Layer
 from denpa.core.padded import step_mask
 from denpa.core.shapes import Shape, want
 
-__all__ = ["ShapePreserving", "true_steps", "wide"]
+__all__ = ["ShapePreserving", "rows", "true_steps", "wide"]
 
 
 class ShapePreserving(Layer):
@@ -18,6 +18,11 @@ class ShapePreserving(Layer):
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return want(self, "...", in_shape)
+
+
+def rows(x: Array) -> Array:
+    """All axes but the last as one: (..., size) -> (n, size)."""
+    return x.reshape(-1, x.shape[-1])
 
 
 def wide(x: Array) -> Array:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from denpa.core.checks import want_positive
+from denpa.core.checks import want_not_negative, want_positive
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Grads, Params
 from denpa.core.shapes import Shape, want
@@ -32,7 +32,7 @@ class LocalResponseNorm(ShapePreserving):
         alpha, beta, k: the constants; AlexNet's by default. (PyTorch divides `alpha` by `size`.)
 
     Raises:
-        ConfigError: a size below 1, or k, α below 0, or both 0.
+        ConfigError: a size below 1, α below 0, or k not above 0, for then zeros would be divided by 0.
         ShapeError: an input without channels.
 
     Source: Krizhevsky, Sutskever & Hinton (2012), section 3.3.
@@ -45,8 +45,8 @@ class LocalResponseNorm(ShapePreserving):
 
     def validate(self) -> None:
         want_positive(self, "size")
-        if self.k < 0 or self.alpha < 0 or self.k == self.alpha == 0:
-            raise ConfigError(f"LocalResponseNorm wants k and alpha not below 0 and not both 0: {self!r}.")
+        want_positive(self, "k")
+        want_not_negative(self, "alpha")
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return want(self, "... channels", in_shape)

@@ -12,6 +12,7 @@ from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, Layer, Params
 from denpa.core.shapes import Shape, want
 from denpa.init import Constant, Glorot, Initializer
+from denpa.layers.base import rows
 
 __all__ = ["Dense"]
 
@@ -62,13 +63,8 @@ class Dense(Layer):
         return y, {"x": x}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
-        x, delta = _rows(saved["x"]), _rows(dy)
+        x, delta = rows(saved["x"]), rows(dy)
         grads = {"W": x.T @ delta}  # ∂E/∂W = xᵀ δ
         if self.use_bias:
             grads["b"] = jnp.sum(delta, axis=0)  # ∂E/∂b = Σ_n δ_n
         return dy @ params["W"].T, grads  # ∂E/∂x = δ Wᵀ
-
-
-def _rows(x: Array) -> Array:
-    """All axes but the last as one: (..., size) -> (n, size)."""
-    return x.reshape(-1, x.shape[-1])

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from denpa.core.checks import want_not_negative
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.layer import Array, Context, Grads, Layer, Params
 from denpa.core.shapes import Shape
@@ -46,11 +47,23 @@ class Part(Layer):
     """y = xᵢ      x a tuple of arrays -> y, the one at `index`      saves the other shapes
 
     What a graph writes for `y, h, c = LSTM(6, return_carry=True)(x)`. ∂E/∂xⱼ = 0 for j ≠ i.
+
+    Args:
+        index: i, from 0.
+
+    Raises:
+        ConfigError: `index` is negative.
+        ShapeError: x has no such part.
     """
 
     index: int
 
+    def validate(self) -> None:
+        want_not_negative(self, "index")
+
     def out_shape(self, in_shape: Any) -> Shape:
+        if self.index >= len(in_shape):
+            raise ShapeError(f"{self!r} wants a tuple of more than {self.index} arrays, but got {len(in_shape)}.")
         return in_shape[self.index]
 
     def forward(self, params: Params, x: tuple[Array, ...], ctx: Context = Context()) -> tuple[Array, Any]:

@@ -13,6 +13,7 @@ tuple of arrays (batch, size); the first of them is what the cell gives out.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar
 
 import jax
@@ -20,22 +21,23 @@ import jax.numpy as jnp
 import numpy as np
 
 from denpa.core.description import Description
-from denpa.core.errors import ConfigError
+from denpa.core.errors import ConfigError, DenpaError
 from denpa.core.keys import key_for
-from denpa.core.layer import Array, Grads, Layer, Params
+from denpa.core.layer import Array, Context, Grads, Layer, Params
 from denpa.core.static import Static
 from denpa.init import Initializer
 from denpa.kernels.product import sum_of_outer_products
 from denpa.layers.activation import ELU, Identity, LeakyReLU, ReLU, Sigmoid, Tanh
+from denpa.layers.base import rows
 from denpa.layers.softmax import Softmax
 
-__all__ = ["Carry", "Cell", "activation_of", "fresh", "remembered", "restored", "rows"]
+__all__ = ["Carry", "Cell", "activation_of", "fresh", "remembered", "restored"]
 
 Carry = tuple[Array, ...]
 _ACTIVATIONS = {
     "elu": ELU,
     "identity": Identity,
-    "leaky_relu": LeakyReLU,
+    "leakyrelu": LeakyReLU,
     "relu": ReLU,
     "sigmoid": Sigmoid,
     "softmax": Softmax,
@@ -138,14 +140,26 @@ def activation_of(owner: Any, activation: Any) -> Layer:
     Raises:
         ConfigError: an unknown name, or a layer with parameters.
     """
-    if isinstance(activation, str) and activation in _ACTIVATIONS:
-        return _ACTIVATIONS[activation]()
-    if isinstance(activation, Layer) and not jax.eval_shape(lambda: activation.init_params(jax.random.key(0), (1,))):
+    if isinstance(activation, str) and (name := activation.lower().replace("_", "")) in _ACTIVATIONS:
+        return _ACTIVATIONS[name]()
+    if isinstance(activation, Layer) and _is_activation(activation):
         return activation
     raise ConfigError(
         f"{type(owner).__name__} wants an activation layer without parameters, such as Tanh(), or one of "
         f"{', '.join(sorted(_ACTIVATIONS))}; not {activation!r}."
     )
+
+
+@functools.cache
+def _is_activation(layer: Layer) -> bool:
+    """Whether a layer keeps shapes, needs nothing but x (no parameters, state, random numbers) and has no price."""
+    like = jax.ShapeDtypeStruct((2, 3, 4), jnp.float32)
+    try:
+        alone = not layer.init_params(jax.random.key(0), (3, 4)) and not layer.init_state((3, 4))
+        y = jax.eval_shape(lambda x: layer.forward({}, x, Context(train=True))[0], like)
+    except (DenpaError, KeyError, TypeError, ValueError):
+        return False
+    return alone and type(layer).cost is Layer.cost and y.shape == like.shape
 
 
 def _side_by_side(initializer: Initializer, key: Array, rows: int, units: int, gates: int) -> Array:
@@ -163,11 +177,6 @@ def fresh(cell: Any, key: Array, size: int, gates: int) -> Params:
         "Wh": _side_by_side(cell.recurrent_init, key_for(key, "Wh"), units, units, gates),
         "b": jnp.zeros(gates * units),
     }
-
-
-def rows(a: Array) -> Array:
-    """All axes but the last as one."""
-    return a.reshape(-1, a.shape[-1])
 
 
 def remembered(saved: Any, y: Array) -> Any:

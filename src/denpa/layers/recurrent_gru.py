@@ -14,7 +14,8 @@ from denpa.init import Glorot, Initializer, Orthogonal
 from denpa.kernels import native
 from denpa.kernels.product import sum_of_outer_products
 from denpa.kernels.recurrent import gates, serves, split
-from denpa.layers.recurrent import Carry, Cell, fresh, rows
+from denpa.layers.base import rows
+from denpa.layers.recurrent import Carry, Cell, fresh
 
 __all__ = ["GRUCell"]
 

@@ -16,7 +16,8 @@ from denpa.kernels import native
 from denpa.kernels.product import sum_of_outer_products
 from denpa.kernels.recurrent import serves
 from denpa.layers.activation import ReLU, Tanh
-from denpa.layers.recurrent import Carry, Cell, activation_of, fresh, remembered, restored, rows
+from denpa.layers.base import rows
+from denpa.layers.recurrent import Carry, Cell, activation_of, fresh, remembered, restored
 
 __all__ = ["OutputFeedbackCell", "RNNCell"]
 

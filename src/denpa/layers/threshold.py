@@ -12,6 +12,7 @@ from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, Layer, Params
 from denpa.core.shapes import Shape, want
 from denpa.init import Constant, Glorot, Initializer
+from denpa.layers.base import rows
 
 __all__ = ["ThresholdDense"]
 
@@ -59,7 +60,7 @@ class ThresholdDense(Layer):
         return x @ params["W"] - params["theta"], {"x": x}  # s = x W − θ
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
-        x, delta = (a.reshape(-1, a.shape[-1]) for a in (saved["x"], dy))
+        x, delta = rows(saved["x"]), rows(dy)
         grads = {"W": x.T @ delta, "theta": -jnp.sum(delta, axis=0)}  # ∂E/∂W = xᵀ δ, ∂E/∂θ = −Σ_n δ_n
         return dy @ params["W"].T, grads  # ∂E/∂x = δ Wᵀ
 

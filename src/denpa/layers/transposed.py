@@ -117,10 +117,16 @@ class ConvTranspose2d(Layer):
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
         x, W, how = saved["x"], _adjoint(params["W"]), self._how(dy.shape)
-        grads = {"W": _adjoint(kernels.convolve_kernel_gradient(dy, x, W.shape, **how))}
+        # Rows and columns more than a stride leaves over would give a pixel more than x has: what they add at the end
+        # takes the place of padding, and goes where there is none.
+        ends = [b - more for (_, b), more in zip(how["padding"], pair_of(self.output_padding), strict=True)]
+        how["padding"] = tuple((a, max(end, 0)) for (a, _), end in zip(how["padding"], ends, strict=True))
+        height, width = (n + min(end, 0) for n, end in zip(dy.shape[1:3], ends, strict=True))
+        seen = dy[:, :height, :width]
+        grads = {"W": _adjoint(kernels.convolve_kernel_gradient(seen, x, W.shape, **how))}
         if self.use_bias:
             grads["b"] = jnp.sum(dy, axis=(0, 1, 2))  # ∂E/∂b = Σ δ
-        return kernels.convolve(dy, W, **how), grads  # the convolution whose adjoint this layer is
+        return kernels.convolve(seen, W, **how), grads  # the convolution whose adjoint this layer is
 
     def _how(self, y_shape: Shape) -> dict[str, Any]:
         """The convolution that leads from y back to x."""

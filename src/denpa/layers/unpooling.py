@@ -101,8 +101,8 @@ class MaxUnpool2d(Pooling):
         return tuple(image)
 
     def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Array, Any]:
+        self.out_shape(tuple(part.shape[1:] for part in x) if isinstance(x, (tuple, list)) else x.shape[1:])
         values, image = x
-        self.out_shape((values.shape[1:], image.shape[1:]))
         how = self.how(image.shape[1:])
         _, place = kernels.max_pool(image, *how)
         return kernels.spread(values, image.shape, *how, place), {"place": place, "image": Static(image.shape)}

@@ -202,10 +202,12 @@ def _gathered(vertex: Vertex, values: dict[str, Any]) -> Any:
 
 
 def _context(vertex: Vertex, ctx: Context) -> Context:
-    """A vertex that shares reads the state of its slot, under its own name."""
+    """A vertex that shares reads the state of its slot under its own name, and is still where that is."""
     if not vertex.shares:
         return ctx
-    return dataclasses.replace(ctx, state=ctx.state | {vertex.name: ctx.state.get(vertex.slot, {})})
+    own, slot = (f"{ctx.name}/{name}" if ctx.name else name for name in (vertex.name, vertex.slot))
+    still = ctx.still | {own + path.removeprefix(slot) for path in ctx.still if f"{path}/".startswith(f"{slot}/")}
+    return dataclasses.replace(ctx, state=ctx.state | {vertex.name: ctx.state.get(vertex.slot, {})}, still=still)
 
 
 def _check(inputs: tuple[str, ...], outputs: tuple[str, ...], vertices: tuple[Vertex, ...]) -> None:
@@ -254,7 +256,10 @@ def _canonical(inputs: Any, outputs: Any) -> tuple[Any, Any, tuple[Vertex, ...]]
         names[node.order] = node.name or (f"input_{index}" if isinstance(inputs, tuple) else "input")
     applied = [needed[order] for order in sorted(needed) if order not in names]
     if stray := [node for node in applied if node.layer is None]:
-        raise ConfigError(f"The output depends on input {stray[0]!r}, which is not among the graph's inputs.")
+        raise ConfigError(
+            f"The output depends on input {stray[0]!r}, which is not among the graph's inputs: these are what "
+            "dp.Input() gives, not what a layer makes of it."
+        )
     width = len(str(max(len(applied) - 1, 0)))
     vertices: list[Vertex] = []
     uses: dict[str, int] = {}

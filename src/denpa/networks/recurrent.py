@@ -160,6 +160,8 @@ class Recurrent(Network):
             carry = tuple(parts)
         sizes = self.cell.sizes()
         want(self, "batch time features", x, {"features": params["Wx"].shape[0]})
+        if not x.shape[1]:
+            raise ShapeError(f"{self!r} wants one time step or more, but x has shape {x.shape}.")
         if carry is None:
             carry = self._zeros(len(x), x.dtype)
         for name, part, size in zip(self.cell.carries, carry, sizes, strict=True):

@@ -79,6 +79,7 @@ class OutputFeedbackRNN(Recurrent):
         if len(in_shape) < 2 or not isinstance(in_shape[1], tuple):
             raise ShapeError(f"{self!r} wants one example's shapes of (x, t), not {in_shape}.")
         x, t, *carry = in_shape
+        self._refuse_carry(carry)
         time, features = Recurrent._example(self, (x, *carry) if self.takes_carry else x)
         want(self, "time outputs", t, {"time": time, "outputs": self.outputs})
         return time, features
@@ -87,12 +88,17 @@ class OutputFeedbackRNN(Recurrent):
         if not self.teacher_forcing:
             return Recurrent._entered(self, params, x, ctx)
         x, t, *carry = x
+        self._refuse_carry(carry)
         want(self, "batch time outputs", t, {"batch": len(x), "time": x.shape[1], "outputs": self.outputs})
         cell, x, first = Recurrent._entered(self, params, (x, *carry) if self.takes_carry else x, ctx)
         if not ctx.train:
             return cell, x, first
         fed = jnp.concatenate([first[0][None], time_major(t, ctx.lengths)[:-1]])
         return dataclasses.replace(cell, forced=True), jnp.concatenate([x, fed], axis=-1), first
+
+    def _refuse_carry(self, carry: Any) -> None:
+        if carry and not self.takes_carry:
+            raise ShapeError(f"{self!r} wants (x, t), and a carry behind them only with takes_carry=True.")
 
     def _input_delta(self, cell: Any, found: through_time.Backward) -> Any:
         dx, (dy, dh) = found.dx, found.dcarry

@@ -194,7 +194,8 @@ class StepDecay(_Geometric):
     steps: int
 
     def __call__(self, step: Any) -> jax.Array:
-        return self.initial * self.factor ** jnp.floor(_time(step) / self.steps)
+        # Of integers: XLA divides by multiplying, and the quotient of exact multiples may come out below them.
+        return self.initial * self.factor ** (jnp.asarray(step) // self.steps).astype(float)
 
 
 @dataclass(frozen=True)

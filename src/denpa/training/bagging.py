@@ -163,7 +163,11 @@ class Bagging(Stacked):
             plan, counts = self._plan(examples, batch_size_of(batch_size, examples), **order)
             recipe = dataclasses.replace(self.model.programs.recipe, window=window)
             self._begin(given)
-            held = None if held_out is None else padded_batches(*held_out, size_of_batches(self.model, self.members))
+            held = (
+                None
+                if held_out is None
+                else padded_batches(self.model.net, *held_out, size_of_batches(self.model, self.members))
+            )
             options = {"validation": held, "record_steps": record_steps, "resumed": resume is not None}
             options |= {"callbacks": (*rules, Progress(verbosity(verbose))), "counts": counts}
             last = int(epochs) + (0 if resume is not None else self.epochs)
@@ -209,7 +213,10 @@ class Bagging(Stacked):
 
     @data_as_one
     def evaluate(self, data: Any) -> dict[str, Any]:
-        """Loss and metrics of the common output over `data`: {"loss": ..., "accuracy": ...}."""
+        """Loss and metrics of the common output over `data`: {"loss": ..., "accuracy": ...}.
+
+        The loss is without penalties and prices on activities: these are of the members, not of what they say together.
+        """
         return self.measure(self._batches(data))
 
     def measure(self, batches: list[Any]) -> dict[str, Any]:
@@ -305,7 +312,9 @@ class Bagging(Stacked):
         if self.counts is None:
             return {}
         heard = np.asarray(self.counts == 0).T
-        batches = padded_batches(train[0], (train[1], heard), train[2], size_of_batches(self.model, self.members))
+        batches = padded_batches(
+            self.model.net, train[0], (train[1], heard), train[2], size_of_batches(self.model, self.members)
+        )
         return self.measure([(x, t, weight, who) for x, (t, who), weight in batches])
 
     def _arrays(self) -> tuple[Any, Any]:
@@ -327,4 +336,4 @@ class Bagging(Stacked):
         self._arrays()
         use_compile_cache()
         checked = checked_data(self.model, data, "the data to evaluate")
-        return padded_batches(*checked, size_of_batches(self.model, self.members))
+        return padded_batches(self.model.net, *checked, size_of_batches(self.model, self.members))

@@ -25,14 +25,14 @@ _ACTIVATIONS = {
 
 
 def activation_of(name: Any) -> tuple[Any, Any]:
-    """The activation of this name, in any case, and the initialiser for the weights in front of it.
+    """The activation of this name, in any case, also as leaky_relu, and the initialiser for the weights before it.
 
     Raises:
         ConfigError: unknown; the nearest is named.
     """
-    if str(name).lower() not in _ACTIVATIONS:
+    if (known := str(name).lower().replace("_", "")) not in _ACTIVATIONS:
         raise ConfigError(f"Unknown activation {name!r}: {nearest(str(name), _ACTIVATIONS, plural='activations')}")
-    return _ACTIVATIONS[str(name).lower()]
+    return _ACTIVATIONS[known]
 
 
 def hidden_layers(units: Iterable[int], activation: str) -> list[Any]:

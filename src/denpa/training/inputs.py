@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from denpa.core.errors import DataError, ShapeError
+from denpa.core.layer import Layer
 from denpa.core.padded import Padded, checked_lengths, values_of
 from denpa.core.shapes import Shape
 from denpa.data.checks import check_data, check_features, check_x, unmasked
@@ -231,20 +232,30 @@ def filled_batches(x: Any, most: int) -> list[Any]:
     return [jax.tree.map(lambda a, s=start: a[s : s + size], whole) for start in starts]
 
 
-def padded_batches(x: Any, t: Any, weight: Any, size: int) -> list[Batch]:
-    """Batches of one size for measuring, on the device; rows that fill up the last one weigh 0."""
+def padded_batches(net: Any, x: Any, t: Any, weight: Any, size: int) -> list[Batch]:
+    """Batches of one size for measuring, on the device; rows that fill up the last one weigh 0.
+
+    The last one stays as it is where a layer has a price on activities, in which filling rows would have their share.
+    """
     examples = len(jax.tree.leaves(x)[0])
-    size = min(size, examples)
+    size, filled = min(size, examples), not _has_price(net)
     weight = np.ones(examples, _default_float()) if weight is None else weight
 
     def cut(array: Any, start: int) -> Any:
         rows = array[start : start + size]
-        if len(rows) == size:
+        if len(rows) == size or not filled:
             return jax.device_put(rows)
         filling = np.zeros((size - len(rows), *rows.shape[1:]), rows.dtype)
         return jax.device_put(np.concatenate([rows, filling]))
 
     return [jax.tree.map(lambda a, s=start: cut(a, s), (x, t, weight)) for start in range(0, examples, size)]
+
+
+def _has_price(layer: Layer) -> bool:
+    if layer.inner():
+        return any(_has_price(inside) for _, inside in layer.inner())
+    cost = type(layer).cost
+    return getattr(cost, "__wrapped__", cost) is not Layer.cost  # of a layer of one's own it is wrapped
 
 
 def _is_shape(part: Any) -> bool:

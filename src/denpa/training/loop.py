@@ -248,8 +248,11 @@ def summarize(recipe: Any, logs: Any) -> dict[str, Any]:
     total, weight = (np.sum(np.asarray(logs[name]), dtype=np.float64) for name in ("loss", "weight"))
     loss = float(total if recipe.loss.reduction == "sum" else total / weight if weight else 0.0)
     row: dict[str, Any] = {"loss": loss}
-    if "penalty" in logs:
-        row["penalty"] = float(np.mean(np.asarray(logs["penalty"]), dtype=np.float64))
+    penalties = [float(np.mean(np.asarray(logs["penalty"]), dtype=np.float64))] if "penalty" in logs else []
+    if "cost" in logs:  # of layers, measured batch by batch
+        penalties.append(float(np.average(np.asarray(logs["cost"], np.float64), weights=np.asarray(logs["rows"]))))
+    if penalties:
+        row["penalty"] = sum(penalties)
         row["loss"] += row["penalty"]
     for metric in recipe.metrics:
         sums = {k: np.sum(np.asarray(v), axis=0, dtype=np.float64) for k, v in logs["metrics"][metric.name].items()}

@@ -311,7 +311,7 @@ class Model:
             plan = BatchPlan(examples, size, self.seed, shuffle, replacement, window, sorted_by)
             programs = programs_for(dataclasses.replace(self.programs.recipe, window=window))
             options = {
-                "validation": None if held_out is None else padded_batches(*held_out, size_of_batches(self)),
+                "validation": None if held_out is None else padded_batches(self.net, *held_out, size_of_batches(self)),
                 "callbacks": (*rules, Progress(verbosity(verbose))),
                 "record_steps": record_steps,
                 "resumed": resume is not None,
@@ -354,7 +354,7 @@ class Model:
         check_model(self)
         batch = checked_data(self, data, "the data to evaluate")
         use_compile_cache()
-        return self.measure(padded_batches(*batch, size_of_batches(self)))
+        return self.measure(padded_batches(self.net, *batch, size_of_batches(self)))
 
     def measure(self, batches: list[Batch]) -> dict[str, Any]:
         """Loss and metrics over batches on the device."""

@@ -235,16 +235,22 @@ class Programs:
         return run, logs, tree.all_finite((run.params, run.state))
 
     def _measure(self, params: Params, state: State, statistics: Any, x: Any, t: Any, weight: Any) -> dict[str, Any]:
-        return self.recipe.measure(statistics, x, self._output(params, state, statistics, x), t, weight)
+        y, cost = self._forward(params, state, statistics, x)
+        log = self.recipe.measure(statistics, x, y, t, weight)
+        return log if not isinstance(cost, jax.Array) else {**log, "cost": cost, "rows": jnp.int32(len(y))}
 
     def _predict(self, params: Params, state: State, statistics: Any, x: Any) -> Any:
         return self.recipe.answer(statistics, self._output(params, state, statistics, x))
 
     def _output(self, params: Params, state: State, statistics: Any, x: Any) -> Any:
+        return self._forward(params, state, statistics, x)[0]
+
+    def _forward(self, params: Params, state: State, statistics: Any, x: Any) -> tuple[Any, Any]:
+        """The network's output in inference, and what its layers add to the objective."""
         recipe = self.recipe
-        inside = entering(recipe.prepare(statistics, x), Context(train=False, state=state))
-        y = recipe.net.forward(recipe.cast(params), *inside)[0]
-        return y if recipe.compute_dtype is None else tree.cast(y, jnp.float32)
+        ctx = Context(train=False, state=state, reduction=recipe.loss.reduction)
+        y, saved = recipe.net.forward(recipe.cast(params), *entering(recipe.prepare(statistics, x), ctx))
+        return y if recipe.compute_dtype is None else tree.cast(y, jnp.float32), recipe.net.cost(saved)
 
 
 @functools.lru_cache(maxsize=64)

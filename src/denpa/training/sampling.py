@@ -27,6 +27,7 @@ from jax import lax
 from denpa.core.errors import ConfigError, DataError
 from denpa.core.layer import Context
 from denpa.data.vocabulary import Vocabulary
+from denpa.kernels import settings
 from denpa.networks.carried import with_carry
 from denpa.training.arguments import wanted_seed
 from denpa.training.compile_cache import use_compile_cache
@@ -77,6 +78,7 @@ def sample(
         silent,
         None if greedy else top_k,
         greedy,
+        settings.current(),
         model.variables.params,
         model.variables.state,
         forced,
@@ -88,9 +90,9 @@ def sample(
     return vocabulary.decode(written[: ends[0]] if ends.size else written)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
 def _written(
-    net: Any, silent: tuple[int, ...], top_k: int | None, greedy: bool,
+    net: Any, silent: tuple[int, ...], top_k: int | None, greedy: bool, kernels: str,
     params: Any, state: Any, forced: Any, temperature: Any, key: Any,
 ) -> Any:  # fmt: skip
     """The token behind each step; where `forced` names the token of a step, that is read in place of the drawn one."""
@@ -100,10 +102,12 @@ def _written(
         state, token = carried
         number, forced = at
         token = jnp.where(forced >= 0, forced, token)
-        logits, saved = net.forward(params, token[None, None], Context(state=state))
+        with settings.using(kernels):
+            logits, saved = net.forward(params, token[None, None], Context(state=state))
         z = logits[0, -1].at[np.array(silent, np.int32)].set(-jnp.inf)
         if top_k is not None and top_k < z.size:
-            z = jnp.where(z >= lax.top_k(z, top_k)[0][-1], z, -jnp.inf)
+            likeliest = lax.top_k(z, top_k)[1]  # of equals the first
+            z = jnp.full_like(z, -jnp.inf).at[likeliest].set(z[likeliest])
         if greedy:
             chosen = jnp.argmax(z)
         else:
