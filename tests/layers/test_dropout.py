@@ -73,6 +73,14 @@ def test_a_mask_for_each_sample_or_one_for_the_batch(key):
     assert 0 < np.sum(shared[0]) < 50
 
 
+@pytest.mark.parametrize("rate", [0.99, 0.9999, 0.99999])
+def test_few_that_are_kept_stand_for_all(rate, key):
+    """The share that is kept is that of the factor 1 / (1 - rate), however small it is."""
+    y, _ = Dropout(rate).forward({}, jnp.ones((4000, 1000)), Context(train=True, key=key))
+    kept = 4_000_000 * (1 - rate)
+    assert abs(float(jnp.mean(y)) - 1) < 5 / np.sqrt(kept)
+
+
 def test_rate_0_is_the_identity_and_rate_1_drops_all(key):
     for scaling in ("inverted", "classical"):
         y, _ = Dropout(0, scaling=scaling).forward({}, X, Context(train=True))  # needs no key

@@ -131,3 +131,14 @@ def test_state_travels_by_path():
         "1_adam/second_moment/0_dense/W",
     }
     assert jax.tree.structure(tree.unflatten(arrays, state)) == jax.tree.structure(state)
+
+
+@pytest.mark.parametrize("size", [1e20, 1e30, 1e38])
+def test_gradients_whose_squares_are_too_large_keep_their_direction(size):
+    grads = {"a": jnp.float32([size, -size]), "b": jnp.float32([[0.5 * size]])}
+    clipped, _ = jax.jit(optim.ClipByNorm(3.0).update)(grads, {})
+    np.testing.assert_allclose(clipped["a"], [2, -2], rtol=1e-5)
+    np.testing.assert_allclose(clipped["b"], [[1]], rtol=1e-5)
+    for odd in (np.inf, np.nan):
+        clipped, _ = optim.ClipByNorm(3.0).update({"a": jnp.float32([odd, 1.0])}, {})
+        assert not np.isfinite(clipped["a"][0])

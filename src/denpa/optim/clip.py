@@ -39,7 +39,7 @@ class ClipByNorm(Transform):
     def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         # One precision for the whole sum: leaves of several cannot be added under strict promotion.
         widest = max((wide(leaf) for leaf in jax.tree.leaves(grads)), key=lambda d: d.itemsize, default=None)
-        norm = tree.global_norm(tree.cast(grads, widest))
+        norm = _norm(tree.cast(grads, widest))
         factor = self.max_norm / jnp.maximum(norm, self.max_norm)
         return like(each(lambda g, factor: g * factor, grads, factor=factor), grads), state
 
@@ -66,3 +66,14 @@ class ClipByValue(Transform):
 
     def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         return like(each(lambda g: jnp.clip(g, -self.limit, self.limit), grads), grads), state
+
+
+def _norm(grads: Any) -> jax.Array:
+    """The norm over all parameters, also of gradients whose squares are too large for a number."""
+    norm = tree.global_norm(grads)
+
+    def scaled() -> jax.Array:
+        largest = jnp.max(jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(grads) if leaf.size]))
+        return largest * tree.global_norm(jax.tree.map(lambda leaf: leaf / largest, grads))
+
+    return jax.lax.cond(jnp.isinf(norm), scaled, lambda: norm) if jax.tree.leaves(grads) else norm

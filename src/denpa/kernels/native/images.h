@@ -44,8 +44,8 @@ class ImageRow {
     left_ = images.batch * height * columns_ * channels_ - start;
     if (row >= height) columns_ = 0;  // the last row of an odd height belongs to no window
     data_ = images.data + start;
-    mask_ = static_cast<const float*>(images.mask) + start;
-    index_ = static_cast<const Byte*>(images.mask) + start;
+    if (kKind == Mask::relu) mask_ = static_cast<const float*>(images.mask) + start;
+    if (kKind == Mask::pool) index_ = static_cast<const Byte*>(images.mask) + start;
   }
 
   // One vector of channels, from `channel` on.
@@ -109,8 +109,8 @@ class ImageRow {
 
   Int channels_, columns_, left_;  // left_: values from the start of this row to the end of the batch
   int place_ = 0;
-  const float *data_, *mask_;
-  const Byte* index_;
+  const float *data_, *mask_ = nullptr;
+  const Byte* index_ = nullptr;
 };
 
 // Rows `first` to `last` of the frame, from image `image`.
