@@ -422,7 +422,7 @@ class Model:
         self._need_run()
         problems: list[str] = []
         if pytorch:
-            (arrays, problems), where = from_pytorch(self.net, network_shape(self), source, names), "PyTorch"
+            (arrays, problems), where = from_pytorch(self.net, network_shape(self), source, names, only), "PyTorch"
         else:
             arrays, where = weights_of(source)
             arrays = arrays if names is None else renamed(arrays, names, where)

@@ -12,25 +12,27 @@
 
 A recurrent module of several layers is as many layers here, each of them `Bidirectional` where the module reads both
 ways; its GRU is the one with `reset_after=True`.
-Behind a Flatten the numbers of an example stand in another order, since images have their channels in front there:
-(channel, height, width) become (height, width, channel) in the rows of a dense layer, and in the arrays of a batch
-normalisation or PReLU that stands between. A convolution that turns its kernel around gets it turned around.
+Images and what a Conv1d reads and writes have their channels in front there: (channel, height, width) and (channel,
+time). Where a Flatten or a Reshape stands between those and a row of numbers, the rows and columns of dense layers are
+put in order, and the arrays of batch normalisations and PReLUs between: `denpa.training.pytorch_order`. A convolution
+that turns its kernel around gets it turned around.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 
+from denpa.core import tree
 from denpa.core.errors import FileFormatError, ShapeError, nearest
 from denpa.core.layer import Layer
-from denpa.layers import BatchNorm, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, Flatten, PReLU, Reshape
-from denpa.networks import Graph, Network, Sequential, Tied
+from denpa.data.arguments import as_texts
+from denpa.layers import BatchNorm, Conv1d, Conv2d, ConvTranspose2d, Dense, Embedding, PReLU
+from denpa.networks import Graph, Network, Tied
+from denpa.training.pytorch_order import LayerOrder, Unknown, orders
 from denpa.training.pytorch_recurrent import GATES, Part, natural, parts_by_module, recurrent_arrays
 from denpa.training.transfer import below
 
@@ -52,7 +54,7 @@ _NAMES = {
 
 
 def from_pytorch(
-    net: Network, in_shape: Any, source: Any, names: Mapping[str, str] | None = None
+    net: Network, in_shape: Any, source: Any, names: Mapping[str, str] | None = None, only: Any = None
 ) -> tuple[dict[str, Any], list[str]]:
     """The arrays of PyTorch's modules by the paths of this network, in its layout; and what is wrong with them.
 
@@ -64,6 +66,7 @@ def from_pytorch(
             all layers that name it, or to those inside of one that does: {"0_lstm": "rnn", "1_lstm": "rnn"}. None: the
             layers that have arrays get the modules that have any, in their order: that of a `state_dict()`, or, as a
             file does not keep it, that of the names, where the numbers in names count as numbers.
+        only: patterns of the arrays that will be taken; None for all. What cannot be put in order is wrong there alone.
 
     Raises:
         FileFormatError: the file cannot be read.
@@ -76,9 +79,10 @@ def from_pytorch(
         _want_order(modules)
     found: dict[str, Any] = {}
     problems: list[str] = []
-    images, _ = _images(net, in_shape)
+    known = orders(net, in_shape)
     for path, part in _in_order(layers, modules) if names is None else _named(layers, modules, names):
-        layer = layers[path]
+        layer, order = layers[path], known.get(path, LayerOrder())
+        problems += _out_of_order(path, layer, part, order, only)
         if type(layer) in GATES:
             laid_out, wrong = recurrent_arrays(path, layer, part)
             found |= laid_out
@@ -89,7 +93,7 @@ def from_pytorch(
             if wrong:
                 problems.append(f"{part.module}.{name}".lstrip(".") + f" {wrong}")
             else:
-                found[place] = _laid_out(layer, name, array, images.get(path))
+                found[place] = _laid_out(layer, name, array, order)
     return found, problems
 
 
@@ -151,20 +155,39 @@ def _place(path: str, layer: Layer, name: str, array: Any) -> tuple[str, str]:
     return names[name].format(path), ""
 
 
-def _laid_out(layer: Layer, name: str, array: Any, image: Any) -> Any:
-    """One array of a module as the layer has it; `image` is the shape before a Flatten in front of it."""
+def _out_of_order(path: str, layer: Layer, part: Part, order: LayerOrder, only: Any) -> list[str]:
+    """What is wrong where arrays are wanted that would have to be put in an order that is not known."""
+    unknown = next((side for side in order if isinstance(side, Unknown)), None)
+    if unknown is None or (isinstance(layer, PReLU) and layer.shared):
+        return []
+    names = {name: place.format(path).partition("/")[2] for name, place in _NAMES.get(type(layer), {}).items()}
+    places = [names[name] for name in part.arrays if name in names] or [f"{path}/{name}" for name in ("Wx", "Wh", "b")]
+    patterns = ("*",) if only is None else as_texts(only, "only")
+    if not any(tree.matches(place, pattern) for place in places for pattern in patterns):
+        return []
+    return [
+        f"{path} cannot be put in order, since {unknown.why}: set its arrays by hand, and load the others by only= or "
+        "names= without it"
+    ]
+
+
+def _laid_out(layer: Layer, name: str, array: Any, order: LayerOrder) -> Any:
+    """One array of a module as the layer has it."""
     if isinstance(layer, PReLU) and layer.shared and array.size == 1:
         return array.reshape(())
     if name == "weight" and type(layer) in _LAYOUTS:
         array = np.transpose(array, _LAYOUTS[type(layer)])
         if getattr(layer, "true_convolution", False):
             array = np.flip(array, axis=tuple(range(array.ndim - 2)))
-    moved = name == "weight" if isinstance(layer, Dense) else isinstance(layer, (BatchNorm, PReLU))
-    if moved and image is not None and array.shape[0] == math.prod(image):
-        height, width, channels = image
-        places = np.arange(array.shape[0]).reshape(channels, height, width).transpose(1, 2, 0).ravel()
-        array = array[places]
-    return array
+    if not isinstance(layer, Dense):
+        return _placed(array, 0, order.entering) if isinstance(layer, (BatchNorm, PReLU)) else array
+    return _placed(_placed(array, 0, order.entering) if name == "weight" else array, -1, order.leaving)
+
+
+def _placed(array: Any, axis: int, places: Any) -> Any:
+    """An array with one axis in our order; as it is where that has another size, which is told later."""
+    fits = isinstance(places, np.ndarray) and array.ndim and array.shape[axis] == len(places)
+    return np.take(array, places, axis) if fits else array
 
 
 def _read(source: Any) -> dict[str, np.ndarray]:
@@ -185,40 +208,11 @@ def _read(source: Any) -> dict[str, np.ndarray]:
 def _layers(net: Network, prefix: str = "") -> list[tuple[str, Layer]]:
     """Layers with their paths, in the order of the walk forward; of those that share parameters only the first."""
     found: list[tuple[str, Layer]] = []
+    while isinstance(net, Tied):
+        net = net.net
     shared = {v.name for v in net.vertices if v.shares} if isinstance(net, Graph) else set()
     for name, layer in net.inner():
         if name not in shared:
             found.append((f"{prefix}{name}", layer))
             found += _layers(layer, f"{prefix}{name}/") if isinstance(layer, Network) else []
     return found
-
-
-def _images(net: Layer, in_shape: Any, image: Any = None, prefix: str = "") -> tuple[dict[str, Any], Any]:
-    """By layer, the shape of the image whose numbers enter it flat and in their order, or None; and of what leaves."""
-    if isinstance(net, Tied):
-        return _images(net.net, in_shape, image, prefix)
-    if not isinstance(net, (Sequential, Graph)):
-        return {}, _passed_on(net, in_shape, image)
-    found: dict[str, Any] = {}
-    shapes, leaving = net.shapes(in_shape), {}
-    for name, layer in net.inner():
-        if isinstance(net, Sequential):
-            shape, entering = shapes[name], image
-        else:
-            vertex = next(vertex for vertex in net.vertices if vertex.name == name)
-            shape, entering = shapes[vertex.inputs[0]], leaving.get(vertex.inputs[0])
-            entering = entering if len(vertex.inputs) == 1 else None
-        inside, image = _images(layer, shape, entering, f"{prefix}{name}/")
-        found |= {f"{prefix}{name}": entering, **inside}
-        leaving[name] = image
-    return found, image if isinstance(net, Sequential) else leaving.get(net.outputs)
-
-
-def _passed_on(layer: Layer, shape: Any, image: Any) -> Any:
-    """The image of a layer's output, where each number comes from the one in its place: activations, normalisation."""
-    if isinstance(layer, (Flatten, Reshape)) and len(layer.out_shape(shape)) == 1:
-        return shape if len(shape) == 3 else image
-    if image is None or isinstance(layer, (Network, Reshape)) or layer.out_shape(shape) != shape:
-        return None
-    arrays = jax.eval_shape(lambda: layer.init_params(jax.random.key(0), shape))
-    return image if not jax.tree.leaves(arrays) or isinstance(layer, (BatchNorm, PReLU)) else None
