@@ -312,13 +312,9 @@ def _leaving(walk: _Walk, node: _Node, value: int, columns: dict[str, Order]) ->
     if node.role == "own":  # sizes that change are numbers that mix: what comes out is in the order of its arrays
         broken = any(isinstance(walk.order[v], Unknown) for v in node.inputs)
         mixes = isinstance(node.layer, ThresholdDense) or walk.shapes[first] != walk.shapes[value]
-        return (
-            lost
-            if lost and (broken or not mixes)
-            else walk.wanted.get(value)
-            if walk.flat(value)
-            else _fresh(walk, node, value)
-        )
+        if lost and (broken or not mixes):
+            return lost
+        return walk.wanted.get(value) if walk.flat(value) else _fresh(walk, node, value)
     if lost or node.role == "network":
         return lost or _fresh(walk, node, value)
     order, axes = walk.order[first], (len(walk.shapes[first]), len(walk.shapes[value]))
@@ -345,11 +341,9 @@ def _joined(walk: _Walk, node: _Node, value: int) -> Order:
         order = _channels_first(walk.shapes[value])
         if _same(order, None) or all(part is not None for part in parts):
             return order
-        return (
-            Unknown(f"{node.path} joins sequences of different orders", True)
-            if any(part is not None for part in parts)
-            else None
-        )
+        if any(part is not None for part in parts):
+            return Unknown(f"{node.path} joins sequences of different orders", in_steps=True)
+        return None
     pieces, start = [], 0
     for v, order in zip(node.inputs, parts, strict=True):
         pieces.append(start + (order if isinstance(order, np.ndarray) else _plain(walk, v)))
@@ -371,7 +365,9 @@ def _reshaped(walk: _Walk, node: _Node, value: int) -> Order:
     if not walk.flat(source) and walk.shapes[source][-1] == walk.shapes[value][-1]:  # places are counted anew
         if isinstance(order, np.ndarray) and "steps" not in walk.read[value]:
             return _channels_first(walk.shapes[value])
-        return order if isinstance(order, Unknown) else None if isinstance(made, Unknown) else made
+        if isinstance(order, Unknown):
+            return order
+        return None if isinstance(made, Unknown) else made
     if isinstance(order, Unknown):
         return dataclasses.replace(order, in_steps=False)
     why = f"{node.path} makes {walk.shapes[value]} of numbers whose order there is not that of such a shape"
