@@ -133,6 +133,52 @@ def test_sessions_hear_of_failures_and_errors_pass_through():
     assert whole(trained) == whole(straight)
 
 
+@dataclass(frozen=True)
+class Failing(dp.Callback):
+    """Raises an error at a moment of the session."""
+
+    moment: str
+    error: type[BaseException]
+
+    def begin(self, training):
+        session = Session(training)
+
+        def fail(*arguments):
+            raise self.error("mine")
+
+        setattr(session, self.moment, fail)
+        return session
+
+
+def test_an_end_that_fails_keeps_no_other_session_from_its_own():
+    trained, stop = model(optimizer=dp.SGD(50.0)), dp.EarlyStopping(patience=1)
+    failing = [Failing("on_end", ZeroDivisionError), Failing("on_end", OSError)]
+    with pytest.raises(ZeroDivisionError, match="mine") as caught:
+        trained.fit(DATA, validation=HELD_OUT, epochs=9, callbacks=[stop, *failing, Recorder()], **QUIET)
+    assert caught.value.__notes__ == ["Besides, OSError: mine"]
+    assert Notes.last.calls[-1][0] == "end"
+    history = trained.history
+    assert history.best_epoch < len(history)
+    assert trained.evaluate(HELD_OUT)["loss"] == pytest.approx(history.kept["validation_loss"])
+
+
+def test_after_ctrl_c_at_the_end_the_others_hear_of_a_failure():
+    failing = [Failing("on_end", ZeroDivisionError), Failing("on_end", KeyboardInterrupt)]
+    with pytest.raises(KeyboardInterrupt) as caught:
+        model().fit(DATA, epochs=1, callbacks=[*failing, Recorder()], **QUIET)
+    assert Notes.last.calls[-1][0] == "KeyboardInterrupt"
+    assert caught.value.__notes__ == ["Besides, ZeroDivisionError: mine"]
+
+
+@pytest.mark.parametrize(("second", "raised"), [(OSError, ZeroDivisionError), (KeyboardInterrupt, KeyboardInterrupt)])
+def test_all_hear_of_a_failure_even_if_one_fails_again(second, raised):
+    failing = [Failing("on_epoch_end", ZeroDivisionError), Failing("on_failure", second)]
+    with pytest.raises(raised, match="mine") as caught:
+        model().fit(DATA, epochs=1, callbacks=[*failing, Recorder()], **QUIET)
+    assert Notes.last.calls[-1][0] == "ZeroDivisionError"
+    assert len(caught.value.__notes__) == 1
+
+
 def test_a_function_sees_the_model_as_it_is_and_may_stop():
     seen = []
 
@@ -188,6 +234,29 @@ def test_long_runs_of_short_epochs_take_about_fifty_lines(capsys):
 
 def test_a_bar(capsys):
     assert "epoch 2/2" in "\n".join(told(capsys, verbose="bar"))
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    """Notes each bar that is put on the console, and each that is taken off."""
+    from rich.progress import Progress
+
+    calls, start, stop = [], Progress.start, Progress.stop
+    monkeypatch.setattr(Progress, "start", lambda bar: calls.append(("start", bar.tasks[0].completed)) or start(bar))
+    monkeypatch.setattr(Progress, "stop", lambda bar: calls.append(("stop", bar.tasks[0].completed)) or stop(bar))
+    return calls
+
+
+def test_what_is_refused_leaves_no_bar_on_the_console(bars, tmp_path):
+    with pytest.raises(dp.FileFormatError, match="no folder"):
+        model().fit(DATA, resume=tmp_path / "missing", verbose="bar")
+    assert bars == []
+
+
+def test_the_bar_of_a_resumed_run_begins_where_it_was_left(bars, tmp_path):
+    model().fit(DATA, epochs=2, callbacks=[dp.Checkpoint(tmp_path)], **QUIET)
+    model().fit(DATA, epochs=3, resume=tmp_path, **QUIET | {"verbose": "bar"})
+    assert bars == [("start", 8), ("stop", 12)]
 
 
 # ------------------------------------------------------------------------------------------------ interrupts

@@ -34,6 +34,9 @@ class Session:
     def __init__(self, training: Any) -> None:
         self.training = training
 
+    def on_start(self) -> None:
+        """Before the first step: nothing was refused, and a run that is resumed stands where it was left."""
+
     def on_epoch_end(self) -> None:
         """After an epoch; `self.training.row` holds its numbers."""
 
@@ -47,7 +50,10 @@ class Session:
         """Training ends by an error or Ctrl-C; the model holds its last good state."""
 
     def on_end(self) -> None:
-        """Training ended by itself or by `stop`."""
+        """Training ended by itself or by `stop`.
+
+        An error here keeps no other session from its end; the first one is raised when all are done.
+        """
 
     def memory(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """What a resumed run must remember: plain values for JSON, and arrays."""

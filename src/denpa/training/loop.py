@@ -107,22 +107,50 @@ class Training:
         """Train to the end; on an error, or when `interrupted` says so, the model keeps its last good state."""
         self.history.best_epoch = self.history.retraining = None
         try:
+            for session in self.sessions:
+                session.on_start()
             while self.at.epoch < self.epochs and self.step < self.last_step and not self.stopped:
                 self._chunk()
                 if interrupted():
                     raise KeyboardInterrupt
         except BaseException as error:
-            for session in self.sessions:
-                session.on_failure(error)
+            self._tell_failure(error)
             raise
         else:
             self.history.stopped = self.stopped
-            # A run is written down as training left it, before anything else is put in its place.
-            for session in sorted(self.sessions, key=lambda session: session.changes_model):
-                session.on_end()
+            self._tell_end()
         finally:
             self.sessions = []  # each holds this training: without the circle its arrays are freed with the model
         return self.history
+
+    def _tell_failure(self, error: BaseException) -> None:
+        """Call every `on_failure`, whatever becomes of the others; a Ctrl-C that comes meanwhile is raised then."""
+        raised = error
+        for session in self.sessions:
+            try:
+                session.on_failure(error)
+            except BaseException as another:  # noqa: BLE001, told with the first
+                raised = _graver(raised, another)
+        if raised is not error:
+            raise raised
+
+    def _tell_end(self) -> None:
+        """Call every `on_end`, whatever becomes of the others, then raise the first error.
+
+        After a Ctrl-C nothing more is begun: the others hear of a failure.
+        """
+        raised: BaseException | None = None
+        # A run is written down as training left it, before anything else is put in its place.
+        for session in sorted(self.sessions, key=lambda session: session.changes_model):
+            try:
+                if raised is None or isinstance(raised, Exception):
+                    session.on_end()
+                else:
+                    session.on_failure(raised)
+            except BaseException as another:  # noqa: BLE001, raised below
+                raised = _graver(raised, another)
+        if raised is not None:
+            raise raised
 
     def measure_validation(self) -> dict[str, Any]:
         """Loss and metrics on the validation data now, with `validation_` in front of their names; none without any."""
@@ -236,6 +264,16 @@ class Training:
     def summarize(self, logs: Any) -> dict[str, Any]:
         """Loss, penalty and metrics from the stacked sums of steps: weighted by the size of each batch."""
         return summarize(self.programs.recipe, logs)
+
+
+def _graver(first: BaseException | None, another: BaseException) -> BaseException:
+    """The error to raise of two: the first, but Ctrl-C before all others. A note on it tells of the other one."""
+    if first is None or first is another:
+        return another
+    if isinstance(first, Exception) and not isinstance(another, Exception):
+        first, another = another, first
+    first.add_note(f"Besides, {type(another).__name__}: {another}")
+    return first
 
 
 def summarize(recipe: Any, logs: Any) -> dict[str, Any]:

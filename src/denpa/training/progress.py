@@ -72,11 +72,15 @@ class BarSession(SilentSession):
 
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         self.bar = Progress(*columns, auto_refresh=False)
-        steps = training.plan.steps
-        self.task = self.bar.add_task("", total=training.epochs * steps, completed=training.at.epoch * steps)
+        self.drawn = self.printed = 0.0
+
+    def on_start(self) -> None:
+        # Not before: the console would stay the bar's if something were refused, and a resumed run begins elsewhere.
+        training, steps = self.training, self.training.plan.steps
+        done = training.at.epoch * steps + training.at.batch
+        self.task = self.bar.add_task("", total=training.epochs * steps, completed=done)
         self.bar.start()
         self.drawn = time.perf_counter()
-        self.printed = 0.0
 
     def on_epoch_end(self) -> None:
         now = time.perf_counter()
