@@ -248,6 +248,19 @@ def test_what_a_killed_run_left_half_written_is_swept_up(tmp_path):
     assert files(tmp_path) == ["step_0000000005.safetensors"]
 
 
+def test_files_of_other_names_are_left_alone(tmp_path):
+    """A copy of a checkpoint, kept under a name of one's own."""
+    made = random_model()
+    made.fit(RAGGED, epochs=1, callbacks=[dp.Checkpoint(tmp_path, keep=1)], **QUIET)
+    folder = tmp_path / "checkpoint"
+    for name in ("step_best", "step_", "step_1_000"):
+        shutil.copy(folder / "step_0000000005.safetensors", folder / f"{name}.safetensors")
+    again = random_model()
+    again.fit(RAGGED, epochs=2, callbacks=[dp.Checkpoint(tmp_path, keep=1)], resume=tmp_path, **QUIET)
+    assert again.steps == 10
+    assert sorted(file.stem for file in folder.iterdir()) == ["step_", "step_0000000010", "step_1_000", "step_best"]
+
+
 def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path):
     trained = random_model()
     with pytest.raises(dp.FileFormatError, match=r"no checkpoint to resume from .* call fit without resume"):

@@ -139,6 +139,21 @@ def test_files_are_readable_as_the_umask_says(tmp_path):
     assert (tmp_path / "a.txt").read_text("utf-8") == "Größe ∂E/∂W\n"
 
 
+def test_writing_leaves_the_umask_alone(tmp_path, monkeypatch):
+    """It is the whole process's: a file that another thread makes meanwhile would be open to all."""
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the umask was changed"))
+    storage.write_text(tmp_path / "a.txt", "text")
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_file_of_somebody_elses_is_never_written_over_on_the_way(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage.secrets, "token_hex", lambda size: "guessed")
+    (tmp_path / ".a.txt.guessed").symlink_to("other")
+    with pytest.raises(dp.StorageError, match="File exists"):
+        storage.write_text(tmp_path / "a.txt", "text")
+    assert names(tmp_path) == [".a.txt.guessed"]
+
+
 def test_arrays_of_all_kinds_come_back(tmp_path):
     key = jax.random.key(3)
     arrays = {

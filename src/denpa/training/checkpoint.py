@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -157,7 +158,9 @@ class CheckpointSession(Session):
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step_*.safetensors"))
+    """The checkpoints of a folder, by their steps; what else lies there, such as a copy under a name, is none."""
+    found = [file for file in folder.glob("step_*.safetensors") if re.fullmatch("step_[0-9]+", file.stem)]
+    return sorted(found, key=step_of)
 
 
 def step_of(file: Path) -> int:

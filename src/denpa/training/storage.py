@@ -6,7 +6,7 @@ import contextlib
 import errno
 import json
 import os
-import tempfile
+import secrets
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -61,12 +61,11 @@ def _atomically(path: Path, write: Callable[[Any], Any]) -> None:
             with path.open("wb") as file:
                 return write(file)
         place = Path(os.path.realpath(path))  # a link stays one, and what it leads to is replaced
-        handle, temporary = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
+        handle, temporary = _beside(place)
         with os.fdopen(handle, "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, place)
     except OSError as error:
         raise StorageError(f"Cannot write {path}: {_reason(error)}") from error
@@ -76,10 +75,15 @@ def _atomically(path: Path, write: Callable[[Any], Any]) -> None:
                 os.unlink(temporary)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _beside(place: Path) -> tuple[int, Path]:
+    """A new file in the same folder, open for writing, and its path.
+
+    Its rights are those that the system gives a new file. `tempfile` would give others none, and to find out what the
+    umask says it must be changed for a moment, for the files of all threads.
+    """
+    temporary = place.parent / f".{place.name}.{secrets.token_hex(4)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # the last one is of Windows
+    return os.open(temporary, flags, 0o666), temporary
 
 
 def _reason(error: OSError) -> str:
