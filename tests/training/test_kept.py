@@ -1,6 +1,8 @@
 """Programs kept on disk: a later process gets the same bits without tracing, and never those of another program."""
 
 import os
+import sys
+import threading
 from dataclasses import dataclass
 
 import jax
@@ -171,6 +173,85 @@ def test_other_source_has_other_programs(surroundings):
     assert said == surroundings("rate = 0.9") != ""
     assert said != surroundings("rate = 0.8")
     assert surroundings("rate = 0.9", changed=kept._STARTED + 60) == ""  # what runs may be older
+
+
+X86 = "processor : 0\nmodel name : Some CPU\nflags : fpu avx2\ncpu MHz : 2000.1\n"
+ARM = "processor : 0\nBogoMIPS : 50.0\nFeatures : fp asimd\nCPU implementer : 0x41\nCPU part : 0xd0c\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "part"), [(X86, "avx2"), (X86, "Some"), (ARM, "asimd"), (ARM, "0x41"), (ARM, "0xd0c")]
+)
+def test_another_processor_has_other_programs(surroundings, monkeypatch, told, part):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(kept, "_lines", lambda path: told.splitlines(keepends=True))
+    said = surroundings("rate = 0.9")
+    assert "MHz" not in said
+    monkeypatch.setattr(kept, "_lines", lambda path: told.replace(part, "other").splitlines(keepends=True))
+    assert "" != surroundings("rate = 0.9") != said != ""
+
+
+def test_the_processor_of_a_mac_is_asked_for(surroundings, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(
+        kept, "_told", lambda *command: "machdep.cpu.brand_string: Apple M1\nhw.optional.arm.FEAT_DPB: 1"
+    )
+    assert "Apple M1" in surroundings("rate = 0.9")
+    monkeypatch.setattr(kept, "_told", lambda *command: "")
+    assert surroundings("rate = 0.9") == ""
+
+
+@pytest.mark.parametrize("told", ["", "processor : 0\nmodel name : Some CPU\n"])
+def test_on_an_unknown_processor_nothing_is_kept(surroundings, monkeypatch, told):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(kept, "_lines", lambda path: told.splitlines(keepends=True))
+    assert surroundings("rate = 0.9") == ""
+
+
+def test_a_file_of_another_user_is_not_run(folder, compilations, monkeypatch):
+    first, made = learned(), len(compilations)
+    monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1, raising=False)
+    assert same(learned(), first)
+    assert len(compilations) == 2 * made
+
+
+class Waiting:
+    """A jitted function whose compilation says that it has begun, and waits for something before it ends."""
+
+    def __init__(self, begun, awaited):
+        self.begun, self.awaited = begun, awaited
+
+    def lower(self, *args):
+        self.lowered = jax.jit(lambda x: x + 1).lower(*args)
+        return self
+
+    def as_text(self):
+        return self.lowered.as_text()
+
+    def compile(self):
+        self.begun.set()
+        assert self.awaited.wait(60)
+        return self.lowered.compile()
+
+
+def test_threads_that_compile_together_leave_the_settings_as_they_were(folder):
+    names = "first begun", "second begun", "first ended"
+    events = {name: threading.Event() for name in names}
+    least, x = jax.config.values[kept._LEAST_SECONDS], np.float32(1)
+
+    def first():
+        kept._compiled(Waiting(events["first begun"], events["second begun"]), (x,), folder / "first.program")
+        events["first ended"].set()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert events["first begun"].wait(60)
+    during = kept.Kept(jax.jit(lambda x: x), "told")._place(kept._signature((x,)), "program")
+    kept._compiled(Waiting(events["second begun"], events["first ended"]), (x,), folder / "second.program")
+    thread.join()
+    assert jax.config.values[kept._LEAST_SECONDS] == least
+    assert during == kept.Kept(jax.jit(lambda x: x), "told")._place(kept._signature((x,)), "program")
+    assert len(list(folder.glob("*.program"))) == 2
 
 
 def test_programs_may_be_called_inside_others(folder):

@@ -20,6 +20,7 @@ import os
 import pickle
 import platform
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -51,6 +52,9 @@ _HIT = "/jax/compilation_cache/cache_hits"
 # kernels is done before a file is read: without it the process dies.
 _ELSEWHERE = re.compile(r"custom_call @(?!denpa_)")
 _UNWRITABLE = ValueError, NotImplementedError, jax.errors.JaxRuntimeError  # what JAX says of a program it cannot write
+# Lines of /proc/cpuinfo, on x86 and on ARM.
+_INSTRUCTIONS = "flags", "Features"
+_MODEL = "model name", "CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision"
 _LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"
 # Those of JAX's settings that a program depends on and that may change while a process runs.
 SETTINGS = (
@@ -126,7 +130,8 @@ class Kept:
         if folder is None or signature is None or not _surroundings() or not self._text or _has_replacements():
             return None
         settings = sorted((k, v) for k, v in os.environ.items() if k.startswith(("XLA_", "JAX_", "DENPA_")))
-        name = str((_surroundings(), self._text, native.reason(), signature, jax.config.values, settings))
+        values = {name: value for name, value in jax.config.values.items() if name != _LEAST_SECONDS}
+        name = str((_surroundings(), self._text, native.reason(), signature, values, settings))
         return folder / "programs" / f"{hashlib.sha256(name.encode()).hexdigest()}.{ending}"
 
     @functools.cached_property
@@ -166,16 +171,34 @@ def _plain(part: Any) -> Any:
 @functools.cache
 def _surroundings() -> str:
     """Machine, versions and source, as text; "" where no programs are kept."""
-    if jax.default_backend() != "cpu" or jax.device_count() > 1:
+    if jax.default_backend() != "cpu" or jax.device_count() > 1 or not (processor := _processor()):
         return ""
     source = hashlib.sha256()
     for path in _source():
         if path.stat().st_mtime > _STARTED:  # what runs here may be older than what lies there
             return ""
         source.update(str(path).encode() + path.read_bytes())
-    processor = "".join(line for line in _lines("/proc/cpuinfo") if line.startswith(("flags", "model name")))
     versions = jax.__version__, jaxlib.version.__version__, np.__version__, sys.version
     return str((versions, platform.platform(), processor, cores(), source.hexdigest()))
+
+
+def _processor() -> str:
+    """Model and instructions of the processor, as text; "" where they are not known."""
+    if sys.platform == "darwin":
+        found = _told("/usr/sbin/sysctl", "machdep.cpu", "hw.optional")
+        return found if "machdep.cpu.brand_string" in found else ""
+    if sys.platform == "win32":
+        return platform.processor()
+    lines = _lines("/proc/cpuinfo")
+    known = any(line.startswith(_INSTRUCTIONS) for line in lines)
+    return "".join(line for line in lines if line.startswith(_INSTRUCTIONS + _MODEL)) if known else ""
+
+
+def _told(*command: str) -> str:
+    """What a program of the system writes; nothing where there is none."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout
+    return ""
 
 
 def cores() -> int:
@@ -226,24 +249,52 @@ def _compiled(jitted: Any, args: Any, place: Path) -> Any:
     lowered = jitted.lower(*args)
     if _ELSEWHERE.search(lowered.as_text()):
         return lowered.compile()
-    least, hits = jax.config.values[_LEAST_SECONDS], len(_cache_hits())
-    jax.config.update(_LEAST_SECONDS, math.inf)
-    try:
+    with _aside:
+        hits = _aside.hits
         program = lowered.compile()
-    finally:
-        jax.config.update(_LEAST_SECONDS, least)
-    if len(_cache_hits()) == hits:
+        found = _aside.hits > hits
+    if not found:
         with contextlib.suppress(*_UNWRITABLE):
             _write(place, pickle.dumps(serialize(program)))
     return program
 
 
-@functools.cache
-def _cache_hits() -> list[str]:
-    """A list that grows with each program that JAX finds in its own cache."""
-    hits: list[str] = []
-    jax.monitoring.register_event_listener(lambda event, **_: hits.append(event) if event == _HIT else None)
-    return hits
+class Aside:
+    """While any thread is inside, JAX puts no program into its own cache.
+
+    What forbids it is a setting of the whole process: the first thread that enters makes it, and the last one that
+    leaves puts back what was there before.
+    """
+
+    def __init__(self) -> None:
+        self._changing, self._inside, self._least = threading.Lock(), 0, 0.0
+        self._found: list[int] | None = None
+
+    def __enter__(self) -> None:
+        with self._changing:
+            if self._found is None:
+                self._found = found = []
+                jax.monitoring.register_event_listener(
+                    lambda event, **_: found.append(threading.get_ident()) if event == _HIT else None
+                )
+            if not self._inside:
+                self._least = jax.config.values[_LEAST_SECONDS]
+                jax.config.update(_LEAST_SECONDS, math.inf)
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._changing:
+            self._inside -= 1
+            if not self._inside and jax.config.values[_LEAST_SECONDS] == math.inf:  # nobody has set it meanwhile
+                jax.config.update(_LEAST_SECONDS, self._least)
+
+    @property
+    def hits(self) -> int:
+        """Programs that JAX has found in its own cache for this thread, since the first one came in."""
+        return (self._found or []).count(threading.get_ident())
+
+
+_aside = Aside()
 
 
 def _read(place: Path) -> Any:
@@ -251,7 +302,7 @@ def _read(place: Path) -> Any:
     from jax.experimental.serialize_executable import deserialize_and_load
 
     with contextlib.suppress(OSError, ValueError, pickle.UnpicklingError, jax.errors.JaxRuntimeError):
-        content = place.read_bytes()
+        content = _own_bytes(place)
         if hashlib.sha256(content[_DIGEST:]).digest() == content[:_DIGEST]:
             native.available()  # a program names the kernels, which must be known by then
             os.utime(place)
@@ -259,12 +310,19 @@ def _read(place: Path) -> Any:
     return None
 
 
+def _own_bytes(place: Path) -> bytes:
+    """What a file of this user holds; nothing of another's, who may have left it in a folder once open to him."""
+    with place.open("rb") as file:
+        ours = not hasattr(os, "geteuid") or os.fstat(file.fileno()).st_uid == os.geteuid()
+        return file.read() if ours else b""
+
+
 def _write(place: Path | None, content: bytes) -> None:
     """Put it there, if that can be done, and make room."""
     if place is None:
         return
     with contextlib.suppress(OSError, StorageError):
-        place.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_bytes(place, hashlib.sha256(content).digest() + content)
         files = sorted((file.stat().st_mtime, file.stat().st_size, file) for file in place.parent.glob("[!.]*"))
         total = sum(size for _, size, _ in files)
