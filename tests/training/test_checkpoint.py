@@ -342,6 +342,28 @@ def test_a_checkpoint_of_a_format_to_come_or_of_another_kind_is_refused(finished
         model().fit(RAGGED, epochs=3, resume=tmp_path / "run", **QUIET)
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"history": {"epochs": 7}},
+        {"history": []},
+        {"position": {"epoch": 1}},
+        {"position": {"epoch": "one", "batch": 0, "parts": 0}},
+        {"began": None},
+        {"stopped": {}},
+        {"model": 7},
+        {"sessions": []},
+    ],
+)
+def test_a_checkpoint_of_other_kinds_of_values_is_damage(finished, tmp_path, broken):
+    folder = shutil.copytree(finished, tmp_path / "copy")
+    path = checkpoint.latest(folder)
+    arrays, description = read_arrays(path)
+    write_arrays(path, arrays, description | broken)
+    with pytest.raises(dp.FileFormatError, match=r"step_[0-9]+\.safetensors is damaged"):
+        model().fit(RAGGED, epochs=3, resume=folder, **QUIET)
+
+
 def test_a_checkpoint_is_plain_arrays_and_json(finished):
     arrays, description = read_arrays(checkpoint.latest(finished))
     assert arrays["run/params/0_dense/W"].shape == (4, 5)

@@ -79,6 +79,7 @@ def test_the_folder_of_another_user_is_not_used(chosen, tmp_path, monkeypatch):
     refused(chosen, tmp_path, "it belongs to another user")
 
 
+@posix
 def test_a_folder_that_cannot_be_made_is_told(chosen, tmp_path):
     (tmp_path / "file").write_text("")
     refused(chosen, tmp_path / "file" / "folder", "Not a directory")

@@ -192,6 +192,44 @@ def test_members_saved_before_each_counted_for_itself_come_back(bagging, tmp_pat
     assert (again.member(2).epochs, again.member(2).steps) == (4, bagging.steps)
 
 
+def test_what_a_file_says_of_members_cannot_take_the_place_of_methods(bagging, tmp_path):
+    bagging.save(tmp_path / "m.safetensors")
+    arrays, description = read_arrays(tmp_path / "m.safetensors")
+    description["bagging"] |= {"predict": "mine", "model": "mine"}
+    write_arrays(tmp_path / "m.safetensors", arrays, description)
+    np.testing.assert_array_equal(dp.load(tmp_path / "m.safetensors").predict(X), bagging.predict(X))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "members",
+        "steps",
+        {"members": "many"},
+        {"members": 0},
+        {"bootstrap": 1},
+        {"examples": -1},
+        {"steps": 1e3},
+        {"member_epochs": [1]},
+        {"member_steps": ["a", "b"]},
+        {"out_of_bag": {"loss": "low"}},
+        None,
+    ],
+)
+def test_members_that_are_none_are_damage(bagging, tmp_path, broken):
+    bagging.save(tmp_path / "m.safetensors")
+    arrays, description = read_arrays(tmp_path / "m.safetensors")
+    if broken is None:
+        del description["bagging"]
+    elif isinstance(broken, str):
+        del description["bagging"][broken]
+    else:
+        description["bagging"] |= broken
+    write_arrays(tmp_path / "m.safetensors", arrays, description)
+    with pytest.raises(dp.FileFormatError, match=r"m\.safetensors"):
+        dp.load(tmp_path / "m.safetensors")
+
+
 @pytest.mark.parametrize("loss", [dp.SigmoidCrossEntropy(), dp.BinaryCrossEntropy(), dp.CrossEntropy()], ids=str)
 def test_outputs_are_combined_as_probabilities_whatever_the_loss_reads(loss):
     outputs = jnp.asarray(RNG.uniform(0.1, 0.9, (3, 6, 2)), jnp.float32)

@@ -53,6 +53,31 @@ def test_csv_keeps_every_digit(history):
     assert float(table[4]["validation_loss"]) == history["validation_loss"][4]
 
 
+def test_what_a_file_says_of_a_history_cannot_take_the_place_of_methods(history):
+    again = dp.History.from_config({**history.to_config(), "csv": "mine"})
+    assert again.csv() == history.csv()
+    assert dp.History.from_config({"epochs": []}).stopped == ""
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        None,
+        {"epochs": 7},
+        {"epochs": [7]},
+        {"epochs": [{"epoch": 1, "loss": "low"}]},
+        {"steps": {"step": 1}},
+        {"seconds": ["long"]},
+        {"stopped": []},
+    ],
+)
+def test_a_history_that_is_none_is_refused(broken):
+    with pytest.raises(dp.FileFormatError):
+        dp.History.from_config(broken)
+    with pytest.raises(dp.FileFormatError, match="no epoch for the array 3/confusion"):
+        dp.History.from_config({}, {"3/confusion": np.zeros(2)})
+
+
 def test_it_plots_itself(history, tmp_path):
     figure = history.plot(tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")

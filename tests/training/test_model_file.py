@@ -206,6 +206,44 @@ def test_a_damaged_description_is_refused(path, broken):
         dp.load(path)
 
 
+def deep(levels):
+    config = {"type": "Dense", "units": 3}
+    for _ in range(levels):
+        config = {"type": "Sequential", "layers": [config]}
+    return config
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"steps": "many"},
+        {"steps": 10**30},
+        {"steps": -1},
+        {"epochs": True},
+        {"epochs": [2]},
+        {"in_shape": "four"},
+        {"in_shape": [4.5]},
+        {"in_shape": [4, 4]},
+        {"in_shape": None},
+        {"feature_names": {"predict": 1}},
+        {"network": deep(300)},
+    ],
+)
+def test_values_of_other_kinds_are_damage(path, broken):
+    arrays, description = read_arrays(path)
+    description["model"] |= broken
+    write_arrays(path, arrays, description)
+    with pytest.raises(dp.FileFormatError, match=r"model\.safetensors: the description of its model is damaged"):
+        dp.load(path)
+
+
+def test_names_that_nobody_knows_become_no_attributes(path):
+    arrays, description = read_arrays(path)
+    description["model"] |= {"predict": "mine", "run": 7}
+    write_arrays(path, arrays, description)
+    assert dp.load(path).predict(DATA[0]).shape == (20, 3)
+
+
 @dataclass(frozen=True)
 class Swirl(Layer):
     """A user's own layer with forward alone, a field and parameters."""

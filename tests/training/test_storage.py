@@ -218,6 +218,25 @@ def test_a_table_of_shapes_that_is_none_is_damage(tmp_path, monkeypatch, table):
         storage.read_arrays(path)
 
 
+@pytest.mark.parametrize("text", ['{"a":' * 100_000 + "7" + "}" * 100_000, '{"a": ' + "7" * 10_000 + "}"])
+def test_a_description_that_json_cannot_be_made_of_is_damage(tmp_path, text):
+    """Tables in tables without end, and a number without end."""
+    from safetensors.numpy import save
+
+    (tmp_path / "m.safetensors").write_bytes(save({"a": np.arange(4.0)}, {"denpa": text}))
+    with pytest.raises(dp.FileFormatError, match=r"m\.safetensors is damaged"):
+        storage.read_arrays(tmp_path / "m.safetensors")
+
+
+def test_a_shape_beyond_all_bounds_is_damage(tmp_path):
+    from safetensors.numpy import save
+
+    header = json.dumps({"shapes": {"a": [10**30]}})
+    (tmp_path / "m.safetensors").write_bytes(save({"a": np.arange(4.0)}, {"denpa": header}))
+    with pytest.raises(dp.FileFormatError, match=r"m\.safetensors is damaged"):
+        storage.read_arrays(tmp_path / "m.safetensors")
+
+
 def test_a_figure_is_written_in_the_format_of_its_ending(tmp_path):
     from matplotlib.figure import Figure
 

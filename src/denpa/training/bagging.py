@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from denpa.core.errors import ConfigError, DataError
+from denpa.core.errors import ConfigError, DataError, FileFormatError
 from denpa.data.counted import counted
 from denpa.training import checkpoint
 from denpa.training.arguments import batch_size_of, verbosity, want_epochs, want_flags
@@ -276,13 +276,16 @@ class Bagging(Stacked):
 
     @classmethod
     def restored(cls, model: Model, plain: dict[str, Any], variables: Any) -> Bagging:
-        """The ensemble of what `save` wrote; see `denpa.load`."""
+        """The ensemble of what `save` wrote, as `denpa.load` has checked it."""
         ours = cls(model, plain["members"], bootstrap=plain["bootstrap"])
         # A file of a version in which no member stopped before the others says it once.
-        plain = {"member_epochs": [plain["epochs"]] * ours.members, **plain}
-        steps = jax.device_put(np.array(plain.pop("member_steps", [plain["steps"]] * ours.members), np.int32))
-        for name, value in plain.items():
-            setattr(ours, name, value)
+        every = {name: [plain[name]] * ours.members for name in ("epochs", "steps")}
+        ours.member_epochs = plain.get("member_epochs", every["epochs"])
+        steps = jax.device_put(np.array(plain.get("member_steps", every["steps"]), np.int32))
+        if {len(ours.member_epochs), len(steps)} != {ours.members}:
+            raise FileFormatError(f"epochs and steps should be of {ours.members} members each")
+        ours.examples, ours.out_of_bag = plain["examples"], plain["out_of_bag"]
+        ours.epochs, ours.steps = plain["epochs"], plain["steps"]
         keys = jax.vmap(key_of_run)(ours.seeds)
         ours.run = Run(variables.params, variables.state, None, keys, steps)
         model.run = member_of(ours.run, 0)

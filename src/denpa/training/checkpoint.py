@@ -23,6 +23,7 @@ from denpa.networks.base import differences
 from denpa.training.callbacks import Callback, Session
 from denpa.training.history import History
 from denpa.training.loop import Position
+from denpa.training.plain import is_count, is_plain, is_table, taken
 from denpa.training.program import Run
 from denpa.training.storage import read_arrays, write_arrays
 
@@ -33,6 +34,9 @@ _FORMAT = 1
 _DECISIVE = ("network", "loss", "optimizer", "metrics", "penalty", "normalizer", "target_normalizer")
 _DECISIVE += ("compute_dtype", "seed", "in_shape", "frozen", "members")
 _PARTS = {"format", "model", "position", "began", "stopped", "plan", "data", "history", "sessions"}
+_CHECKS = {"model": is_table, "stopped": is_plain, "sessions": is_table}
+_POSITION = {"epoch": is_count, "batch": is_count, "parts": is_count}
+_BEGAN = {"epoch": is_count, "step": is_count}
 
 
 @dataclass(frozen=True)
@@ -223,24 +227,35 @@ def restore(training: Any, folder: Any) -> None:
     path = latest(folder)
     arrays, description = read_arrays(path)
     _check(training, description, path)
+    with _naming(path):
+        position, began = taken(description["position"], _POSITION), taken(description["began"], _BEGAN)
+        history = History.from_config(description["history"], _under(arrays, "history"))
     model = training.model
     model.run = _run_like(model.run, _under(arrays, "run"), path)
     if statistics := _under(arrays, "statistics"):
         model.statistics = tree.nested({name: jax.device_put(a) for name, a in statistics.items()})
-    model.history = training.history = History.from_config(description["history"], _under(arrays, "history"))
-    position = description["position"]
+    model.history = training.history = history
     logs = tuple(_log(_under(arrays, f"logs/{index}")) for index in range(position["parts"]))
     training.at = Position(position["epoch"], position["batch"], logs)
     model.epochs = position["epoch"]
     model.steps = step_of(path)  # the run's own count, but members that early stopping has ended stand still
-    began = description["began"]
     training.epochs += began["epoch"]  # of a run that had been trained before
     training.first_epoch, training.first_step = began["epoch"], began["step"]
     training.stopped = description["stopped"]
     training.row = dict(training.history.epochs[-1]) if training.history.epochs else {}
     for name, session in _named(training.sessions):
         if name in description["sessions"]:
-            session.remember(description["sessions"][name], _under(arrays, f"sessions/{name}"))
+            with _naming(path):
+                session.remember(description["sessions"][name], _under(arrays, f"sessions/{name}"))
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """A `FileFormatError` from inside names the file."""
+    try:
+        yield
+    except FileFormatError as error:
+        raise FileFormatError(f"{path} is damaged: {error}.") from None
 
 
 def _check(training: Any, description: dict[str, Any], path: Path) -> None:
@@ -249,6 +264,8 @@ def _check(training: Any, description: dict[str, Any], path: Path) -> None:
         raise FileFormatError(f"{path} is no checkpoint: it says nothing about {', '.join(sorted(missing))}.")
     if description["format"] not in range(_FORMAT + 1):
         raise FileFormatError(f"{path} has format {description['format']}, which needs a newer denpa.")
+    with _naming(path):
+        taken(description, _CHECKS)
     here = training.model.description()
     for part in _DECISIVE:
         if description["model"].get(part) != here.get(part):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import ConfigError, nearest
-from denpa.training.history import is_number
+from denpa.training.plain import is_number
 from denpa.training.storage import write_figure
 
 __all__ = ["COLOURS", "GREY", "confusion_matrix", "epochs_below", "learning_curves"]

@@ -6,11 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from denpa.core.errors import ConfigError, nearest
+from denpa.core.errors import ConfigError, FileFormatError, nearest
 from denpa.data.counted import counted
 from denpa.data.delimited import csv_text
+from denpa.training.plain import are, is_number, is_plain, is_rows, taken
 
 __all__ = ["History"]
+
+# What `to_config` writes, and the checks of it.
+_WRITTEN = {
+    "epochs": is_rows,
+    "steps": is_rows,
+    "seconds": are(is_number),
+    "stopped": is_plain,
+    "best_epoch": is_plain,
+}
 
 
 class History:
@@ -106,16 +116,18 @@ class History:
 
     @classmethod
     def from_config(cls, config: dict[str, Any], arrays: dict[str, Any] | None = None) -> History:
-        """The history that `to_config` wrote; `arrays` by path, from what `arrays` gave."""
+        """The history that `to_config` wrote; `arrays` by path, from what `arrays` gave.
+
+        Raises:
+            FileFormatError: it is none.
+        """
         history = cls()
-        for name, value in config.items():
+        for name, value in taken(config, _WRITTEN, optional=_WRITTEN).items():
             setattr(history, name, value)
+        numbered = {str(index): row for index, row in enumerate(history.epochs)}
         for path, array in (arrays or {}).items():
             row, _, name = path.partition("/")
-            history.epochs[int(row)][name] = array
+            if row not in numbered:
+                raise FileFormatError(f"there is no epoch for the array {path}")
+            numbered[row][name] = array
         return history
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value of a row is a plain number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -16,8 +16,9 @@ from denpa.training.batches import BatchPlan
 from denpa.training.buckets import Buckets
 from denpa.training.compiled import give_back_memory
 from denpa.training.divergence import raise_divergence
-from denpa.training.history import History, is_number
+from denpa.training.history import History
 from denpa.training.inputs import Batch
+from denpa.training.plain import is_number
 from denpa.training.program import Programs, Run
 
 __all__ = ["CHUNK_SECONDS", "FIRST_CHUNK", "Position", "Training"]

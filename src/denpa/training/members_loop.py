@@ -20,6 +20,7 @@ from denpa.training.history import History
 from denpa.training.loop import Training, summarize
 from denpa.training.members import MemberPrograms, member_of, only_of
 from denpa.training.members_stopping import StopEach
+from denpa.training.plain import are, is_count, is_table, taken
 from denpa.training.program import Programs, Run
 
 __all__ = ["Members", "Stacked", "begun", "check_options", "mean_of"]
@@ -223,6 +224,7 @@ class HistoriesSession(Session):
         return {"members": [history.to_config() for history in model.histories], "epochs": model.member_epochs}, {}
 
     def remember(self, values: dict[str, Any], arrays: dict[str, Any]) -> None:
+        values = taken(values, {"members": are(is_table), "epochs": are(is_count)})
         self.training.model.histories = [History.from_config(config) for config in values["members"]]
         self.training.model.member_epochs = values["epochs"]
 

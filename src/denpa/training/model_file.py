@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -9,10 +11,11 @@ import numpy as np
 
 from denpa.core import tree
 from denpa.core.description import from_config
-from denpa.core.errors import ConfigError, FileFormatError
+from denpa.core.errors import ConfigError, DenpaError, FileFormatError
 from denpa.core.layer import Variables
 from denpa.data.arguments import as_path
 from denpa.networks.base import Network, differences
+from denpa.training.plain import are, is_count, is_nested, is_number, is_plain, is_table, taken
 from denpa.training.preparation import network_shape
 from denpa.training.program import Run, key_of_run
 from denpa.training.storage import read_arrays, write_arrays
@@ -20,6 +23,23 @@ from denpa.training.storage import read_arrays, write_arrays
 __all__ = ["load", "save_model"]
 
 _FORMAT = 1
+# What a file says about a model besides its parts, and about the members of an ensemble; checks of both.
+_OF_MODEL = {
+    "steps": is_count,
+    "epochs": is_count,
+    "in_shape": is_nested(is_count),
+    "feature_names": is_nested(is_plain),
+}
+_OF_MEMBERS = {
+    "members": is_count,
+    "bootstrap": lambda value: isinstance(value, bool),
+    "examples": is_count,
+    "epochs": is_count,
+    "steps": is_count,
+    "member_epochs": are(is_count),
+    "member_steps": are(is_count),
+    "out_of_bag": lambda value: is_table(value) and all(map(is_number, value.values())),
+}
 
 
 def save_model(model: Any, path: Any) -> None:
@@ -50,18 +70,17 @@ def load(path: Any) -> Any:
         raise FileFormatError(f"{path} holds no model but a checkpoint: give the run folder's model.safetensors.")
     if description.get("format", 0) not in range(_FORMAT + 1):
         raise FileFormatError(f"{path} has format {description['format']}, which needs a newer denpa.")
-    try:
+    bagging: dict[str, Any] = {}
+    with _damage_told(path):
         model = _described(description["model"], path)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise FileFormatError(f"{path}: the description of its model is damaged ({error!r}).") from None
-    model.statistics = _nested(arrays, "statistics") or (None if model.normalizer is None else {})
-    model.encoder_arrays = _nested(arrays, "encoder")
-    shape = network_shape(model)
-    wanted = jax.eval_shape(lambda: model.net.init(jax.random.key(0), shape))._asdict()
-    bagging = description.get("bagging")
-    if bagging:  # the members' arrays are stacked
-        front = (bagging["members"],)
-        wanted = jax.tree.map(lambda a: jax.ShapeDtypeStruct(front + a.shape, a.dtype), wanted)
+        model.statistics = _nested(arrays, "statistics") or (None if model.normalizer is None else {})
+        model.encoder_arrays = _nested(arrays, "encoder")
+        shape = network_shape(model)
+        wanted = jax.eval_shape(lambda: model.net.init(jax.random.key(0), shape))._asdict()
+        if description["kind"] == "bagging":  # the members' arrays are stacked
+            bagging = taken(description["bagging"], _OF_MEMBERS, optional=("member_epochs", "member_steps"))
+            front = (bagging["members"],)
+            wanted = jax.tree.map(lambda a: jax.ShapeDtypeStruct(front + a.shape, a.dtype), wanted)
     learned = {name: a for name, a in arrays.items() if not name.startswith(("statistics/", "encoder/"))}
     if problems := differences(learned, tree.flatten(wanted)):
         raise FileFormatError(f"{path} does not fit its own description: " + "; ".join(problems) + ".")
@@ -69,10 +88,23 @@ def load(path: Any) -> Any:
     if bagging:
         from denpa.training.bagging import Bagging
 
-        return Bagging.restored(model, bagging, variables)
+        with _damage_told(path):
+            return Bagging.restored(model, bagging, variables)
     steps = jax.device_put(np.int32(model.steps))
     model.run = Run(variables.params, variables.state, None, key_of_run(np.uint32(model.seed)), steps)
     return model
+
+
+@contextlib.contextmanager
+def _damage_told(path: Any) -> Iterator[None]:
+    """Whatever a description that is none leads to becomes a `FileFormatError` with the file's name."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        if isinstance(error, ConfigError) and str(error).startswith(f"{path}: "):
+            raise  # a class or an option that is not known here
+        told = str(error).rstrip(".") if isinstance(error, DenpaError) else repr(error)
+        raise FileFormatError(f"{path}: the description of its model is damaged ({told}).") from None
 
 
 def _described(config: dict[str, Any], path: Any) -> Any:
@@ -95,9 +127,8 @@ def _described(config: dict[str, Any], path: Any) -> Any:
         model.encoder = from_config(config.get("encoder"), where="encoder")
     except ConfigError as error:
         raise ConfigError(f"{path}: {error} A class of your own must be defined before loading.") from None
-    model.in_shape = tree.tupled(config["in_shape"])
-    model.feature_names = tree.tupled(config["feature_names"])
-    model.steps, model.epochs = config["steps"], config["epochs"]
+    for name, value in taken(config, _OF_MODEL).items():
+        setattr(model, name, tree.tupled(value))
     return model
 
 

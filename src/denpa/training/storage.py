@@ -148,13 +148,16 @@ def read_arrays(path: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             if _KEY not in metadata:
                 raise FileFormatError(f"{path} is a safetensors file, but not one that denpa wrote.")
             description = json.loads(metadata[_KEY])
+            if not isinstance(description, dict):
+                kind = type(description).__name__
+                raise FileFormatError(f"{path} is damaged: its description is {kind}, not a table.")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+        wanted = description.pop(_SUM, None)
+        damaged = wanted is not None and wanted != _checksum(arrays, description)
+    except FileFormatError:
+        raise
+    except (SafetensorError, ValueError, RecursionError, OSError) as error:
         raise FileFormatError(f"{path} is damaged, cut off, or not a model file: {error}.") from None
-    if not isinstance(description, dict):
-        raise FileFormatError(f"{path} is damaged: its description is {type(description).__name__}, not a table.")
-    wanted = description.pop(_SUM, None)
-    damaged = wanted is not None and wanted != _checksum(arrays, description)
     if _SHAPES in description:  # a file of an earlier version has none, and no sum perhaps
         if problems := _misfits(arrays, description.pop(_SHAPES)):
             raise FileFormatError(f"{path} does not fit its own description: " + "; ".join(problems) + ".")
@@ -168,5 +171,5 @@ def _misfits(arrays: dict[str, np.ndarray], shapes: Any) -> list[str]:
     """How the arrays differ from those that were written; nothing where the table of shapes is none itself."""
     try:
         return differences(arrays, {name: np.broadcast_to(0, shape) for name, shape in shapes.items()})
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, OverflowError, TypeError, ValueError):
         return []
