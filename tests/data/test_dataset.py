@@ -40,6 +40,13 @@ def test_a_split_without_classes_holds_out_the_rounded_fraction(n, fraction, see
     assert sorted([*rest.x, *held_out.x]) == list(range(n))
 
 
+def test_values_to_predict_are_no_classes():
+    """Every value occurs once: held out by class this could not be."""
+    for task in ("regression", None):
+        rest, held_out = Dataset(np.arange(8), np.linspace(0, 1, 8), task).split(0.25)
+        assert (len(rest), len(held_out)) == (6, 2)
+
+
 def test_a_stratified_split_holds_out_the_rounded_fraction_of_all():
     _, held_out = labelled([13, 21, 34, 55]).split(0.25)
     assert len(held_out) == round(0.25 * 123)
@@ -78,6 +85,13 @@ def test_one_hot_targets_are_stratified_by_class():
     assert held_out.t.sum(axis=0).tolist() == [1, 2, 3]
 
 
+def test_a_column_of_classes_is_stratified():
+    t = np.repeat([0, 1, 2], [4, 8, 40])[:, None]
+    for seed in range(5):
+        _, held_out = Dataset(np.arange(52), t, "classification").split(0.25, seed)
+        assert np.bincount(held_out.t.ravel()).tolist() == [1, 2, 10]
+
+
 def test_sequences_of_labels_are_split_without_classes():
     targets = np.arange(30).reshape(10, 3) % 4
     _, held_out = Dataset(np.arange(10), targets, "classification").split(0.3)
@@ -107,13 +121,15 @@ def test_bad_seeds_and_too_few_rows_are_refused():
         Dataset(np.zeros(1)).split(0.5)
 
 
-def test_take_chooses_without_repetition():
+def test_take_chooses_without_repetition_and_keeps_the_order_of_the_rows():
     whole = Dataset(np.arange(50), np.arange(50) * 2)
     part = whole.take(20, seed=3)
     assert len(set(part.x.tolist())) == 20
     np.testing.assert_array_equal(part.t, part.x * 2)
     np.testing.assert_array_equal(part.x, whole.take(20, seed=3).x)
     assert part.x.tolist() != list(range(20))
+    assert (np.diff(part.x) > 0).all()
+    np.testing.assert_array_equal(whole.take(50).x, whole.x)
     with pytest.raises(DataError, match="Cannot take 51 of 50"):
         whole.take(51)
 

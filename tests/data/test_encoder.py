@@ -50,6 +50,16 @@ def test_the_mean_fills_when_it_was_chosen(write):
     assert encoder.apply(encoder.fit(table), table).tolist() == [[1, 0], [6, 1], [5, 0], [12, 1]]
 
 
+def test_a_large_offset_costs_no_digits(write):
+    """Seconds since 1970, of which float32 knows only every 128th."""
+    rows = "".join(f"{1_700_000_000 + k},{k % 2}\n" for k in (0, 3, 1, 2))
+    table = read_table(write("time,b\n" + rows))
+    encoder = TableEncoder.of(table)
+    arrays = encoder.fit(table)
+    seconds = encoder.apply(arrays, table)[:, 0] * arrays["scale"][0]
+    np.testing.assert_allclose(np.diff(seconds), [3, -2, 1], rtol=1e-5)
+
+
 def test_targets_are_class_indices_or_values(fitted, write):
     table, encoder, arrays = fitted
     data = encoder.encode(arrays, table)
@@ -61,6 +71,13 @@ def test_targets_are_class_indices_or_values(fitted, write):
     data = encoder.encode(encoder.fit(table), table)
     assert data.t.tolist() == [[0.5], [1.5], [2.25]]
     assert (data.t.dtype, data.task, data.class_names) == (np.float32, "regression", None)
+
+
+@pytest.mark.parametrize("value", ["1e39", "-1e39"])
+def test_a_target_beyond_float32_is_refused(write, value):
+    table = read_table(write(f"a,y\n1,0.5\n2,{value}\n3,1\n"), "y")
+    with pytest.raises(DataError, match="beyond the range of float32"):
+        TableEncoder.of(table).targets(table)
 
 
 def test_integer_classes_are_ordered_by_value(write):

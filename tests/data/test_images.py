@@ -57,6 +57,13 @@ def test_sizes_must_agree_or_be_given(pictures):
     assert read_images(folder, size=3).x.shape == (4, 3, 3, 3)
 
 
+def test_a_smaller_pixel_is_the_mean_of_what_it_covers(tmp_path):
+    ramp = np.arange(0, 256, 16, dtype=np.uint8)
+    save(tmp_path / "a" / "ramp.png", np.stack([ramp] * 4))
+    found = read_images(tmp_path, size=(4, 4), grayscale=True).x[0, 1, :, 0]
+    np.testing.assert_allclose(found[1:-1], ramp.reshape(4, 4).mean(axis=1)[1:-1], atol=1)  # not one of the four
+
+
 def test_other_modes_become_three_channels(tmp_path):
     gray = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
     save(tmp_path / "a" / "gray.png", gray)
@@ -158,4 +165,11 @@ def test_pairs_belong_together_by_their_names_whatever_their_endings(tmp_path):
     np.testing.assert_array_equal(pairs.t[:, 0, 0, 0], [11, 201])
     save(tmp_path / "target" / "img.png", np.zeros((2, 2, 3), np.uint8))
     with pytest.raises(DataError, match=r"img\.bmp and img\.png have the same name"):
+
+
+def test_an_image_without_its_partner_is_named(tmp_path):
+    for part, names in (("input", "ab"), ("target", "abc")):
+        for name in names:
+            save(tmp_path / part / f"{name}.png", np.zeros((2, 2), np.uint8))
+    with pytest.raises(DataError, match="'c' is in one of the folders"):
         read_image_pairs(tmp_path)

@@ -42,6 +42,13 @@ def test_the_statistics_of_training_are_used_for_every_other_example():
     np.testing.assert_allclose(Standardize().apply(arrays, np.array([[9.0], [3.0]])), [[3.0], [0.0]])
 
 
+def test_truth_values_are_numbers_too():
+    x = np.array([[True], [False], [False], [True]])
+    y = Standardize().apply(Standardize().fit(x), x)
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, [[1], [-1], [-1], [1]])
+
+
 @pytest.mark.parametrize("value", [0.0, 0.1, -7e5, 1e-30])
 def test_a_constant_component_gives_0_and_its_own_value_back(value):
     x = columns()
@@ -137,6 +144,14 @@ def test_a_channel_has_one_mean_and_scale():
     assert Standardize(per="channel").apply(arrays, x[:2, :1]).shape == (2, 1, 5, 3)
 
 
+@pytest.mark.parametrize("normalizer", [Standardize(per="channel"), MinMax(per="channel")], ids=repr)
+def test_numbers_without_further_axes_are_one_channel(normalizer):
+    x, of_columns = np.array([1.0, 2.0, 3.0, 6.0]), type(normalizer)()
+    np.testing.assert_allclose(
+        normalizer.apply(normalizer.fit(x), x), of_columns.apply(of_columns.fit(x), x), rtol=1e-6
+    )
+
+
 def test_data_larger_than_a_chunk_give_the_same_statistics():
     x = np.random.default_rng(0).integers(0, 255, (9, _CHUNK // 4)).astype(np.uint8)
     arrays = Standardize().fit(x)
@@ -152,6 +167,12 @@ def test_a_pipeline_fits_each_step_to_what_comes_out_before():
     middle = MinMax(0, 2).apply(arrays["0_minmax"], x)
     np.testing.assert_allclose(arrays["1_standardize"]["mean"], middle.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(pipeline.apply(arrays, x).std(axis=0), 1, rtol=1e-4)
+
+
+def test_a_pipeline_learns_where_one_of_its_steps_does():
+    assert Pipeline([ScaleImages(), Standardize()]).learns
+    assert Pipeline([Standardize(), ScaleImages()]).learns
+    assert not Pipeline([ScaleImages(16), ScaleImages()]).learns
 
 
 def test_arrays_stored_by_path_and_read_back_serve():

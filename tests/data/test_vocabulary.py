@@ -46,6 +46,8 @@ def test_several_texts_are_padded_behind_their_ends():
     np.testing.assert_array_equal(batch.values, [[4, 2, 3, 1], [3, 1, 0, 0]])
     np.testing.assert_array_equal(batch.lengths, [4, 2])
     assert vocabulary.encode_all(["b"], length=5).values.shape == (1, 5)
+    filled = Vocabulary.of("abc").encode_all(["abc", "a"], length=3)  # as long as there is room for
+    np.testing.assert_array_equal(filled.values, [[0, 1, 2], [0, 0, 0]])
     with pytest.raises(DataError, match="Text 2 has 3 tokens, more than the 2"):
         vocabulary.encode_all(["b", "abc"], length=2)
     with pytest.raises(DataError, match="Text 2 is empty"):
