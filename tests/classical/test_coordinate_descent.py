@@ -46,6 +46,38 @@ def test_the_gap_bounds_the_distance_from_the_minimum():
     assert best.gap <= 1e-14 * np.var(t) / 2 + 1e-15
 
 
+@pytest.mark.parametrize("l2", [0.0, 0.4])
+@pytest.mark.parametrize("n", [8, 30])
+def test_the_gap_is_that_of_the_formula(n, l2):
+    """Before the end; for n > d of what a QR decomposition leaves of the residual."""
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(n, 12)), rng.normal(size=n)
+    model = classical.elastic_net(x, t, 0.1, l2, tolerance=0.9)
+    r, w, centred = t - model.predict(x), model.W, x - x.mean(axis=0)
+    g = centred.T @ r / n - l2 * w
+    s = min(1, 0.1 / np.abs(g).max())
+    assert s < 0.99
+
+    def gap(r):
+        return (r @ r / n + l2 * w @ w) * (1 - s) ** 2 / 2 + 0.1 * np.abs(w).sum() - s * w @ g
+
+    Q = np.linalg.qr(centred).Q if n > 12 else np.eye(n)
+    np.testing.assert_allclose(model.gap, gap(Q.T @ r), rtol=1e-9)
+    assert n == 8 or model.gap < gap(r)
+
+    def objective(m):
+        return np.mean((m.predict(x) - t) ** 2) / 2 + 0.1 * np.abs(m.W).sum() + l2 / 2 * m.W @ m.W
+
+    assert 0 < objective(model) - objective(classical.elastic_net(x, t, 0.1, l2)) <= model.gap
+
+
+def test_the_tolerance_has_no_unit():
+    """Targets in other units, with the strength in theirs, give the same weights in these."""
+    x, t, _ = problem(d=5)
+    one, small = classical.lasso(x, t, 0.1), classical.lasso(x, 1e-7 * t, 1e-8)
+    np.testing.assert_allclose(small.W, 1e-7 * one.W, rtol=1e-6)
+
+
 def test_orthonormal_columns_give_soft_thresholded_least_squares():
     rng = np.random.default_rng(3)
     Q, _ = np.linalg.qr(rng.normal(size=(20, 5)) - 0.0)

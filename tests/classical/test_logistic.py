@@ -81,6 +81,13 @@ def test_rare_and_nearly_separated_classes_have_a_best_solution():
     np.testing.assert_allclose(count @ (p - t), 0, atol=1e-6)  # ∂E/∂b = 0
 
 
+@pytest.mark.parametrize("fit", [classical.logistic_regression, classical.softmax_regression])
+def test_an_example_of_weight_0_does_not_stand_between_separated_classes(fit):
+    x, t = np.array([[0.0], [1.0], [2.0], [3.0], [9.0]]), np.array([0, 0, 1, 1, 0])
+    with pytest.raises(dp.DataError, match="separates the classes without an error"):
+        fit(x, t, sample_weight=[1, 1, 1, 1, 0])
+
+
 def test_dependent_columns_give_the_smallest_solution():
     x, t, _ = problem(d=2)
     plain, twin = classical.logistic_regression(x, t), classical.logistic_regression(np.column_stack([x, x[:, 0]]), t)

@@ -90,6 +90,13 @@ def test_over_fitting_over_the_degree():
     np.testing.assert_allclose(curve.train_errors[0], np.var(train[1]))
 
 
+def test_degree_0_answers_the_mean_of_training_and_weights_count_without_their_sign():
+    x = np.linspace(0, 1, 8)
+    curve = classical.degree_curve((x, -3 * x), (x, 1 - 3 * x), [0, 1])
+    np.testing.assert_allclose(curve.test_errors, [np.mean((1 - 3 * x + 1.5) ** 2), 1])
+    np.testing.assert_allclose(curve.largest_weights, [0, 3], atol=1e-12)
+
+
 @given(st.integers(2, 40), st.integers(2, 7), seeds)
 def test_folds_hold_every_row_out_once(n, folds, seed):
     if n < folds:
@@ -122,6 +129,22 @@ def test_folds_that_cannot_be():
 def test_examples_and_targets_of_a_score_are_equally_many(score):
     with pytest.raises(dp.ShapeError, match="equally many"):
         score(lambda x, t: np.sum, np.zeros((10, 2)), np.zeros(12))
+
+
+def test_scores_spread_the_classes_evenly():
+    labels, seen = np.repeat([0, 1], [20, 4]), []
+
+    def fit(x, t):
+        return lambda x: x
+
+    def share(_, held):
+        seen.append(int(held.sum()))
+        return 0.0
+
+    for seed in range(4):
+        classical.k_fold(fit, np.arange(24), labels, 4, error=share, labels=labels, seed=seed)
+        classical.hold_out(fit, np.arange(24), labels, 0.25, error=share, labels=labels, seed=seed)
+    assert seen == [1] * 20
 
 
 def test_cross_validation_fits_on_the_rest_and_measures_what_was_held_out():

@@ -89,6 +89,9 @@ def elastic_net(
 
         G = ½ R (1 - s)² + λ₁ Σ_j |w_j| - s wᵀg  >=  E(w) - E(w*)
 
+    For n > d, ‖Qᵀr‖² with x = QU by QR decomposition stands for ‖r‖² in R: what no w changes is left out,
+    and the bound is closer.
+
     Args:
         x: examples (n, d).
         t: targets (n,) or (n, 1).
