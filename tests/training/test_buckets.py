@@ -5,6 +5,8 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import denpa as dp
 from denpa.core.padded import with_ends
@@ -44,6 +46,47 @@ def test_a_batch_is_of_one_bucket_and_its_cut_holds_all_its_steps(data):
     assert [w.shape[1] for _, _, w in weighted.data] == [t.values.shape[1] for _, t, _ in weighted.data]
     one = Buckets.of((dp.Padded(np.zeros((4, 3)), np.full(4, 2)), None), 5)
     assert [part[0].values.shape for part in one.data] == [(4, 2)]
+
+
+def of_lengths(lengths, count, steps=None):
+    x = dp.Padded(np.zeros((len(lengths), steps or max(lengths)), np.float32), np.array(lengths))
+    return Buckets.of((x, None), count)
+
+
+def test_buckets_hold_equally_many():
+    halves = of_lengths([100, 10] * 50, 2)
+    assert [x.values.shape for x, _ in halves.data] == [(100, 10), (100, 100)]
+    np.testing.assert_array_equal(halves.of_example, [1, 0] * 50)
+    assert of_lengths([9, 3, 9, 5], 2, steps=10).of_example.tolist() == [1, 0, 1, 0]
+    assert of_lengths(range(1, 101), 100).of_example.tolist() == list(range(100))  # in floats 7 / 100 * 100 is above 7
+    assert of_lengths([2, 1], 5).of_example.tolist() == [1, 0]
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=30), st.integers(1, 6))
+def test_a_bucket_holds_no_more_than_its_part_but_for_equal_lengths(lengths, count):
+    buckets, lengths = of_lengths(lengths, count, steps=12), np.array(lengths)
+    assert set(buckets.of_example) == set(range(len(buckets.data)))
+    assert len(buckets.data) <= count
+    for number, (x, _) in enumerate(buckets.data):
+        here, longest = lengths[buckets.of_example == number], x.values.shape[1]
+        assert here.max() == longest
+        assert np.sum(here < longest) < np.ceil(len(lengths) / count)
+
+
+def test_a_batch_of_two_buckets_is_cut_by_the_longest_of_both():
+    """Two inputs, one long where the other is short; the longer one decides on the bucket."""
+    x, z = (dp.Padded(np.ones((5, 10)), np.array(lengths)) for lengths in ([5, 1, 2, 3, 1], [1, 9, 9, 2, 5]))
+    buckets = Buckets.of(((x, z), None), 2)
+    assert buckets.of_example.tolist() == [0, 1, 1, 0, 0]
+    count, ((x, z), _) = buckets.together(np.array([[0, 1]]))
+    assert count == 1
+    assert (x.values.shape[1], z.values.shape[1]) == (5, 9)
+
+
+def test_the_order_of_the_buckets_is_another_one_in_each_epoch():
+    buckets, plan = of_lengths(list(range(1, 9)) * 8, 8), BatchPlan(64, 8, buckets=8)
+    orders = {tuple(buckets.of_example[buckets.batches(plan, epoch)].max(axis=1)) for epoch in range(5)}
+    assert len(orders) == 5
 
 
 def test_training_in_buckets_computes_what_training_on_whole_arrays_does(data):
@@ -109,15 +152,15 @@ def test_targets_without_ends_have_those_of_the_input_whose_steps_are_the_output
     decoder = dp.Padded(np.asarray(x.values)[:, ::-1].copy(), t.lengths)
     source = dp.Padded(x.values, np.full(ROWS, STEPS))
     tagger = dp.Sequential([dp.Embedding(4, 3), dp.LSTM(5, return_sequences=True), dp.Dense(3)])
-    for make, given in (
+    for make, inputs in (
         (translator, (source, decoder)),
         (lambda: dp.Model(tagger, dp.SoftmaxCrossEntropy(), dp.SGD(0.5), [dp.Accuracy()]), x),
     ):
         found = []
         for targets in (t, t.values, np.where(np.arange(STEPS) < np.asarray(t.lengths)[:, None], t.values, 2)):
             model = make()
-            model.fit((given, targets), epochs=2, batch_size=BATCH, buckets=buckets, verbose=False)
-            found.append((bits(model.variables), model.evaluate((given, targets))))
+            model.fit((inputs, targets), epochs=2, batch_size=BATCH, buckets=buckets, verbose=False)
+            found.append((bits(model.variables), model.evaluate((inputs, targets))))
         assert found[0] == found[1] == found[2]
 
 

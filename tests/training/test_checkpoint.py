@@ -17,7 +17,7 @@ import pytest
 import denpa as dp
 from denpa.training import Session, checkpoint
 from denpa.training.storage import read_arrays, write_arrays
-from tests.training.common import HELD_OUT, QUIET, RAGGED, RANDOM_NET, Crash, EndAt, bits, model, rows, whole
+from tests.training.common import HELD_OUT, QUIET, RAGGED, RANDOM_NET, Crash, EndAt, bits, model, problem, rows, whole
 
 RULE = dp.EarlyStopping(patience=30, period=4)
 VARIANTS = {
@@ -149,6 +149,41 @@ def test_the_second_call_of_fit_can_be_resumed(tmp_path):
     assert rows(history) == rows(whole_run.history)
 
 
+def test_a_run_that_began_with_other_data_keeps_the_statistics_of_these(tmp_path):
+    x, t = problem(5)
+    straight, broken, resumed = random_model(), random_model(), random_model()
+    for one in (straight, broken):
+        one.fit((3 * x + 1, t), epochs=1, **QUIET)
+    train(straight, epochs=2)
+    with pytest.raises(Crash):
+        train(broken, tmp_path, [EndAt(4 + 8)], epochs=2)
+    train(resumed, tmp_path, resume=tmp_path, epochs=2)
+    assert bits(resumed.statistics) == bits(straight.statistics)
+    assert whole(resumed) == whole(straight)
+    assert rows(resumed.history) == rows(straight.history)
+
+
+def test_a_resumed_run_watches_the_training_error_of_the_epoch_before(tmp_path):
+    seen, rule, options = [], dp.EarlyStopping(30, period=3, monitor="loss"), {"epochs": 4} | QUIET
+
+    class Watch(dp.Callback):
+        def begin(self, training):
+            session = Session(training)
+            session.period = 1
+            session.on_period = lambda: seen.append(training.row.get("loss"))
+            return session
+
+    straight, broken, resumed = model(), model(), model()
+    wanted = straight.fit(RAGGED, callbacks=rule, **options)
+    with pytest.raises(Crash):
+        broken.fit(RAGGED, callbacks=[rule, EndAt(16), dp.Checkpoint(tmp_path)], **options)  # 5 updates an epoch
+    callbacks = [rule, dp.Checkpoint(tmp_path), Watch()]
+    found = resumed.fit(RAGGED, callbacks=callbacks, resume=tmp_path, **options)
+    assert rows(found) == rows(wanted)
+    assert found.best_epoch == wanted.best_epoch
+    assert seen[0] == wanted["loss"][2]
+
+
 def test_an_interrupt_between_chunks_writes_where_it_stands(references, tmp_path):
     broken = random_model()
 
@@ -217,6 +252,21 @@ def test_what_retraining_starts_from_is_remembered(tmp_path):
     assert whole(third) == whole(first)
 
 
+def test_a_resumed_run_retrains_from_where_its_fit_began(tmp_path):
+    """After two epochs of an earlier fit; the first epoch of the second stays the best."""
+    rule = dp.EarlyStopping(4, monitor="validation_accuracy", min_delta=1.0, retrain="from_scratch")
+    keep, options = dp.Checkpoint(tmp_path, every_steps=3), {"validation": HELD_OUT, "epochs": 9} | QUIET
+    straight, broken, resumed = model(), model(), model()
+    for one in (straight, broken):
+        one.fit(RAGGED, epochs=2, **QUIET)
+    straight.fit(RAGGED, callbacks=rule, **options)
+    with pytest.raises(Crash):
+        broken.fit(RAGGED, callbacks=[rule, EndAt(10 + 13), keep], **options)
+    resumed.fit(RAGGED, callbacks=[rule, keep], resume=tmp_path, **options)
+    assert (resumed.steps, resumed.epochs) == (straight.steps, straight.epochs)
+    assert bits(resumed.variables) == bits(straight.variables)
+
+
 def test_the_latest_are_kept(tmp_path):
     trained = model()
     trained.fit(RAGGED, epochs=5, callbacks=[dp.Checkpoint(tmp_path / "a", every=2)], **QUIET)
@@ -239,6 +289,18 @@ def test_a_damaged_checkpoint_is_passed_over(references, tmp_path, damage):
     train(resumed, tmp_path, resume=tmp_path)
     assert whole(resumed) == whole(references["adam"])
     assert files(tmp_path) == ["step_0000000027.safetensors", "step_0000000030.safetensors"]
+
+
+def test_a_damaged_checkpoint_takes_no_place_among_those_kept(tmp_path):
+    """With keep=1 the damaged file of a later step must not push out the one just written."""
+    options = {"epochs": 3} | QUIET
+    with pytest.raises(Crash):
+        model().fit(RAGGED, callbacks=[dp.Checkpoint(tmp_path, every_steps=3), EndAt(11)], **options)
+    checkpoint.latest(tmp_path).write_bytes(b"")
+    keep = dp.Checkpoint(tmp_path, every_steps=1, keep=1)
+    with pytest.raises(Crash):
+        model().fit(RAGGED, callbacks=[keep, EndAt(8)], resume=tmp_path, **options)
+    assert checkpoint.step_of(checkpoint.latest(tmp_path)) in (7, 8)
 
 
 def test_what_a_killed_run_left_half_written_is_swept_up(tmp_path):

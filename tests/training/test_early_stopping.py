@@ -46,6 +46,7 @@ def fitted(rule, epochs=12, **options):
         ({"patience": 3}, [5, 6, 7, 4.9, 5, 6, 5.5], 7, 4),  # waiting starts anew at a new best
         ({"patience": 2, "min_delta": 0.5}, [5, 4.6, 4.6, 1], 3, 1),
         ({"patience": 2, "compare": "previous"}, [5, 6, 5.5, 7, 6.5, 7, 8, 1], 7, 1),  # only two rises in a row count
+        ({"patience": 2, "compare": "previous", "min_delta": 0.1}, [1, 0.95, 0.89, 0.5], 3, 3),  # no step of 0.1
         ({"patience": 2, "compare": "best"}, [5, 6, 5.5, 7], 3, 1),
         ({"patience": 2}, [math.nan, math.nan, 1], 2, None),
         ({"patience": 2}, [3, math.nan, 2, math.nan, math.nan], 5, 3),
@@ -218,6 +219,17 @@ def test_algorithm_b_from_where_it_stands():
     assert below[-1] or trained.steps == ended + 4 * best
     # The validation data are learned from now.
     assert trained.evaluate(held_out)["loss"] < min(history["validation_loss"])
+
+
+def test_going_on_with_all_data_ends_below_the_training_error(monkeypatch):
+    """3.9 is below the best validation error, 4, but not below the training error then."""
+    scripted(monkeypatch, [9, 8, 7, 6, 5, 4, 6, 6, 3.9, 1e-4, 1e-4])
+    trained, history, _ = fitted(dp.EarlyStopping(2, retrain="continue"))
+    assert history.best_epoch == 6
+    assert 1e-4 < history["loss"][5] < 3.9
+    assert history.retraining["validation_loss"] == [3.9, 1e-4]  # of 24 updates at most, 7 in an epoch
+    assert "fell below" in history.retraining.stopped
+    assert trained.steps == 8 * 4 + 2 * 7
 
 
 def test_full_batches_stay_full_when_all_data_are_trained_on():

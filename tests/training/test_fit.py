@@ -111,12 +111,23 @@ def test_every_step_draws_another_mask_and_every_epoch_another_order():
     assert len({row["loss"] for row in steps}) == 3  # nothing was learned: only the masks differ
 
 
+@pytest.mark.parametrize("examples", [30, 40_000])
+def test_every_epoch_has_an_order_of_its_own(examples):
+    """Small data sets get the orders of many epochs from one draw, large ones of one: also behind the draw's end."""
+    plan = loop.BatchPlan(examples, 10)
+    assert len({plan.order(epoch).tobytes() for epoch in (0, 1, 2, 2183, 2184, 2185, 2186)}) == 7
+
+
 def test_draws_with_replacement_miss_some_and_repeat_some():
     plan = loop.BatchPlan(1000, 100, replacement=True)
     assert (plan.steps, plan.rest) == (10, 0)
     distinct = np.mean([len(set(plan.order(epoch))) / 1000 for epoch in range(20)])
     assert abs(distinct - (1 - 1 / np.e)) < 0.01
-    assert loop.BatchPlan(23, 5, replacement=True).batches(0).shape == (4, 5)
+    ragged = loop.BatchPlan(23, 5, replacement=True)  # as many full batches as there would be, and no smaller one
+    assert (ragged.full, ragged.rest, ragged.steps, ragged.batches(0).shape) == (4, 0, 4, (4, 5))
+    trained = model()
+    trained.fit(RAGGED, epochs=2, replacement=True, **QUIET)
+    assert trained.steps == 8
 
 
 # ------------------------------------------------------------------------------------------- compilation

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import jax
 import numpy as np
 import pytest
 
@@ -78,6 +79,19 @@ def test_what_has_no_writing_is_not_drawn_and_an_end_ends(model):
     texts = [dp.sample(model, ending, "abc", 8, temperature=50.0, seed=seed) for seed in range(20)]
     assert min(map(len, texts)) < 5
     assert set("".join(texts)) == set("abcd")
+
+
+def test_the_text_ends_right_before_the_end_token():
+    """A model that writes the token after the one it has read: a b c </s>."""
+    vocabulary = dp.Vocabulary.of("abc", special=("end",))
+    net = [dp.Embedding(4, 4), dp.RNN(4, activation="identity", return_sequences=True)]
+    model = dp.Model(net, dp.SoftmaxCrossEntropy(), in_shape=(5,))
+    embedding, recurrent = jax.tree.map(np.zeros_like, model.variables.params).items()
+    embedding[1]["W"] = np.eye(4, dtype=np.float32)
+    recurrent[1]["Wx"] = 9 * np.roll(embedding[1]["W"], 1, axis=1)  # 1 -> 2 -> 3 -> 0, the end
+    model.variables = model.variables._replace(params=dict([embedding, recurrent]))
+    assert dp.sample(model, vocabulary, "a", 10, temperature=0) == "bc"
+    assert dp.sample(model, vocabulary, "c", 10, temperature=0) == ""
 
 
 @pytest.mark.parametrize(

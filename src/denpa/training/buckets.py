@@ -1,9 +1,9 @@
 """Batches of sequences of like length, cut to the longest of them: less padding to compute.
 
 An example's length is that of its longest sequence, as a share of the steps that there are. Buckets hold equally many
-examples each, from the shortest to the longest. In every epoch the drawn order is sorted by bucket, cut into batches,
-and the batches are shuffled; one program is compiled for each bucket. Padding leaves no trace, so a batch gives the
-same numbers as it would uncut.
+examples each, from the shortest to the longest, as far as examples of one length, which stay together, allow. In every
+epoch the drawn order is sorted by bucket, cut into batches, and the batches are shuffled; one program is compiled for
+each bucket. Padding leaves no trace, so a batch gives the same numbers as it would uncut.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class Buckets:
         """The examples in `count` buckets, or fewer where many are of one length."""
         padded = _padded(data)
         share = np.max([np.asarray(part.lengths) / part.values.shape[1] for part in padded], axis=0)
-        edges = np.unique(np.quantile(share, np.arange(1, count + 1) / count, method="higher"))
+        ends = -(-np.arange(1, count + 1) * len(share) // count)  # a bucket and those before it
+        edges = np.unique(np.sort(share)[ends - 1])
         bucket = np.searchsorted(edges, share)
         cut = []
         for number in range(len(edges)):

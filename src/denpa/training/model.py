@@ -282,8 +282,9 @@ class Model:
             window: cut sequences (batch, time, ...) into windows of so many steps, one update each: the carry of
                 recurrent layers is handed on from window to window, the gradients end at their borders
                 (truncated back-propagation through time). A step is then a batch with all its windows.
-            buckets: sort padded sequences by length into so many buckets; each batch is of one of them, and cut to
-                its longest sequences. For sequences of very unlike length; one program is compiled for each.
+            buckets: sort padded sequences by length into so many buckets; each batch is of one of them (at a border
+                of two) and cut to its longest sequences. For sequences of very unlike length; one program is
+                compiled for each.
             record_steps: keep the numbers of every step in `history.steps` as well.
             resume: a run folder with a checkpoint of this very fit; go on from there to the same end.
 
