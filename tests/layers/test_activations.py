@@ -160,6 +160,16 @@ def test_prelu_gathers_the_gradient_of_alpha_from_all_that_share_it():
             np.testing.assert_allclose(grads["alpha"], (dy * np.minimum(u, 0)).sum(axis=axes), rtol=1e-12)
 
 
+def test_prelu_at_zero_and_with_a_slope_below_zero():
+    """∂E/∂u = α dy at u = 0, as for LeakyReLU; slope −1 makes it the absolute value."""
+    params = {"alpha": jnp.array(-1.0)}
+    y, saved = PReLU().forward(params, jnp.array([[-2.0, 0.0, 3.0]]), Context())
+    np.testing.assert_array_equal(y, [[2, 0, 3]])
+    dx, grads = PReLU().backward(params, saved, jnp.array([[5.0, 7.0, 11.0]]))
+    np.testing.assert_array_equal(dx, [[-5, -7, 11]])
+    assert grads["alpha"] == -10
+
+
 def test_inactive_units():
     """Unit 1 is 0 for every sample, unit 2 for all but one."""
     u = jnp.array([[1.0, -1.0, -2.0], [-0.5, -3.0, 0.1], [2.0, 0.0, -1.0]])

@@ -30,6 +30,7 @@ from denpa.core.errors import ConfigError, ShapeError
         ({"padding": "sane"}, "padding"),
         ({"padding": (1, 2, 3)}, "padding"),
         ({"padding": ((1, 2, 3), 0)}, "padding"),
+        ({"padding": (((1, 1), 1), (1, 1))}, "padding must be"),
     ],
     ids=str,
 )

@@ -246,6 +246,16 @@ def test_a_uniform_image_has_no_contrast_and_brightness_does_not_count(mode):
     layer = dp.LocalContrastNorm(5, mode)
     assert not np.any(np.abs(apply(layer, np.full((6, 7), 3.5))) > 1e-10)
     np.testing.assert_allclose(apply(layer, IMAGES + 100.0), apply(layer, IMAGES), atol=1e-9)
+    x = jnp.asarray(RNG.integers(0, 64, (1, 8, 8, 1)) / 64, jnp.float32)  # sums with 4096 are exact
+    np.testing.assert_allclose(layer.forward({}, x + 4096)[0], layer.forward({}, x)[0], atol=1e-3)
+
+
+def test_flat_places_of_an_image_give_no_nan():
+    x = np.zeros((8, 24, 24, 1), np.float32)
+    x[:, :, :12] = np.random.default_rng(0).uniform(0, 9, (8, 1, 1, 1))
+    y, saved = dp.LocalContrastNorm(5).forward({}, jnp.asarray(x))
+    assert jnp.isfinite(y).all()
+    assert jnp.isfinite(saved["deviation"]).all()
 
 
 # --------------------------------------------------------------------------------------- what is refused
@@ -259,6 +269,7 @@ def test_a_uniform_image_has_no_contrast_and_brightness_does_not_count(mode):
         (lambda: dp.AveragePool2d((2, 2, 2)), "pool_size must be an integer of at least 1, or a pair"),
         (lambda: dp.MaxPool2d(3, padding=2), "half of the window"),
         (lambda: dp.MaxPool2d(3, padding="full"), 'must be "same", "valid", an integer'),
+        (lambda: dp.MaxPool2d(3, padding=(((1, 1), 1), (1, 1))), 'must be "same", "valid", an integer'),
         (lambda: dp.AveragePool2d(3, padding="circular"), 'must be "same", "valid", an integer'),
         (lambda: dp.LpPool2d(0.5), "at least 1"),
         (lambda: dp.LpPool2d(float("inf")), "MaxPool2d|finite"),

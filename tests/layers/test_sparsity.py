@@ -47,6 +47,13 @@ def test_l1_follows_the_reduction_of_the_loss():
     check_gradients(net, total, variables, x, x + 1)
 
 
+def test_the_price_of_bfloat16_codes_is_summed_in_float32():
+    x = jnp.full((2, 1024), 0.1, jnp.bfloat16)
+    _, saved = ActivityL1(1.0).forward({}, x, Context(train=True))
+    assert saved["cost"].dtype == jnp.float32
+    np.testing.assert_allclose(saved["cost"], 1024 * float(x[0, 0]), rtol=1e-6)
+
+
 def test_kl_is_that_of_bernoulli_variables_with_the_mean_activations():
     cost, slope = met(KLSparsity(0.1, 0.7), CODES)
     mean = CODES.mean(axis=(0, 1))

@@ -116,4 +116,6 @@ def test_targets_that_the_loss_cannot_mean_are_refused_outside_of_fit_too(loss, 
             getattr(loss, method)(y, t)
         weight = np.isin(t, [0, 1, 3]).astype(np.float32)  # 0 for what cannot be: padding, say
         assert np.isfinite(getattr(loss, method)(y, t, weight)).all()
+        with pytest.raises(DataError, match=r"but target \(\d,\) is"):
+            getattr(loss, method)(y, t, np.full(3, 0.5))  # a small weight is one
         assert np.isfinite(jax.jit(getattr(loss, method))(y, t)).all(), "a compiled program cannot complain"

@@ -250,6 +250,14 @@ def test_perplexity_of_guessing_evenly_is_the_number_of_classes():
     assert value(Perplexity(), 1e4 * np.eye(4, dtype=np.float32)[t], (t + 1) % 4) == math.inf
 
 
+@pytest.mark.parametrize("t", [np.array([0, 2]), np.array([[1, 0, 0], [0, 0, 1]])], ids=["indices", "one-hot"])
+def test_perplexity_of_classes_that_are_excluded(t):
+    p = np.array([[0.5, 0.0, 0.5], [0.75, 0.0, 0.25]], np.float32)
+    u = np.log(p, where=p > 0, out=np.full_like(p, -np.inf))
+    for metric, y in ((Perplexity("probabilities"), p), (Perplexity("logits"), u)):
+        assert value(metric, y, t) == pytest.approx(math.sqrt(8), rel=1e-6)
+
+
 def test_perplexity_is_the_exponential_of_the_loss():
     y, t = example(Perplexity(), 5)
     assert Perplexity()(y, t) == pytest.approx(value(Perplexity(), y, t), rel=1e-6)
@@ -276,6 +284,8 @@ def test_r2_of_constant_targets_is_one_when_they_are_met_and_else_zero():
         spoilt = np.where(padding[:, None], np.arange(1000.0, dtype=np.float32)[:, None], t)
         assert in_batches(R2(), spoilt, spoilt, 1.0 - padding, 10) == 1
         assert value(R2(center=level), t, t) == 1
+    t = np.full((4, 1), 3, np.float32)
+    assert [value(R2(), t + np.float32(error), t) for error in (3e-7, 3e-5)] == [1, 0]  # met to a millionth
     t = np.stack([np.arange(4.0), np.ones(4)], axis=-1).astype(np.float32)
     assert value(R2(), t, t) == 1
     assert value(R2(), t + np.array([0, 1], np.float32), t) == 0.5

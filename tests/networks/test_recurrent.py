@@ -188,10 +188,10 @@ def test_the_last_step_of_a_linear_layer_is_a_sum_of_powers():
     np.testing.assert_allclose(dx, np.stack([dy @ path.T for path in paths], axis=1), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("segment", [1, 4, 9])
-def test_segments_change_nothing_but_memory(segment):
+@pytest.mark.parametrize(("segment", "reverse"), [(1, False), (4, False), (9, False), (2, True), (4, True)])
+def test_segments_change_nothing_but_memory(segment, reverse):
     rng = np.random.default_rng(5)
-    layer = dp.GRU(UNITS, return_sequences=True, return_carry=True)
+    layer = dp.GRU(UNITS, return_sequences=True, return_carry=True, reverse=reverse)
     with jax.enable_x64(True):
         params, x = parameters(layer, rng), drawn(rng, BATCH, TIME, FEATURES)
         dy = (drawn(rng, BATCH, TIME, UNITS), drawn(rng, BATCH, UNITS))
@@ -233,6 +233,23 @@ def test_bidirectional_reads_every_sequence_from_both_of_its_ends():
             back, _ = inner.forward(params["backward"], x[n : n + 1, :length][:, ::-1])
             close(y[n, :length], jnp.concatenate([ahead[0], back[0, ::-1]], -1))
             close(last[n], jnp.concatenate([ahead[0, -1], back[0, -1]], -1))
+
+
+def test_a_gru_layer_begins_with_the_update_bias_that_it_was_given():
+    b = dp.GRU(3, update_bias=2.0).init_params(jax.random.key(0), (5, 2))["b"]
+    np.testing.assert_array_equal(b, [2, 2, 2, 0, 0, 0, 0, 0, 0])
+
+
+def test_a_truncated_lstm_layer_leaves_out_the_paths_through_the_gates():
+    rng = np.random.default_rng(0)
+    layer, found = dp.LSTM(UNITS, return_sequences=True), []
+    params = layer.init_params(jax.random.key(0), (TIME, FEATURES))
+    x, dy = (drawn(rng, BATCH, TIME, size, dtype=np.float32) for size in (FEATURES, UNITS))
+    for truncated in (False, True):
+        _, (dx, _) = both_ways(layer.replace(truncated=truncated), params, x, dy)
+        found.append(np.asarray(dx))
+    np.testing.assert_allclose(found[1][:, -1], found[0][:, -1], rtol=1e-5)  # behind it there is no path
+    assert np.abs(found[1][:, 0] - found[0][:, 0]).max() > 1e-3
 
 
 # ---------------------------------------------------------------------------------- inside a network
