@@ -3,7 +3,8 @@
 An example's length is that of its longest sequence, as a share of the steps that there are. Buckets hold equally many
 examples each, from the shortest to the longest, as far as examples of one length, which stay together, allow. In every
 epoch the drawn order is sorted by bucket, cut into batches, and the batches are shuffled; one program is compiled for
-each bucket. Padding leaves no trace, so a batch gives the same numbers as it would uncut.
+each bucket. A smaller last batch stays as it was drawn, uncut. Padding leaves no trace, so a batch gives the same
+numbers as it would uncut.
 """
 
 from __future__ import annotations

@@ -283,8 +283,8 @@ class Model:
                 recurrent layers is handed on from window to window, the gradients end at their borders
                 (truncated back-propagation through time). A step is then a batch with all its windows.
             buckets: sort padded sequences by length into so many buckets; each batch is of one of them (at a border
-                of two) and cut to its longest sequences. For sequences of very unlike length; one program is
-                compiled for each.
+                of two, and an epoch's smaller last one of all) and cut to its longest sequences. For sequences of
+                very unlike length; one program is compiled for each.
             record_steps: keep the numbers of every step in `history.steps` as well.
             resume: a run folder with a checkpoint of this very fit; go on from there to the same end.
 
