@@ -165,6 +165,7 @@ def test_pairs_belong_together_by_their_names_whatever_their_endings(tmp_path):
     np.testing.assert_array_equal(pairs.t[:, 0, 0, 0], [11, 201])
     save(tmp_path / "target" / "img.png", np.zeros((2, 2, 3), np.uint8))
     with pytest.raises(DataError, match=r"img\.bmp and img\.png have the same name"):
+        read_image_pairs(tmp_path)
 
 
 def test_an_image_without_its_partner_is_named(tmp_path):
