@@ -295,3 +295,14 @@ def test_rows_of_a_table_are_chosen_by_index(write):
         table["age"]
     with pytest.raises(ConfigError, match="target is a class"):
         read_table(write(PEOPLE)).split(0.5, stratify=True)
+
+
+def test_a_table_of_many_columns_is_reported_in_few_lines(tmp_path):
+    path = tmp_path / "wide.csv"
+    path.write_text(
+        ",".join([*(f"n{i}" for i in range(60)), "c", "y"]) + "\n" + ("1," * 60 + "a,u\n" + "2," * 60 + "b,v\n")
+    )
+    report = read_table(path, "y").report().splitlines()
+    assert len(report) == 1 + 20 + 1 + 1
+    assert report[-2].split()[:2] == ["y", "target,"]
+    assert report[-1] == "  and 41 columns more: 40 numeric, 1 categorical"

@@ -277,7 +277,7 @@ def test_flat_places_of_an_image_give_no_nan():
         (lambda: dp.Unpool2d((1, 2, 3)), "size must be an integer of at least 1, or a pair"),
         (lambda: dp.Unpool2d(2, "bilinear"), "nearest"),
         (lambda: dp.LocalResponseNorm(0), "size must be positive"),
-        (lambda: dp.LocalResponseNorm(k=0.0), "k must be positive"),
+        (lambda: dp.LocalResponseNorm(k=0.0, alpha=0.0), "k or alpha above 0"),
         (lambda: dp.LocalResponseNorm(alpha=-1e-4), "alpha must be 0 or more"),
         (lambda: dp.LocalContrastNorm(4), "must be odd"),
         (lambda: dp.LocalContrastNorm(3, "both"), "subtractive"),

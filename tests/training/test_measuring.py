@@ -8,7 +8,7 @@ import pytest
 
 import denpa as dp
 from denpa.kernels import native
-from denpa.training import inputs
+from denpa.training import Session, inputs, loop
 from denpa.training.preparation import size_of_batches
 from tests.training.common import DATA, QUIET, RANDOM_NET, model
 
@@ -177,3 +177,69 @@ def test_rows_that_fill_a_batch_have_no_share_in_a_price(monkeypatch):
     y = made.predict(x)
     monkeypatch.setattr("denpa.training.model.size_of_batches", lambda _: 4)  # 4, 4 and 2
     np.testing.assert_allclose(made.evaluate((x, y))["loss"], np.abs(y).sum(axis=1).mean(), rtol=1e-5)
+
+
+def test_predicting_copies_no_more_than_the_last_batch():
+    x = np.arange(24.0).reshape(12, 2)
+    *whole, last = inputs.filled_batches(x, 8)
+    assert all(np.shares_memory(batch, x) for batch in whole)
+    np.testing.assert_array_equal(last, [*x[8:], *np.zeros((4, 2))])
+
+
+@pytest.mark.parametrize("record_steps", [False, True])
+def test_large_sums_of_an_epoch_are_the_same_however_its_steps_are_cut(record_steps, monkeypatch):
+    """A confusion matrix of 12 classes is added up as the steps come, and no step's is kept."""
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(60, 4)).astype(np.float32), np.arange(60) % 12, rng.uniform(0, 1, 60)
+    seen, found = [], []
+    kept = loop._with_part
+    monkeypatch.setattr(loop, "_with_part", lambda logs, part: seen.append(kept(logs, part)) or seen[-1])
+    for pace in (1, 3, 16):
+        made = dp.Model([dp.Dense(12)], dp.SoftmaxCrossEntropy(), dp.SGD(0.1), metrics=[dp.ConfusionMatrix()])
+        made.build((4,))
+        made.programs.paces[5] = pace
+        monkeypatch.setattr(loop, "FIRST_CHUNK", pace)
+        monkeypatch.setattr(loop.Training, "_adapt", lambda *_: None)
+        history = made.fit(data, epochs=2, batch_size=5, record_steps=record_steps, verbose=False)
+        found.append([row["confusion_matrix"] for row in history.epochs])
+        assert len(history.steps) == 24 * record_steps
+    np.testing.assert_array_equal(found[1:], found[:1] * 2)
+    np.testing.assert_allclose(np.sum(found[0], axis=(1, 2)), data[2].sum(), rtol=1e-5)
+    assert max(sum(len(part["metrics"]["confusion_matrix"]["counts"]) for part in logs) for logs in seen) == 1
+
+
+def test_a_chunk_has_room_for_as_many_steps_as_fit():
+    made = dp.Model([dp.Dense(1000)], dp.SoftmaxCrossEntropy(), dp.SGD(0.1), metrics=[dp.ConfusionMatrix()])
+    assert 1 <= room_of(made) * 1000**2 <= 1 << 24
+    made.metrics = ()
+    assert room_of(made) == 2000
+
+
+def room_of(made):
+    x, rooms = np.zeros((2000, 1), np.float32), []
+
+    def look(training):
+        rooms.append(training.capacity)
+        training.stop("seen")
+
+    first = dp.Dataset(x, np.arange(2000) % 1000, "classification")
+    with pytest.raises(StopIteration):
+        made.fit(first, epochs=1, batch_size=1, verbose=False, callbacks=[Looking(look)])
+    return rooms[0]
+
+
+class Looking(dp.Callback):
+    """Looks at the training before its first step, and ends it."""
+
+    def __init__(self, look):
+        object.__setattr__(self, "look", look)
+
+    def begin(self, training):
+        session = Session(training)
+
+        def on_start():
+            self.look(training)
+            raise StopIteration
+
+        session.on_start = on_start
+        return session

@@ -195,7 +195,7 @@ def test_a_file_of_an_earlier_version_is_read(tmp_path):
     from safetensors.numpy import save
 
     arrays = {"a": np.arange(4.0)}
-    total = storage._checksum(arrays, {"name": "old"})
+    total = storage._checksum(arrays, json.dumps({"name": "old"}))
     for header in ({"name": "old"}, {"name": "old", "crc32": total}):
         (tmp_path / "m.safetensors").write_bytes(save(arrays, {"denpa": json.dumps(header)}))
         found, description = storage.read_arrays(tmp_path / "m.safetensors")

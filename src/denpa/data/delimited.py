@@ -125,9 +125,10 @@ def _rows(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], list[
 
 def _names(path: Path, fields: Sequence[str], line: int) -> tuple[str, ...]:
     names = [field.strip() or f"column_{i + 1}" for i, field in enumerate(fields)]
+    places: dict[str, int] = {}
     for position, name in enumerate(names):
-        if name in names[:position]:
-            first = names.index(name)
+        first = places.setdefault(name, position)
+        if first < position:
             raise DataError(
                 f"{path}, line {line}: the header names columns {first + 1} and {position + 1} both {name!r}. "
                 "Give each its own name, or pass header=False if this line holds data."

@@ -122,11 +122,13 @@ class TableEncoder(Normalizer):
             DataError: a missing column, a missing value that nothing fills, text in a numeric column, or a
                 category that training did not know; columns and lines are named.
         """
-        parts, position = [], 0
+        encoded, place, position = np.zeros((len(x), len(self.feature_names)), np.float32), 0, 0
         for column in self.columns:
             found = x.column(column.name)
             if isinstance(column, CategoricalColumn):
-                parts.append(self._one_hot(x, column, found))
+                width = len(column.categories) + (column.missing == "category")
+                self._one_hot(x, column, found, encoded[:, place : place + width])
+                place += width
                 continue
             values = numbers_of(x, found)
             gaps = np.isnan(values)
@@ -135,9 +137,9 @@ class TableEncoder(Normalizer):
             values = np.where(gaps, statistics["fill"], values)
             # Centring in float64: a large common offset would cost the digits that matter.
             values = (values - statistics["mean"]) * statistics["inverse_scale"]
-            parts.append(values.astype(np.float32)[:, None])
-            position += 1
-        return np.concatenate(parts, axis=1)
+            encoded[:, place] = values
+            place, position = place + 1, position + 1
+        return encoded
 
     def targets(self, table: Table) -> np.ndarray:
         """The targets of a table: class indices int32 (n,), or values float32 (n, 1).
@@ -175,15 +177,14 @@ class TableEncoder(Normalizer):
             name=table.source,
         )
 
-    def _one_hot(self, table: Table, column: CategoricalColumn, found: Column) -> np.ndarray:
+    def _one_hot(self, table: Table, column: CategoricalColumn, found: Column, into: np.ndarray) -> None:
         gaps = np.array([value is None for value in found.as_text()], bool)
         _refuse_gaps(table, column, gaps)
         positions = positions_of(table, column, found, "category", strict=self.unseen == "error")
-        known = len(column.categories)
-        wide = (positions[:, None] == np.arange(known)).astype(np.float32)
-        if column.missing == "error":
-            return wide
-        return np.concatenate([wide, gaps[:, None].astype(np.float32)], axis=1)
+        known = np.flatnonzero((positions >= 0) & (positions < len(column.categories)))
+        into[known, positions[known]] = 1
+        if column.missing == "category":
+            into[gaps, -1] = 1
 
 
 def _refuse_gaps(table: Table, column: NumericColumn | CategoricalColumn, gaps: np.ndarray) -> None:

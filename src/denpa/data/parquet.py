@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from denpa.core.errors import DataError, FileFormatError
 from denpa.data.extras import optional
-from denpa.data.table import Column, Table, objects
+from denpa.data.table import Column, Later, Table, objects
 
 __all__ = ["read_parquet"]
 
@@ -33,7 +34,7 @@ def read_parquet(path: Path) -> Table:
     if found.num_rows == 0 or found.num_columns == 0:
         raise DataError(f"{path} has no rows.")
     names = found.column_names
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise DataError(f"{path} has two columns named {twice!r}.")
     columns = tuple(_column(arrow, path, name, column) for name, column in zip(names, found.itercolumns(), strict=True))
@@ -52,13 +53,14 @@ def _column(arrow: Any, path: Path, name: str, column: Any) -> Column:
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return Column(name, "categorical", objects(column.to_pylist()))
     if types.is_null(kind) or types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
-        texts = None
-        if types.is_integer(kind):
-            texts = _texts(column)
-        values = np.array([np.nan if value is None else value for value in column.to_pylist()], np.float64)
+        if types.is_decimal(kind):
+            values = np.array([np.nan if value is None else value for value in column.to_pylist()], np.float64)
+        else:
+            values = column.cast(arrow.float64(), safe=False).to_numpy()
         if np.isinf(values).any():
             raise DataError(f"{path}: column {name!r} holds infinity in row {int(np.isinf(values).argmax())}.")
-        return Column(name, "numeric", values, texts if texts is not None else _written(values))
+        # As text they are wanted only where numbers are names, or classes: that takes longer than reading them.
+        return Column(name, "numeric", values, Later(_texts if types.is_integer(kind) else _written, column))
     raise DataError(f"{path}: column {name!r} has type {kind}: make it numbers or text, or leave it out of the file.")
 
 
@@ -70,5 +72,5 @@ def _texts(column: Any, ending: str = "") -> np.ndarray:
     return objects(texts)
 
 
-def _written(values: np.ndarray) -> np.ndarray:
-    return objects([None if np.isnan(value) else repr(float(value)) for value in values])
+def _written(column: Any) -> np.ndarray:
+    return objects([None if value is None or value != value else repr(float(value)) for value in column.to_pylist()])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import re
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,9 +21,27 @@ from denpa.data.splitting import k_fold_indices, split_indices
 from denpa.data.text_format import TextFormat
 from denpa.data.widths import cells, padded
 
-__all__ = ["Column", "Table", "objects", "parse_numbers", "sorted_categories"]
+__all__ = ["Column", "Later", "Table", "objects", "parse_numbers", "sorted_categories"]
 
+_SHOWN = 20  # columns of a table with many
 _PLAIN = re.compile(r"[0-9.eE+-]*")  # of these signs float() makes nothing that NUMBER would not
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Later:
+    """Texts that are made of a column of a file when somebody asks for them."""
+
+    make: Callable[[Any], np.ndarray]
+    column: Any
+    rows: tuple[Any, ...] = ()
+
+    @functools.cached_property
+    def texts(self) -> np.ndarray:
+        """The texts of the rows that were chosen, one choice after the other."""
+        return functools.reduce(lambda texts, rows: texts[rows], self.rows, self.make(self.column))
+
+    def __getitem__(self, rows: Any) -> Later:
+        return dataclasses.replace(self, rows=(*self.rows, rows))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,14 +52,14 @@ class Column:
         name: its name.
         kind: "numeric" or "categorical".
         values: (n,), float64 with NaN for a missing number, or str with None for a missing text.
-        text: the numbers of a numeric column as the file writes them, None where missing.
+        text: the numbers of a numeric column as the file writes them, None where missing; perhaps only when asked for.
         missing: what to do about missing values: "error", "keep", "mean", "median" or "category".
     """
 
     name: str
     kind: str
     values: np.ndarray
-    text: np.ndarray | None = None
+    text: np.ndarray | Later | None = None
     missing: str = "error"
 
     def is_missing(self) -> np.ndarray:
@@ -49,6 +70,8 @@ class Column:
 
     def as_text(self) -> np.ndarray:
         """The values as strings (None where missing), as the file writes them."""
+        if isinstance(self.text, Later):
+            return self.text.texts
         return self.values if self.text is None else self.text
 
     def is_integer(self) -> bool:
@@ -88,6 +111,10 @@ class Table:
         """The features, and the target last where there is one."""
         return self.columns if self.target is None else (*self.columns, self.target)
 
+    @functools.cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.every}
+
     def __len__(self) -> int:
         return len(self.lines)
 
@@ -109,9 +136,8 @@ class Table:
 
     def column(self, name: str) -> Column:
         """The feature or target of this name; an unknown one is a `DataError` with the nearest."""
-        for column in self.every:
-            if column.name == name:
-                return column
+        if (found := self._by_name.get(name)) is not None:
+            return found
         hint = nearest(name, [column.name for column in self.every], plural="columns")
         if len(self.every) == 1 and (sign := re.search(r"[,;\t|:^~ ]", self.every[0].name)):
             hint += f" It is one column: pass delimiter={sign[0]!r} if that separates columns."
@@ -138,12 +164,19 @@ class Table:
     def report(self) -> str:
         """What was found: one line per column with its kind, range or categories, and missing values."""
         lines = [f"{self.source}: {counted(len(self), 'row')}"]
-        width = max(cells(column.name) for column in self.every)
-        for column in self.every:
+        shown = (
+            self.every if len(self.every) <= 2 * _SHOWN else (*self.columns[:_SHOWN], *self.every[len(self.columns) :])
+        )
+        width = max(cells(column.name) for column in shown)
+        for column in shown:
             role = f"target, {self.task}" if column is self.target else column.kind
             gaps = int(column.is_missing().sum())
             missing = f"; {gaps} missing ({column.missing})" if gaps else ""
             lines.append(f"  {padded(column.name, width)}  {role}: {_content(column)}{missing}")
+        if len(shown) < len(self.every):
+            rest = Counter(column.kind for column in self.columns[_SHOWN:])
+            kinds = ", ".join(f"{count:,} {kind}" for kind, count in rest.items())
+            lines.append(f"  and {counted(rest.total(), 'column')} more: {kinds}")
         return "\n".join(lines)
 
     def at(self, rows: Any, most: int = 5) -> str:

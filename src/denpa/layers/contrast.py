@@ -32,7 +32,7 @@ class LocalResponseNorm(ShapePreserving):
         alpha, beta, k: the constants; AlexNet's by default. (PyTorch divides `alpha` by `size`.)
 
     Raises:
-        ConfigError: a size below 1, α below 0, or k not above 0, for then zeros would be divided by 0.
+        ConfigError: a size below 1, or k, α below 0, or both 0. (With k = 0, zeros among zeros give NaN.)
         ShapeError: an input without channels.
 
     Source: Krizhevsky, Sutskever & Hinton (2012), section 3.3.
@@ -45,8 +45,9 @@ class LocalResponseNorm(ShapePreserving):
 
     def validate(self) -> None:
         want_positive(self, "size")
-        want_positive(self, "k")
-        want_not_negative(self, "alpha")
+        want_not_negative(self, "alpha", "k")
+        if self.k == self.alpha == 0:
+            raise ConfigError(f"LocalResponseNorm wants k or alpha above 0: {self!r}.")
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return want(self, "... channels", in_shape)

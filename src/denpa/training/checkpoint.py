@@ -119,7 +119,8 @@ class CheckpointSession(Session):
             self.write()
 
     def on_end(self) -> None:
-        self.write()
+        if getattr(self, "written", None) != (self.training.step, self.training.stopped):
+            self.write()
 
     def write(self) -> None:
         """Write the run as it stands, then remove what is older than `keep`."""
@@ -150,6 +151,7 @@ class CheckpointSession(Session):
             "history": training.history.arrays(),
         }
         write_arrays(self.folder / f"step_{training.step:010d}.safetensors", contents, description)
+        self.written = training.step, training.stopped
         ours = [file for file in _files(self.folder) if step_of(file) <= training.step]  # a later one was damaged
         for old in {*_files(self.folder)} - {*ours[-self.rule.keep :]}:
             with contextlib.suppress(OSError):

@@ -223,13 +223,12 @@ def filled_batches(x: Any, most: int) -> list[Any]:
     size = min(most, 1 << (examples - 1).bit_length())
     starts = range(0, examples, size)
 
-    def filled(array: Any) -> np.ndarray:
-        array = np.asarray(array)
-        missing = len(starts) * size - examples
-        return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)]) if missing else array
+    def cut(array: Any, start: int) -> np.ndarray:
+        rows = np.asarray(array)[start : start + size]
+        missing = size - len(rows)
+        return np.concatenate([rows, np.zeros((missing, *rows.shape[1:]), rows.dtype)]) if missing else rows
 
-    whole = jax.tree.map(filled, x)
-    return [jax.tree.map(lambda a, s=start: a[s : s + size], whole) for start in starts]
+    return [jax.tree.map(lambda a, s=start: cut(a, s), x) for start in starts]
 
 
 def padded_batches(net: Any, x: Any, t: Any, weight: Any, size: int) -> list[Batch]:

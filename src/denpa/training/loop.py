@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from denpa.core import tree
+from denpa.metrics import ConfusionMatrix
 from denpa.training.batches import BatchPlan
 from denpa.training.buckets import Buckets
 from denpa.training.compiled import give_back_memory
@@ -19,6 +20,7 @@ from denpa.training.divergence import raise_divergence
 from denpa.training.history import History
 from denpa.training.inputs import Batch
 from denpa.training.plain import is_number
+from denpa.training.preparation import network_shape
 from denpa.training.program import Programs, Run
 
 __all__ = ["CHUNK_SECONDS", "FIRST_CHUNK", "Position", "Training"]
@@ -27,6 +29,8 @@ __all__ = ["CHUNK_SECONDS", "FIRST_CHUNK", "Position", "Training"]
 CHUNK_SECONDS = 0.5
 FIRST_CHUNK = 16
 _MOST_STEPS = 4096
+_MOST_NUMBERS = 1 << 24  # that the steps of a chunk note of themselves
+_LARGE_SUM = 64  # numbers of a metric that are not kept for every step of an epoch
 _MANY = 1 << 20  # parameters whose arrays are worth the milliseconds that it takes to give freed memory back
 
 
@@ -169,14 +173,21 @@ class Training:
         """Steps that one call of the program has room for. Epochs run together only when nobody watches their ends."""
         plan = self.plan
         steps = plan.full if self.watched or plan.rest else plan.full * max(self.epochs - self.at.epoch, 1)
-        room = min(max(steps, 1), _MOST_STEPS)
+        room = min(max(steps, 1), _MOST_STEPS, max(_MOST_NUMBERS // self._numbers_of_a_step(), 1))
         return room if room <= plan.full else 1 << (room - 1).bit_length()
+
+    def _numbers_of_a_step(self) -> int:
+        """How many numbers a step notes of itself: a confusion matrix has as many as there are pairs of classes."""
+        recipe, model = self.programs.recipe, getattr(self.model, "model", self.model)
+        if not any(isinstance(metric, ConfusionMatrix) for metric in recipe.metrics):
+            return 1
+        return max(jax.tree.leaves(recipe.net.out_shape(network_shape(model)))) ** 2
 
     def _chunk(self) -> None:
         order, count, data = self._next_batches()
         before, start = self.run, time.perf_counter()
         run, logs, finite = self.programs.train(before, self.model.statistics, data, order, np.int32(count))
-        logs = jax.tree.map(lambda a: np.asarray(a)[:count], logs)
+        logs = jax.tree.map(lambda a: np.array(a[:count]), logs)  # a view would keep the room for all steps
         if not bool(finite) or not np.isfinite(logs["loss"]).all():
             raise_divergence(self, before, data, order, logs)
         self._adapt(time.perf_counter() - start, count)
@@ -232,7 +243,7 @@ class Training:
         while done < count:
             take = min(count - done, self.plan.steps - self.at.batch)
             part = jax.tree.map(lambda a, i=done, n=take: a[i : i + n], logs)
-            self.at = replace(self.at, batch=self.at.batch + take, logs=(*self.at.logs, part))
+            self.at = replace(self.at, batch=self.at.batch + take, logs=_with_part(self.at.logs, part))
             done += take
             if self.at.batch == self.plan.steps:
                 self._finish_epoch(self.step - count + done)
@@ -265,6 +276,29 @@ class Training:
     def summarize(self, logs: Any) -> dict[str, Any]:
         """Loss, penalty and metrics from the stacked sums of steps: weighted by the size of each batch."""
         return summarize(self.programs.recipe, logs)
+
+
+def _is_large(log: np.ndarray) -> bool:
+    return math.prod(log.shape[1:]) > _LARGE_SUM
+
+
+def _with_part(logs: tuple[Any, ...], part: Any) -> tuple[Any, ...]:
+    """The logs of an epoch with a part more. Large sums of metrics are added up at once, in the order of the steps.
+
+    The last part has them then; how many parts there are makes no difference to a bit.
+    """
+    *before, last = logs or ({**part, "metrics": jax.tree.map(lambda a: a[:0], part["metrics"])},)
+
+    def added(sofar: np.ndarray, new: np.ndarray) -> np.ndarray:
+        if not _is_large(new):
+            return new
+        return np.add.reduce(np.concatenate([sofar.astype(np.float64), new]), axis=0, keepdims=True)
+
+    part = {**part, "metrics": jax.tree.map(added, last["metrics"], part["metrics"])}
+    if not logs:
+        return (part,)
+    emptied = jax.tree.map(lambda a: a[:0] if _is_large(a) else a, last["metrics"])
+    return (*before, {**last, "metrics": emptied}, part)
 
 
 def _graver(first: BaseException | None, another: BaseException) -> BaseException:

@@ -113,13 +113,14 @@ def write_arrays(path: Any, arrays: Any, description: dict[str, Any]) -> None:
     flat = {name: _plain(leaf) for name, leaf in tree.flatten(arrays).items()}
     description = {**description, _SHAPES: {name: list(array.shape) for name, array in flat.items()}}
     # In its own order: the columns of a history have one. And all in one entry: the order of several would be random.
-    text = json.dumps({**description, _SUM: _checksum(flat, description)})
+    text = json.dumps(description)
+    text = f'{text[:-1]}, "{_SUM}": "{_checksum(flat, text)}"}}'
     write_bytes(path, save(flat, metadata={_KEY: text}))
 
 
-def _checksum(flat: dict[str, np.ndarray], description: dict[str, Any]) -> str:
+def _checksum(flat: dict[str, np.ndarray], description: str) -> str:
     """CRC-32 of the description and the arrays: a flipped bit would pass for a number otherwise."""
-    found = zlib.crc32(json.dumps(description).encode())
+    found = zlib.crc32(description.encode())
     for name in sorted(flat):
         found = zlib.crc32(np.ascontiguousarray(flat[name]).reshape(-1).view(np.uint8).data, found)
     return f"{found:08x}"
@@ -153,7 +154,7 @@ def read_arrays(path: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
                 raise FileFormatError(f"{path} is damaged: its description is {kind}, not a table.")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
         wanted = description.pop(_SUM, None)
-        damaged = wanted is not None and wanted != _checksum(arrays, description)
+        damaged = wanted is not None and wanted != _checksum(arrays, json.dumps(description))
     except FileFormatError:
         raise
     except (SafetensorError, ValueError, RecursionError, OSError) as error:
