@@ -300,8 +300,11 @@ def test_a_folder_that_is_read_only(number, reason, refused, run, monkeypatch):
     def forbidden(*path, **options):
         raise OSError(getattr(errno, number), os.strerror(getattr(errno, number)))
 
+    opened = os.open
     np.save("x.npy", X)
-    monkeypatch.setattr("tempfile.mkstemp", forbidden)
+    monkeypatch.setattr(
+        "os.open", lambda path, flags, *more: (forbidden if flags & os.O_CREAT else opened)(path, flags, *more)
+    )
     assert reason in refused("predict", str(run), "--input", "x.npy", "--output", "p.csv")
     assert reason in refused("worksheet", "2-3-2", "--output", "w.html")
     monkeypatch.setattr("os.mkdir", forbidden)

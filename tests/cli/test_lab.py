@@ -21,7 +21,7 @@ def test_list_shows_every_study_in_the_language_asked_for(capsys):
 def test_run_keeps_results_and_pages_and_overwrites_nothing(tmp_path, capsys):
     words = ["lab", "run", "lasso-and-ridge", "--seeds", "1", "--output", str(tmp_path)]
     assert main(words) == 0
-    assert "ok     lasso: relevant features kept: 3, expected = 3" in capsys.readouterr().out
+    assert "ok     lasso: weights left at the strongest penalty: 0, expected = 0" in capsys.readouterr().out
     assert (tmp_path / "lasso-and-ridge" / "paths.svg").is_file()
     assert (tmp_path / "report.html").is_file()
     assert main(words) == 2
