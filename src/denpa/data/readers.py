@@ -124,7 +124,7 @@ def raw_table(
     absent = frozenset(written.missing_values)
 
     def cleaned(fields: Iterable[str]) -> np.ndarray:
-        texts: list[Any] = [field.strip() for field in fields]
+        texts: list[Any] = [*map(str.strip, fields)]
         if not absent.isdisjoint(texts):
             texts = [None if text in absent else text for text in texts]
         if decimal == ",":

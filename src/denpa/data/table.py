@@ -191,7 +191,8 @@ def parse_numbers(texts: np.ndarray) -> tuple[np.ndarray, list[int]]:
     if _PLAIN.fullmatch("".join(text for text in texts if text is not None)):
         with contextlib.suppress(ValueError):
             return texts.astype(np.float64), []  # None becomes NaN; at most 1/30 of the time of what follows
-    wrong = [row for row, text in enumerate(texts) if text is not None and not NUMBER.fullmatch(text)]
+    strange = {text for text in set(texts) if text is not None and not NUMBER.fullmatch(text)}  # each text once
+    wrong = [row for row, text in enumerate(texts) if text in strange]
     numbers = texts.copy()
     numbers[wrong] = None
     return numbers.astype(np.float64), wrong
