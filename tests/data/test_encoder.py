@@ -236,3 +236,14 @@ def test_later_files_are_read_as_the_training_file_was(write):
     later.write_text("色,身長\n青,1.70\n赤,?\n", "utf-8")
     told = {"decimal": ".", "missing_values": ["?"], "encoding": "utf-8", "delimiter": ","}
     np.testing.assert_array_equal(encoder.apply(arrays, encoder.read(later, **told)), x)
+
+
+def test_what_many_categories_will_take_is_told_before(write, monkeypatch):
+    table = read_table(write("city,size,y\n" + "".join(f"c{i % 90},{i},{i % 2}\n" for i in range(300))), "y")
+    encoder = TableEncoder.of(table)
+    arrays = encoder.fit(table)
+    monkeypatch.setattr("denpa.data.encoder._MUCH_MEMORY", 100_000)
+    with pytest.warns(
+        UserWarning, match=r"300 rows of 91 columns will take 0\.0 GiB: the column 'city' has 90 categories"
+    ):
+        assert encoder.apply(arrays, table).shape == (300, 91)

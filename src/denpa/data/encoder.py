@@ -6,6 +6,7 @@ Together they are saved with the model, and turn a new file into inputs in exact
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,8 @@ from denpa.data.table import Column, Table
 from denpa.data.text_format import TextFormat
 
 __all__ = ["CategoricalColumn", "NumericColumn", "TableEncoder"]
+
+_MUCH_MEMORY = 1 << 31  # bytes of x
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ class TableEncoder(Normalizer):
             DataError: a missing column, a missing value that nothing fills, text in a numeric column, or a
                 category that training did not know; columns and lines are named.
         """
+        self._warn_of_size(len(x))
         encoded, place, position = np.zeros((len(x), len(self.feature_names)), np.float32), 0, 0
         for column in self.columns:
             found = x.column(column.name)
@@ -176,6 +180,19 @@ class TableEncoder(Normalizer):
             feature_names=self.feature_names,
             name=table.source,
         )
+
+    def _warn_of_size(self, rows: int) -> None:
+        """Tell what a column of very many categories is about to take, before it does."""
+        size = 4 * rows * len(self.feature_names)
+        wide = [column for column in self.columns if isinstance(column, CategoricalColumn)]
+        if size > _MUCH_MEMORY and wide:
+            widest = max(wide, key=lambda column: len(column.categories))
+            message = (
+                f"{rows:,} rows of {len(self.feature_names):,} columns will take {size / 2**30:.1f} GiB: the column "
+                f"{widest.name!r} has {len(widest.categories):,} categories, each a column of its own. Leave it out by "
+                "ignore=[...], or give its numbers to an Embedding."
+            )
+            warnings.warn(message, UserWarning, stacklevel=4)
 
     def _one_hot(self, table: Table, column: CategoricalColumn, found: Column, into: np.ndarray) -> None:
         gaps = np.array([value is None for value in found.as_text()], bool)
