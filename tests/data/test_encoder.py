@@ -239,7 +239,7 @@ def test_later_files_are_read_as_the_training_file_was(write):
 
 
 def test_what_many_categories_will_take_is_told_before(write, monkeypatch):
-    table = read_table(write("city,size,y\n" + "".join(f"c{i % 90},{i},{i % 2}\n" for i in range(300))), "y")
+    table = read_table(write("city,size,y\n" + "".join(f"c{i % 90},{i / 2},{i % 2}\n" for i in range(300))), "y")
     encoder = TableEncoder.of(table)
     arrays = encoder.fit(table)
     monkeypatch.setattr("denpa.data.encoder._MUCH_MEMORY", 100_000)
