@@ -157,7 +157,7 @@ def _is_activation(layer: Layer) -> bool:
     try:
         alone = not layer.init_params(jax.random.key(0), (3, 4)) and not layer.init_state((3, 4))
         y = jax.eval_shape(lambda x: layer.forward({}, x, Context(train=True))[0], like)
-    except (DenpaError, KeyError, TypeError, ValueError):
+    except (DenpaError, AttributeError, LookupError, TypeError, ValueError):
         return False
     return alone and type(layer).cost is Layer.cost and y.shape == like.shape
 

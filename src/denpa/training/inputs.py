@@ -223,8 +223,10 @@ def filled_batches(x: Any, most: int) -> list[Any]:
     size = min(most, 1 << (examples - 1).bit_length())
     starts = range(0, examples, size)
 
-    def cut(array: Any, start: int) -> np.ndarray:
-        rows = np.asarray(array)[start : start + size]
+    x = jax.tree.map(np.asarray, x)
+
+    def cut(array: np.ndarray, start: int) -> np.ndarray:
+        rows = array[start : start + size]
         missing = size - len(rows)
         return np.concatenate([rows, np.zeros((missing, *rows.shape[1:]), rows.dtype)]) if missing else rows
 

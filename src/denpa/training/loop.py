@@ -187,7 +187,7 @@ class Training:
         order, count, data = self._next_batches()
         before, start = self.run, time.perf_counter()
         run, logs, finite = self.programs.train(before, self.model.statistics, data, order, np.int32(count))
-        logs = jax.tree.map(lambda a: np.array(a[:count]), logs)  # a view would keep the room for all steps
+        logs = jax.tree.map(lambda a: np.asarray(a)[:count].copy(), logs)  # a view would keep the room for all
         if not bool(finite) or not np.isfinite(logs["loss"]).all():
             raise_divergence(self, before, data, order, logs)
         self._adapt(time.perf_counter() - start, count)

@@ -145,7 +145,7 @@ class Members(Training):
         order, count, _ = self._next_batches()
         before, start = self.run, time.perf_counter()
         run, logs, finite = self._trained(before, order, count)
-        logs = jax.tree.map(lambda a: np.array(a[:count]), logs)
+        logs = jax.tree.map(lambda a: np.asarray(a)[:count].copy(), logs)
         finite = np.asarray(finite) & np.isfinite(logs["loss"]).all(axis=0)
         self.finite = np.where(self.going, finite, self.finite)
         if not self.independent and not self.finite.all():
