@@ -85,6 +85,7 @@ class CheckpointSession(Session):
     def __init__(self, training: Any, rule: Checkpoint) -> None:
         super().__init__(training)
         self.rule, self.period = rule, rule.every_steps
+        self.due, self.written = False, None
         self.folder = Path(rule.folder) / "checkpoint"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +108,7 @@ class CheckpointSession(Session):
 
     def on_progress(self) -> None:
         # After all sessions have seen the epoch's end, so that what they remember is of one moment.
-        if getattr(self, "due", False):
+        if self.due:
             self.due = False
             self.write()
 
@@ -119,7 +120,7 @@ class CheckpointSession(Session):
             self.write()
 
     def on_end(self) -> None:
-        if getattr(self, "written", None) != (self.training.step, self.training.stopped):
+        if self.written != (self.training.step, self.training.stopped):
             self.write()
 
     def write(self) -> None:

@@ -119,43 +119,34 @@ class Training:
                 if interrupted():
                     raise KeyboardInterrupt
         except BaseException as error:
-            self._tell_failure(error)
+            if (graver := self._tell(error)) is not error and graver is not None:
+                raise graver from None
             raise
         else:
             self.history.stopped = self.stopped
-            self._tell_end()
+            if (error := self._tell(None)) is not None:
+                raise error
         finally:
             self.sessions = []  # each holds this training: without the circle its arrays are freed with the model
         return self.history
 
-    def _tell_failure(self, error: BaseException) -> None:
-        """Call every `on_failure`, whatever becomes of the others; a Ctrl-C that comes meanwhile is raised then."""
-        raised = error
-        for session in self.sessions:
-            try:
-                session.on_failure(error)
-            except BaseException as another:  # noqa: BLE001, told with the first
-                raised = _graver(raised, another)
-        if raised is not error:
-            raise raised
+    def _tell(self, failure: BaseException | None) -> BaseException | None:
+        """Tell every session of the end, or of a failure, whatever becomes of the others; the error to raise, if any.
 
-    def _tell_end(self) -> None:
-        """Call every `on_end`, whatever becomes of the others, then raise the first error.
-
-        After a Ctrl-C nothing more is begun: the others hear of a failure.
+        After a Ctrl-C nothing more is begun: the rest hear of a failure.
         """
-        raised: BaseException | None = None
+        raised = failure
         # A run is written down as training left it, before anything else is put in its place.
         for session in sorted(self.sessions, key=lambda session: session.changes_model):
             try:
-                if raised is None or isinstance(raised, Exception):
+                if failure is None:
                     session.on_end()
                 else:
-                    session.on_failure(raised)
-            except BaseException as another:  # noqa: BLE001, raised below
-                raised = _graver(raised, another)
-        if raised is not None:
-            raise raised
+                    session.on_failure(failure)
+            except BaseException as error:  # noqa: BLE001, a second Ctrl-C too must not keep the others from their end
+                raised = _graver(raised, error)
+                failure = failure if isinstance(error, Exception) else failure or error
+        return raised
 
     def measure_validation(self) -> dict[str, Any]:
         """Loss and metrics on the validation data now, with `validation_` in front of their names; none without any."""

@@ -165,19 +165,15 @@ class Recipe:
         if not takes_objective(self.optimizer):
             return {}
 
-        def whole(error: Any, params: Params) -> Any:
+        def whole(error: Any, there: Run) -> Any:
             error = error.astype(jnp.promote_types(error.dtype, jnp.float32))
-            return error if self.penalty is None else error + self.penalty.value(params)
+            return error if self.penalty is None else error + self.penalty.value(self.point(there))
 
         def value_of(params: Params) -> Any:
-            key, still = jax.random.fold_in(run.key, run.step), self.still(run.state)
-            ctx = Context(True, key, run.state, still=still, reduction=self.loss.reduction)
-            inputs, aims = self.prepare(statistics, x), self.aim(statistics, t)
-            y, saved = self.net.forward(self.cast(params), *entering(inputs, ctx))
-            weights = step_weights(self.loss, inputs, y, aims, weight)
-            return whole(self.loss.value(y, values_of(aims), weights) + self.net.cost(saved), params)
+            there = dataclasses.replace(run, params=params)
+            return whole(self.gradients(there, statistics, x, t, weight)[0].loss, there)  # XLA leaves the way back out
 
-        return {"value": whole(met.loss, run.params), "grad": grads, "value_fn": value_of}
+        return {"value": whole(met.loss, run), "grad": grads, "value_fn": value_of}
 
     def measure(self, statistics: Any, x: Any, y: Any, t: Any, weight: Any) -> dict[str, Any]:
         """Sums over a batch that add up over batches: of the loss, its weight, and every metric.
@@ -237,7 +233,11 @@ class Programs:
     def _measure(self, params: Params, state: State, statistics: Any, x: Any, t: Any, weight: Any) -> dict[str, Any]:
         y, cost = self._forward(params, state, statistics, x)
         log = self.recipe.measure(statistics, x, y, t, weight)
-        return log if not isinstance(cost, jax.Array) else {**log, "cost": cost, "rows": jnp.int32(len(y))}
+        return (
+            log
+            if not isinstance(cost, jax.Array)
+            else {**log, "cost": cost, "rows": jnp.int32(len(jax.tree.leaves(y)[0]))}
+        )
 
     def _predict(self, params: Params, state: State, statistics: Any, x: Any) -> Any:
         return self.recipe.answer(statistics, self._output(params, state, statistics, x))
