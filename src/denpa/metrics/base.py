@@ -53,6 +53,10 @@ class Metric(Description):
         """The metric from sums added over all batches, on the host in float64; NaN where nothing was summed."""
         raise NotImplementedError(f"{type(self).__name__} must define compute(sums).")
 
+    def size(self, outputs: int) -> int:
+        """How many numbers `measure` gives of a network with so many outputs, roughly: room is made for each step's."""
+        return 1
+
     def suited_to(self, loss: Any) -> Metric:
         """This metric, with what was left open about the outputs (logits or probabilities) taken from the loss."""
         return self

@@ -194,6 +194,9 @@ class ConfusionMatrix(Metric):
 
     higher_is_better: ClassVar[bool | None] = None
 
+    def size(self, outputs: int) -> int:
+        return max(outputs, 2) ** 2
+
     def suited_to(self, loss: Any) -> ConfusionMatrix:
         """With the loss's threshold, unless the metric has its own."""
         threshold = getattr(loss, "threshold", None)

@@ -12,7 +12,6 @@ import jax
 import numpy as np
 
 from denpa.core import tree
-from denpa.metrics import ConfusionMatrix
 from denpa.training.batches import BatchPlan
 from denpa.training.buckets import Buckets
 from denpa.training.compiled import give_back_memory
@@ -168,11 +167,12 @@ class Training:
         return room if room <= plan.full else 1 << (room - 1).bit_length()
 
     def _numbers_of_a_step(self) -> int:
-        """How many numbers a step notes of itself: a confusion matrix has as many as there are pairs of classes."""
+        """How many numbers a step notes of itself, for its largest metric."""
         recipe, model = self.programs.recipe, getattr(self.model, "model", self.model)
-        if not any(isinstance(metric, ConfusionMatrix) for metric in recipe.metrics):
+        if not recipe.metrics:
             return 1
-        return max(jax.tree.leaves(recipe.net.out_shape(network_shape(model)))) ** 2
+        outputs = max(jax.tree.leaves(recipe.net.out_shape(network_shape(model))))
+        return max(metric.size(outputs) for metric in recipe.metrics)
 
     def _chunk(self) -> None:
         order, count, data = self._next_batches()
