@@ -76,10 +76,12 @@ void block(const float* a, const int* rows, const int* columns, Int depth, const
   if (lanes >= V * kLanes) {
     DENPA_EACH_P DENPA_EACH_V store(c + p * stride + v * kLanes, sum[p][v]);
   } else {
-    float whole[P][V * kLanes];
-    DENPA_EACH_P DENPA_EACH_V store(&whole[p][v * kLanes], sum[p][v]);
-    for (int p = 0; p < P; ++p)
-      for (Int lane = 0; lane < lanes; ++lane) c[p * stride + lane] = whole[p][lane];
+    // Where rows follow one another, a whole vector may reach into the next rows of the block: they are written after it.
+    const Int room = stride == lanes ? P * stride : 0;
+    DENPA_EACH_P DENPA_EACH_V if (lanes > v * kLanes) {
+      const Int at = p * stride + v * kLanes;
+      store(c + at, sum[p][v], at + kLanes <= room ? kLanes : lanes - v * kLanes);
+    }
   }
 }
 
