@@ -235,11 +235,18 @@ def test_options_that_a_run_has_already(refused, run):
     said = refused("summary", str(run), "--epochs", "3")
     assert "has been trained, with options of its own: leave --training.epochs out" in said
     assert "leave --hidden out" in refused("diagnose", str(run), "--data", "a.npz", "--hidden", "3")
-    for command, option in (("evaluate", "--data"), ("predict", "--input")):
+    for command, option in (
+        ("evaluate", "--data"),
+        ("predict", "--input"),
+        ("diagnose", "--data"),
+        ("landscape", "--data"),
+    ):
         assert "leave --optimizer.beta1 out" in refused(command, str(run), option, "a.npz", "--optimizer.beta1", "0.5")
         said = refused(command, str(run), option, "a.npz", "--data.options.decimal", ",")
         assert "a.npz has no option 'decimal': it has no options" in said
-    assert "name them by --data FILE" in refused("evaluate", str(run), "--data.options.decimal", ",")
+    for command in ("evaluate", "diagnose", "landscape"):
+        assert "name them by --data FILE" in refused(command, str(run), "--data.options.decimal", ",")
+    assert "valley has none" in refused("landscape", "valley", "--data.options.decimal", ",")
 
 
 def test_a_run_that_has_not_finished(refused, run, tmp_path):

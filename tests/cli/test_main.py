@@ -246,6 +246,23 @@ def test_what_the_machine_refuses_is_told_in_a_line(said, monkeypatch, error, st
     assert (found, message in err) == (status, True)
 
 
+def test_new_data_of_a_model_may_be_written_otherwise_than_those_that_it_learned_from(said, inside):
+    lines = [f"{n / 8},{n % 3},{n % 2}" for n in range(24)]
+    in_commas = [line.replace(",", ";").replace(".", ",") for line in lines]
+    (inside / "points.csv").write_text("\n".join(["a,b,y", *lines]) + "\n")
+    (inside / "commas.csv").write_text("\n".join(["a;b;y", *in_commas]) + "\n")
+    short = ["--epochs", "1", "--batch-size", "8", "--name", "r"]
+    status, _, err = said("train", "mlp", "--data", "points.csv", "--target", "y", *short)
+    assert status == 0, err
+    for words in (["evaluate"], ["diagnose"], ["landscape", "--resolution", "3", "--output", "plane", "--overwrite"]):
+        heard = []
+        for data in (["points.csv"], ["commas.csv", "--data.options.delimiter", ";", "--data.options.decimal", ","]):
+            status, out, err = said(words[0], str(Path("runs", "r", "model.safetensors")), "--data", *data, *words[1:])
+            assert (status, err) == (0, "")
+            heard.append(out)
+        assert heard[0] == heard[1]
+
+
 def test_diagnose_takes_the_first_step_of_a_preset_apart_and_the_next_one_of_a_model(said, inside, monkeypatch):
     monkeypatch.setattr("denpa.lab.diagnosis.Diagnosis.plot", lambda found, path: path.write_text(str(found)))
     status, out, err = said(

@@ -52,8 +52,9 @@ def is_run(what: str, options: Any, places: Places, *allowed: str) -> bool:
     """
     if not Path(what).is_dir() and not what.endswith(".safetensors"):
         return False
-    if others := [option for option in given(options, places) if option not in allowed]:
-        raise ConfigError(f"{what} has been trained, with options of its own: leave {others[0]} out.")
+    for option in given(options, places):
+        if option not in allowed:
+            raise _has_its_own(what, option)
     return True
 
 
@@ -65,16 +66,21 @@ def reading(places: Places, source: str, option: str) -> dict[str, Any]:
     """
     for place, _ in places:
         if not place.startswith("data.options."):
-            raise ConfigError(f"The model has been trained, with options of its own: leave --{place} out.")
+            raise _has_its_own("The model", f"--{place}")
         if not source:
             raise ConfigError(f"--{place} is for new data: name them by --{option} FILE.")
     return {place.removeprefix("data.options."): value for place, value in places}
 
 
-def training_examples(trained: Trained, source: str) -> Dataset:
-    """The training examples of a run, or others of the same form where a source is named."""
+def _has_its_own(what: str, option: str) -> ConfigError:
+    return ConfigError(f"{what} has been trained, with options of its own: leave {option} out.")
+
+
+def training_examples(trained: Trained, source: str, places: Places) -> Dataset:
+    """The training examples of a run, or others of the same form where a source is named, read as the places say."""
+    options = reading(places, source, "data")
     if source:
-        return trained.labelled(source)
+        return trained.labelled(source, **options)
     if trained.experiment is None:
         raise ConfigError("A model file alone has no data: name them with --data FILE, or give a run folder.")
     return load_data(trained.experiment.data).train

@@ -93,9 +93,10 @@ def diagnose(options: Any, places: Places, words: list[str]) -> int:
     """Take one step of training apart."""
     what = wanted(options.experiment, "PRESET, CONFIG.toml or RUN", "diagnose")
     figure = free_file(options.figure, options.overwrite) if options.figure else None
-    if is_run(what, options, places, "--data.source"):
+    written = [(place, value) for place, value in places if place.startswith("data.options.")]
+    if is_run(what, options, places, "--data.source", *(f"--{place}" for place, _ in written)):
         trained = Trained.of(what)
-        model, data = trained.model, training_examples(trained, options.data)
+        model, data = trained.model, training_examples(trained, options.data, written)
     else:
         experiment, prepared = assembled(options, places)
         model, data = model_of(experiment), prepared.train

@@ -14,6 +14,7 @@ from denpa.cli.parse import Places, number, whole
 from denpa.cli.printed import short
 from denpa.core.errors import ConfigError, nearest
 from denpa.data.counted import counted
+from denpa.data.dataset import Dataset
 from denpa.data.delimited import csv_text
 from denpa.lab.figures import loss_surface_picture, paths_animation, paths_picture
 from denpa.lab.landscapes import SURFACES, Surface, contestants, trajectory
@@ -32,10 +33,12 @@ def landscape(options: Any, places: Places, words: list[str]) -> int:
     """Paths of optimisers on a surface, or the error of a trained network over a plane of its parameters."""
     what = wanted(options.surface, "a SURFACE or a RUN", "landscape")
     if what in SURFACES:
+        if places:
+            raise ConfigError(f"--{places[0][0]} is for the data of a RUN: {what} has none.")
         return _paths(what, SURFACES[what], options)
     if not Path(what).exists():
         raise ConfigError(f"There is no run {what}, and no such surface: {nearest(what, SURFACES, plural='surfaces')}")
-    return _plane(what, options)
+    return _plane(what, options, places)
 
 
 def _paths(name: str, surface: Surface, options: Any) -> int:
@@ -74,13 +77,13 @@ def _tell_ends(errors: dict[str, np.ndarray], chosen: dict[str, Any]) -> None:
         print(f"{key:{width}}  {short(float(E[-1])):>12}  {short(least):>10}  {chosen[key]!r}")
 
 
-def _plane(what: str, options: Any) -> int:
+def _plane(what: str, options: Any, places: Places) -> int:
     if len(options.through) > 2:
         raise ConfigError(f"A plane goes through two other runs at most, not {len(options.through)}.")
     folder, trained = _folder(options, f"landscape-{Path(what).stem}"), Trained.of(what)
     others = [Trained.of(run).model.variables.params for run in options.through]
     model, seed = trained.model, whole(options.seed, "seed")
-    data = _examples(trained, options.data, seed)
+    data = _examples(training_examples(trained, options.data, places), seed)
     params, directions = model.variables.params, None
     if others:
         aside = others[1] if len(others) == 2 else _beside(params, seed)
@@ -112,9 +115,8 @@ def _tell(surface: LossSurface, examples: int) -> None:
     print(f"largest E  {short(float(np.nanmax(E)))}")
 
 
-def _examples(trained: Trained, source: str, seed: int) -> tuple[Any, Any]:
-    """The training examples of the run, or others; a random part where there are many."""
-    found = training_examples(trained, source)
+def _examples(found: Dataset, seed: int) -> tuple[Any, Any]:
+    """All examples, or a random part where there are many."""
     rows = np.sort(np.random.default_rng(seed).permutation(len(found))[:_MOST_EXAMPLES])
     x, t, _ = rows_of((found.x, found.t, None), rows)
     return x, t

@@ -163,7 +163,7 @@ class Landscape:
     """Paths of optimizers on a surface of two weights: valley, plateau, cliff, saddle or many-minima.
 
     For a RUN: the error on its training examples over a plane through its parameters, along two random directions, or
-    through other runs.
+    through other runs. Of other data --data.options.NAME VALUE tells how they are written, where that is otherwise.
     """
 
     surface: Annotated[
@@ -198,7 +198,8 @@ class Diagnose(OfExperiment):
     """Take one step of training apart: outputs, deltas and updates layer by layer, and what of them stands out.
 
     Of a preset or a config file it is the first step, of a run folder or a model file the next one, by an
-    optimiser whose moments start anew.
+    optimiser whose moments start anew. --data and --data.options.NAME VALUE then name other examples and how they are
+    written.
     """
 
     figure: Annotated[

@@ -32,7 +32,8 @@ def parsed(command: str, words: list[str]) -> tuple[Any, Places]:
     from denpa.cli import options
 
     kind = getattr(options, command.capitalize())
-    places, words = _places(words) if issubclass(kind, (options.OfExperiment, options.OfRun)) else ([], words)
+    of_places = (options.OfExperiment, options.OfRun, options.Landscape)
+    places, words = _places(words) if issubclass(kind, of_places) else ([], words)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
