@@ -19,31 +19,16 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from denpa.core.layer import Layer
 from denpa.core.shapes import Shape
-from denpa.layers import (
-    Add,
-    BatchNorm,
-    Concatenate,
-    Conv1d,
-    Conv2d,
-    ConvTranspose2d,
-    Dense,
-    Embedding,
-    Flatten,
-    LocalResponseNorm,
-    Part,
-    PReLU,
-    Reshape,
-    ThresholdDense,
-)
-from denpa.networks import Graph, Network, Sequential, Tied
-from denpa.training.pytorch_recurrent import GATES
+from denpa.layers import BatchNorm, Conv1d, PReLU, ThresholdDense
+from denpa.networks import Network
+from denpa.training.pytorch_nodes import Applications, Node
 
 __all__ = ["LayerOrder", "Unknown", "orders"]
 
@@ -66,54 +51,21 @@ class LayerOrder(NamedTuple):
     leaving: Order = None
 
 
-# What becomes of an order in a layer. "place": each number comes from those in its own place. "own": arrays that
-# PyTorch does not fill, so that their order is the user's. "bare": no arrays, and not number by number.
-Role = Literal["place", "dense", "shape", "join", "torch", "network", "own", "bare"]
-
-
-_FILLED = (Dense, Conv1d, Conv2d, ConvTranspose2d, Embedding, *GATES)
-
-
-class _Node(NamedTuple):
-    """One application of a layer: the path of its arrays, and the numbers of the values that enter and leave."""
-
-    path: str
-    layer: Layer
-    role: Role
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-
 @dataclass
-class _Walk:
-    """The network as one list of nodes, and what is known of its values.
+class _Walk(Applications):
+    """What is known of the values of a network.
 
     Attributes:
-        shapes: of one example of each value.
         wanted: the order in which a flat value is wanted by what reads it.
         read: how the next layers that are not elementwise read a sequence: as "channels", as "steps".
         order: of each value.
         users: values that are the user's own data, in any order.
-        ties: arrays that are one: the path of the target, that of the source, and whether it is transposed.
     """
 
-    nodes: list[_Node] = field(default_factory=list)
-    shapes: list[Shape] = field(default_factory=list)
     wanted: dict[int, Order] = field(default_factory=dict)
     read: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     order: dict[int, Order] = field(default_factory=dict)
     users: set[int] = field(default_factory=set)
-    ties: list[tuple[str, str, bool]] = field(default_factory=list)
-
-    def flat(self, value: int) -> bool:
-        return len(self.shapes[value]) == 1
-
-    def new(self, shape: Any) -> Any:
-        """The number of a new value, or a tuple of them for a tuple of shapes."""
-        if not all(isinstance(size, int) for size in shape):
-            return tuple(self.new(part) for part in shape)
-        self.shapes.append(tuple(shape))
-        return len(self.shapes) - 1
 
 
 def orders(net: Network, in_shape: Any) -> dict[str, LayerOrder]:
@@ -123,12 +75,10 @@ def orders(net: Network, in_shape: Any) -> dict[str, LayerOrder]:
         net: the network that receives PyTorch's arrays.
         in_shape: the shape of one example as the network sees it.
     """
-    walk = _Walk()
-    entering: Any = walk.new(in_shape)
-    outputs = _listed(walk, net, entering, "")
-    _backwards(walk, jax.tree.leaves(outputs))
+    walk = _Walk.of(net, in_shape)
+    _backwards(walk, jax.tree.leaves(walk.leaving))
     columns = _columns(walk)
-    for value in jax.tree.leaves(entering):
+    for value in jax.tree.leaves(walk.entering):
         walk.users.add(value)
         walk.order[value] = _given(walk, value)
     found: dict[str, Order] = {}
@@ -154,54 +104,6 @@ def _untied(walk: _Walk, sides: dict[str, LayerOrder]) -> Iterator[tuple[str, La
                 yield target, LayerOrder(Unknown(f"it is tied to {source}, whose numbers stand in another order"))
 
 
-def _listed(walk: _Walk, layer: Layer, entering: Any, path: str) -> Any:
-    """Put the nodes of a layer, or of all layers inside, on the list; the number of the value that leaves."""
-    prefix = f"{path}/" if path else ""
-    if isinstance(layer, Tied):
-        walk.ties += [(f"{prefix}{tie.target}", f"{prefix}{tie.source}", tie.transpose) for tie in layer.ties]
-        return _listed(walk, layer.net, entering, path)
-    if isinstance(layer, Sequential):
-        for name, inner in layer.inner():
-            entering = _listed(walk, inner, entering, f"{prefix}{name}")
-        return entering
-    if isinstance(layer, Graph):
-        several = isinstance(layer.inputs, tuple)
-        values = dict(zip(layer.inputs, entering, strict=True)) if several else {layer.inputs: entering}
-        for vertex in layer.vertices:
-            reads: Any = tuple(values[name] for name in vertex.inputs)
-            reads = reads if len(reads) > 1 else reads[0]
-            values[vertex.name] = _listed(walk, vertex.layer, reads, f"{prefix}{vertex.slot}")
-        several = isinstance(layer.outputs, tuple)
-        return tuple(values[name] for name in layer.outputs) if several else values[layer.outputs]
-    if isinstance(layer, Part):
-        return entering[layer.index]
-    in_shape = jax.tree.map(lambda value: walk.shapes[value], entering)
-    leaving = walk.new(layer.out_shape(in_shape))
-    inputs, outputs = tuple(jax.tree.leaves(entering)), tuple(jax.tree.leaves(leaving))
-    shapes = {walk.shapes[value] for value in (*inputs, *outputs)}
-    walk.nodes.append(_Node(path, layer, _role(layer, in_shape, shapes, len(inputs)), inputs, outputs))
-    return leaving
-
-
-def _role(layer: Layer, in_shape: Any, shapes: set[Shape], inputs: int) -> Role:
-    """What becomes of an order in this layer, where `shapes` are those of all that enters and leaves."""
-    if isinstance(layer, (Flatten, Reshape)):
-        return "shape"
-    if isinstance(layer, (Add, BatchNorm, PReLU)):
-        return "place"
-    if isinstance(layer, Concatenate):
-        return "join"
-    if type(layer) in _FILLED:
-        return "dense" if type(layer) is Dense else "torch"
-    if isinstance(layer, Network):
-        return "network"
-    if jax.tree.leaves(jax.eval_shape(lambda: layer.init_params(jax.random.key(0), in_shape))):
-        return "own"
-    flat = all(len(shape) == 1 for shape in shapes)
-    beside = isinstance(layer, LocalResponseNorm) and flat  # it looks at the neighbours of a number
-    return "place" if len(shapes) == 1 and (inputs == 1 or flat) and not beside else "bare"
-
-
 def _backwards(walk: _Walk, outputs: list[int]) -> None:
     """Find in which order flat values are wanted, and how sequences are read."""
     for value in filter(walk.flat, outputs):
@@ -218,7 +120,7 @@ def _want(walk: _Walk, value: int, places: Order) -> None:
     walk.wanted[value] = _agreed(walk.wanted[value], places, why) if value in walk.wanted else places
 
 
-def _asked(walk: _Walk, node: _Node) -> Iterator[tuple[int, Order]]:
+def _asked(walk: _Walk, node: Node) -> Iterator[tuple[int, Order]]:
     """The flat values that a node wants in a certain order."""
     leaving = node.outputs[0]
     places = walk.wanted.get(leaving)
@@ -236,7 +138,7 @@ def _asked(walk: _Walk, node: _Node) -> Iterator[tuple[int, Order]]:
                 yield value, part
 
 
-def _reads(walk: _Walk, node: _Node) -> set[str]:
+def _reads(walk: _Walk, node: Node) -> set[str]:
     """How a node reads a sequence: whatever keeps its axes reads it as the layers behind do."""
     if node.role in ("shape", "join", "place", "bare"):
         keeps = node.role != "shape" and len(node.outputs) == 1 and len(walk.shapes[node.outputs[0]]) == 2
@@ -266,7 +168,7 @@ def _given(walk: _Walk, value: int) -> Order:
     return dataclasses.replace(order, in_steps=True) if isinstance(order, Unknown) else order
 
 
-def _inside(walk: _Walk, node: _Node) -> Iterator[tuple[str, Order]]:
+def _inside(walk: _Walk, node: Node) -> Iterator[tuple[str, Order]]:
     """The order in which numbers enter the arrays of a node, by the paths of all layers inside."""
     value = node.inputs[0]
     if node.role == "dense" or isinstance(node.layer, (BatchNorm, PReLU)):
@@ -285,7 +187,7 @@ def _paths(layer: Layer, path: str) -> Iterator[str]:
         yield from _paths(inner, f"{path}/{name}")
 
 
-def _lost(walk: _Walk, node: _Node) -> Unknown | None:
+def _lost(walk: _Walk, node: Node) -> Unknown | None:
     """Why a layer that takes no order into account cannot take what enters it; None if it can."""
     for value in node.inputs:
         order = walk.order[value]
@@ -296,7 +198,7 @@ def _lost(walk: _Walk, node: _Node) -> Unknown | None:
     return None
 
 
-def _leaving(walk: _Walk, node: _Node, value: int, columns: dict[str, Order]) -> Order:
+def _leaving(walk: _Walk, node: Node, value: int, columns: dict[str, Order]) -> Order:
     """The order of a value that a node gives."""
     if node.role == "place":
         return _united(walk, node)
@@ -323,7 +225,7 @@ def _leaving(walk: _Walk, node: _Node, value: int, columns: dict[str, Order]) ->
     return _fresh(walk, node, value)
 
 
-def _united(walk: _Walk, node: _Node) -> Order:
+def _united(walk: _Walk, node: Node) -> Order:
     """The order that all inputs of an elementwise layer have."""
     order, *others = (walk.order[value] for value in node.inputs)
     for other in others:
@@ -332,7 +234,7 @@ def _united(walk: _Walk, node: _Node) -> Order:
     return order
 
 
-def _joined(walk: _Walk, node: _Node, value: int) -> Order:
+def _joined(walk: _Walk, node: Node, value: int) -> Order:
     """The orders of flat values one after the other; of images and sequences that which all have."""
     parts = [walk.order[v] for v in node.inputs]
     if unknown := [order for order in parts if isinstance(order, Unknown)]:
@@ -351,7 +253,7 @@ def _joined(walk: _Walk, node: _Node, value: int) -> Order:
     return np.concatenate(pieces)
 
 
-def _reshaped(walk: _Walk, node: _Node, value: int) -> Order:
+def _reshaped(walk: _Walk, node: Node, value: int) -> Order:
     """The order behind a Flatten or Reshape: the same numbers one after the other, there as here."""
     (source,) = node.inputs
     order = walk.order[source]
@@ -374,7 +276,7 @@ def _reshaped(walk: _Walk, node: _Node, value: int) -> Order:
     return made if isinstance(made, Unknown) or _same(order, made) else Unknown(why)
 
 
-def _made(walk: _Walk, node: _Node) -> Order:
+def _made(walk: _Walk, node: Node) -> Order:
     """The order in which PyTorch has what a Reshape into several axes makes."""
     return _sequence(walk, node.outputs[0], node.path)
 
@@ -387,7 +289,7 @@ def _sequence(walk: _Walk, value: int, name: str) -> Order:
     return _channels_first(shape) if len(shape) == 3 or (len(shape) == 2 and "channels" in read) else None
 
 
-def _fresh(walk: _Walk, node: _Node, value: int) -> Order:
+def _fresh(walk: _Walk, node: Node, value: int) -> Order:
     """The order of what a layer computes anew, whatever entered."""
     shape = walk.shapes[value]
     return _channels_first(shape) if len(shape) == 3 or isinstance(node.layer, Conv1d) else None
