@@ -10,6 +10,7 @@ from sklearn import datasets, linear_model
 
 import denpa as dp
 from denpa import classical
+from denpa.classical.coordinate_descent import _objective, _searched
 
 
 def problem(n=40, d=8, seed=0):
@@ -140,6 +141,34 @@ def test_columns_that_are_nearly_alike_take_few_sweeps():
     model = classical.lasso(x, x @ np.arange(8.0) + rng.normal(size=60), 0.01)
     assert model.chosen.size == 7
     assert model.sweeps < 1000
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_more_columns_than_examples_and_a_weak_penalty_take_few_sweeps(intercept):
+    """As many columns come into use as there are examples, one for another: sweeps alone would be tens of thousands."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 300))
+    t = x @ np.where(rng.random(300) < 0.3, rng.normal(size=300), 0) + 0.1 * rng.normal(size=60)
+    strength = 2e-3 * classical.largest_strength(x, t, intercept=intercept)
+    model = classical.lasso(x, t, strength, intercept=intercept)
+    assert model.sweeps < 500
+    assert model.gap <= 1e-13 * np.mean((t - intercept * t.mean()) ** 2) / 2 * (1 + 1e-9)
+    slopes = x.T @ (t - model.predict(x)) / len(t)  # of E without the penalty; with it, 0 is among its subgradients
+    np.testing.assert_allclose(slopes[model.chosen], strength * np.sign(model.W[model.chosen]), rtol=1e-5)
+    assert np.abs(slopes).max() <= strength * (1 + 1e-5)
+
+
+@given(
+    seed=st.integers(0, 10**6), n=st.integers(3, 12), d=st.integers(2, 20), l1=st.floats(1e-3, 1), l2=st.floats(0, 1)
+)
+def test_the_search_over_signs_never_goes_uphill(seed, n, d, l1, l2):
+    rng = np.random.default_rng(seed)
+    A, c, w = rng.normal(size=(n, d)), rng.normal(size=n), rng.normal(size=d) * (rng.random(d) < 0.7)
+    squares, objective = np.sum(A**2, axis=0), [_objective(A, c, w, l1, l2)]
+    for _ in range(3 * d):
+        w = _searched(A, c, w, squares, l1, l2, min(n, d), steps=1)
+        objective.append(_objective(A, c, w, l1, l2))
+    assert (np.diff(objective) <= 1e-12 * objective[0]).all()
 
 
 def test_a_descent_that_is_cut_short_says_so(monkeypatch):

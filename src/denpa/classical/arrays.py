@@ -130,12 +130,14 @@ class Centred(NamedTuple):
     """Examples with their means taken out, rows scaled so that plain squares are weighted means.
 
     A: √p_n (x_n - x̄), (n, d).    B: √p_n (t_n - t̄), (n, k).    x_mean (d,), t_mean (k,).
+    rows: how many rows of A are independent at most: those of weight 0 are 0, and means make a row of the others.
     """
 
     A: np.ndarray
     B: np.ndarray
     x_mean: np.ndarray
     t_mean: np.ndarray
+    rows: int
 
     def intercept(self, W: np.ndarray) -> np.ndarray:
         """b = t̄ - x̄ W: whatever W is, the best intercept lets the line pass through the means."""
@@ -147,10 +149,11 @@ def centred(x: np.ndarray, t: np.ndarray, p: np.ndarray, intercept: bool) -> Cen
     t = t.reshape(len(t), -1)
     x_mean, t_mean = (p @ x, p @ t) if intercept else (np.zeros(x.shape[1]), np.zeros(t.shape[1]))
     # Rounding of the mean must not leave a tiny slope in a constant column.
-    constant = x.min(axis=0) == x.max(axis=0)
-    x_mean = np.where(constant & intercept, x[0], x_mean)
+    counted = x[p > 0]
+    constant = counted.min(axis=0) == counted.max(axis=0)
+    x_mean = np.where(constant & intercept, counted[0], x_mean)
     root = np.sqrt(p)[:, None]
-    return Centred(root * (x - x_mean), root * (t - t_mean), x_mean, t_mean)
+    return Centred(root * (x - x_mean), root * (t - t_mean), x_mean, t_mean, len(counted) - intercept)
 
 
 def numerical_rank(singular_values: np.ndarray, shape: tuple[int, int]) -> int:

@@ -31,6 +31,7 @@ from denpa.core.errors import ConfigError, ShapeError
 __all__ = ["SparseModel", "elastic_net", "largest_strength", "lasso", "lasso_path", "soft_threshold"]
 
 _SWEEPS = 100_000
+_PATIENCE = 100  # sweeps, after which the signs are searched for
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +110,9 @@ def elastic_net(
 
     Source: Friedman, Hastie & Tibshirani (2010), "Regularization paths for generalized linear models via
     coordinate descent", equation 5. Once the signs of w are right the rest is a linear system, tried after
-    every few sweeps: Lee, Battle, Raina & Ng (2007), "Efficient sparse coding algorithms". Gap: Kim, Koh,
-    Lustig, Boyd & Gorinevsky (2007), "An interior-point method for large-scale l1-regularized least squares".
+    every few sweeps; where these have come to no end after 100 of them, the signs are searched for: Lee,
+    Battle, Raina & Ng (2007), "Efficient sparse coding algorithms", algorithm 1. Gap: Kim, Koh, Lustig,
+    Boyd & Gorinevsky (2007), "An interior-point method for large-scale l1-regularized least squares".
     """
     l1, l2 = strength_of(l1, "l1"), strength_of(l2, "l2")
     problem = _problem(x, t, sample_weight, intercept)
@@ -180,10 +182,10 @@ def _path(problem: Centred, lambdas: list[float], l2: float, tolerance: float) -
         # ‖A w - c‖² = ‖R w - Qᵀc‖² + what no w changes: sweeps then cost d² in place of n d.
         Q, A = np.linalg.qr(A)
         c = Q.T @ c
-    w, models = np.zeros(A.shape[1]), []
+    w, models, rank = np.zeros(A.shape[1]), [], min(problem.rows, A.shape[1])
     for l1 in lambdas:
         if l1 > 0:
-            w, gap, sweeps = _descend(np.asfortranarray(A), c, w.copy(), l1, l2, tolerance * scale)
+            w, gap, sweeps = _descend(np.asfortranarray(A), c, w.copy(), l1, l2, tolerance * scale, rank)
         else:
             U, s, V = decomposed(A)
             w, gap, sweeps = V @ (s / (s**2 + l2) * (U.T @ c)), 0.0, 0
@@ -192,7 +194,7 @@ def _path(problem: Centred, lambdas: list[float], l2: float, tolerance: float) -
 
 
 def _descend(
-    A: np.ndarray, c: np.ndarray, w: np.ndarray, l1: float, l2: float, allowed: float
+    A: np.ndarray, c: np.ndarray, w: np.ndarray, l1: float, l2: float, allowed: float, rank: int
 ) -> tuple[np.ndarray, float, int]:
     """Sweeps until the gap is at most `allowed`; between two full sweeps only over the coordinates in use."""
     squares = np.sum(A**2, axis=0)
@@ -210,7 +212,7 @@ def _descend(
             sweeps += 1
             if _sweep(A, r, w, inner, squares, l1, l2) <= 1e-3 * moved:
                 break
-        w = _exact(A, c, w, l1, l2)
+        w = _searched(A, c, w, squares, l1, l2, rank, steps=1 if sweeps < _PATIENCE else 4 * max(A.shape))
         r = c - A @ w
     if gap > 1e3 * allowed:
         warnings.warn(
@@ -238,18 +240,43 @@ def _sweep(
     return largest
 
 
-def _exact(A: np.ndarray, c: np.ndarray, w: np.ndarray, l1: float, l2: float) -> np.ndarray:
-    """The minimum where every w_j keeps its sign, (A_SᵀA_S + λ₂ I) w_S = A_Sᵀc - λ₁ sign(w_S), if it does keep them."""
-    used = np.flatnonzero(w)
-    if not 0 < len(used) <= len(A):
-        return w
-    part, signs, after = A[:, used], np.sign(w[used]), np.zeros_like(w)
-    try:
-        after[used] = np.linalg.solve(part.T @ part + l2 * np.eye(len(used)), part.T @ c - l1 * signs)
-    except np.linalg.LinAlgError:
-        return w
-    kept = (np.sign(after[used]) == signs).all()
-    return after if kept and _objective(A, c, after, l1, l2) <= _objective(A, c, w, l1, l2) else w
+def _searched(
+    A: np.ndarray, c: np.ndarray, w: np.ndarray, squares: np.ndarray, l1: float, l2: float, rank: int, steps: int
+) -> np.ndarray:
+    """Feature-sign search: a better w, after some steps of which none raises the objective.
+
+    With S the coordinates in use, each step goes to the minimum for their signs, (A_SᵀA_S + λ₂ I) w_S = A_Sᵀc -
+    λ₁ sign(w_S), or as far as the first that would change its sign, which becomes 0. At the minimum the coordinate
+    whose slope is steepest comes into use, until no slope exceeds λ₁.
+    """
+    for _ in range(steps):
+        used = np.flatnonzero(w)
+        if not 0 < len(used) <= 2 * rank:
+            break
+        part, before = A[:, used], w[used]
+        signs, products = np.sign(before), part.T @ part
+        # More coordinates than independent rows have no single minimum: then a sign changes before it is reached.
+        ridge = l2 if l2 > 0 or len(used) <= rank else 1e-9 * np.trace(products) / len(used)
+        try:
+            goal = np.linalg.solve(products + ridge * np.eye(len(used)), part.T @ c - l1 * signs)
+        except np.linalg.LinAlgError:
+            break
+        changing = np.flatnonzero(signs * goal <= 0)
+        reached = before[changing] / (before[changing] - goal[changing])
+        way = reached.min(initial=1.0)
+        after = np.zeros_like(w)
+        after[used] = before + way * (goal - before)
+        after[used[changing[reached == way]]] = 0
+        if not _objective(A, c, after, l1, l2) <= _objective(A, c, w, l1, l2):
+            break  # at the limit of float64, or of a system that is nearly singular
+        w = after
+        if len(changing) == 0:
+            pull = np.where(w == 0, A.T @ (c - A @ w), 0)
+            steepest = int(np.argmax(np.abs(pull)))
+            if abs(pull[steepest]) <= l1:
+                break
+            w[steepest] = soft_threshold(pull[steepest], l1) / (squares[steepest] + l2)
+    return w
 
 
 def _objective(A: np.ndarray, c: np.ndarray, w: np.ndarray, l1: float, l2: float) -> float:
