@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from denpa.core.errors import ConfigError, DataError
 from denpa.data.dataset import Dataset, Splits
-from denpa.data.splitting import permutation
+from denpa.data.splitting import permutation, split_indices
 
 
 def labelled(counts):
@@ -34,6 +34,8 @@ def test_a_split_shares_no_row_loses_none_and_holds_out_every_class_alike(counts
 
 
 @given(st.integers(2, 300), st.floats(0.01, 0.99), st.integers(0, 99))
+@example(3, 0.1, 0)  # of each part one row at least
+@example(3, 0.9, 0)
 def test_a_split_without_classes_holds_out_the_rounded_fraction(n, fraction, seed):
     rest, held_out = Dataset(np.arange(n), np.zeros((n, 1)), "regression").split(fraction, seed)
     assert len(held_out) == min(max(round(fraction * n), 1), n - 1)
@@ -105,6 +107,9 @@ def test_a_class_of_one_cannot_be_split():
     with pytest.raises(DataError, match=r"Class 1 \('dog'\) has one example only"):
         whole.split(0.5)
     assert len(whole.split(0.5, stratify=False)[1]) == 2
+    for name, label in (("Class 2 has", 2), ("Class -1 has", -1)):  # labels that have no name
+        with pytest.raises(DataError, match=name):
+            split_indices(4, 0.5, 0, np.array([0, 0, 0, label]), ("cat", "dog"))
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, True, "half", float("nan")])
@@ -198,3 +203,20 @@ def test_folds_hold_every_row_out_once_and_each_class_evenly():
     assert [len(held) for _, held in whole.folds(4, stratify=False)] == [4, 4, 4, 3]
     with pytest.raises(ConfigError, match="stratify=True wants class labels"):
         Dataset(np.zeros((4, 1)), np.zeros((4, 2)), "regression").folds(2, stratify=True)
+
+
+@given(st.lists(st.integers(2, 12), min_size=1, max_size=4), st.integers(2, 4), st.integers(0, 2**40))
+def test_folds_are_alike_to_within_one_row_and_drawn_by_the_seed(counts, k, seed):
+    whole = labelled(counts)
+    folds = whole.folds(min(k, len(whole)), seed=seed)
+    np.testing.assert_array_equal(np.sort(np.concatenate([held.x for _, held in folds])), whole.x)
+    assert np.ptp([len(held) for _, held in folds]) <= 1
+    assert (np.ptp([np.bincount(held.t, minlength=len(counts)) for _, held in folds], axis=0) <= 1).all()
+    for rest, held in folds:
+        np.testing.assert_array_equal(np.sort(np.concatenate([rest.x, held.x])), whole.x)
+
+
+@pytest.mark.parametrize("stratify", [True, False])
+def test_another_seed_draws_other_folds(stratify):
+    drawn = [labelled([20, 30]).folds(5, seed=seed, stratify=stratify)[0][1].x.tolist() for seed in (0, 1, 1)]
+    assert drawn[0] != drawn[1] == drawn[2]

@@ -159,6 +159,13 @@ def test_data_larger_than_a_chunk_give_the_same_statistics():
     np.testing.assert_allclose(arrays["scale"], x.std(axis=0), rtol=1e-5)
 
 
+def test_examples_larger_than_a_chunk_are_read_one_by_one(monkeypatch):
+    monkeypatch.setattr("denpa.data.statistics._CHUNK", 3)
+    x = columns(n=7)
+    np.testing.assert_allclose(Standardize().fit(x)["mean"], x.astype(np.float64).mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(Standardize().fit(x)["scale"], x.astype(np.float64).std(axis=0), rtol=1e-5)
+
+
 def test_a_pipeline_fits_each_step_to_what_comes_out_before():
     x = columns()
     pipeline = Pipeline([MinMax(0, 2), Standardize()])

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from denpa.core.errors import ConfigError, DataError
 from denpa.data import datasets
@@ -35,6 +37,16 @@ def test_parts_follow_each_other_in_time():
         in_order(10, 1.0, 0)
     with pytest.raises(DataError, match="too short"):
         series_parts(values[:6], ("y",), "numbers")
+
+
+@given(st.integers(0, 300), st.floats(0, 0.99), st.floats(0, 0.99))
+def test_parts_in_order_are_rounded_and_leave_nothing_out(n, test, validation):
+    parts = in_order(n, test, validation)
+    assert [part.start for part in parts] == [0, parts[0].stop, parts[1].stop]
+    train, held_out, tested = (part.stop - part.start for part in parts)
+    assert tested == round(test * n)
+    assert held_out == round(validation * (n - tested))
+    assert train == n - tested - held_out
 
 
 def test_a_table_in_time_has_its_target_last(tmp_path):
