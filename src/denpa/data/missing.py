@@ -52,7 +52,7 @@ def settle_missing(table: Table, missing: str | Mapping[str, str]) -> Table:
     return dataclasses.replace(
         table,
         columns=tuple(marked(column) for column in table.columns),
-        target=None if table.target is None else dataclasses.replace(table.target[~dropped], missing="error"),
+        target=None if table.target is None else table.target[~dropped],
         lines=table.lines[~dropped],
     )
 
