@@ -177,6 +177,17 @@ def test_moments_of_optax_in_our_chain_are_wide():
     assert jax.tree.map(jnp.result_type, after) == jax.tree.map(jnp.result_type, state)
 
 
+def test_decay_of_optax_in_our_chain_is_rounded_once():
+    """w passes into the update in float32: in bfloat16 already the product lambda w would lose digits."""
+    chained = optim.chain(optim.ClipByNorm(1.0), optax.adamw(0.1, weight_decay=0.3))
+    halves = {"W": jnp.linspace(-3, 3, 200, dtype=jnp.bfloat16)}
+    singles = {"W": halves["W"].astype(jnp.float32)}
+    zeros = jax.tree.map(jnp.zeros_like, halves), jax.tree.map(jnp.zeros_like, singles)
+    with jax.numpy_dtype_promotion("standard"):
+        low, high = (chained.update(g, chained.init(p), p)[0] for g, p in zip(zeros, (halves, singles), strict=True))
+    np.testing.assert_array_equal(low["W"], high["W"].astype(jnp.bfloat16))
+
+
 def test_a_chain_of_both_sides_looks_ahead_where_its_optimiser_does():
     chained = optim.chain(optax.clip(1.0), optim.Nesterov(0.1, 0.5, lookahead=True))
     params, g = {"W": jnp.array([1.0, -2.0])}, {"W": jnp.array([0.5, 3.0])}

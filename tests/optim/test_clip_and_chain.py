@@ -61,7 +61,15 @@ def test_leaves_of_several_precisions_count_together():
         assert {name: leaf.dtype for name, leaf in clipped.items()} == dtypes
         for leaf in clipped.values():
             np.testing.assert_allclose(leaf.astype(float), 12**-0.5, rtol=3e-3)
+        np.testing.assert_allclose(clipped["c"], 12**-0.5, rtol=1e-12)  # what is wide is not rounded for the others
     assert clip(optim.ClipByNorm(1.0), {}) == {}
+
+
+def test_an_array_without_entries_has_no_length():
+    grads = {"empty": jnp.zeros((0, 3)), "W": jnp.array([3.0, 4.0])}
+    clipped = clip(optim.ClipByNorm(1.0), grads)
+    assert clipped["empty"].shape == (0, 3)
+    np.testing.assert_allclose(clipped["W"], [0.6, 0.8], rtol=1e-6)
 
 
 @given(g=vectors, limit=st.floats(0.01, 200))

@@ -185,6 +185,17 @@ def test_looking_ahead_goes_as_far_as_the_part_will():
     np.testing.assert_allclose(points[True], points[False], rtol=1e-6)
 
 
+def test_decay_is_scaled_as_every_update_is():
+    rng = np.random.default_rng(0)
+    params, grads = ({name: jnp.asarray(rng.standard_normal((3, 2))) for name in "ab"} for _ in range(2))
+    decaying = dp.AdamW(0.1, weight_decay=0.3, on="*")
+    plain, _ = decaying.update(grads, decaying.init(params), params)
+    groups = dp.ParameterGroups(decaying, {"a": 0.25})
+    updates, _ = groups.update(grads, groups.init(params), params)
+    np.testing.assert_allclose(updates["a"], 0.25 * plain["a"], rtol=1e-6)
+    np.testing.assert_allclose(updates["b"], plain["b"], rtol=1e-6)
+
+
 def test_what_is_frozen_does_not_look_ahead():
     """Its velocity from before it was frozen leads nowhere, so gradients are taken where it stays."""
     trained = model(optimizer=dp.Nesterov(0.01, lookahead=True))
@@ -199,9 +210,16 @@ def test_groups_of_parameters_are_checked_and_survive_a_file():
     groups = dp.ParameterGroups(dp.Adam(1e-3), {"conv/*": 0.1})
     assert dp.from_config(dp.to_config(groups)) == groups
     assert groups.rate({}) == 1e-3
+    falling = dp.ParameterGroups(dp.SGD(dp.schedules.LinearDecay(0.4, 0.0, 4)), {"a": 0.5})
+    params = {"a": jnp.ones(2), "b": jnp.ones(2)}
+    _, state = falling.update(params, falling.init(params), params)
+    assert float(falling.rate(state)) == pytest.approx(0.3)
+    assert {name: float(rate) for name, rate in falling.rates(state, params).items()} == pytest.approx(
+        {"a": 0.15, "b": 0.3}
+    )
     first = dp.ParameterGroups(dp.SGD(0.1), {"conv/*": 0.25, "b": 0.5})
     assert [first.factor(path) for path in ("conv/b", "head/b", "head/W")] == [0.25, 0.5, 1.0]  # the first that fits
-    for wrong in ({"conv/*": -1.0}, {"conv/*": float("nan")}, {"conv/*": float("inf")}):
+    for wrong in ({"conv/*": -1.0}, {"conv/*": float("nan")}, {"conv/*": float("inf")}, {"conv/*": "inf"}):
         with pytest.raises(dp.ConfigError, match="factor"):
             dp.ParameterGroups(dp.Adam(), wrong)
     with pytest.raises(dp.ConfigError, match="fits no parameter"):
