@@ -129,6 +129,8 @@ def test_sizes_names_and_files():
     )
     assert net.out_shape(STEPS) == (5, TARGET)
     assert net.takes_integers == (True, True)
+    heard = dp.EncoderDecoder([dp.Dense(3), dp.LSTM(4)], [dp.Embedding(TARGET, 2), dp.LSTM(4), dp.Dense(TARGET)])
+    assert heard.takes_integers == (False, True)
     params = drawn(net).params
     assert params["decoder"]["writer"]["Wh"].shape == (4, 16)
     assert params["output"]["0_dense"]["W"].shape == (8, TARGET)  # state and what attention looked up

@@ -62,7 +62,10 @@ def test_what_is_fused_and_what_is_not():
 
     plain, pool = dp.Conv2d(4, 3), dp.MaxPool2d(2)
     assert ahead([plain, dp.ReLU(), pool]).layers == 3
-    assert ahead([plain, dp.ReLU(), dp.MaxPool2d(2, 1)]).layers == 2
+    for pooling, layers in ((dp.MaxPool2d(2, 1), 2), (dp.MaxPool2d(2, padding="valid"), 3)):
+        assert ahead([plain, dp.ReLU(), pooling]).layers == layers
+    for padding in (1, "same", ((0, 1), (0, 0))):
+        assert ahead([plain, dp.ReLU(), dp.MaxPool2d(2, padding=padding)]).layers == 2
     assert ahead([plain, dp.ReLU()]).layers == 2
     for layers in (
         [plain],
@@ -72,6 +75,7 @@ def test_what_is_fused_and_what_is_not():
         [dp.Conv2d(4, 3, dilation=2), dp.ReLU(), pool],
         [dp.Conv2d(4, 3, use_bias=False), dp.ReLU(), pool],
         [dp.Conv2d(4, 3, true_convolution=True), dp.ReLU(), pool],
+        [dp.Conv2d(4, 3, padding="circular"), dp.ReLU(), pool],
     ):
         assert ahead(layers) is None
     assert ahead([plain, dp.ReLU()], np.float64) is None

@@ -200,6 +200,27 @@ def test_state_that_is_shared_is_read_by_all_and_advanced_by_each(key):
     check_gradients(net, LOSS, (variables.params, met.state), x, jnp.ones((8, 2)), entries=4, train=False)
 
 
+def test_advancing_the_state_of_a_graph_leaves_the_old_one_as_it_was(key):
+    x_ = dp.Input()
+    net = dp.Graph(x_, dp.BatchNorm()(x_, name="norm"))
+    params, state = net.init(key, (2,))
+    before = {"norm": dict(state["norm"])}
+    _, saved = net.forward(params, data(1, (8, 2))[0] + 1, dp.Context(train=True, state=state))
+    after = net.next_state(state, saved)
+    close(state, before)
+    assert not np.allclose(after["norm"]["mean"], before["norm"]["mean"])
+
+
+def test_every_use_of_a_frozen_network_normalises_by_its_statistics():
+    x_, body = dp.Input(), dp.Sequential([dp.BatchNorm(), dp.Tanh()])
+    inner = dp.Graph(x_, body(body(x_, name="body"), name="body"))
+    model = dp.Model([("block", inner), dp.Dense(3)], LOSS, dp.SGD(0.1), in_shape=(3,), frozen="block/body/*")
+    x = np.random.default_rng(0).normal(3, 2, (8, 3)).astype(np.float32)
+    expected = model.evaluate((x, x))["loss"]
+    history = model.fit((x, x), epochs=1, batch_size=8, verbose=False)
+    np.testing.assert_allclose(history["loss"], [expected], rtol=1e-6)
+
+
 def test_every_use_of_a_frozen_layer_normalises_by_its_statistics():
     x_, norm = dp.Input(), dp.BatchNorm()
     inner = dp.Graph(x_, norm(dp.Tanh()(norm(x_, name="norm")), name="norm"))

@@ -103,6 +103,24 @@ def test_a_layer_of_ones_own_is_given_integers_unless_it_refuses_them():
     )
 
 
+def test_an_input_of_a_graph_is_given_integers_where_one_of_its_readers_takes_them():
+    words, unsaid, numbers = dp.Input(), dp.Input(), dp.Input()
+    readers = [
+        dp.Embedding(5, 2)(words), dp.Flatten()(words), RowsByNumber()(words),
+        RowsByNumber()(unsaid), dp.Flatten()(unsaid), dp.Tanh()(numbers),
+    ]  # fmt: skip
+    net = dp.Graph((words, unsaid, numbers), tuple(readers))
+    assert net.takes_integers == (True, None, False)
+
+
+def test_padded_sequences_are_no_inputs_of_a_graph_of_several():
+    a, b = dp.Input(), dp.Input()
+    net = dp.Graph((a, b), dp.Add()(a, b))
+    x = np.ones((2, 3, 4), np.float32)
+    with pytest.raises(dp.ShapeError, match="not Padded: use EncoderDecoder"):
+        net.apply(net.init(jax.random.key(0), ((3, 4), (3, 4))), (dp.Padded(x, np.array([3, 1])), x))
+
+
 @pytest.mark.parametrize(
     ("lengths", "message"),
     [
@@ -122,3 +140,11 @@ def test_lengths_that_cannot_be_are_refused(lengths, message):
     for way in (dp.backprop, dp.trace, dp.testing.autodiff):
         with pytest.raises(dp.DataError, match=message):
             way(net, LOSS, variables, padded, np.zeros(3, int))
+
+
+@pytest.mark.parametrize("way", [dp.backprop, dp.trace])
+def test_lengths_of_targets_that_cannot_be_are_refused(way):
+    net, x = dp.Sequential([dp.LSTM(3, return_sequences=True)]), np.ones((2, 5, 2), np.float32)
+    t = dp.Padded(np.zeros((2, 5), int), np.array([3, 6]))
+    with pytest.raises(dp.DataError, match="Sequence 1 in t has length 6: it must be 1 to 5"):
+        way(net, LOSS, net.init(jax.random.key(0), (5, 2)), x, t)

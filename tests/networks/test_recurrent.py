@@ -235,6 +235,25 @@ def test_bidirectional_reads_every_sequence_from_both_of_its_ends():
             close(last[n], jnp.concatenate([ahead[0, -1], back[0, -1]], -1))
 
 
+def test_the_carry_of_both_directions_is_that_of_the_forward_layer_and_then_that_of_the_backward_one():
+    rng = np.random.default_rng(9)
+    inner = dp.LSTM(UNITS, return_sequences=True, return_carry=True, takes_carry=True)
+    layer = dp.Bidirectional(inner)
+    with jax.enable_x64(True):
+        params = {name: parameters(inner, rng) for name in ("forward", "backward")}
+        x, *carries = (drawn(rng, BATCH, *shape) for shape in ((TIME, FEATURES), *[(UNITS,)] * 4))
+        (y, *ends), saved = layer.forward(params, (x, *carries))
+        one, _ = inner.forward(params["forward"], (x, *carries[:2]))
+        two, _ = inner.replace(reverse=True).forward(params["backward"], (x, *carries[2:]))
+        close((y, ends), (jnp.concatenate([one[0], two[0]], -1), [*one[1:], *two[1:]]))
+        dy = tuple(drawn(rng, *part.shape) for part in (y, *ends))
+        expected = jax.vjp(lambda *given: layer.forward(given[0], given[1:])[0], params, x, *carries)[1](dy)
+        dx, grads = layer.backward(params, saved, dy)
+        close((grads, dx), (expected[0], expected[1:]), 1e-10)
+    shapes = layer.out_shape(((TIME, FEATURES), *[(UNITS,)] * 4))
+    assert shapes == ((TIME, 2 * UNITS), *[(UNITS,)] * 4)
+
+
 def test_a_gru_layer_begins_with_the_update_bias_that_it_was_given():
     b = dp.GRU(3, update_bias=2.0).init_params(jax.random.key(0), (5, 2))["b"]
     np.testing.assert_array_equal(b, [2, 2, 2, 0, 0, 0, 0, 0, 0])
@@ -353,6 +372,8 @@ def test_the_recorded_delta_of_a_carry_is_its_derivative(layer):
         (lambda: dp.Bidirectional(dp.GRU(3), merge="mean"), dp.ConfigError, "merge"),
         (lambda: dp.OutputFeedbackRNN(3, 2, teacher_forcing=True, reverse=True), dp.ConfigError, "reverse"),
         (lambda: dp.OutputFeedbackRNN(3, 2, teacher_forcing=True).out_shape((5, 3)), dp.ShapeError, "(x, t)"),
+        (lambda: FORCED.out_shape(((5, 3), (5, 4))), dp.ShapeError, "outputs=2"),
+        (lambda: FORCED.out_shape(((5, 3), (4, 2))), dp.ShapeError, "time=5"),
         (
             lambda: dp.OutputFeedbackRNN(3, 2, teacher_forcing=True).out_shape(((5, 3), (5, 2), (2,), (3,))),
             dp.ShapeError,
@@ -365,6 +386,7 @@ def test_what_does_not_fit_is_refused(run, error, message):
         run()
 
 
+FORCED = dp.OutputFeedbackRNN(3, 2, teacher_forcing=True)
 PARAMS = {"Wx": jnp.zeros((2, 12)), "Wh": jnp.zeros((3, 12)), "b": jnp.zeros(12)}
 
 

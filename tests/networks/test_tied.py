@@ -131,6 +131,7 @@ A, B, C = "0_dense/W", "2_dense/W", "4_dense/W"
         [dp.Tie(B, A), dp.Tie(B, C)],
         [dp.Tie(B, A), dp.Tie(C, B)],
         [dp.Tie(B, A), dp.Tie(B, A, at=(0, 0), source_at=(1, 1))],
+        [dp.Tie(B, A, at=(0, 0), source_at=(1, 1)), dp.Tie(B, C)],
         [dp.Tie(B, A, at=(0, 0), source_at=(1, 1)), dp.Tie(B, C, at=(0, 0), source_at=(1, 1))],
         [dp.Tie(B, A, at=(0, 0), source_at=(1, 1)), dp.Tie(C, B)],
         [dp.Tie(B, A), dp.Tie(C, B, at=(0, 0), source_at=(1, 1))],
