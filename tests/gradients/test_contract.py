@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import denpa as dp
+from denpa.networks import with_carry
 
 NET = dp.Sequential(
     [dp.Dense(4), dp.BatchNorm(momentum=0.5), dp.Tanh(), ("tail", dp.Sequential([dp.Dropout(0.4), dp.Dense(3)]))]
@@ -68,6 +69,16 @@ def test_training_advances_state_and_inference_does_not(step, variables):
     same(still.state, variables.state)
     np.testing.assert_allclose(still.output, NET.apply(variables, X), rtol=1e-5)
     assert not np.allclose(still.output, step.output)
+
+
+@pytest.mark.parametrize("way", [dp.backprop, dp.trace])
+def test_a_carry_in_the_state_goes_on_in_training_alone(way):
+    net, x = dp.Sequential([dp.RNN(3, return_sequences=True)]), X.reshape(2, 3, 5)
+    variables = dp.Variables(net.init(KEY, (3, 5)).params, with_carry(net, {}, 2, jnp.float32))
+    for train in (True, False):
+        met = way(net, LOSS, variables, x, np.zeros((2, 3), int), train=train)
+        carry = met.output[:, -1] if train else jnp.zeros((2, 3))
+        np.testing.assert_allclose(met.state["0_rnn"]["carry"][0], carry, rtol=1e-6)
 
 
 def test_nothing_that_goes_in_is_changed(variables):
@@ -257,6 +268,8 @@ def test_work_grows_with_the_edges_not_with_the_paths():
         ({"x": None}, dp.DataError, "x must be numbers, not None"),
         ({"t": None}, dp.DataError, "t must be numbers, not None"),
         ({"x": np.full((6, 5), "a")}, dp.DataError, "x must be numbers, not text"),
+        ({"x": np.full((6, 5), b"a")}, dp.DataError, "x must be numbers, not text"),
+        ({"t": np.full(6, {}, object)}, dp.DataError, "t must be numbers, not text or objects"),
         ({"t": np.array([0, 2, 1, 1, 0, 3])}, dp.DataError, r"class indices 0 to 2, but target \(5,\) is 3"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",

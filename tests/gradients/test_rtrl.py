@@ -109,7 +109,7 @@ def test_the_printed_recursion_element_by_element():
 
 
 def test_learning_online_is_a_step_of_gradient_descent_at_every_time_step():
-    net, loss, optimizer = with_head(dp.GRU(3)), dp.SoftmaxCrossEntropy(), dp.Momentum(0.1)
+    net, loss, optimizer = with_head(dp.GRU(3)), dp.SoftmaxCrossEntropy(), dp.AdamW(0.1, weight_decay=0.5)
     variables, x, t = case(net)
     variables, x = jax.tree.map(lambda a: a.astype(jnp.float32), (variables, x))
     found = dp.learn_online(net, loss, optimizer, variables, x, t)
@@ -119,7 +119,8 @@ def test_learning_online_is_a_step_of_gradient_descent_at_every_time_step():
         assert float(met.loss) == pytest.approx(float(found.losses[step]), rel=1e-5)
         updates, state = optimizer.update(met.grads, state, params)
         params = jax.tree.map(jnp.add, params, updates)
-    for ours, theirs in zip(jax.tree.leaves(found.variables.params), jax.tree.leaves(params), strict=True):
+    ends = jax.tree.leaves((found.variables.params, found.optimizer)), jax.tree.leaves((params, state))
+    for ours, theirs in zip(*ends, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
     assert found.output.shape == (BATCH, TIME, 3)
 
@@ -178,6 +179,20 @@ def test_its_memory_does_not_grow_with_time():
 def test_networks_of_another_form_are_refused(net, message):
     variables = net.init(jax.random.key(0), (TIME, FEATURES))
     with pytest.raises(dp.ConfigError, match=message):
+        dp.rtrl(net, dp.SoftmaxCrossEntropy(), variables, jnp.zeros((1, TIME, FEATURES)), jnp.zeros((1, TIME), int))
+
+
+@pytest.mark.parametrize(
+    ("net", "shape"),
+    [
+        (dp.RNN(3, return_sequences=True, return_carry=True), (TIME, FEATURES)),
+        (dp.RNN(3, return_sequences=True, takes_carry=True), ((TIME, FEATURES), (3,))),
+        (dp.OutputFeedbackRNN(4, 3, teacher_forcing=True), ((TIME, FEATURES), (TIME, 3))),
+    ],
+)
+def test_a_carry_or_targets_beside_the_input_are_refused(net, shape):
+    variables = net.init(jax.random.key(0), shape)
+    with pytest.raises(dp.ConfigError, match="carry of 0: it wants return_sequences=True alone"):
         dp.rtrl(net, dp.SoftmaxCrossEntropy(), variables, jnp.zeros((1, TIME, FEATURES)), jnp.zeros((1, TIME), int))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import denpa as dp
-from denpa.networks.carried import with_carry
+from denpa.networks.carried import with_carry, without_carry
 from denpa.training.program import Run
 from denpa.training.windows import in_windows
 
@@ -155,6 +155,23 @@ PLAIN = dp.Sequential([dp.Embedding(4, 2), dp.Dense(CLASSES)])
 def test_what_cannot_be_cut_is_refused(options, error, message):
     with pytest.raises(error, match=message):
         refused(**options)
+
+
+def test_statistics_stay_where_the_carries_are_taken_out_of_the_state_again():
+    net = dp.Sequential([dp.BatchNorm(), dp.GRU(3, return_sequences=True)])
+    params, before = net.init(jax.random.key(0), (5, 2))
+    state = with_carry(net, before, 4, jnp.float32)
+    x = jnp.asarray(np.random.default_rng(2).standard_normal((4, 5, 2)), jnp.float32)
+    _, saved = net.forward(params, x, dp.Context(train=True, state=state))
+    after = without_carry(net.next_state(state, saved), before)
+    assert jax.tree.structure(after) == jax.tree.structure(before)
+    assert not np.allclose(after["0_batchnorm"]["mean"], before["0_batchnorm"]["mean"])
+
+
+def test_a_layer_that_is_given_its_carry_keeps_none():
+    layer, given = dp.GRU(3), dp.GRU(3, takes_carry=True)
+    assert with_carry(given, {}, 2, jnp.float32) == {}
+    assert with_carry(layer, {}, 2, jnp.float32)["carry"][0].shape == (2, 3)
 
 
 def test_a_shared_layer_would_need_two_carries():
