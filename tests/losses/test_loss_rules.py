@@ -288,6 +288,13 @@ def test_a_hopeless_logit_keeps_its_full_delta_and_error():
     assert float(value(SigmoidCrossEntropy(), -y[:, 0], np.array([1.0]))) == 1e4
 
 
+@pytest.mark.parametrize("u", [5.0, 20.0, 60.0])
+def test_a_sure_logit_keeps_its_small_error(u):
+    """log(1 + e^-u) of a target that is met: not 0, though 1 + e^-20 is 1 in float32."""
+    y = np.array([[u], [-u]], np.float32)
+    np.testing.assert_allclose(value(SigmoidCrossEntropy(), y, np.array([1, 0])), np.log1p(np.exp(-u)), rtol=1e-5)
+
+
 def test_a_hopeless_probability_still_reaches_the_logits():
     """p = 1e-11 for the true class: the delta on p, through softmax's derivative, is p - t all the same."""
     u = np.array([[25.0, 0.0]], np.float32)

@@ -216,6 +216,12 @@ def test_a_single_output_that_is_nan_is_never_right():
     np.testing.assert_array_equal(value(ConfusionMatrix(), y, np.array([0, 1, 1])), [[0, 0], [0, 1]])
 
 
+@pytest.mark.parametrize("outputs", [1, 2, 5])
+def test_a_confusion_matrix_says_how_many_numbers_it_gives(outputs):
+    y, t = np.zeros((3, outputs), np.float32), np.zeros(3, int)
+    assert ConfusionMatrix().measure(y, t)["counts"].size == ConfusionMatrix().size(outputs)
+
+
 def test_metrics_take_from_the_loss_what_they_left_open():
     assert Accuracy().suited_to(SigmoidCrossEntropy()) == Accuracy(0.0)
     assert Accuracy().suited_to(BinaryCrossEntropy()) == Accuracy(0.5)
