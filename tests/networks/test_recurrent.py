@@ -156,7 +156,7 @@ def test_a_layer_without_biases_is_one_whose_biases_are_0_and_stay(layer):
     templates = [one.init_params(jax.random.key(0), shape) for one in (layer, full)]
     fresh, started = map(tree.flatten, templates)
     names = {path.rpartition("/")[2] for path in set(started) - set(fresh)}
-    assert names in ({"b"}, {"b", "bh"}, {"b", "bo"})
+    assert names == dict(zip(BARE, ({"b"}, {"b", "bo"}, {"b", "bh"}), strict=True))[layer]
     same_bits(fresh, {path: started[path] for path in fresh})
     with jax.enable_x64(True):
         given = {path: drawn(rng, *array.shape) for path, array in fresh.items()}
@@ -233,6 +233,20 @@ def test_bidirectional_reads_every_sequence_from_both_of_its_ends():
             back, _ = inner.forward(params["backward"], x[n : n + 1, :length][:, ::-1])
             close(y[n, :length], jnp.concatenate([ahead[0], back[0, ::-1]], -1))
             close(last[n], jnp.concatenate([ahead[0, -1], back[0, -1]], -1))
+
+
+@pytest.mark.parametrize("layer", [dp.RNN(UNITS), dp.LSTM(UNITS), dp.GRU(UNITS, segment=2)], ids=str)
+def test_the_last_output_is_the_carry_too_and_has_the_sum_of_both_deltas(layer):
+    rng = np.random.default_rng(10)
+    layer = layer.replace(return_carry=True)
+    with jax.enable_x64(True):
+        params, x = parameters(layer, rng), drawn(rng, BATCH, TIME, FEATURES)
+        y, saved = layer.forward(params, x)
+        np.testing.assert_array_equal(y[0], y[1])
+        dy = tuple(drawn(rng, *part.shape) for part in y)
+        dx, grads = layer.backward(params, saved, dy)
+        expected = jax.vjp(lambda p, x: layer.forward(p, x)[0], params, x)[1](dy)
+    close((grads, dx), expected, 1e-10)
 
 
 def test_the_carry_of_both_directions_is_that_of_the_forward_layer_and_then_that_of_the_backward_one():
