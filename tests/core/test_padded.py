@@ -46,6 +46,28 @@ def test_what_stands_in_the_padding_is_of_no_account(train):
     assert not np.any(np.asarray(one.dx)[~mask[..., 0]])
 
 
+@pytest.mark.parametrize("held", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    "layers", [[dp.Dense(4), dp.Tanh()], [dp.PReLU(), dp.LSTM(3, return_sequences=True)]], ids=["steps", "recurrent"]
+)
+def test_nothing_that_is_not_a_number_comes_out_of_the_padding(layers, held):
+    net, loss, (x, lengths) = dp.Sequential([*layers, dp.Dense(3)]), dp.SoftmaxCrossEntropy(), sequences()
+    t = np.random.default_rng(1).integers(0, 3, (3, 5))
+    variables, mask = net.init(jax.random.key(0), x.shape[1:]), (np.arange(5) < lengths[:, None])[..., None]
+    clean, spoiled = (dp.Padded(np.where(mask, x, np.float32(value)), lengths) for value in (0.0, held))
+    one, two = (dp.backprop(net, loss, variables, padded, t) for padded in (clean, spoiled))
+    for a, b in zip(*(jax.tree.leaves((s.loss, s.grads, s.dx, s.output)) for s in (one, two)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_number_that_is_no_word_may_stand_in_the_padding():
+    lengths = np.array([5, 1, 3])
+    words = np.where(np.arange(5) < lengths[:, None], np.random.default_rng(0).integers(0, 6, (3, 5)), -1)
+    model = dp.Model([dp.Embedding(6, 3), dp.Dense(3), dp.Tanh(), dp.LSTM(4), dp.Dense(3)], dp.SoftmaxCrossEntropy())
+    history = model.fit((dp.Padded(words, lengths), np.arange(3)), epochs=2, verbose=False)
+    assert np.isfinite(history["loss"]).all()
+
+
 def test_batch_statistics_and_gradients_are_those_of_the_true_steps_alone():
     net, loss = dp.Sequential([dp.Dense(4), dp.BatchNorm(), dp.Tanh(), dp.Dense(3)]), dp.SoftmaxCrossEntropy()
     x, lengths = sequences()

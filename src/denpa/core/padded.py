@@ -17,7 +17,7 @@ import numpy as np
 
 from denpa.core.errors import DataError
 
-__all__ = ["Padded", "checked_lengths", "on_values", "step_mask", "step_weights", "values_of", "with_ends"]
+__all__ = ["Padded", "checked_lengths", "on_values", "silenced", "step_mask", "step_weights", "values_of", "with_ends"]
 
 
 @functools.partial(jax.tree_util.register_dataclass, data_fields=["values", "lengths"], meta_fields=[])
@@ -73,6 +73,12 @@ def checked_lengths(lengths: Any, values: Any, where: str) -> Any:
 def step_mask(lengths: Any, time: int) -> Any:
     """Which steps are true: (batch, time) booleans."""
     return jnp.arange(time) < jnp.asarray(lengths)[:, None]
+
+
+def silenced(values: Any, lengths: Any) -> Any:
+    """The values (batch, time, ...) with 0 on the padding: a delta of 0 alone would not keep NaN out of a product."""
+    mask = step_mask(lengths, values.shape[1]).reshape(*values.shape[:2], *(1,) * (values.ndim - 2))
+    return jnp.where(mask, values, jnp.zeros((), values.dtype))
 
 
 def with_ends(t: Any, x: Any, shape: Any) -> Any:

@@ -20,7 +20,7 @@ from denpa.core import tree
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.keys import key_for, want_key
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State, Variables
-from denpa.core.padded import Padded, checked_lengths, on_values
+from denpa.core.padded import Padded, checked_lengths, on_values, silenced
 from denpa.core.shapes import as_shape
 from denpa.core.symbolic import Node
 from denpa.layers.merge import Part
@@ -123,9 +123,10 @@ class Network(Layer):
 
 
 def entering(x: Any, ctx: Context) -> tuple[Any, Context]:
-    """What a network's layers see of padded sequences: the array, and in the context the lengths."""
+    """What a network's layers see of padded sequences: the array, 0 on its padding, and in the context the lengths."""
     if isinstance(x, Padded):
-        return x.values, dataclasses.replace(ctx, lengths=checked_lengths(x.lengths, x.values, "the batch"))
+        lengths = checked_lengths(x.lengths, x.values, "the batch")
+        return silenced(x.values, lengths), dataclasses.replace(ctx, lengths=lengths)
     return x, ctx
 
 

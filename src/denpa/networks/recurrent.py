@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.layer import Array, Context, Grads, Params, Saved, State
-from denpa.core.padded import step_mask
+from denpa.core.padded import silenced, step_mask
 from denpa.core.shapes import want
 from denpa.core.static import Static
 from denpa.init import Glorot, Initializer, Orthogonal
@@ -206,9 +206,7 @@ def time_mask(lengths: Any, x: Array) -> Array | None:
 
 def time_major(x: Array, lengths: Any) -> Array:
     """x (batch, time, ...) with time in front, and 0 on its padding: there x may hold anything, even NaN."""
-    x = jnp.swapaxes(x, 0, 1)
-    mask = time_mask(lengths, x)
-    return x if mask is None else jnp.where(mask, x, 0)
+    return jnp.swapaxes(x if lengths is None else silenced(x, lengths), 0, 1)
 
 
 def _batch_major(a: Array) -> Array:
