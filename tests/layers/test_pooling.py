@@ -182,6 +182,19 @@ def test_a_large_exponent_neither_overflows_nor_loses_the_small(scale):
     np.testing.assert_allclose(dx[0, ..., 0], delta(layer, Z, np.ones((2, 2))), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("p", [1e4, 1e6, 1e8])
+def test_the_largest_exponents_do_not_magnify_rounding(p):
+    """With the only maximum of a window of n at I,  y = m n^(−1/p)  and  ∂y/∂x_I = n^(−1/p)."""
+    rng = np.random.default_rng(3)
+    x = rng.uniform(0.1, 0.5, (1, 8, 8, 2)).astype(np.float32)
+    x[:, ::2, 1::2] = rng.uniform(1, 9, (1, 4, 4, 2))
+    layer = dp.LpPool2d(p)
+    y, saved = layer.forward({}, jnp.asarray(x))
+    dx, _ = layer.backward({}, saved, jnp.ones_like(y))
+    np.testing.assert_allclose(dx[:, ::2, 1::2], 4 ** (-1 / p), rtol=1e-5)
+    assert np.count_nonzero(dx) == y.size
+
+
 def test_a_window_of_zeros_hands_no_delta_down():
     for p in (1, 2, 7.5):
         np.testing.assert_array_equal(delta(dp.LpPool2d(p), np.zeros((2, 2)), np.ones((1, 1))), np.zeros((2, 2)))

@@ -145,10 +145,10 @@ class LpPool2d(Pooling):
     """y_Q = (1/n Σ over the window Q of |x|ᵖ)^(1/p)
 
     x (batch, height, width, channels) -> y (batch, out height, out width, channels), not negative;
-    n = window height · window width; saves x and y. p = 1 is the average of |x|, p → ∞ the maximum. The largest |x|
-    of a window is factored out, so that a large p neither overflows nor loses the small:  y = m (1/n Σ (|x|/m)ᵖ)^(1/p).
+    n = window height · window width; saves x, m, M. p = 1 is the average of |x|, p → ∞ the maximum. The largest |x|
+    of a window, m, is factored out, lest a large p overflow or lose the small:  y = m M^(1/p),  M = 1/n Σ (|x|/m)ᵖ.
 
-        ∂E/∂x_I = Σ_Q∋I dy_Q 1/n (|x_I| / y_Q)^(p−1) sign x_I,   0 where y_Q = 0
+        ∂E/∂x_I = Σ_Q∋I dy_Q 1/n (|x_I| / y_Q)^(p−1) sign x_I,   0 where y_Q = 0,   with m / y = M^(−1/p)
 
     Args:
         p: the exponent, at least 1.
@@ -174,18 +174,18 @@ class LpPool2d(Pooling):
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         how, magnitudes = self.checked(x), jnp.abs(x)
-        largest, _ = kernels.max_pool(magnitudes, *how)  # m
-        scale = jnp.where(largest > 0, largest, 1)
-        powers = kernels.pool_with(lambda view: jnp.power(view / scale, self.p), magnitudes, *how)
-        y = largest * jnp.power(powers / self.pixels, 1 / self.p)
-        return y, {"x": x, "y": y}
+        largest, _ = kernels.max_pool(magnitudes, *how)
+        m = jnp.where(largest > 0, largest, 1)
+        M = kernels.pool_with(lambda view: jnp.power(view / m, self.p), magnitudes, *how) / self.pixels
+        return largest * jnp.power(M, 1 / self.p), {"x": x, "m": m, "M": M}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
-        x, y = saved["x"], saved["y"]
-        share, above = dy / self.pixels, jnp.where(y > 0, y, 1)
+        x, m, M = (saved[name] for name in ("x", "m", "M"))
+        # (|x| / y)ᵖ⁻¹ in two factors: the power makes p times as much of a rounding of y, but |x| / m is exact at m.
+        share = dy / self.pixels * jnp.power(jnp.where(M > 0, M, 1), 1 / self.p - 1)
 
         def slope(view: Array) -> Array:
-            return jnp.where(y > 0, share * jnp.sign(view) * jnp.power(jnp.abs(view) / above, self.p - 1), 0)
+            return jnp.where(M > 0, share * jnp.sign(view) * jnp.power(jnp.abs(view) / m, self.p - 1), 0)
 
         return kernels.spread_with(slope, x, *self.how(x.shape[1:])), {}
 
