@@ -60,6 +60,59 @@ def test_nothing_that_is_not_a_number_comes_out_of_the_padding(layers, held):
         np.testing.assert_array_equal(a, b)
 
 
+def graph(*layers):
+    """The layers one behind the other, as a graph."""
+    nodes = [dp.Input()]
+    for layer in layers:
+        nodes.append(layer(nodes[-1]))
+    return dp.Graph(nodes[0], nodes[-1])
+
+
+ALONG_TIME = {
+    "convolutions": (dp.Dense(4), dp.Conv1d(3, 3, padding="same"), dp.ReLU(), dp.Conv1d(2, 2, padding="same")),
+    "dilated": (dp.Conv1d(3, 3, padding=2, dilation=2), dp.Tanh(), dp.LSTM(3)),
+    "one for the sequence": (dp.GRU(10), dp.ActivityL1(0.1), dp.Reshape((5, 2)), dp.Conv1d(3, 2), dp.Flatten()),
+    "nested": (dp.Sequential([dp.LSTM(10)]), dp.Reshape((5, 2)), dp.LSTM(2, return_sequences=True)),
+}
+
+
+@pytest.mark.parametrize("build", [lambda *layers: dp.Sequential(layers), graph], ids=["sequential", "graph"])
+@pytest.mark.parametrize("layers", ALONG_TIME.values(), ids=ALONG_TIME)
+def test_a_padded_sequence_gives_what_it_gives_alone(layers, build):
+    net, (x, lengths) = build(*layers), sequences()
+    variables = net.init(jax.random.key(0), x.shape[1:])
+    together = net.apply(variables, dp.Padded(x, lengths))
+    for row, length in enumerate(lengths):
+        alone = net.apply(variables, x[row : row + 1, :length])[0]
+        same_steps = together.ndim == 3 and alone.shape[0] == length
+        np.testing.assert_allclose(together[row, :length] if same_steps else together[row], alone, atol=2e-6)
+
+
+@pytest.mark.parametrize("layers", [*ALONG_TIME.values(), (dp.Dense(3), dp.Flatten())], ids=[*ALONG_TIME, "flat"])
+def test_padding_reaches_no_gradient_along_time(layers):
+    net, (x, lengths) = dp.Sequential([*layers, dp.Dense(2)]), sequences()
+    variables, mask = net.init(jax.random.key(0), x.shape[1:]), (np.arange(5) < lengths[:, None])[..., None]
+    t = np.random.default_rng(1).standard_normal((3, *net.out_shape(x.shape[1:]))).astype(np.float32)
+    clean, spoiled = (dp.Padded(np.where(mask, x, np.float32(value)), lengths) for value in (0.0, 7.0))
+    one, two = (dp.backprop(net, dp.MeanSquaredError(), variables, padded, t) for padded in (clean, spoiled))
+    for a, b in zip(*(jax.tree.leaves((s.loss, s.grads, s.dx)) for s in (one, two)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    dp.testing.check_gradients(net, dp.MeanSquaredError(), variables, spoiled, t)
+
+
+@pytest.mark.parametrize("build", [lambda *layers: dp.Sequential(layers), graph], ids=["sequential", "graph"])
+@pytest.mark.parametrize(
+    "layer",
+    [dp.Conv1d(2, 3), dp.Conv1d(2, 2, stride=2), dp.Reshape((2, 5)), dp.Conv1d(2, 3, padding="circular")],
+    ids=repr,
+)
+def test_padded_sequences_keep_their_number_of_steps(layer, build):
+    net, (x, lengths) = build(dp.Tanh(), layer), sequences()
+    variables = net.init(jax.random.key(0), x.shape[1:])
+    with pytest.raises(dp.ShapeError, match=r"Layer '.*(conv1d|reshape).*padded sequences"):
+        net.apply(variables, dp.Padded(x, lengths))
+
+
 def test_a_number_that_is_no_word_may_stand_in_the_padding():
     lengths = np.array([5, 1, 3])
     words = np.where(np.arange(5) < lengths[:, None], np.random.default_rng(0).integers(0, 6, (3, 5)), -1)
@@ -100,3 +153,13 @@ def test_lengths_that_cannot_be_are_refused(lengths):
     model = dp.Model([dp.Dense(3)], loss=dp.SoftmaxCrossEntropy())
     with pytest.raises(dp.DataError, match="length"):
         model.fit((dp.Padded(x, lengths), np.zeros((3, 5), int)), epochs=1, verbose=False)
+
+
+def test_lists_inside_are_read_as_arrays_are():
+    net, (x, lengths) = dp.Sequential([dp.LSTM(3)]), sequences()
+    variables, t = net.init(jax.random.key(0), x.shape[1:]), np.zeros((3, 3), np.float32)
+    arrays = dp.backprop(net, dp.MeanSquaredError(), variables, dp.Padded(x, lengths), t)
+    lists = dp.backprop(net, dp.MeanSquaredError(), variables, dp.Padded(x.tolist(), lengths.tolist()), t.tolist())
+    np.testing.assert_array_equal(arrays.loss, lists.loss)
+    with pytest.raises(dp.DataError, match=r"Padded\.values has rows of unlike length"):
+        dp.Padded([[1, 2], [3]], [2, 1])

@@ -33,6 +33,14 @@ class Padded:
     values: Any
     lengths: Any
 
+    def __post_init__(self) -> None:
+        for name, given in vars(self).items():
+            if isinstance(given, list):  # which JAX would take for a tree of numbers
+                try:
+                    object.__setattr__(self, name, np.asarray(given))
+                except ValueError:
+                    raise DataError(f"Padded.{name} has rows of unlike length: fill all up to the longest.") from None
+
 
 def values_of(x: Any) -> Any:
     """The array inside a `Padded`; anything else as it is, and each part of a tuple."""
@@ -53,19 +61,20 @@ def checked_lengths(lengths: Any, values: Any, where: str) -> Any:
         DataError: they are not; while a program is traced, their values are not known and not looked at.
     """
     lengths = lengths if isinstance(lengths, jax.Array) else np.asarray(lengths)
-    if np.ndim(values) < 2 or lengths.shape != values.shape[:1] or lengths.dtype.kind not in "iu":
+    shape = np.shape(values)
+    if len(shape) < 2 or lengths.shape != shape[:1] or lengths.dtype.kind not in "iu":
         raise DataError(
             f"Padded wants one integer length for each sequence (batch, time, ...) in {where}, "
-            f"for values of shape {np.shape(values)}, not {lengths.dtype} of shape {lengths.shape}."
+            f"for values of shape {shape}, not {lengths.dtype} of shape {lengths.shape}."
         )
     if isinstance(lengths, jax.core.Tracer):
         return lengths
     known = np.asarray(lengths)
-    wrong = (known < 1) | (known > values.shape[1])
+    wrong = (known < 1) | (known > shape[1])
     if wrong.any():
         row = int(np.argmax(wrong))
         raise DataError(
-            f"Sequence {row} in {where} has length {known[row]}: it must be 1 to {values.shape[1]}, the steps given."
+            f"Sequence {row} in {where} has length {known[row]}: it must be 1 to {shape[1]}, the steps given."
         )
     return lengths
 

@@ -11,6 +11,7 @@ from denpa.core.checks import want_positive
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, Layer, Params
+from denpa.core.padded import silenced
 from denpa.core.shapes import Shape, want
 from denpa.init import Constant, Glorot, Initializer
 from denpa.kernels import convolution as kernels
@@ -85,9 +86,13 @@ class _Convolution(Layer):
         axes = "height width" if self.rank == 2 else "time"
         want(self, f"batch {axes} channels", x, {"channels": channels})
         shape, W = self.out_shape(x.shape[1:]), self._kernel(params["W"])
+        if ctx.lengths is not None:
+            if self.padding == "circular":
+                raise ShapeError(f"{self!r} joins the ends of whole arrays, not those of padded sequences.")
+            x = silenced(x, ctx.lengths)  # like the zeros around it
         b = None if self.untied_bias else params.get("b")
         y = kernels.convolve(self._image(x), W, **self._how(x), b=b).reshape(-1, *shape)  # u = x ⋆ W + b
-        return y + params["b"] if self.untied_bias else y, {"x": x}
+        return y + params["b"] if self.untied_bias else y, {"x": x, "lengths": ctx.lengths}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
         x, W = saved["x"], self._kernel(params["W"])
@@ -96,7 +101,8 @@ class _Convolution(Layer):
         grads = {"W": self._kernel(dW).reshape(params["W"].shape)}
         if self.use_bias:
             grads["b"] = jnp.sum(dy, axis=0 if self.untied_bias else tuple(range(dy.ndim - 1)))  # ∂E/∂b = Σ δ
-        return kernels.convolve_input_gradient(delta, W, image.shape, **how).reshape(x.shape), grads
+        dx = kernels.convolve_input_gradient(delta, W, image.shape, **how).reshape(x.shape)
+        return dx if saved["lengths"] is None else silenced(dx, saved["lengths"]), grads
 
     def _how(self, x: Array) -> dict[str, Any]:
         windows, padding = self.windows, self.paddings(x.shape[1:])
@@ -156,7 +162,8 @@ class Conv1d(_Convolution):
     """y_tf = Σᵢ꜀ x[s t + d i − P, c] W[i, c, f] + b_f
 
     x (batch, time, channels) -> y (batch, out time, filters); W (kernel, channels / groups, filters), b (filters,);
-    saves x. `Conv2d` along a single axis: formulas, arguments, errors and source are found there.
+    saves x. `Conv2d` along a single axis: formulas, arguments, errors and source are found there. Padded sequences
+    must keep their number of steps, as padding="same" does; behind an end there are the zeros that are around them.
     """
 
     rank: ClassVar[int] = 1

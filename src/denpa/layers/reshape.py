@@ -8,6 +8,7 @@ from typing import Any
 
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.layer import Array, Context, Grads, Layer, Params
+from denpa.core.padded import silenced
 from denpa.core.shapes import Shape, want
 from denpa.core.static import Static
 
@@ -15,14 +16,16 @@ __all__ = ["Flatten", "Reshape"]
 
 
 class _Rearranging(Layer):
-    """What both have in common: the numbers stay in row-major order, and only the shape of an example changes."""
+    """What both have in common: the numbers stay in row-major order, those of padding as 0; the shape alone changes."""
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         shape = want(self, "batch ...", x)[1:]
-        return x.reshape(x.shape[0], *self.out_shape(shape)), {"shape": Static(shape)}
+        x = x if ctx.lengths is None else silenced(x, ctx.lengths)
+        return x.reshape(x.shape[0], *self.out_shape(shape)), {"shape": Static(shape), "lengths": ctx.lengths}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
-        return dy.reshape(dy.shape[0], *saved["shape"].value), {}  # the same numbers in their old places
+        dx = dy.reshape(dy.shape[0], *saved["shape"].value)  # the same numbers in their old places
+        return dx if saved["lengths"] is None else silenced(dx, saved["lengths"]), {}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from denpa.core.checks import want_not_negative
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Grads, Params
+from denpa.core.padded import silenced
 from denpa.core.shapes import want
 from denpa.layers.base import ShapePreserving, true_steps, wide
 
@@ -49,7 +50,7 @@ class ActivityL1(ShapePreserving):
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         want(self, "batch ...", x)
-        counted = x if ctx.lengths is None else jnp.where(true_steps(self, x, ctx.lengths), x, 0)
+        counted = x if ctx.lengths is None else silenced(x, ctx.lengths)
         scale = self.strength / x.shape[0] if ctx.reduction == "mean" else self.strength
         return x, {"slope": scale * jnp.sign(counted), "cost": scale * jnp.sum(jnp.abs(wide(counted)))}
 

@@ -17,7 +17,7 @@ from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State
 from denpa.core.padded import Padded
 from denpa.core.symbolic import Node
-from denpa.networks.base import Backward, Delta, Forward, Stepping, Value, init_state_of, naming
+from denpa.networks.base import Backward, Delta, Forward, Stepping, Value, behind, init_state_of, naming
 
 __all__ = ["Graph", "Vertex"]
 
@@ -148,10 +148,12 @@ class Graph(Stepping):
 
     def _forward(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         values = dict(zip(_many(self.inputs), self._inputs(x, "array"), strict=True))
-        saved, met = {}, {}
+        saved, met, contexts = {}, {}, dict.fromkeys(values, ctx)
         for vertex in self.vertices:
-            x, own = _gathered(vertex, values), _context(vertex, ctx)
-            values[vertex.name], saved[vertex.name], seen = step(vertex.layer, vertex.name, params[vertex.slot], x, own)
+            x, there = _gathered(vertex, values), contexts[vertex.inputs[0]]
+            known = params[vertex.slot], x, _context(vertex, there)
+            values[vertex.name], saved[vertex.name], seen = step(vertex.layer, vertex.name, *known)
+            contexts[vertex.name] = behind(there, x, values[vertex.name])
             met |= seen
         return _like(self.outputs, [values[name] for name in _many(self.outputs)]), saved, met
 

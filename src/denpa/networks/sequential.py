@@ -8,7 +8,7 @@ from typing import Any
 
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Context, Grads, Layer, Params, Saved
-from denpa.networks.base import Delta, Network, Value, naming, step_forward, walk_backward, walk_forward
+from denpa.networks.base import Delta, Network, Value, behind, naming, step_forward, walk_backward, walk_forward
 from denpa.networks.fusion import block_ahead, block_of
 
 __all__ = ["Sequential"]
@@ -67,10 +67,10 @@ class Sequential(Network):
         layers = self.inner()
         while layers:
             name, layer = layers[0]
-            block = block_ahead(layers, params, x)
+            block = None if ctx.lengths is not None else block_ahead(layers, params, x)
             if block is None:
-                x, saved[name] = step_forward(layer, name, params[name], x, ctx)
-                layers = layers[1:]
+                y, saved[name] = step_forward(layer, name, params[name], x, ctx)
+                x, ctx, layers = y, behind(ctx, x, y), layers[1:]
             else:
                 x, saved[name] = block.forward(params[name], x)
                 layers = layers[block.layers :]
@@ -91,7 +91,8 @@ class Sequential(Network):
     def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         saved, met = {}, {}
         for name, layer in self.inner():
-            x, saved[name], values = walk_forward(layer, name, params[name], x, ctx)
+            y, saved[name], values = walk_forward(layer, name, params[name], x, ctx)
+            x, ctx = y, behind(ctx, x, y)
             met |= values
         return x, saved, met
 
