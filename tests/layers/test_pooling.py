@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 import denpa as dp
+from denpa.testing import check_layer
 
 Z = np.array([[5, 1, 0, 1], [1, 6, 1, 7], [4, 1, 6, 3], [1, 8, 0, 1]], float)
 RNG = np.random.default_rng(2)
@@ -200,6 +201,31 @@ def test_a_window_of_zeros_hands_no_delta_down():
         np.testing.assert_array_equal(delta(dp.LpPool2d(p), np.zeros((2, 2)), np.ones((1, 1))), np.zeros((2, 2)))
 
 
+@pytest.mark.parametrize("layer", [dp.LpPool2d(), dp.LpPool2d(1), dp.LpPool2d(3.5, 3, 2, 1)], ids=str)
+def test_windows_of_zeros_keep_the_laws_too(layer):
+    """Automatic differentiation has a number there as well, the same one."""
+    assert "autodiff, training" in check_layer(layer, (6, 6, 2), inputs=half_of_zeros)
+
+
+def half_of_zeros(rng, shape):
+    """Images whose left half is black; of the first nothing is to be seen at all."""
+    x = rng.standard_normal(shape)
+    x[:, :, : shape[2] // 2] = 0
+    x[0] = 0
+    return x
+
+
+def test_a_network_that_pools_rectified_maps_passes_the_gradient_check():
+    net = dp.Sequential([dp.Conv2d(3, 3), dp.ReLU(), dp.LpPool2d(2), dp.Flatten(), dp.Dense(2)])
+    variables = net.init(jax.random.key(1), (8, 8, 1))
+    x, t = RNG.standard_normal((4, 8, 8, 1)), RNG.standard_normal((4, 2))
+    zeros = dp.trace(net, dp.MeanSquaredError(), variables, x, t)["2_lppool2d"].y == 0
+    assert zeros.any()
+    assert not zeros.all()
+    report = dp.testing.check_gradients(net, dp.MeanSquaredError(), variables, x, t)
+    assert max(report.autodiff.values()) < 1e-12
+
+
 def test_pooling_alone_forgets_the_place_that_the_switches_remember():
     pooled = apply(dp.MaxPool2d(2), Z)
     np.testing.assert_array_equal(
@@ -269,6 +295,14 @@ def test_flat_places_of_an_image_give_no_nan():
     y, saved = dp.LocalContrastNorm(5).forward({}, jnp.asarray(x))
     assert jnp.isfinite(y).all()
     assert jnp.isfinite(saved["deviation"]).all()
+
+
+@pytest.mark.parametrize("layer", [dp.LocalContrastNorm(3), dp.LocalContrastNorm(3, floor=0.8)], ids=str)
+@pytest.mark.parametrize("ground", [0.0, 3.5])
+def test_flat_ground_keeps_the_laws_too(layer, ground):
+    """Automatic differentiation has a number there as well, the same one."""
+    in_shape = (6, 6, 2)
+    assert "autodiff, training" in check_layer(layer, in_shape, inputs=lambda *to: half_of_zeros(*to) + ground)
 
 
 # --------------------------------------------------------------------------------------- what is refused

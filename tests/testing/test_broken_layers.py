@@ -225,6 +225,25 @@ def test_networks_and_layers_of_several_inputs_obey_too():
     assert "central differences, inference" in check_layer(net, ((3,), (3,)))
 
 
+def test_a_forward_without_a_derivative_is_told_from_a_wrong_backward():
+    @dataclass(frozen=True)
+    class Length(Good):
+        def init(self, key, in_shape):
+            return {}
+
+        def forward(self, params, x, ctx=Context()):
+            return jnp.sqrt(x * x), {"x": x}
+
+        def backward(self, params, saved, dy):
+            return dy * jnp.sign(saved["x"]), {}
+
+    assert check_layer(Length(), (3,))
+    with pytest.raises(
+        LawError, match=r"jax\.vjp has no number for array '0' where backward has one; the forward of L"
+    ):
+        check_layer(Length(), (3,), inputs=lambda rng, shape: rng.integers(0, 2, shape).astype(float))
+
+
 def test_inputs_may_be_chosen():
     """A function that is defined for positive numbers only."""
 

@@ -227,6 +227,38 @@ def test_key_and_sample_weights_go_through():
         check_gradients(net, LOSS, variables, x, t)
 
 
+@dataclass(frozen=True)
+class Length(Layer):
+    """y = ‖x‖, whose backward says 0 where x = 0; automatic differentiation has no number there."""
+
+    def out_shape(self, in_shape):
+        return (1,)
+
+    def forward(self, params, x, ctx=Context()):
+        y = jnp.sqrt(jnp.sum(x * x, axis=-1, keepdims=True))
+        return y, {"x": x, "y": y}
+
+    def backward(self, params, saved, dy):
+        y = saved["y"]
+        return dy * jnp.where(y > 0, saved["x"] / jnp.where(y > 0, y, 1), 0), {}
+
+
+def test_where_the_oracle_has_no_value_backward_is_not_blamed():
+    net = dp.Sequential([dp.Dense(3), ("length", Length()), dp.Dense(2)])
+    variables = net.init(jax.random.key(1), (4,))
+    x, t = data(0, (5, 4), (5, 2))
+    x[1] = 0  # b = 0, hence what enters the layer is 0
+    with pytest.raises(
+        GradientError, match=r"length\.dx\[1, 0\] is 0 by backward, but automatic .* no value there"
+    ) as e:
+        check_gradients(net, LOSS, variables, x, t)
+    assert "(3 of 15 entries). Central differences give 0 there." in str(e.value)
+    assert "the forward of layer 'length' goes through a point without a derivative" in str(e.value)
+    assert "first wrong" not in str(e.value)
+    x[1] = 1
+    assert check_gradients(net, LOSS, variables, x, t)
+
+
 def test_the_tolerances_and_the_entries_are_the_callers():
     net = row("")
     with pytest.raises(GradientError, match="by central differences"):

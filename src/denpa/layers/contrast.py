@@ -121,7 +121,8 @@ class LocalContrastNorm(ShapePreserving):
         mean = self._mean(x)
         if self.mode == "subtractive":
             return x - mean, {}
-        deviation = jnp.sqrt(jnp.maximum(self._mean(x * x) - mean * mean, 0))  # s
+        # Flat ground has variance 0, where the root has no slope for automatic differentiation to find.
+        deviation = jnp.sqrt(jnp.maximum(self._mean(x * x) - mean * mean, jnp.finfo(x.dtype).tiny))  # s
         return (x - mean) / jnp.maximum(deviation, self.floor), {"x": x, "mean": mean, "deviation": deviation}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:

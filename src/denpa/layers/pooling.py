@@ -173,21 +173,20 @@ class LpPool2d(Pooling):
             raise ConfigError(f"LpPool2d.p must be a number of at least 1, not {self.p!r}; for ∞ take MaxPool2d.")
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
-        how, magnitudes = self.checked(x), jnp.abs(x)
+        how, magnitudes = self.checked(x), x * jnp.sign(x)  # |x|, with slope 0 at 0, as in backward
         largest, _ = kernels.max_pool(magnitudes, *how)
         m = jnp.where(largest > 0, largest, 1)
-        M = kernels.pool_with(lambda view: jnp.power(view / m, self.p), magnitudes, *how) / self.pixels
+        powers = kernels.pool_with(lambda view: jnp.power(view / m, self.p), magnitudes, *how)
+        M = jnp.where(largest > 0, powers / self.pixels, 1)  # zeros alone: y = 0 · 1, as a root of 0 has no slope
         return largest * jnp.power(M, 1 / self.p), {"x": x, "m": m, "M": M}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
         x, m, M = (saved[name] for name in ("x", "m", "M"))
         # (|x| / y)ᵖ⁻¹ in two factors: the power makes p times as much of a rounding of y, but |x| / m is exact at m.
-        share = dy / self.pixels * jnp.power(jnp.where(M > 0, M, 1), 1 / self.p - 1)
-
-        def slope(view: Array) -> Array:
-            return jnp.where(M > 0, share * jnp.sign(view) * jnp.power(jnp.abs(view) / m, self.p - 1), 0)
-
-        return kernels.spread_with(slope, x, *self.how(x.shape[1:])), {}
+        share = dy / self.pixels * jnp.power(M, 1 / self.p - 1)
+        return kernels.spread_with(
+            lambda view: share * jnp.sign(view) * jnp.power(jnp.abs(view) / m, self.p - 1), x, *self.how(x.shape[1:])
+        ), {}
 
 
 @dataclass(frozen=True)

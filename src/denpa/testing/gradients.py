@@ -87,7 +87,8 @@ def check_gradients(
         seed: draws the entries.
 
     Raises:
-        GradientError: names the first wrong layer on the way back from the loss, array and index.
+        GradientError: names the first wrong layer on the way back from the loss, array and index; or the first layer
+            whose forward automatic differentiation cannot differentiate (it gives NaN), so that nothing is compared.
     """
     want_problem(net, loss, x, t)
     if isinstance(net, Tied):  # the gradients of all places, each by itself
@@ -103,6 +104,7 @@ def check_gradients(
     for name, value in ours.items():
         differences = (value - theirs[name], value - slopes[name], jumps[name])
         to_exact, to_slope, jump = (np.abs(array) / scales[name] for array in differences)
+        _refuse_without_oracle(name, value, theirs[name], slopes[name])
         # At a kink the slopes to either side differ by the jump, and every sub-gradient lies between them; a slope to
         # one side is known less well, curvature does not cancel.
         kink = (jump > _KINK) & ~((to_exact <= autodiff_tolerance) & (to_slope <= numerical_tolerance))
@@ -144,10 +146,28 @@ def _scales(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, float]:
     for name, value in theirs.items():
         if name not in ours or ours[name].shape != value.shape:
             raise GradientError(f"{name} has shape {getattr(ours.get(name), 'shape', None)}, not {value.shape}.")
-        largest[".grads[" in name] = max(largest[".grads[" in name], float(np.max(np.abs(value), initial=0.0)))
+        there = np.abs(value[np.isfinite(value)])  # where the oracle has no value, it is no measure either
+        largest[".grads[" in name] = max(largest[".grads[" in name], float(np.max(there, initial=0.0)))
     if extra := [name for name in ours if name not in theirs]:
         raise GradientError(f"{extra[0]} is a gradient of nothing: the layer has no such parameter.")
     return {name: largest[".grads[" in name] or 1.0 for name in theirs}
+
+
+def _refuse_without_oracle(name: str, ours: Any, theirs: Any, slopes: Any) -> None:
+    """Where automatic differentiation has no number and backward has one, backward is not what is wrong."""
+    without = ~np.isfinite(theirs) & np.isfinite(ours)
+    if not np.any(without):
+        return
+    index = tuple(int(i) for i in np.argwhere(without)[0])
+    layer, _, array = name.rpartition(".")
+    place = "what stands behind" if array.startswith("dy") else "the forward of"
+    slope = f" Central differences give {slopes[index]:.9g} there." if np.isfinite(slopes[index]) else ""
+    raise GradientError(
+        f"{name}{list(index)} is {ours[index]:.9g} by backward, but automatic differentiation has no value there: it "
+        f"gives {theirs[index]} ({int(without.sum())} of {without.size} entries).{slope} This does not say that "
+        f"backward is wrong: {place} layer {layer!r} goes through a point without a derivative, such as a root or a "
+        "logarithm of 0. Write it without that point (jnp.where around the argument), or check other examples."
+    )
 
 
 def _refuse(name: str, off: Any, ours: Any, theirs: Any, tolerance: float, oracle_name: str) -> None:

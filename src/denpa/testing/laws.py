@@ -205,6 +205,13 @@ class _Case:
         grads, dx = automatic(self.params, self.x, dy)
         dx = jax.tree.map(lambda d, a: d if _moves(a) else np.zeros(a.shape), dx, self.x)
         ours = self.compiled[train](self.params, self.x, dy)
+        for (path, value), (_, automatic_value) in zip(_flat(ours[1:3]), _flat((dx, grads)), strict=True):
+            _insist(
+                not np.any(np.isfinite(value) & ~np.isfinite(automatic_value)),
+                "autodiff",
+                f"jax.vjp has no number for array {path!r} where backward has one; the forward of {self.layer!r} goes "
+                "through a point without a derivative, such as a root of 0, so that nothing can be compared",
+            )
         _agree(ours[1:3], (dx, grads), 1e-10, "autodiff", "differs from jax.vjp")
 
     def difference_law(self, train: bool) -> None:
