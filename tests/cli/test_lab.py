@@ -50,19 +50,23 @@ def test_bad_words_are_named_and_nothing_is_written(words, message, tmp_path, ca
     assert not (tmp_path / "none").exists()
 
 
-def test_an_interrupted_run_says_what_is_kept_and_what_is_left(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "why"), [(KeyboardInterrupt, "interrupted"), (BrokenPipeError, "whoever read the output has gone")]
+)
+def test_a_run_that_ends_early_says_what_is_kept_and_what_is_left(error, why, tmp_path, capsys, monkeypatch):
     def study(name, run):
         return SimpleNamespace(name=name, title=SimpleNamespace(of=str), run=run)
 
     def interrupted(plan):
-        raise KeyboardInterrupt
+        raise error
 
     kept = SimpleNamespace(setting=None, checks=(), seconds=1.0, folder="kept", passed=True)
     studies = [study("one", lambda plan: None), study("two", interrupted), study("three", interrupted)]
     monkeypatch.setattr("denpa.cli.lab.chosen", lambda names: studies)
     monkeypatch.setattr("denpa.cli.lab.store.write", lambda *arguments: kept)
     assert main(["lab", "run", "all", "--output", str(tmp_path / "lab")]) == 1
-    assert f"kept in {tmp_path / 'lab'}. Still to run: two three." in capsys.readouterr().err
+    told = f"denpa: {why}; what was finished is kept in {tmp_path / 'lab'}. Still to run: two three.\n"
+    assert capsys.readouterr().err == told
     studies.pop(0)
     assert main(["lab", "run", "all", "--output", str(tmp_path / "lab")]) == 1
-    assert "nothing was written" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"denpa: {why}; nothing was written.\n"

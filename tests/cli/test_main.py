@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import json
@@ -209,6 +210,41 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly():
     environment = os.environ | {"PYTHONPATH": str(Path(dp.__file__).parents[1])}
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True, env=environment)
     assert (done.stdout, done.stderr) == ("presets\n", "")
+
+
+def unread(words):
+    """The status of a command that writes into a pipe whose reader has gone."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    pipe = io.TextIOWrapper(os.fdopen(writer, "wb", buffering=0), "utf-8", write_through=True)
+    with pipe, contextlib.redirect_stdout(pipe):
+        return main(words.split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "train xor --epochs 2 --run kept",
+        "cv xor --epochs 2 --data.test 0 --folds 2 --output kept",
+        "sweep xor --epochs 2 --learning-rate 0.1,0.2 --folds 2 --run kept",
+        "landscape valley --steps 2000 --output kept --optimizers sgd",
+        "lab run polynomial --output kept",
+    ],
+)
+def test_work_that_nobody_reads_of_is_not_called_done(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    status = unread(words)
+    assert (status, capsys.readouterr().err) == (1, "denpa: whoever read the output has gone; nothing was written.\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_work_that_is_done_is_called_done_whoever_reads(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert unread("worksheet xor --output kept.html") == 0
+    assert unread("diagnose xor --figure kept.png") == 0
+    assert unread("cv xor --epochs 2 --data.test 0 --folds 2") == 0  # its text is all there is
+    assert capsys.readouterr().err == ""
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_signs_that_a_terminal_lacks_are_written_in_others(monkeypatch):

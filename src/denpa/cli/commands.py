@@ -101,9 +101,10 @@ def diagnose(options: Any, places: Places, words: list[str]) -> int:
         experiment, prepared = assembled(options, places)
         model, data = model_of(experiment), prepared.train
     found = inspect(model, data)
+    if figure is not None:  # before the text, whose reader may go early
+        found.plot(figure)
     print(found)
     if figure is not None:
-        found.plot(figure)
         print(f"\nkept in {figure}")
     return 0
 

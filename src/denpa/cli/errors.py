@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+from collections.abc import Iterator
 
 from denpa.core.errors import DenpaError, DivergenceError
 
-__all__ = ["RunFailed", "explained"]
+__all__ = ["RunFailed", "explained", "unread"]
 
 _WRONG_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
 
 
 class RunFailed(DenpaError):
     """A run that had begun did not come to its end: exit status 1."""
+
+
+@contextlib.contextmanager
+def unread(then: str = "; nothing was written.") -> Iterator[None]:
+    """Around work that is to write files, not only to print: a pipe that closes early, as of `| head`, ends it.
+
+    Raises:
+        RunFailed: whoever read the output has gone; `then` says what there is now.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise RunFailed(f"whoever read the output has gone{then}") from None
 
 
 def explained(error: Exception) -> tuple[str, int]:

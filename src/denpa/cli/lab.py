@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
 
-from denpa.cli.errors import RunFailed
+from denpa.cli.errors import RunFailed, unread
 from denpa.core.errors import ConfigError, FileFormatError, nearest
 from denpa.lab.studies import Plan, store
 from denpa.lab.studies.page import page
@@ -48,31 +49,43 @@ def _list(options: Any, names: tuple[str, ...]) -> int:
 def _run(options: Any, names: tuple[str, ...]) -> int:
     studies, plan, folder = chosen(names), _plan(options), Path(options.output)
     store.refuse_existing(folder, studies, options.overwrite)
-    failed = []
-    for done, study in enumerate(studies):
-        print(f"{study.name}: {study.title.of(options.language)}", flush=True)
-        started = time.perf_counter()
-        try:
+    failed, left = [], [study.name for study in studies]
+    try:
+        for study in studies:
+            print(f"{study.name}: {study.title.of(options.language)}", flush=True)
+            started = time.perf_counter()
             result = study.run(plan)
-        except KeyboardInterrupt:
-            if not done:
+            stored = store.write(folder, study, plan, result, time.perf_counter() - started)
+            left.remove(study.name)
+            failed += [] if stored.passed else [study.name]
+            _tell(stored, options.language)
+    except (KeyboardInterrupt, BrokenPipeError) as error:
+        if len(left) == len(studies):
+            with unread():
                 raise
-            rest = " ".join(study.name for study in studies[done:])
-            raise RunFailed(f"interrupted; what was finished is kept in {folder}. Still to run: {rest}.") from None
-        stored = store.write(folder, study, plan, result, time.perf_counter() - started)
-        if stored.setting is not None:
-            print(f"  {stored.setting.of(options.language)}")
-        for check in stored.checks:
-            mark = "ok    " if check.passed else "FAILED"
-            expected = {"en": f", expected {check.expected}", "ja": f"（期待値 {check.expected}）"}[options.language]
-            print(f"  {mark} {check.claim.of(options.language)}: {check.measured}{expected}")
-        kept = {"en": " s, kept in {}", "ja": " 秒、{} に保存"}[options.language].format(stored.folder)
-        print(f"  {stored.seconds:.1f}{kept}\n", flush=True)
-        failed += [] if stored.passed else [study.name]
-    _write_page(folder, options.language)
+        why = "interrupted" if isinstance(error, KeyboardInterrupt) else "whoever read the output has gone"
+        rest = (
+            f"Still to run: {' '.join(left)}."
+            if left
+            else f"The page is still to make: denpa lab report --output {folder}."
+        )
+        raise RunFailed(f"{why}; what was finished is kept in {folder}. {rest}") from None
+    with contextlib.suppress(BrokenPipeError):  # only whether all came out as expected is still to say
+        _write_page(folder, options.language)
     if failed:
         raise RunFailed(f"{len(failed)} of {len(studies)} studies did not come out as expected: {', '.join(failed)}.")
     return 0
+
+
+def _tell(stored: store.Stored, language: str) -> None:
+    if stored.setting is not None:
+        print(f"  {stored.setting.of(language)}")
+    for check in stored.checks:
+        mark = "ok    " if check.passed else "FAILED"
+        expected = {"en": f", expected {check.expected}", "ja": f"（期待値 {check.expected}）"}[language]
+        print(f"  {mark} {check.claim.of(language)}: {check.measured}{expected}")
+    kept = {"en": " s, kept in {}", "ja": " 秒、{} に保存"}[language].format(stored.folder)
+    print(f"  {stored.seconds:.1f}{kept}\n", flush=True)
 
 
 def _report(options: Any, names: tuple[str, ...]) -> int:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from denpa.cli.asked import training_examples, wanted
+from denpa.cli.errors import unread
 from denpa.cli.output import free_folder, made
 from denpa.cli.parse import Places, number, whole
 from denpa.cli.printed import short
@@ -53,10 +54,12 @@ def _paths(name: str, surface: Surface, options: Any) -> int:
     chosen = {key: known[key] for key in options.optimizers or known}
     folder = _folder(options, f"landscape-{name}")
     paths = {key: trajectory(surface, optimizer, start, steps, **run) for key, optimizer in chosen.items()}
-    made(folder)
     errors = {key: np.asarray(surface.value(jax.numpy.asarray(path))) for key, path in paths.items()}
-    print(f"{surface!r}, {counted(steps, 'step')} from ({', '.join(f'{w:g}' for w in paths[next(iter(paths))][0])})\n")
-    _tell_ends(errors, chosen)
+    begun = ", ".join(f"{w:g}" for w in paths[next(iter(paths))][0])
+    with unread():
+        print(f"{surface!r}, {counted(steps, 'step')} from ({begun})\n")
+        _tell_ends(errors, chosen)
+    made(folder)
     rows = [
         (key, step, *map(float, point), float(E))
         for key, path in paths.items()
@@ -91,10 +94,11 @@ def _plane(what: str, options: Any, places: Places) -> int:
     span = _span(options.span, (-0.5, 1.5) if others else (-1.0, 1.0))
     size = whole(options.resolution, "resolution")
     surface = loss_surface(model, data, directions, span=span, resolution=size, seed=seed)
-    made(folder)
     names = [Path(run).stem for run in (what, *options.through)]
     marks = dict(zip(names, (surface.project(place) for place in (params, *others)), strict=False))
-    _tell(surface, len(jax.tree.leaves(data)[0]))
+    with unread():
+        _tell(surface, len(jax.tree.leaves(data)[0]))
+    made(folder)
     rows = [
         (float(a), float(b), float(surface.errors[row, column]))
         for row, b in enumerate(surface.b)

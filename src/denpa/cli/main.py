@@ -76,8 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return status
     except SystemExit as done:
         return int(done.code or 0)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has seen enough; `unread` tells of work that is not done then
+        _write_no_more()
         return 0
     except KeyboardInterrupt:
         return _tell("interrupted; nothing was written.", 1)
@@ -153,8 +153,15 @@ def _dispatch(words: list[str]) -> int:
     )
 
 
+def _write_no_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _tell(text: str, status: int) -> int:
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _write_no_more()
     print(f"denpa: {for_command_line(text)}", file=sys.stderr)
     return status
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from pathlib import Path
 from typing import Any
 
 from denpa.cli.asked import assembled
+from denpa.cli.errors import unread
 from denpa.cli.output import free_file, free_folder, made
 from denpa.cli.parse import Places, changes_of, whole
 from denpa.cli.printed import short
@@ -31,12 +33,13 @@ def cv(options: Any, places: Places, words: list[str]) -> int:
     output = free_file(options.output, options.overwrite) if options.output else None
     experiment, data = assembled(options, places)
     folds = load_folds(experiment.data, whole(options.folds, "folds", 2))
-    print(f"{heading(experiment, data)}\n\n{len(folds)} folds of the training examples, loss without penalty\n")
-    found = cross_validate(experiment, folds, lambda index, fold: _line(f"fold {index + 1}", fold.held_out))
-    print()
-    _line("mean", {name: found.mean(name) for name in found.names})
-    _line("spread", {name: found.spread(name) for name in found.names})
-    _line("training", {name: found.mean(name, held_out=False) for name in found.names})
+    with contextlib.nullcontext() if output is None else unread():
+        print(f"{heading(experiment, data)}\n\n{len(folds)} folds of the training examples, loss without penalty\n")
+        found = cross_validate(experiment, folds, lambda index, fold: _line(f"fold {index + 1}", fold.held_out))
+        print()
+        _line("mean", {name: found.mean(name) for name in found.names})
+        _line("spread", {name: found.spread(name) for name in found.names})
+        _line("training", {name: found.mean(name, held_out=False) for name in found.names})
     if output is not None:
         rows = [[index + 1, *fold.held_out.values()] for index, fold in enumerate(found.folds)]
         write_text(output, csv_text([["fold", *found.names], *rows]))
@@ -57,16 +60,17 @@ def sweep_(options: Any, places: Places, words: list[str]) -> int:
     folds = load_folds(experiment.data, whole(options.folds, "folds", 2)) if options.folds else [_hold_out(data)]
     held_out = 0 if data.validation is None else len(data.validation)
     split = f"{len(folds)} folds" if options.folds else f"{counted(held_out, 'example')} held out"
-    print(f"{heading(experiment, data)}\n")
-    print(f"{place} over {counted(len(values), 'value')}, {split}, loss without penalty\n")
     width = max(len(place), *(len(_text(value)) for value in values))
-    print(_head(place, ["loss", *(metric.name for metric in experiment.metrics)], width, len(folds)), flush=True)
-    rows = sweep(experiments, folds, lambda row: _row(row, width, len(folds)))
-    best = best_of(rows)
+    with unread():
+        print(f"{heading(experiment, data)}\n")
+        print(f"{place} over {counted(len(values), 'value')}, {split}, loss without penalty\n")
+        print(_head(place, ["loss", *(metric.name for metric in experiment.metrics)], width, len(folds)), flush=True)
+        rows = sweep(experiments, folds, lambda row: _row(row, width, len(folds)))
+        best = best_of(rows)
+        print(f"\nleast loss on what was held out: {place} = {_text(best.value)}")
     chosen = best.experiment
     if ours:  # what was held out here need not be held out when the choice is made
         chosen = chosen.replace(data=chosen.data.replace(validation=0.0))
-    print(f"\nleast loss on what was held out: {place} = {_text(best.value)}")
     _keep(folder, place, rows, chosen)
     print(f"kept in {folder}: sweep.csv, sweep.png, best.toml (denpa train {folder / 'best.toml'})")
     return 0

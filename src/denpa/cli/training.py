@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from denpa.cli.asked import assembled, given
-from denpa.cli.errors import RunFailed
+from denpa.cli.errors import RunFailed, unread
 from denpa.cli.parse import Places
 from denpa.cli.printed import each, numbers, print_measured
 from denpa.core.errors import ConfigError, DivergenceError, StorageError, nearest
@@ -38,12 +38,16 @@ def train(options: Any, places: Places, words: list[str]) -> int:
             print(f"{options.resume} has finished already.\n\n{numbers('test', results.get('test', {}))}")
             return 0
         run = Run.resume(options.resume, command)
-        print(f"Going on after {counted(run.from_step, 'step')}.\n")
+        with unread(f". Go on with: {_again(folder)}"):
+            print(f"Going on after {counted(run.from_step, 'step')}.\n")
+            _introduce(run)
     else:
-        run = _begun(options, places, command)
-    shape = seen_shape(run.experiment, shape_of_example(run.data.train.x))
-    print(f"{heading(run.experiment, run.data)}\n\n{run.experiment.network.summary(shape)}\n", flush=True)
-    _report(run, _gone(run, options.progress))
+        with unread():
+            run = _begun(options, places, command)
+            _introduce(run)
+    with unread():
+        measured = _gone(run, options.progress)
+    _report(run, measured)
     return 0
 
 
@@ -56,6 +60,15 @@ def _begun(options: Any, places: Places, command: str) -> Run:
     return Run(experiment, options.run or None, prepared=data, overwrite=options.overwrite, command=command)
 
 
+def _introduce(run: Run) -> None:
+    shape = seen_shape(run.experiment, shape_of_example(run.data.train.x))
+    print(f"{heading(run.experiment, run.data)}\n\n{run.experiment.network.summary(shape)}\n", flush=True)
+
+
+def _again(folder: RunFolder) -> str:
+    return f"denpa train --resume {shlex.quote(str(folder.path))}"
+
+
 def _gone(run: Run, progress: str) -> Measured:
     """The run carried out; what ends it early is told with the way to go on."""
     try:
@@ -63,7 +76,7 @@ def _gone(run: Run, progress: str) -> Measured:
     except (KeyboardInterrupt, StorageError, DivergenceError, BrokenPipeError) as error:
         if run.folder is None:
             raise
-        again = f"denpa train --resume {shlex.quote(str(run.folder.path))}"
+        again = _again(run.folder)
         if isinstance(error, KeyboardInterrupt):
             text = f"interrupted after {counted(run.model.steps, 'step')}. Go on with: {again}"
             if run.experiment.training.pretrain is not None and not run.model.steps:
