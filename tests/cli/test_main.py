@@ -212,6 +212,70 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly():
     assert (done.stdout, done.stderr) == ("presets\n", "")
 
 
+def rows_of(file):
+    names, *lines = (line.split(",") for line in file.read_text().splitlines())
+    return [dict(zip(names, map(float, line), strict=True)) for line in lines]
+
+
+def stopped_early(said, trained, *more):
+    """What a training that early stopping ends prints by the first word, results.json, and the epochs."""
+    words = [
+        "--data",
+        str(trained / "t.csv"),
+        "--target",
+        "where",
+        "--hidden",
+        "30",
+        "--batch-size",
+        "8",
+        "--run",
+        "run",
+    ]
+    words += ["--learning-rate", "0.1", "--early-stopping", "2", "--validation", "0.3", "--progress", "none", *more]
+    status, out, _ = said("train", "mlp", *words)
+    assert status == 0
+    lines = [line.split(maxsplit=1) for line in out.partition("\n\ntrue")[0].splitlines() if line]
+    return (
+        dict(line for line in lines if len(line) == 2),
+        json.loads(Path("run/results.json").read_text()),
+        rows_of(Path("run/metrics.csv")),
+    )
+
+
+def test_the_epoch_that_early_stopping_went_back_to_is_named(said, trained):
+    told, results, epochs = stopped_early(said, trained)
+    best = min(range(len(epochs)), key=lambda index: epochs[index]["validation_loss"])
+    assert len(epochs) == results["epochs"] == best + 3  # two without improvement
+    assert told["kept"] == f"epoch {best + 1}"
+    assert told["training"].startswith(f"loss {epochs[best]['loss']:.4f}  ")
+    assert "retrained" not in told
+    assert "retraining" not in results
+
+
+def test_where_the_last_parameters_are_kept_their_numbers_are_told(said, trained):
+    told, _, epochs = stopped_early(said, trained, "--training.early_stopping.restore_best", "false")
+    assert told["training"].startswith(f"loss {epochs[-1]['loss']:.4f}  ")
+    assert told["validation"].startswith(f"loss {epochs[-1]['validation_loss']:.4f}  ")
+    assert "kept" not in told
+
+
+@pytest.mark.parametrize("way", ["from_scratch", "continue"])
+def test_a_retraining_is_told_apart_from_the_training_before(said, trained, way):
+    told, results, epochs = stopped_early(said, trained, "--training.early_stopping.retrain", way)
+    best, again = results["best_epoch"], rows_of(Path("run/retraining.csv"))
+    assert told["best"] == f"epoch {best}, before the retraining"
+    assert told["validation"].startswith(f"loss {epochs[best - 1]['validation_loss']:.4f}  ")
+    updates = results["retraining"]["steps"]
+    assert told["retrained"].startswith(f"on all data for {updates} updates: loss {again[-1]['loss']:.4f}  accuracy")
+    assert (results["epochs"], results["steps"]) == (len(epochs), epochs[-1]["step"])
+    assert results["retraining"]["last_epoch"] == again[-1]
+    if way == "from_scratch":
+        assert updates == epochs[best - 1]["step"]
+        assert dp.load("run/model.safetensors").steps == updates
+    else:
+        assert dp.load("run/model.safetensors").steps == results["steps"] + updates
+
+
 def unread(words):
     """The status of a command that writes into a pipe whose reader has gone."""
     reader, writer = os.pipe()

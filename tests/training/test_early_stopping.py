@@ -230,6 +230,7 @@ def test_going_on_with_all_data_ends_below_the_training_error(monkeypatch):
     assert history.retraining["validation_loss"] == [3.9, 1e-4]  # of 24 updates at most, 7 in an epoch
     assert "fell below" in history.retraining.stopped
     assert trained.steps == 8 * 4 + 2 * 7
+    assert (history.updates, history.retraining.updates) == (8 * 4, 2 * 7)
 
 
 def test_full_batches_stay_full_when_all_data_are_trained_on():
@@ -239,6 +240,7 @@ def test_full_batches_stay_full_when_all_data_are_trained_on():
     trained.fit(data, epochs=2, batch_size="full", verbose=False)  # what came before stays
     history = trained.fit(data, validation=held_out, epochs=30, batch_size="full", callbacks=[rule], verbose=False)
     assert trained.steps == history.best_epoch == 2 + len(history.retraining)
+    assert history.retraining.updates == len(history.retraining)
 
 
 def test_algorithm_b_goes_back_to_where_fit_began():

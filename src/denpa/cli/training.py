@@ -91,15 +91,22 @@ def _gone(run: Run, progress: str) -> Measured:
 
 
 def _report(run: Run, measured: Measured) -> None:
-    last = kept(run.model, run.data.validation)
+    rule, again = run.experiment.training.early_stopping, run.history.retraining
+    restored = rule is None or rule.restore_best
+    last = kept(run.model, run.data.validation, restored)
     print()
-    seen = {name: value for name, value in last.items() if not name.startswith("validation_")}
-    held = {name.removeprefix("validation_"): value for name, value in last.items() if name.startswith("validation_")}
-    print(numbers("training", seen))
-    if held:
+    if again is not None:
+        print(f"{'best':<10}  {_best(run)}, before the retraining")
+    print(numbers("training", _of_training(last)))
+    if held := {k.removeprefix("validation_"): v for k, v in last.items() if k.startswith("validation_")}:
         print(numbers("validation", held))
-    if best := best_epochs(run.model):
-        print(f"{'kept':<10}  epochs {', '.join(map(str, best))}")
+    if again is not None:
+        shown = f": {numbers('', _of_training(again.epochs[-1])).strip()}" if again.epochs else ""
+        print(f"{'retrained':<10}  on all data for {counted(again.updates or 0, 'update')}{shown}")
+    elif restored and (several := best_epochs(run.model)):
+        print(f"{'kept':<10}  epochs {', '.join(map(str, several))}")
+    elif restored and (best := _best(run)):
+        print(f"{'kept':<10}  {best}")
     print_measured(measured)
     if run.out_of_bag is not None:
         print(f"\n{numbers('out of bag', run.out_of_bag.together)}\n{each('members', run.out_of_bag.apart)}")
@@ -110,6 +117,20 @@ def _report(run: Run, measured: Measured) -> None:
         print(line)
     if run.folder is not None:
         print(f"\nkept in {run.folder.path}")
+
+
+def _best(run: Run) -> str:
+    """The measurement that early stopping went back to, if it did."""
+    rule, best = run.experiment.training.early_stopping, run.history.best_epoch
+    if rule is None or best is None:
+        return ""
+    if rule.period is not None:
+        return f"the best measurement, after {counted(best, 'epoch')}"
+    return f"epoch {best}" if run.history.retraining is not None or best < run.model.epochs else ""
+
+
+def _of_training(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if not name.startswith("validation_")}
 
 
 def _refuse_others(options: Any, places: Places) -> None:

@@ -19,7 +19,7 @@ from denpa.core.errors import ConfigError
 from denpa.data.dataset import Dataset
 from denpa.lab.prepared import Prepared
 from denpa.training import Bagging
-from denpa.training.history import is_number
+from denpa.training.history import History, is_number
 from denpa.training.members_loop import mean_of
 
 __all__ = ["Apart", "OutOfBag", "apart", "best_epochs", "check_members", "kept", "out_of_bag"]
@@ -91,15 +91,19 @@ def best_epochs(model: Any) -> list[int | None]:
     return epochs if any(epoch is not None for epoch in epochs) else []
 
 
-def kept(model: Any, validation: Dataset | None) -> dict[str, Any]:
-    """The row of a history for a model as it is now, with the parameters that early stopping kept.
+def kept(model: Any, validation: Dataset | None, restored: bool = True) -> dict[str, Any]:
+    """The row of a history for a model with the parameters that early stopping kept, or with the last ones.
 
     Of members that were stopped one by one, the training numbers are means, each one's of its own epoch; those on the
     validation data are of the common output.
     """
+
+    def row(history: History) -> dict[str, Any]:
+        return history.kept if restored or not history.epochs else history.epochs[-1]
+
     if not best_epochs(model):
-        return model.history.kept
-    rows = [history.kept for history in model.histories]
+        return row(model.history)
+    rows = [row(history) for history in model.histories]
     left_out = ("epoch", "step", "validation_")
     seen = [{k: v for k, v in row.items() if not k.startswith(left_out)} for row in rows if row]
     together = {} if validation is None else model.evaluate(validation)

@@ -195,20 +195,28 @@ class Run:
         model.save(folder.model)
         folder.figures.mkdir(exist_ok=True)
         figures.write_all(folder.figures, self, measured)
+        again = self.history.retraining
         results = {
-            "epochs": model.epochs,
-            "steps": model.steps,
+            "epochs": model.epochs if again is None else self.history.epochs[-1]["epoch"],
+            "steps": model.steps if again is None else self.history.updates,
             "parameters": model.summary().parameters,
             "stopped": self.history.stopped,
             "best_epoch": self.history.best_epoch,
             **({"best_epochs": best} if (best := best_epochs(model)) else {}),
             "last_epoch": self.history.to_config()["epochs"][-1],
+            **({} if again is None else {"retraining": _of_retraining(again)}),
             **measured.to_config(),
             **({} if self.out_of_bag is None else self.out_of_bag.to_config()),
         }
         folder.write_json(folder.results, results)
         folder.pretraining.unlink(missing_ok=True)
         return measured
+
+
+def _of_retraining(history: History) -> dict[str, Any]:
+    rows = history.to_config()["epochs"]
+    last = {"last_epoch": rows[-1]} if rows else {}  # few updates make no epoch of all data
+    return {"steps": history.updates, "stopped": history.stopped, **last}
 
 
 def _anywhere(experiment: Experiment) -> Experiment:

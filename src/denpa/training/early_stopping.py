@@ -220,6 +220,7 @@ def retrain(rule: EarlyStopping, training: Any, train: Any, held_out: Any, inter
     if rule not in training.best:  # nothing was ever measured
         return
     history, best = model.history, training.best[rule]
+    history.updates = model.steps - training.first_step
     if rule.retrain == "from_scratch":
         model.run, model.epochs, model.steps = best["start"], training.first_epoch, training.first_step
     together = joined(train, held_out)
@@ -228,11 +229,12 @@ def retrain(rule: EarlyStopping, training: Any, train: Any, held_out: Any, inter
     watchers = (Below(best["train_loss"]),) if rule.retrain == "continue" else ()
     options = {"validation": training.validation if watchers else None, "callbacks": watchers, "most_steps": steps}
     epochs = model.epochs + -(-steps // plan.steps)
-    model.history = History()
+    model.history, begun = History(), model.steps
     try:
         type(training)(model, training.programs, together, plan, epochs, **options).go(interrupted)
     finally:
         history.retraining, model.history = model.history, history
+        history.retraining.updates = model.steps - begun
 
 
 def joined(train: Any, held_out: Any) -> Any:

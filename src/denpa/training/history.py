@@ -36,6 +36,8 @@ class History:
         stopped: why training ended early, or "".
         best_epoch: the epoch whose parameters were kept by `EarlyStopping`, or None.
         retraining: the history of the training on all data that `EarlyStopping(retrain=...)` added, or None.
+        updates: of a `fit` that was followed by such a training, and of that training: how many updates it made, those
+            of an unfinished epoch too; else None.
     """
 
     def __init__(self) -> None:
@@ -45,6 +47,7 @@ class History:
         self.stopped = ""
         self.best_epoch: int | None = None
         self.retraining: History | None = None
+        self.updates: int | None = None
 
     def __getitem__(self, column: str) -> list[Any]:
         """A column over the epochs: `history["validation_loss"]`."""

@@ -109,7 +109,7 @@ class Training:
 
     def go(self, interrupted: Callable[[], bool] = lambda: False) -> History:
         """Train to the end; on an error, or when `interrupted` says so, the model keeps its last good state."""
-        self.history.best_epoch = self.history.retraining = None
+        self.history.best_epoch = self.history.retraining = self.history.updates = None
         try:
             for session in self.sessions:
                 session.on_start()
