@@ -17,6 +17,7 @@ from denpa.lab.describe import heading, seen_shape
 from denpa.lab.ensemble import best_epochs, kept
 from denpa.lab.generative import generative
 from denpa.lab.measure import Measured
+from denpa.lab.mistakes import mistakes
 from denpa.lab.run import Run
 from denpa.lab.run_folder import RunFolder, refuse_existing
 from denpa.training.inputs import shape_of_example
@@ -115,6 +116,8 @@ def _report(run: Run, measured: Measured) -> None:
         print(f"\n{exact}")
     if single and (line := generative(run.experiment, run.model, run.data)) is not None:
         print(line)
+    if single and (line := mistakes(run.experiment, run.history, run.data)) is not None:
+        print(f"\n{line}")
     if run.folder is not None:
         print(f"\nkept in {run.folder.path}")
 

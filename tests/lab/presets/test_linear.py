@@ -10,6 +10,7 @@ from denpa import classical
 from denpa.lab import DataConfig, presets
 from denpa.lab.closed_form import closed_form
 from denpa.lab.generative import generative
+from denpa.lab.mistakes import mistakes
 from denpa.lab.selection import train_once
 from denpa.lab.sources import Look, Prepared, load_data
 from denpa.lab.start import model_of
@@ -62,8 +63,25 @@ def test_the_perceptron_separates_the_letters_as_by_rosenblatts_rule():
     np.testing.assert_allclose(np.asarray(model.run.params["0_dense"]["W"])[:, 0], hand.W, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(np.asarray(model.run.params["0_dense"]["b"])[0], hand.b, rtol=1e-4)
     assert hand.converged
+    assert model.epochs == len(hand.mistakes) < 50
+    told = mistakes(plain, model.history, data)
+    assert told == f"no mistake in epoch {model.epochs}: a hyperplane separates the training examples"
     assert model.evaluate(data.train)["accuracy"] == 1
     assert closed_form(plain, model, data) is None
+
+
+def test_a_perceptron_that_finds_no_hyperplane_tells_its_mistakes():
+    """Exclusive or: no line separates its classes."""
+    experiment = presets.build("perceptron", data=DataConfig("gate", test=0, options={"gate": "xor"}))
+    data = load_data(experiment.data)
+    plain = experiment.replace(normalizer=None, training=experiment.training.replace(shuffle=False))
+    model = train_once(plain, data)
+    with pytest.warns(UserWarning, match="no hyperplane"):
+        hand = classical.perceptron(data.train.x, data.train.t, epochs=50)
+    assert model.epochs == 50
+    told = mistakes(plain, model.history, data)
+    assert told.startswith(f"{hand.mistakes[-1]} mistakes in the last of 50 epochs: no hyperplane separates")
+    assert mistakes(presets.build("logistic-regression"), model.history, data) is None
 
 
 @pytest.mark.parametrize(

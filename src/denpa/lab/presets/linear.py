@@ -23,6 +23,7 @@ from denpa.metrics import Accuracy
 from denpa.networks import Sequential
 from denpa.optim import SGD, Nesterov
 from denpa.penalties import L1, L2, Penalty
+from denpa.training.early_stopping import EarlyStopping
 
 __all__ = ["PRESETS"]
 
@@ -68,6 +69,10 @@ def softmax_regression(name: str, options: Options, look: Look, data: DataConfig
 def perceptron(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
     """Rosenblatt's perceptron: one step unit, learning from one example after another; two classes."""
     _two_classes(name, look)
+    # It ends with an epoch without a mistake. That of half an example is less than one, and more than rounding errors.
+    all_right = EarlyStopping(
+        patience=1_000_000, monitor="accuracy", restore_best=False, stopping_threshold=1 - 0.5 / look.examples
+    )
     return Experiment(
         network=_layer(name, options, look, 1),
         loss=PerceptronLoss(),
@@ -75,7 +80,7 @@ def perceptron(name: str, options: Options, look: Look, data: DataConfig) -> Exp
         optimizer=SGD(options.learning_rate or 1.0),
         metrics=(Accuracy(),),
         normalizer=_normalizer(look),
-        training=options.training(TrainingConfig(epochs=50, batch_size=1)),
+        training=options.training(TrainingConfig(epochs=50, batch_size=1, early_stopping=all_right)),
         name=name,
     )
 
