@@ -74,8 +74,8 @@ class Penalty(Description):
 
         Args:
             params: the updated parameters.
-            step_size: the learning rate η of that update, a number or a scalar array; or one for each array, a tree
-                like `params`.
+            step_size: the step h, such as the learning rate of gradient descent: a number or a scalar array; or a tree
+                like `params` with one for each array, or for each of its entries.
         """
         sizes = step_size if isinstance(step_size, dict) else jax.tree.map(lambda _: step_size, params)
         return map_matching(self.array_shrink, self.on, params, sizes)
@@ -134,11 +134,13 @@ class L2(Penalty):
 @dataclass(frozen=True)
 class L1(Penalty):
     """R = λ Σ |w|,   sub-gradient ∂R/∂w = λ sign(w), sign(0) = 0
-    proximal=True: no gradient, but after each update w <- sign(w) max(|w| - η λ, 0)
+    proximal=True: no gradient, but after each update w <- sign(w) max(|w| - h λ, 0)
 
-    λ is `strength`, η the learning rate. Steps along the sub-gradient jump back and forth around 0;
-    the proximal step (soft threshold) ends there, which makes weights exactly 0. It takes the penalty's
-    step for plain gradient descent with rate η; momentum and adaptive step sizes act on ∂E/∂w alone.
+    λ is `strength`, h the step that the optimiser makes of a gradient that stays 1: the learning rate η of `SGD`,
+    η / (1 - μ) of momentum, each weight's own η / (√v + ε) of `Adam` and its like (`Optimizer.step_sizes`). Steps
+    along the sub-gradient jump back and forth around 0; the proximal step (soft threshold) ends there, which makes
+    weights exactly 0. At rest the update is -h ∂E/∂w, so that it takes the threshold back where ∂E/∂w = -λ sign(w):
+    at the minimum of E + R. `Model` refuses what has no such h: `Nesterov(lookahead=True)`, Optax's optimisers.
 
     Args:
         strength: λ, 0 or more.
@@ -149,7 +151,8 @@ class L1(Penalty):
         ConfigError: as for `L2`.
 
     Source: Tibshirani (1996), "Regression shrinkage and selection via the lasso"; proximal step:
-    Daubechies, Defrise & De Mol (2004), "An iterative thresholding algorithm", equation 1.7.
+    Daubechies, Defrise & De Mol (2004), "An iterative thresholding algorithm", equation 1.7; with a step for each
+    weight: Duchi, Hazan & Singer (2011), "Adaptive subgradient methods", equation 4.
     """
 
     strength: float
@@ -170,7 +173,7 @@ class L1(Penalty):
         return jnp.zeros_like(w) if self.proximal else self.strength * jnp.sign(w)
 
     def array_shrink(self, w: Array, step_size: Any) -> Array:
-        """sign(w) max(|w| - η λ, 0); w itself for proximal=False."""
+        """sign(w) max(|w| - h λ, 0); w itself for proximal=False."""
         return _soft_threshold(w, step_size, self.strength) if self.proximal else w
 
 
@@ -178,7 +181,7 @@ class L1(Penalty):
 class ElasticNet(Penalty):
     """R = λ₁ Σ |w| + (λ₂/2) ‖W‖²,   ∂R/∂w = λ₁ sign(w) + λ₂ w
 
-    With proximal=True the first term acts by the soft threshold of `L1`.
+    With proximal=True the first term acts by the soft threshold of `L1`, with the optimisers that it names.
 
     Args:
         l1, l2: λ₁ and λ₂, 0 or more.
@@ -211,7 +214,7 @@ class ElasticNet(Penalty):
         return self.l2 * w if self.proximal else self.l1 * jnp.sign(w) + self.l2 * w
 
     def array_shrink(self, w: Array, step_size: Any) -> Array:
-        """sign(w) max(|w| - η λ₁, 0); w itself for proximal=False."""
+        """sign(w) max(|w| - h λ₁, 0); w itself for proximal=False."""
         return _soft_threshold(w, step_size, self.l1) if self.proximal else w
 
 

@@ -99,6 +99,55 @@ def test_a_smaller_last_batch_counts_by_its_size():
     np.testing.assert_allclose(history["accuracy"][0], found["accuracy"], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        dp.SGD(0.1),
+        dp.Momentum(0.01),
+        dp.Momentum(0.1, normalized=True),
+        dp.Nesterov(0.01),
+        dp.Nesterov(0.1, normalized=True),
+        dp.AdaGrad(0.3),
+        dp.RMSprop(0.001, momentum=0.9),
+        dp.RMSprop(0.01, momentum=0.5, epsilon=1e-3, epsilon_inside=False),
+        dp.Adadelta(),
+        dp.Adam(0.01),
+        dp.AdamW(0.01, weight_decay=0.0),
+        dp.chain(dp.ClipByNorm(5.0), dp.Momentum(0.01)),
+        dp.ParameterGroups(dp.Adam(0.02), {"*/W": 0.5}),
+    ],
+    ids=repr,
+)
+def test_proximal_steps_of_every_optimiser_end_at_the_minimum_of_the_lasso(optimizer):
+    """E + R is least where coordinate descent finds it, with the same weights exactly 0."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 8)).astype(np.float32)
+    t = x @ np.array([2, -1.5, 0.8, 0.25, 0, 0, 0, 0.1]) + 0.3 * rng.normal(size=60) + 0.7
+    for penalty, exact in (
+        (dp.L1(0.3, proximal=True), dp.classical.lasso(x, t, 0.3)),
+        (dp.ElasticNet(0.3, 0.2, proximal=True), dp.classical.elastic_net(x, t, 0.3, 0.2)),
+    ):
+        trained = dp.Model([dp.Dense(1)], dp.MeanSquaredError(), optimizer, penalty=penalty)
+        trained.fit((x, t.astype(np.float32)[:, None]), epochs=3000, batch_size="full", verbose=False)
+        W = np.asarray(trained.variables.params["0_dense"]["W"])[:, 0]
+        np.testing.assert_allclose(W, exact.W, atol=2e-4)
+        np.testing.assert_array_equal(W == 0, exact.W == 0)
+
+
+def test_the_proximal_step_of_each_member_is_that_of_its_optimiser():
+    """Members that differ in rate or momentum come to the minimum that each comes to alone."""
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    t = x @ np.float32([[1.0], [-0.5], [0.1]])
+    exact = dp.classical.lasso(x, t[:, 0], 0.2)
+    alone = dp.Model([dp.Dense(1)], dp.MeanSquaredError(), dp.Momentum(0.01), penalty=dp.L1(0.2, proximal=True))
+    over = {"optimizer.learning_rate": [0.01, 0.02], "optimizer.momentum": [0.9, 0.5]}
+    swept = dp.sweep(alone, (x, t), over, epochs=1000, batch_size="full", verbose=False)
+    for trained in swept.models:
+        W = np.asarray(trained.variables.params["0_dense"]["W"])[:, 0]
+        np.testing.assert_allclose(W, exact.W, atol=1e-5)
+        np.testing.assert_array_equal(W == 0, exact.W == 0)
+
+
 def test_the_proximal_step_makes_exact_zeros():
     """w ← S(w − η g, η λ), and nothing else; the sub-gradient never gets there."""
     x = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)

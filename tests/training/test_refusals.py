@@ -222,6 +222,15 @@ def test_a_last_batch_of_one_for_batch_normalisation_is_found_before_training():
         (lambda: model(frozen=None), "frozen must be a list of texts, not None"),
         (lambda: model([dp.Dense]), "Did you forget the brackets"),
         (lambda: model(optimizer=Plain(), penalty=dp.L1(0.1, proximal=True)), "needs to know the learning rate"),
+        (lambda: model(optimizer=LOOKING_AHEAD, penalty=dp.L1(0.1, proximal=True)), "Take lookahead=False, or SGD"),
+        (
+            lambda: model(optimizer=dp.chain(LOOKING_AHEAD), penalty=dp.ElasticNet(0.1, 0.1, proximal=True)),
+            "Take lookahead=False, or SGD",
+        ),
+        (
+            lambda: model(optimizer=dp.chain(Plain()), penalty=dp.L1(0.1, proximal=True)),
+            "does not know its learning rate",
+        ),
     ],
 )
 def test_parts_that_are_none(make, message):
@@ -302,6 +311,9 @@ def test_a_path_that_is_none(trained):
         for use in (trained.save, dp.load):
             with pytest.raises(dp.ConfigError, match="A file is named by a text or a path"):
                 use(path)
+
+
+LOOKING_AHEAD = dp.Nesterov(0.1, lookahead=True)
 
 
 class Plain:

@@ -44,6 +44,15 @@ class _Adaptive(Optimizer):
         updates = each(lambda m, v, eta, grow: -eta * over_root(m, v * grow, self.epsilon), m, v, eta=eta, grow=grow)
         return updates, {"step": step, "first_moment": m, "second_moment": v}
 
+    def step_sizes(self, before: Any, after: Any, params: Any) -> Any:
+        """eta / (sqrt(v / (1 - b2^t)) + epsilon), entry by entry: what Adam multiplies its mean gradient by."""
+        grow = 1 / _correction(self.beta2, after["step"])
+
+        def size(v: Any, eta: Any, grow: Any) -> Any:
+            return eta * over_root(jnp.ones_like(v), v * grow, self.epsilon)
+
+        return each(size, after["second_moment"], eta=self.rate(before), grow=grow)
+
 
 @dataclass(frozen=True)
 class Adam(_Adaptive):

@@ -52,6 +52,14 @@ class AdaGrad(Optimizer):
         updates = each(lambda g, s, eta: -eta * over_root(g, s, self.epsilon), grads, s, eta=self.rate(state))
         return like(updates, grads), {**self.count(state), "sum_of_squares": s}
 
+    def step_sizes(self, before: Any, after: Any, params: Any) -> Any:
+        """eta / (sqrt(s) + epsilon), entry by entry: the proximal step of the paper's equation 4."""
+
+        def size(s: Any, eta: Any) -> Any:
+            return eta * over_root(jnp.ones_like(s), s, self.epsilon)
+
+        return each(size, after["sum_of_squares"], eta=self.rate(before))
+
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
@@ -103,6 +111,14 @@ class RMSprop(Optimizer):
             return like(velocity, grads), {**after, "velocity": velocity}
         return like(each(scaled, grads, v, eta=eta), grads), after
 
+    def step_sizes(self, before: Any, after: Any, params: Any) -> Any:
+        """eta / sqrt(v + epsilon), entry by entry; with a velocity 1 / (1 - mu) times as much."""
+
+        def size(v: Any, eta: Any) -> Any:
+            return eta * over_root(jnp.ones_like(v), v, self.epsilon, self.epsilon_inside)
+
+        return each(size, after["mean_square"], eta=self.rate(before) / (1 - self.momentum))
+
 
 @dataclass(frozen=True)
 class Adadelta(Optimizer):
@@ -141,3 +157,11 @@ class Adadelta(Optimizer):
         u = each(lambda u, d: rho * u + (1 - rho) * (d * d), u, d)
         updates = each(lambda d, eta: eta * d, d, eta=self.rate(state))
         return like(updates, grads), {**self.count(state), "mean_square_gradient": a, "mean_square_step": u}
+
+    def step_sizes(self, before: Any, after: Any, params: Any) -> Any:
+        """eta sqrt(u + epsilon) / sqrt(a + epsilon), entry by entry, with the u before this step and the a after it."""
+
+        def size(a: Any, u: Any, eta: Any) -> Any:
+            return eta * jnp.sqrt((u + self.epsilon) / (a + self.epsilon))
+
+        return each(size, after["mean_square_gradient"], before["mean_square_step"], eta=self.rate(before))

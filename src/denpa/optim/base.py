@@ -68,6 +68,25 @@ class Optimizer(Transform):
         rate = self.rate(state)
         return jax.tree.map(lambda _: rate, params)
 
+    def step_sizes(self, before: Any, after: Any, params: Any) -> Any:
+        """η of the proximal step, see `denpa.L1`: the step to which a gradient that stays 1 leads, its sign left out.
+
+        Args:
+            before, after: the state before and after the update that the proximal step follows.
+            params: the parameters.
+
+        Returns:
+            A tree like `params`: for each array one number, or one for each of its entries. The learning rate, unless
+            the optimiser makes longer or shorter steps of it.
+
+        Raises:
+            ConfigError: there is no such number, see `want_step_sizes`.
+        """
+        return self.rates(before, params)
+
+    def want_step_sizes(self) -> None:
+        """Refuse to stand before a proximal step, by `ConfigError`, where no `step_sizes` lead to the minimum."""
+
     def gradient_point(self, params: Any, state: Any) -> Any:
         """The parameters at which the coming gradient is to be evaluated; `params` unless the method looks ahead."""
         return params

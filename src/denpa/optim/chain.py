@@ -123,6 +123,13 @@ class Chain(Optimizer):
         name, part = self.optimizer()
         return part.rates(state[name], params)
 
+    def step_sizes(self, before: Any, after: Any, params: Any) -> Any:
+        name, part = self.optimizer()
+        return part.step_sizes(before[name], after[name], params)
+
+    def want_step_sizes(self) -> None:
+        self.optimizer()[1].want_step_sizes()
+
     def gradient_point(self, params: Any, state: Any) -> Any:
         if not any(isinstance(part, Optimizer) for part in self.parts):
             return params

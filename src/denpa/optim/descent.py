@@ -9,7 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+
 from denpa.core.checks import want_fraction
+from denpa.core.errors import ConfigError
 from denpa.optim.base import Optimizer, each, like, moments, want_rate
 
 __all__ = ["SGD", "Momentum", "Nesterov"]
@@ -53,6 +56,11 @@ class _Inertial(Optimizer):
     def gain(self, state: Any) -> Any:
         """What a gradient is multiplied by: eta, or (1 - mu) eta."""
         return (1 - self.momentum if self.normalized else 1.0) * self.rate(state)
+
+    def step_sizes(self, before: Any, after: Any, params: Any) -> Any:
+        """gain / (1 - mu): where g stays the same, Dw = mu Dw - gain g tends to -gain g / (1 - mu)."""
+        size = self.gain(before) / (1 - self.momentum)
+        return jax.tree.map(lambda _: size, params)
 
     def accelerate(self, velocity: Any, grads: Any, state: Any) -> Any:
         """mu Dw - eta g, or mu Dw - (1 - mu) eta g."""
@@ -115,6 +123,14 @@ class Nesterov(_Inertial):
     momentum: float = 0.9
     normalized: bool = False
     lookahead: bool = False
+
+    def want_step_sizes(self) -> None:
+        """Refuse `lookahead`: at w + mu Dw the weights that a threshold holds at 0 are not 0."""
+        if self.lookahead:
+            raise ConfigError(
+                f"{self!r} takes gradients at points where the weights are not 0 that a proximal step has made 0, and "
+                "would end beside the minimum. Take lookahead=False, or SGD."
+            )
 
     def gradient_point(self, params: Any, state: Any) -> Any:
         """w + mu Dw with `lookahead`; else `params`, which are that point already."""

@@ -80,6 +80,15 @@ class ParameterGroups(Optimizer):
             lambda path, rate: rate * self.factor(tree.path_name(path)), self.optimizer.rates(state, params)
         )
 
+    def step_sizes(self, before: Any, after: Any, params: Any) -> Any:
+        return jax.tree_util.tree_map_with_path(
+            lambda path, size: size * self.factor(tree.path_name(path)),
+            self.optimizer.step_sizes(before, after, params),
+        )
+
+    def want_step_sizes(self) -> None:
+        self.optimizer.want_step_sizes()
+
     def gradient_point(self, params: Any, state: Any) -> Any:
         ahead = self.optimizer.gradient_point(params, state)
         if ahead is params:

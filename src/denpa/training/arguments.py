@@ -53,8 +53,13 @@ def check_model(model: Any) -> None:
             want_part(name, getattr(model, name), method)
     if model.target_normalizer is not None and model.loss.expects != "values":
         raise ConfigError(f"target_normalizer is for regressions, but {model.loss!r} reads {model.loss.expects}.")
-    if getattr(model.penalty, "proximal", False) and not hasattr(model.optimizer, "rates"):
-        raise ConfigError(f"{model.penalty!r} wants an optimizer of denpa's: its step needs to know the learning rate.")
+    if getattr(model.penalty, "proximal", False):
+        if not hasattr(model.optimizer, "step_sizes"):
+            raise ConfigError(
+                f"{model.penalty!r} wants an optimizer of denpa's, such as SGD(0.1): "
+                "its step needs to know the learning rate."
+            )
+        model.optimizer.want_step_sizes()
     model.compute_dtype = _name_of_type(model.compute_dtype)
     precisions = ["float32", "bfloat16", "float16"]
     if jax.config.values["jax_enable_x64"]:

@@ -153,7 +153,7 @@ class Recipe:
         if self.penalty is not None:
             log["penalty"] = self.penalty.value(run.params) + met.cost
             if getattr(self.penalty, "proximal", False):
-                params = self.penalty.shrink(params, self.optimizer.rates(run.optimizer, params))
+                params = self.penalty.shrink(params, self.optimizer.step_sizes(run.optimizer, optimizer, params))
         elif isinstance(met.cost, jax.Array):
             log["penalty"] = met.cost
         return Run(self.thawed(run.params, params), met.state, optimizer, run.key, run.step + 1), log

@@ -108,7 +108,7 @@ def formal_neuron(name: str, options: Options, look: Look, data: DataConfig) -> 
 def _regression(
     name: str, options: Options, look: Look, data: DataConfig, penalty: Penalty | None, normalizer: Any = None
 ) -> Experiment:
-    # Proximal steps fit plain gradient descent alone. Of a polynomial every power is a feature: the rate suits
+    # Proximal steps follow those of plain gradient descent. Of a polynomial every power is a feature: the rate suits
     # degrees up to 10; that of the others strengths up to 10.
     largest = 10 * _features(look) if normalizer else _features(look) + 10
     proximal = isinstance(penalty, L1)
