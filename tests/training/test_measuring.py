@@ -171,6 +171,47 @@ def test_prices_on_activities_belong_to_the_objective_that_is_measured(reduction
     np.testing.assert_allclose(history["validation_penalty"], history["penalty"], rtol=1e-5)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("penalty", [None, dp.L2(0.1)])
+def test_prices_of_several_batches_add_up_as_the_loss_does(reduction, penalty, monkeypatch):
+    """37 rows by 8: λ Σ_n ‖h_n‖₁ is a sum over the rows, or their mean; the penalty on weights is counted once."""
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(37, 4)).astype(np.float32), rng.normal(size=(37, 3)).astype(np.float32)
+    net, loss = [dp.Dense(3), dp.ActivityL1(0.3)], dp.MeanSquaredError(reduction=reduction)
+    made = dp.Model(net, loss, dp.SGD(1e-9), penalty=penalty, in_shape=(4,))
+    monkeypatch.setattr("denpa.training.model.size_of_batches", lambda _: 8)
+    y = made.predict(data[0])
+    over = np.sum if reduction == "sum" else np.mean
+    price = 0.3 * over(np.abs(y).sum(axis=1))
+    if penalty is not None:
+        price += float(penalty.value(made.variables.params))
+    objective = over(np.square(y - data[1]).sum(axis=1) / 2) + price
+    found = made.evaluate(data)
+    np.testing.assert_allclose([found["penalty"], found["loss"]], [price, objective], rtol=1e-5)
+    history = made.fit(data, validation=data, epochs=1, batch_size=8, shuffle=False, record_steps=True, verbose=False)
+    for name in ("", "validation_"):
+        np.testing.assert_allclose(history[f"{name}penalty"], [price], rtol=1e-5)
+        np.testing.assert_allclose(history[f"{name}loss"], [objective], rtol=1e-5)
+    first = 0.3 * over(np.abs(y[:8]).sum(axis=1)) + (float(penalty.value(made.variables.params)) if penalty else 0)
+    np.testing.assert_allclose(history.steps[0]["penalty"], first, rtol=1e-5)
+    fresh = dp.Model(net, loss, dp.SGD(1e-9), penalty=penalty)
+    seeds = dp.sweep(fresh, data, seeds=[0, 1], validation=data, epochs=1, batch_size=8, verbose=False)
+    for history in seeds.histories:
+        np.testing.assert_allclose(history["validation_penalty"], history["penalty"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_prices_of_windows_add_up_as_the_loss_does(reduction):
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(10, 6, 2)).astype(np.float32), rng.normal(size=(10, 6, 3)).astype(np.float32)
+    net, loss = [dp.RNN(3, return_sequences=True), dp.ActivityL1(0.3)], dp.MeanSquaredError(reduction=reduction)
+    made = dp.Model(net, loss, dp.SGD(1e-9), in_shape=(6, 2))
+    price = 0.3 * np.abs(made.predict(data[0])).sum()
+    history = made.fit(data, epochs=1, batch_size=4, window=2, verbose=False)
+    expected = price if reduction == "sum" else price / 10 / 3  # the mean over the examples and over three windows
+    np.testing.assert_allclose(history["penalty"], [expected], rtol=1e-5)
+
+
 def test_rows_that_fill_a_batch_have_no_share_in_a_price(monkeypatch):
     made = dp.Model([dp.Dense(3), dp.ActivityL1(1.0)], dp.MeanSquaredError(), in_shape=(2,))
     x = np.random.default_rng(0).normal(size=(10, 2)).astype(np.float32)

@@ -62,9 +62,9 @@ def loss_surface(
     resolution: int = 25,
     seed: int = 0,
 ) -> LossSurface:
-    """E(a, b) = mean loss + penalty at θ + a d₁ + b d₂, in inference mode; the whole grid in one compiled program.
+    """E(a, b) = loss + penalty at θ + a d₁ + b d₂, in inference mode; the whole grid in one compiled program.
 
-    Running statistics stay those of the model.
+    E is what `Model.evaluate` gives as the loss. Running statistics stay those of the model.
 
     Args:
         model: a trained model; its parameters are θ.
@@ -180,13 +180,17 @@ def _errors(
 ) -> np.ndarray:
     """The objective at each of the points (n, 2)."""
     sums = [_program(model.programs)(params, directions, points, state, model.statistics, batch) for batch in batches]
-    losses, weights, penalties = (np.stack([np.asarray(part) for part in parts]) for parts in zip(*sums, strict=True))
-    return losses.sum(axis=0) / weights.sum(axis=0) + penalties[0]
+    stacked = jax.tree.map(lambda *parts: np.stack([np.asarray(part) for part in parts]), *sums)
+    penalties = stacked.pop("penalty")[0]
+    total = {name: parts.sum(axis=0) for name, parts in stacked.items()}
+    if model.loss.reduction == "sum":
+        return total["loss"] + total["cost"] + penalties
+    return total["loss"] / total["weight"] + total["cost"] / total["rows"] + penalties
 
 
 @functools.lru_cache(maxsize=16)
 def _program(programs: Any) -> Callable[..., Any]:
-    """Sums of the loss and of the weights of a batch, and the penalty, one point after another."""
+    """Sums over a batch of what the objective is made of, and the penalty, one point after another."""
 
     def measured(params: Any, directions: Any, points: Any, state: Any, statistics: Any, batch: Any) -> Any:
         def at(point: Array) -> Any:
@@ -196,8 +200,13 @@ def _program(programs: Any) -> Callable[..., Any]:
             )
             sums = programs.measure(here, state, statistics, *batch)
             penalty = programs.recipe.penalty
-            error = sums["loss"] + sums.get("cost", 0.0) * sums["weight"]  # what layers add, for each example
-            return error, sums["weight"], jnp.zeros(()) if penalty is None else penalty.value(here)
+            return {
+                "loss": sums["loss"],
+                "weight": sums["weight"],
+                "cost": sums.get("cost", jnp.zeros(())),
+                "rows": sums.get("rows", jnp.ones(())),
+                "penalty": jnp.zeros(()) if penalty is None else penalty.value(here),
+            }
 
         return jax.lax.map(at, points)
 

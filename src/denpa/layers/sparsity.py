@@ -74,7 +74,10 @@ class KLSparsity(ShapePreserving):
     such as those of `Sigmoid`. A mean closer to 0 or 1 than 10⁻⁶, or beyond, as other units may have it, is met by
     the tangent at that point: a steep straight slope back into the interval, never NaN.
 
-    Mini-batches estimate h̄ well only if they hold many more samples than 1/ρ.
+    Mini-batches estimate h̄ well only if they hold many more samples than 1/ρ. Ω is no sum over samples: over several
+    batches, in an epoch or in `Model.evaluate`, the penalty is the mean of the batches' Ω, each weighted by its rows,
+    and not the Ω of all samples at once. With a loss of reduction="sum" it is the sum of the batches' Ω, as each of
+    them was added to its batch's loss: it grows with the number of batches, and so does its weight against the loss.
 
     Args:
         rho: ρ, the mean activation aimed at, between 0 and 1.

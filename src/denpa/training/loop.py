@@ -265,7 +265,7 @@ class Training:
             session.on_epoch_end()
 
     def summarize(self, logs: Any) -> dict[str, Any]:
-        """Loss, penalty and metrics from the stacked sums of steps: weighted by the size of each batch."""
+        """Loss, penalty and metrics from the stacked sums of steps, see `summarize`."""
         return summarize(self.programs.recipe, logs)
 
 
@@ -305,6 +305,10 @@ def _graver(first: BaseException | None, another: BaseException) -> BaseExceptio
 def summarize(recipe: Any, logs: Any) -> dict[str, Any]:
     """Numbers from sums: the objective (data loss plus penalty), the penalty, and every metric.
 
+    The loss is the mean over the weights of all examples, and what layers add, such as `ActivityL1`, the mean over all
+    examples; with reduction="sum" both are sums. The penalty on weights, which no example has a share in, is the mean
+    over the steps.
+
     Args:
         recipe: names the loss, the penalty and the metrics.
         logs: sums of shape (steps, ...), of one step or many.
@@ -313,8 +317,9 @@ def summarize(recipe: Any, logs: Any) -> dict[str, Any]:
     loss = float(total if recipe.loss.reduction == "sum" else total / weight if weight else 0.0)
     row: dict[str, Any] = {"loss": loss}
     penalties = [float(np.mean(np.asarray(logs["penalty"]), dtype=np.float64))] if "penalty" in logs else []
-    if "cost" in logs:  # of layers, measured batch by batch
-        penalties.append(float(np.average(np.asarray(logs["cost"], np.float64), weights=np.asarray(logs["rows"]))))
+    if "cost" in logs:
+        cost = float(np.sum(np.asarray(logs["cost"]), dtype=np.float64))
+        penalties.append(cost if recipe.loss.reduction == "sum" else cost / int(np.sum(np.asarray(logs["rows"]))))
     if penalties:
         row["penalty"] = sum(penalties)
         row["loss"] += row["penalty"]

@@ -151,11 +151,10 @@ class Recipe:
         updates, optimizer = self.optimizer.update(grads, run.optimizer, run.params, **objective)
         params = jax.tree.map(lambda p, u: p + u.astype(p.dtype), run.params, updates)
         if self.penalty is not None:
-            log["penalty"] = self.penalty.value(run.params) + met.cost
+            log["penalty"] = self.penalty.value(run.params)
             if getattr(self.penalty, "proximal", False):
                 params = self.penalty.shrink(params, self.optimizer.step_sizes(run.optimizer, optimizer, params))
-        elif isinstance(met.cost, jax.Array):
-            log["penalty"] = met.cost
+        log |= self.price(met.output, met.cost)
         return Run(self.thawed(run.params, params), met.state, optimizer, run.key, run.step + 1), log
 
     def _objective(
@@ -174,6 +173,16 @@ class Recipe:
             return whole(self.gradients(there, statistics, x, t, weight)[0].loss, there)  # XLA leaves the way back out
 
         return {"value": whole(met.loss, run), "grad": grads, "value_fn": value_of}
+
+    def price(self, y: Any, cost: Any) -> dict[str, Any]:
+        """What layers add to the objective, in a form that adds up over batches, and the rows of y; empty without any.
+
+        Where the objective is a mean over the examples, each batch has as much to say as it has rows.
+        """
+        if not isinstance(cost, jax.Array):
+            return {}
+        rows = jnp.int32(len(jax.tree.leaves(y)[0]))
+        return {"cost": cost if self.loss.reduction == "sum" else cost * rows.astype(cost.dtype), "rows": rows}
 
     def measure(self, statistics: Any, x: Any, y: Any, t: Any, weight: Any) -> dict[str, Any]:
         """Sums over a batch that add up over batches: of the loss, its weight, and every metric.
@@ -232,12 +241,7 @@ class Programs:
 
     def _measure(self, params: Params, state: State, statistics: Any, x: Any, t: Any, weight: Any) -> dict[str, Any]:
         y, cost = self._forward(params, state, statistics, x)
-        log = self.recipe.measure(statistics, x, y, t, weight)
-        return (
-            log
-            if not isinstance(cost, jax.Array)
-            else {**log, "cost": cost, "rows": jnp.int32(len(jax.tree.leaves(y)[0]))}
-        )
+        return self.recipe.measure(statistics, x, y, t, weight) | self.recipe.price(y, cost)
 
     def _predict(self, params: Params, state: State, statistics: Any, x: Any) -> Any:
         return self.recipe.answer(statistics, self._output(params, state, statistics, x))
