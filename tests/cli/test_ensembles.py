@@ -199,3 +199,13 @@ def test_members_with_all_examples_and_data_without_a_mean_answer(trained):
 )
 def test_what_cannot_be_combined_is_named(refused, words, message):
     refused(words, message)
+
+
+def test_weights_that_batches_of_one_undo_are_a_warning_of_one_line(said, trained):
+    words = ["train", "mlp", "--data", str(trained[0] / "t.csv"), "--target", "where", *OPTIONS, "--epochs", "1"]
+    status, _, err = said(*words, "--batch-size", "1")
+    assert status == 0
+    assert err.startswith(
+        "denpa: warning: With batch_size=1 how often the bootstrap drew an example can have no effect"
+    )
+    assert len(err.splitlines()) == 1

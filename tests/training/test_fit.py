@@ -241,3 +241,66 @@ def test_a_model_learns():
     trained = dp.Model([dp.Dense(16), dp.Tanh(), dp.Dense(2)], dp.SoftmaxCrossEntropy(), dp.Adam(0.03))
     trained.fit((x, t), epochs=60, batch_size=20, verbose=False)
     assert np.mean(trained.predict_classes(x) == t) > 0.95
+
+
+def weighted_heads(reduction, batch_size, weight, epochs=30, rate=0.005):
+    """W of an output without bias that learned a mean of 0 and 1, from the weights of its examples."""
+    t = (np.arange(64) % 4 == 0).astype(np.float32)
+    x, weight = np.ones((64, 1), np.float32), None if weight is None else np.where(t == 1, weight, 1.0)
+    data = (x, t[:, None]) if weight is None else (x, t[:, None], weight)
+    net, loss = [dp.Dense(1, use_bias=False)], dp.MeanSquaredError(reduction=reduction)
+    made = dp.Model(net, loss, dp.SGD(rate), in_shape=(1,))
+    made.fit(data, epochs=epochs, batch_size=batch_size, verbose=False)
+    return float(np.asarray(made.variables.params["0_dense"]["W"]).squeeze())
+
+
+def test_weights_in_batches_of_one_have_no_effect_and_fit_says_so():
+    """w g / w = g: the same bits as without weights; a sum of the loss weighs them."""
+    with pytest.warns(UserWarning, match=r"With batch_size=1 the sample weights can have no effect.*reduction=\"sum\""):
+        idle = weighted_heads("mean", 1, 5.0)
+    assert idle == weighted_heads("mean", 1, None)
+    assert weighted_heads("sum", 1, 5.0) != weighted_heads("sum", 1, None)
+
+
+def test_weights_are_exact_in_full_batches_and_in_sums_and_weaker_the_smaller_the_batch():
+    exact = 16 * 5 / (16 * 5 + 48)
+    assert weighted_heads("mean", "full", 5.0, 3000, 0.1) == pytest.approx(exact, rel=1e-4)
+    small, larger = weighted_heads("mean", 2, 5.0, 200, 0.002), weighted_heads("mean", 16, 5.0, 600, 0.002)
+    assert 0.25 < small < larger < exact
+    assert small < exact - 0.15
+    for size in (2, 16):
+        assert weighted_heads("sum", size, 5.0, 300, 0.002 / size) == pytest.approx(exact, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("loss", "t"),
+    [
+        (dp.SoftmaxCrossEntropy(class_weight=(1, 3, 2)), DATA[1]),
+        (dp.CrossEntropy(class_weight=(1, 3, 2)), np.eye(3, dtype=np.float32)[DATA[1]]),
+    ],
+)
+def test_class_weights_in_batches_of_one_are_warned_of(loss, t):
+    net = [dp.Dense(3), dp.Softmax()] if isinstance(loss, dp.CrossEntropy) else [dp.Dense(3)]
+    with pytest.warns(UserWarning, match="With batch_size=1 the class weights can have no effect"):
+        dp.Model(net, loss).fit((DATA[0], t), epochs=1, batch_size=1, verbose=False)
+    with pytest.warns(UserWarning, match="With batch_size=1 the sample weights and the class weights can have no"):
+        dp.sweep(dp.Model(net, loss), (DATA[0], t, np.arange(1, N + 1)), epochs=1, batch_size=1, verbose=False)
+    with pytest.warns(UserWarning, match="how often the bootstrap drew an example and the class weights can have no"):
+        dp.Bagging(dp.Model(net, loss), 2).fit((DATA[0], t), epochs=1, batch_size=1, verbose=False)
+
+
+def test_weights_that_act_in_batches_of_one_are_not_warned_of():
+    """Warnings are errors here: weights of 0 and 1, of steps, of parts of a class, and sums."""
+    x, t = DATA
+    once = {"epochs": 1, "batch_size": 1, "verbose": False}
+    model().fit((x, t, np.arange(N) % 2), **once)
+    model().fit((x, t, np.full(N, 3.0)), **once)
+    weighted = (1, 3, 2)
+    model(loss=dp.SoftmaxCrossEntropy(class_weight=weighted, reduction="sum")).fit((x, t, np.arange(1, N + 1)), **once)
+    model(loss=dp.SoftmaxCrossEntropy(class_weight=weighted, label_smoothing=0.1)).fit((x, t), **once)
+    parts = np.full((N, 3), 1 / 3, np.float32)
+    model(loss=dp.SoftmaxCrossEntropy(class_weight=weighted)).fit((x, parts), **once)
+    steps, ends = np.stack([x, x], axis=1), np.stack([t, t[::-1]], axis=1)
+    weight = np.random.default_rng(0).uniform(1, 2, (N, 2))
+    model(loss=dp.SoftmaxCrossEntropy(class_weight=weighted)).fit((steps, ends, weight), **once)
+    dp.Bagging(model(), 2, bootstrap=False).fit((x, t), **once)

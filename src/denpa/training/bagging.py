@@ -25,7 +25,14 @@ from denpa.training.members import MemberPrograms, member_of, member_programs_fo
 from denpa.training.members_loop import Members, Stacked, begun, check_options
 from denpa.training.members_plan import Together, member_steps, sampled_rows, shares_of
 from denpa.training.model import Model
-from denpa.training.preparation import checked_data, checked_input, network_shape, prepared_data, size_of_batches
+from denpa.training.preparation import (
+    checked_data,
+    checked_input,
+    network_shape,
+    prepared_data,
+    size_of_batches,
+    warn_of_idle_weights,
+)
 from denpa.training.program import Run, key_of_run
 from denpa.training.progress import Progress
 from denpa.training.storage import write_arrays
@@ -49,10 +56,12 @@ class Bagging(Stacked):
         bagging.out_of_bag["accuracy"], bagging.predict_classes(x_test)
 
     A bootstrap sample is N examples drawn with replacement from the N at hand; a member goes through the distinct
-    ones among them, about 0.632 N, each weighted by how often it was drawn, which is the same objective. All members
-    are trained in one compiled program with stacked arrays. Outputs are averaged: values as they are, probabilities
-    for classes. With errors of mean 0, variance s² and covariances s_lm the error of the mean of M members has the
-    variance s²/M + (2/M²) Σ_{l<m} s_lm: members gain as far as their errors differ.
+    ones among them, about 0.632 N, each weighted by how often it was drawn. With batch_size="full" that is the same
+    objective. In mini-batches the mean is over the weights of the batch, so that they act the less the fewer examples
+    it has, and not at all where it has one; a loss of reduction="sum", with a learning rate divided by the batch size,
+    has no such effect. All members are trained in one compiled program with stacked arrays. Outputs are averaged:
+    values as they are, probabilities for classes. With errors of mean 0, variance s² and covariances s_lm the error of
+    the mean of M members has the variance s²/M + (2/M²) Σ_{l<m} s_lm: members gain as far as their errors differ.
 
     Args:
         model: the description of each member; it is not trained itself. Member m has the seed `model.seed` + m.
@@ -174,6 +183,7 @@ class Bagging(Stacked):
             training = Members(self, member_programs_for(recipe), train, plan, last, **options)
             if resume is not None:
                 checkpoint.restore(training, resume)
+            warn_of_idle_weights(self.model, train, plan.plans[0].batch_size, bootstrap=self.bootstrap)
         except BaseException:
             vars(self).update(before)
             vars(self.model).update(model_before)

@@ -46,7 +46,14 @@ from denpa.training.inputs import Batch, filled_batches, padded_batches
 from denpa.training.interrupts import interrupts_wait
 from denpa.training.loop import Training, summarize
 from denpa.training.model_file import save_model
-from denpa.training.preparation import checked_data, checked_input, network_shape, prepared_data, size_of_batches
+from denpa.training.preparation import (
+    checked_data,
+    checked_input,
+    network_shape,
+    prepared_data,
+    size_of_batches,
+    warn_of_idle_weights,
+)
 from denpa.training.program import Programs, Recipe, Run, programs_for
 from denpa.training.progress import Progress
 from denpa.training.pytorch import from_pytorch
@@ -274,7 +281,9 @@ class Model:
             validation: data held apart, or the fraction of `data` to hold back (stratified by class).
             epochs: passes over the data.
             batch_size: examples in a mini-batch; "full" for batch learning, 1 for online learning, None
-                for 32 or all examples if they are fewer. A smaller last batch is weighted by its size.
+                for 32 or all examples if they are fewer. A smaller last batch is weighted by its size. The mean of a
+                batch is over its own weights: those of samples and classes act the less the fewer examples it has, and
+                not at all, with a warning, where it has one.
             shuffle: a new order of the examples in each epoch.
             replacement: draw each batch independently, with replacement.
             callbacks: `EarlyStopping`, `Checkpoint`, or functions called with the training after each epoch.
@@ -326,6 +335,7 @@ class Model:
                 check_retraining(rule, training, train, held_out)
             if resume is not None:
                 checkpoint.restore(training, resume)
+            warn_of_idle_weights(self, train, size)
         except BaseException:
             vars(self).update(before)
             raise

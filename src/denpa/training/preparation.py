@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -30,7 +31,14 @@ from denpa.training.words import check_words
 if TYPE_CHECKING:
     from denpa.training.model import Model
 
-__all__ = ["checked_data", "checked_input", "network_shape", "prepared_data", "size_of_batches"]
+__all__ = [
+    "checked_data",
+    "checked_input",
+    "network_shape",
+    "prepared_data",
+    "size_of_batches",
+    "warn_of_idle_weights",
+]
 
 
 def network_shape(model: Model) -> Any:
@@ -158,3 +166,46 @@ def _with_targets(model: Model, x: Any, t: Any, weight: Any, where: str, *, trai
             "give a weight for each example or for each step."
         )
     return x, t, weight
+
+
+def warn_of_idle_weights(model: Model, train: Batch, batch_size: int, *, bootstrap: bool = False) -> None:
+    """Warn of weights that cancel: a mean over the weights of a batch that holds one example is w l / w = l.
+
+    Args:
+        model: what is to be trained; its loss says whether it takes means.
+        train: the checked data, as (x, t, weight).
+        batch_size: examples in an update.
+        bootstrap: whether examples weigh as often as they were drawn.
+    """
+    if batch_size > 1 or model.loss.reduction != "mean":
+        return
+    weight, idle = train[2], []
+    if bootstrap:
+        idle.append("how often the bootstrap drew an example")
+    if weight is not None and weight.ndim == 1 and _differ(weight):
+        idle.append("the sample weights")
+    if _weighs_classes_alone(model.loss, train[1], model.net.out_shape(network_shape(model))):
+        idle.append("the class weights")
+    if idle:
+        warnings.warn(
+            f"With batch_size=1 {' and '.join(idle)} can have no effect, for each update is divided by the weights of "
+            'its batch: take larger batches, or a loss with reduction="sum".',
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def _differ(weights: Any) -> bool:
+    """Whether the weights above 0 do: 0 leaves an example out whatever the batch."""
+    weights = np.asarray(weights)
+    return len(np.unique(weights[weights > 0])) > 1
+
+
+def _weighs_classes_alone(loss: Any, t: Any, out_shape: Any) -> bool:
+    """Whether the loss has class weights, and each example is one item of one class, so that one weight is its all."""
+    weights = getattr(loss, "class_weight", None)
+    if weights is None or not _differ(weights) or getattr(loss, "label_smoothing", 0) or isinstance(t, Padded):
+        return False
+    if len(out_shape) != 1 or not isinstance(out_shape[0], int):
+        return False
+    return t.ndim == 1 or bool(np.all((t == 0) | (t == 1)))
