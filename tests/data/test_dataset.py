@@ -5,6 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import denpa as dp
 from denpa.core.errors import ConfigError, DataError
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.splitting import permutation, split_indices
@@ -220,3 +221,32 @@ def test_folds_are_alike_to_within_one_row_and_drawn_by_the_seed(counts, k, seed
 def test_another_seed_draws_other_folds(stratify):
     drawn = [labelled([20, 30]).folds(5, seed=seed, stratify=stratify)[0][1].x.tolist() for seed in (0, 1, 1)]
     assert drawn[0] != drawn[1] == drawn[2]
+
+
+def test_lengths_go_with_their_rows_and_what_stands_on_the_padding_is_of_no_account():
+    x, lengths = np.arange(1.0, 25.0).reshape(4, 3, 2), np.array([3, 1, 2, 3])
+    padding = np.arange(3) >= lengths[:, None]
+    noisy, clean = x.copy(), x.copy()
+    noisy[padding], clean[padding] = np.nan, 0
+    data = dp.Dataset(noisy, np.arange(4), lengths=lengths)
+    few, t = data[[2, 1]]
+    assert isinstance(few, dp.Padded)
+    np.testing.assert_array_equal(few.values, clean[[2, 1]])
+    np.testing.assert_array_equal(few.lengths, [2, 1])
+    np.testing.assert_array_equal(t, [2, 1])
+    assert data.content_hash() == dp.Dataset(clean, np.arange(4), lengths=lengths).content_hash()
+    assert data.content_hash() != dp.Dataset(clean, np.arange(4)).content_hash()
+    assert np.isnan(noisy[padding]).all()  # the caller's array is left alone
+    with pytest.raises(dp.DataError, match="Sequence 3 in the data has length 4: it must be 1 to 3"):
+        dp.Dataset(x, lengths=[3, 1, 2, 4])
+
+
+def test_a_model_reads_the_sequences_of_a_data_set_up_to_their_ends():
+    rng, lengths = np.random.default_rng(0), np.array([3, 1, 2, 3, 2, 1])
+    x, t = rng.normal(size=(6, 3, 2)).astype(np.float32), np.arange(6) % 2
+    data, padded = dp.Dataset(x, t, lengths=lengths), dp.Padded(x, lengths)
+    models = [dp.Model([dp.GRU(3), dp.Dense(2)], dp.SoftmaxCrossEntropy(), seed=1) for _ in range(2)]
+    for model, examples in zip(models, (data, (padded, t)), strict=True):
+        model.fit(examples, epochs=2, batch_size=3, verbose=False)
+    np.testing.assert_array_equal(models[0].predict(data), models[1].predict(padded))
+    assert models[0].evaluate(data) == models[1].evaluate((padded, t))

@@ -116,6 +116,51 @@ def test_arrays_of_numpy(tmp_path):
     np.testing.assert_array_equal(fixed.test.x, x[30:])
 
 
+SEQUENCES = {"x": RNG.normal(size=(40, 5, 2)), "t": np.arange(40) % 2, "lengths": np.arange(40) % 5 + 1}
+
+
+def test_lengths_go_with_their_sequences_into_every_part(tmp_path):
+    data = load_data(DataConfig(npz(tmp_path, **SEQUENCES), validation=0.25))
+    for part in (data.train, data.validation, data.test):
+        x, _ = part
+        assert isinstance(x, dp.Padded)
+        for row, length in zip(x.values, x.lengths, strict=True):
+            place = np.flatnonzero((SEQUENCES["x"][:, 0] == row[0]).all(axis=1))
+            assert SEQUENCES["lengths"][place] == [length]
+            np.testing.assert_array_equal(row[:length], SEQUENCES["x"][place[0], :length])
+    other = SEQUENCES | {"lengths": np.full(40, 5)}
+    assert load_data(DataConfig(npz(tmp_path, **other), validation=0.25)).content_hash() != data.content_hash()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"length": np.ones(40, int)}, "array 'length', which nobody would read: did you mean 'lengths'?"),
+        ({"X_test": np.ones((4, 5, 2))}, "array 'X_test', which nobody would read: did you mean 'x_test'?"),
+        (
+            {"weights": np.ones(40)},
+            "array 'weights', which nobody would read: known names: lengths, lengths_test, t, t_test, x",
+        ),
+        ({"x_test": np.ones((4, 5, 2))}, "holds x_test but no t_test: the test part has the same arrays"),
+        ({"x_test": np.ones((4, 5, 2)), "t_test": np.arange(4) % 2}, "holds x_test but no lengths_test"),
+        ({"lengths_test": np.ones(4, int)}, "holds lengths_test but no x_test"),
+        ({"lengths": np.ones(39, int)}, "one integer length for each sequence"),
+        ({"lengths": np.ones(40)}, "one integer length for each sequence"),
+        ({"lengths": np.arange(40)}, "Sequence 0 in .* has length 0: it must be 1 to 5"),
+        ({"x": np.ones(40)}, "one integer length for each sequence"),
+    ],
+)
+def test_arrays_that_do_not_go_together_are_refused(change, message, tmp_path):
+    with pytest.raises(dp.DataError, match=message):
+        load_data(DataConfig(npz(tmp_path, **SEQUENCES | change)))
+
+
+def test_a_reconstruction_may_bring_its_test_part_too(tmp_path):
+    path = npz(tmp_path, x=RNG.normal(size=(12, 3)), x_test=RNG.normal(size=(4, 3)))
+    data = load_data(DataConfig(path, task="reconstruction"))
+    assert (len(data.train), len(data.test)) == (12, 4)
+
+
 def test_images_by_class(tmp_path):
     image = pytest.importorskip("PIL.Image")
     for name, grey in (("cat", 40), ("dog", 200)):

@@ -141,7 +141,7 @@ def test_arrays_and_values(tmp_path):
     ours = untrained(dp.MeanSquaredError(), 2, (4,))
     x = RNG.normal(size=(6, 4)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
-    np.savez(tmp_path / "x.npz", x=x, other=x[:1])
+    np.savez(tmp_path / "x.npz", x=x, t=x[:, 0])
     for name in ("x.npy", "x.npz"):
         np.testing.assert_array_equal(ours.examples(str(tmp_path / name))[0], x)
     predicted = read(predictions_csv(ours.model, x))

@@ -9,6 +9,7 @@ from denpa.cli.output import free_file, put
 from denpa.cli.parse import Places
 from denpa.cli.printed import print_measured
 from denpa.core.errors import ConfigError
+from denpa.core.padded import values_of
 from denpa.data.counted import counted
 from denpa.lab.answers import answers_text, is_of_pairs
 from denpa.lab.describe import KINDS, check_experiment, heading, list_of, seen_shape
@@ -51,9 +52,9 @@ def predict(options: Any, places: Places, words: list[str]) -> int:
     layer = options.layer or None
     if output is not None and output.suffix.lower() == ".npy":
         write_bytes(output, predictions_npy(trained.model, x, layer))
-        print(f"{counted(len(x), 'prediction')} in {output}")
+        print(f"{counted(len(values_of(x)), 'prediction')} in {output}")
         return 0
-    return put(predictions_csv(trained.model, x, files, layer), output, counted(len(x), "prediction"))
+    return put(predictions_csv(trained.model, x, files, layer), output, counted(len(values_of(x)), "prediction"))
 
 
 def sample(options: Any, places: Places, words: list[str]) -> int:

@@ -122,7 +122,7 @@ def _tell(surface: LossSurface, examples: int) -> None:
 def _examples(found: Dataset, seed: int) -> tuple[Any, Any]:
     """All examples, or a random part where there are many."""
     rows = np.sort(np.random.default_rng(seed).permutation(len(found))[:_MOST_EXAMPLES])
-    x, t, _ = rows_of((found.x, found.t, None), rows)
+    x, t, _ = rows_of((found.inputs, found.t, None), rows)
     return x, t
 
 

@@ -81,7 +81,7 @@ def checked_lengths(lengths: Any, values: Any, where: str) -> Any:
 
 def step_mask(lengths: Any, time: int) -> Any:
     """Which steps are true: (batch, time) booleans."""
-    return jnp.arange(time) < jnp.asarray(lengths)[:, None]
+    return jnp.arange(time, dtype=jnp.int32) < jnp.asarray(lengths, jnp.int32)[:, None]
 
 
 def silenced(values: Any, lengths: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError
+from denpa.core.padded import Padded, checked_lengths
 from denpa.data.checks import is_one_hot, unmasked
 from denpa.data.counted import counted
 from denpa.data.splitting import k_fold_indices, permutation, split_indices
@@ -31,9 +32,11 @@ class Dataset:
         name: what the data are called in messages and reports.
         description: what they are and where they come from.
         licence: under which terms they may be used.
+        lengths: (n,), of sequences x (n, time, ...) of unlike length: how many steps of each are true. What stands
+            behind them is padding, and 0 here. `inputs`, and with it `x, t = dataset`, gives x as `Padded` then.
 
     Raises:
-        DataError: x without a batch axis, x and t of different lengths.
+        DataError: x without a batch axis, x and t of different lengths, lengths that cannot be.
         ConfigError: an unknown task.
     """
 
@@ -45,6 +48,7 @@ class Dataset:
     name: str = ""
     description: str = ""
     licence: str = ""
+    lengths: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -63,13 +67,21 @@ class Dataset:
         if self.t is not None and (self.t.ndim == 0 or len(self.t) != len(self.x)):
             targets = "a single number" if self.t.ndim == 0 else counted(len(self.t), "target")
             raise DataError(f"x has {counted(len(self.x), 'example')} but t has {targets}: they must be equally many.")
+        if self.lengths is not None:
+            put(self, "lengths", np.asarray(checked_lengths(self.lengths, self.x, where), np.int32))
+            put(self, "x", _without_padding(self.x, self.lengths))
         columns = self.x.shape[1] if self.x.ndim == 2 else None
         if self.feature_names is not None and columns is not None and len(self.feature_names) != columns:
             names = counted(len(self.feature_names), "feature name")
             raise DataError(f"x has {counted(columns, 'column')} but {names}: they must be equally many.")
 
     def __iter__(self) -> Iterator[Any]:
-        return iter((self.x, self.t))
+        return iter((self.inputs, self.t))
+
+    @property
+    def inputs(self) -> Any:
+        """What a network reads: x, as `Padded` where there are lengths."""
+        return self.x if self.lengths is None else Padded(self.x, self.lengths)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -82,7 +94,8 @@ class Dataset:
             raise DataError("A data set is indexed by rows alone; to choose columns, index dataset.x.")
         elif not isinstance(indices, slice):
             indices = np.asarray(indices)
-        return dataclasses.replace(self, x=self.x[indices], t=None if self.t is None else self.t[indices])
+        x, t, lengths = (None if array is None else array[indices] for array in (self.x, self.t, self.lengths))
+        return dataclasses.replace(self, x=x, t=t, lengths=lengths)
 
     def __repr__(self) -> str:
         parts = [repr(self.name)] if self.name else []
@@ -131,7 +144,7 @@ class Dataset:
     def content_hash(self) -> str:
         """SHA-256 of the arrays (values, shapes, dtypes; byte order of no account), in hexadecimal."""
         digest = hashlib.sha256()
-        for array in (self.x, self.t):
+        for array in (self.x, self.t, *(() if self.lengths is None else (self.lengths,))):
             if array is None:
                 digest.update(b"none;")
                 continue
@@ -154,6 +167,12 @@ class Dataset:
         if self.t.ndim == 1 or self.t.shape[1:] == (1,):
             return self.t.reshape(-1)
         return self.t.argmax(axis=1) if is_one_hot(self.t) else None
+
+
+def _without_padding(x: np.ndarray, lengths: Any) -> np.ndarray:
+    """x with 0 on the padding; x itself where it has none."""
+    true = np.arange(x.shape[1]) < lengths[:, None]
+    return x if true.all() else np.where(true.reshape(*true.shape, *(1,) * (x.ndim - 2)), x, np.zeros((), x.dtype))
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def closed_form(experiment: Experiment, model: Model, data: Prepared) -> ClosedF
     None also where the problem has no single solution, or one that would take long to find.
     """
     name, strengths = only_layer(experiment), _strengths(experiment)
-    if name is None or strengths is None or model.run is None or data.train.t is None:
+    if name is None or strengths is None or model.run is None or data.train.t is None or data.train.lengths is not None:
         return None
     x, t = as_the_network_sees(experiment, model, data.train)
     with warnings.catch_warnings():

@@ -9,6 +9,8 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, nearest
 from denpa.core.layer import Context
+from denpa.core.padded import Padded, values_of
+from denpa.networks.base import entering
 from denpa.training import Bagging, Model
 
 __all__ = ["layer_output"]
@@ -21,7 +23,7 @@ def layer_output(model: Model | Bagging, x: Any, layer: str) -> np.ndarray:
 
     Args:
         model: a trained model.
-        x: (n, ...), raw, as `Model.predict` takes it.
+        x: (n, ...), raw, as `Model.predict` takes it; sequences may be `Padded`.
         layer: its path, such as "encoder" or "encoder/1_dense"; those of `model.summary()` and of the networks inside.
 
     Returns:
@@ -36,12 +38,18 @@ def layer_output(model: Model | Bagging, x: Any, layer: str) -> np.ndarray:
 
     @jax.jit
     def met(x: Any) -> dict[str, Any]:
-        record = model.net.walk_forward(params, recipe.prepare(model.statistics, x), Context(train=False, state=state))
+        record = model.net.walk_forward(
+            params, *entering(recipe.prepare(model.statistics, x), Context(train=False, state=state))
+        )
         return {path: value.y for path, value in record[2].items()}
 
-    x = np.asarray(x)
-    known = jax.eval_shape(met, x[:1])
+    x = jax.tree.map(np.asarray, x) if isinstance(x, Padded) else np.asarray(x)
+
+    def cut(start: int, end: int) -> Any:
+        return jax.tree.map(lambda array: array[start:end], x)
+
+    known, count = jax.eval_shape(met, cut(0, 1)), len(values_of(x))
     if layer not in known:
         raise ConfigError(f"There is no layer {layer!r} in this network: {nearest(layer, known, plural='layers')}")
     program = jax.jit(lambda x: met(x)[layer])
-    return np.concatenate([np.asarray(program(x[start : start + _AT_ONCE])) for start in range(0, len(x), _AT_ONCE)])
+    return np.concatenate([np.asarray(program(cut(start, start + _AT_ONCE))) for start in range(0, count, _AT_ONCE)])

@@ -30,6 +30,7 @@ from denpa.optim import Optimizer, Schedule, Transform
 from denpa.penalties import Penalty
 from denpa.testing import GradientReport, check_gradients
 from denpa.training.inputs import checked_targets, shape_of_example
+from denpa.training.preparation import fitted
 
 __all__ = ["KINDS", "check_experiment", "heading", "list_of", "seen_shape", "shape_text"]
 
@@ -105,11 +106,12 @@ def check_experiment(experiment: Experiment, data: Prepared) -> GradientReport:
     """
     rows = min(_MOST_EXAMPLES, len(data.train))
     few = data.train[np.linspace(0, len(data.train) - 1, rows).astype(int)]
-    x, t = few.x, few.t
+    x, t = few.inputs, few.t
     if data.task in ("text", "series") and t is not None:
         x, t = x[:, :_CHECKED_STEPS], t[:, :_CHECKED_STEPS]
     if experiment.normalizer is not None:
-        x = np.asarray(experiment.normalizer.apply(experiment.normalizer.fit(data.train.x), x))
+        norm, arrays = experiment.normalizer, fitted(experiment.normalizer, data.train.inputs)
+        x = on_values(lambda values: np.asarray(norm.apply(arrays, values)), x)
     net, key, shape = experiment.network, jax.random.key(experiment.training.seed), shape_of_example(x)
     size = net.summary(shape)
     kept = (size.saved_bytes or 0) // np.float32().itemsize

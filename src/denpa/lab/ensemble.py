@@ -82,7 +82,7 @@ def apart(bagging: Bagging, data: Dataset, classes: bool) -> Apart:
     if not classes or data.t is None:
         return Apart(members)
     true = data.t if data.t.ndim == 1 else data.t.argmax(axis=-1)
-    return Apart(members, float(np.mean(bagging.predict_classes(data.x, vote="majority") == true)))
+    return Apart(members, float(np.mean(bagging.predict_classes(data.inputs, vote="majority") == true)))
 
 
 def best_epochs(model: Any) -> list[int | None]:
@@ -116,7 +116,7 @@ def out_of_bag(bagging: Bagging, train: Dataset) -> OutOfBag | None:
     if counts is None:
         return None
     unseen = [(index, own == 0) for index, own in enumerate(counts) if not own.all()]
-    rows = [bagging.member(index).evaluate((train.x, train.t, mask.astype(np.float32))) for index, mask in unseen]
+    rows = [bagging.member(index).evaluate((train.inputs, train.t, mask.astype(np.float32))) for index, mask in unseen]
     together = {name: value for name, value in bagging.out_of_bag.items() if is_number(value)}
     return OutOfBag(together, Apart(_columns(rows)))
 

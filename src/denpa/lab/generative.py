@@ -29,6 +29,8 @@ def generative(experiment: Experiment, model: Model, data: Prepared) -> str | No
     discriminative = isinstance(loss, (SigmoidCrossEntropy, SoftmaxCrossEntropy)) and only_layer(experiment) is not None
     if not discriminative or model.run is None or data.train.t is None or data.train.t.ndim > 1 or part.t is None:
         return None
+    if part.lengths is not None:
+        return None
     x, labels = as_the_network_sees(experiment, model, data.train)
     if len(x) * x.shape[1] ** 2 > MOST_WORK:
         return None

@@ -72,8 +72,10 @@ def _measured(model: Any, data: Any) -> Measured:
     if data.task == "classification" and data.t is not None and data.t.shape == data.x.shape:
         return Measured(len(data), numbers)  # a class for every step of a sequence
     if data.task != "classification" or data.t is None:
-        return Measured(len(data), numbers, predicted=model.predict(data.x))
-    predicted = model.predict_classes(data.x)
+        return Measured(len(data), numbers, predicted=model.predict(data.inputs))
+    predicted = model.predict_classes(data.inputs)
+    if predicted.ndim > 1:  # for every step too
+        return Measured(len(data), numbers)
     true = data.t if data.t.ndim == 1 else data.t.argmax(axis=-1)
     classes = max(model.net.out_shape(model.in_shape)[-1], 2)
     names = data.class_names or model.class_names or tuple(map(str, range(classes)))

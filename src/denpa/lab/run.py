@@ -27,7 +27,7 @@ from denpa.lab.keeper import Keeper
 from denpa.lab.measure import Measured, measure
 from denpa.lab.run_folder import RunFolder, create, free_name, refuse_existing
 from denpa.lab.sources import Prepared, load_data
-from denpa.lab.start import begin, model_of
+from denpa.lab.start import begin, model_of, refuse_padded
 from denpa.training import Bagging
 from denpa.training.checkpoint import latest, step_of
 from denpa.training.history import History
@@ -134,7 +134,7 @@ class Run:
         plan, rule = self.experiment.training, self.experiment.training.early_stopping
         keeper = Keeper(functools.partial(self._begin_folder, held=held, verbose=verbose), plan.checkpoint_seconds)
         if self.checkpoint is None and plan.pretrain is None:  # which wants the folder first
-            begin(self.model.model if plan.members else self.model, plan, self.data.train.x)
+            begin(self.model.model if plan.members else self.model, plan, self.data.train.inputs)
         self.history = self.model.fit(
             self.data.train,
             validation=self.data.validation,
@@ -152,9 +152,10 @@ class Run:
 
     def _begin_folder(self, training: Any, held: contextlib.ExitStack, verbose: Any) -> RunFolder:
         """Called when model and data fit: make the folder and hold it, or note who goes on; then pre-train if asked."""
-        plan, x, seed = self.experiment.training, self.data.train.x, self.experiment.training.seed
+        plan, x, seed = self.experiment.training, self.data.train.inputs, self.experiment.training.seed
         if self.folder is None:
             if plan.pretrain is not None:
+                refuse_padded(x)
                 norm, first = self.model.normalizer, x[:1]
                 check_stack(
                     self.model.net,

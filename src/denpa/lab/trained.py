@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, FileFormatError
+from denpa.core.padded import Padded, values_of
 from denpa.data import datasets
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.pair_encoder import PairEncoder
@@ -98,7 +99,7 @@ class Trained:
         """
         if self.experiment is not None and self.experiment.data.task == "reconstruction":
             if source not in datasets.names():
-                return its_own_target(Dataset(self.examples(source, **options)[0], name=source))
+                return its_own_target(_as_dataset(self.examples(source, **options)[0], source))
             found = datasets.load(source, **(self._options_of(source) | options))
             return its_own_target(found.test if isinstance(found, Splits) else found)
         if isinstance(self.model.encoder, PairEncoder):
@@ -125,8 +126,8 @@ class Trained:
             raise DataError(f"{source} has no column of targets to compare with; denpa predict needs none.")
         return self._with_our_classes(found)
 
-    def examples(self, source: str, **options: Any) -> tuple[np.ndarray, list[str] | None]:
-        """Examples to predict from, and the names of their files where they are images.
+    def examples(self, source: str, **options: Any) -> tuple[Any, list[str] | None]:
+        """Examples to predict from, `Padded` where they have lengths, and the names of their files if they are images.
 
         Args:
             source: a table, an .npy, an .npz with x, an image, a folder of images (by class or not).
@@ -212,7 +213,11 @@ class Trained:
         return replace(found, t=place[found.t], class_names=ours)
 
 
-def predictions_csv(model: Model, x: np.ndarray, names: list[str] | None = None, layer: str | None = None) -> str:
+def _as_dataset(x: Any, name: str) -> Dataset:
+    return Dataset(values_of(x), name=name, lengths=x.lengths if isinstance(x, Padded) else None)
+
+
+def predictions_csv(model: Model, x: Any, names: list[str] | None = None, layer: str | None = None) -> str:
     """A row for each example: predicted class and probability of each, predicted values, or a layer's output."""
     columns: dict[str, list[Any]] = {} if names is None else {"file": names}
     output = model.predict(x) if layer is None else layer_output(model, x, layer)
@@ -235,7 +240,7 @@ def predictions_csv(model: Model, x: np.ndarray, names: list[str] | None = None,
     return text.getvalue()
 
 
-def predictions_npy(model: Model, x: np.ndarray, layer: str | None = None) -> bytes:
+def predictions_npy(model: Model, x: Any, layer: str | None = None) -> bytes:
     """The network's output, or that of a layer inside, as an .npy file: images keep their shape."""
     content = io.BytesIO()
     np.save(content, model.predict(x) if layer is None else layer_output(model, x, layer), allow_pickle=False)

@@ -53,7 +53,7 @@ def unpacked(data: Any) -> Batch:
             "Data are one data set, not Splits: give its .train to fit, and .validation or .test to measure."
         )
     if hasattr(data, "x") and hasattr(data, "t"):
-        return data.x, data.t, None
+        return data.inputs if isinstance(data, Dataset) else data.x, data.t, None
     if isinstance(data, (tuple, list)) and len(data) in (2, 3):
         return (*data, None) if len(data) == 2 else tuple(data)  # type: ignore[return-value]
     got = f"{len(data)} things" if isinstance(data, (tuple, list)) else type(data).__name__

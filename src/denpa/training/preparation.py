@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "checked_data",
     "checked_input",
+    "fitted",
     "network_shape",
     "prepared_data",
     "size_of_batches",
@@ -62,7 +63,7 @@ def checked_input(model: Model, x: Any) -> Any:
     """
     if isinstance(x, Splits):
         raise DataError("x is not Splits: give .x of one of its data sets, such as splits.test.x.")
-    x = x.x if isinstance(x, Dataset) else x
+    x = x.inputs if isinstance(x, Dataset) else x
     x = checked_examples(x, model.in_shape, model.feature_names, "the input")
     check_words(model.net, x, "the input")
     return x
@@ -120,7 +121,7 @@ def prepared_data(model: Model, data: Any, validation: Any) -> tuple[Batch, Batc
     elif validation is not None:
         held_out = checked_data(model, validation, "the validation data")
     if model.target_normalizer is not None and "targets" not in (model.statistics or {}):
-        model.statistics = {**(model.statistics or {}), "targets": _fitted(model.target_normalizer, train[1])}
+        model.statistics = {**(model.statistics or {}), "targets": fitted(model.target_normalizer, train[1])}
     return train, held_out
 
 
@@ -129,14 +130,14 @@ def _begin(model: Model, x: Any, rows: Any) -> None:
     if model.normalizer is not None and model.statistics is None:
         if isinstance(x, tuple):
             raise ConfigError("A normalizer works for a network with a single input: normalise before fit.")
-        model.statistics = _fitted(model.normalizer, x if rows is None else jax.tree.map(lambda a: a[rows], x))
+        model.statistics = fitted(model.normalizer, x if rows is None else jax.tree.map(lambda a: a[rows], x))
     if model.run is None:
         model.build(shape_of_example(x))
     elif model.run.optimizer is None:
         model.run = dataclasses.replace(model.run, optimizer=model.programs.moments(model.run.params))
 
 
-def _fitted(normalizer: Any, x: Any) -> dict[str, Any]:
+def fitted(normalizer: Any, x: Any) -> dict[str, Any]:
     """The normaliser's statistics, on the device: those of padded sequences are over their true steps."""
     if not isinstance(x, Padded):
         return jax.device_put(normalizer.fit(x))

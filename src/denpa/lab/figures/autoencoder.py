@@ -36,7 +36,7 @@ def write_all(folder: Path, run: Any, measured: Any) -> None:
         reconstructions(rows, folder / "reconstructions.png", ink=run.experiment.data.source in datasets.names())
     if "encoder" not in dict(run.model.net.inner()):
         return
-    h = layer_output(run.model, test.x[:_MOST_POINTS], "encoder")
+    h = layer_output(run.model, test[:_MOST_POINTS].inputs, "encoder")
     t = None if labels is None or labels.t.size > len(labels) else labels.t[:_MOST_POINTS]
     code(h.reshape(len(h), -1), t, None if labels is None else labels.class_names, folder / "code.png")
     W = first_weights(run.model.net, run.model.variables.params)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from denpa.core import tree
 from denpa.data import datasets
 from denpa.lab.figures import alignment, answers, autoencoder, images, sequences
@@ -39,15 +41,17 @@ def _write(folder: Path, run: Any, measured: Any) -> None:
         return
     if run.data.task == "reconstruction" or autoencoder.from_images_to_images(test):
         autoencoder.write_all(folder, run, measured)
-        if test.x.ndim == 4:
+        if test.lengths is None and test.x.ndim == 4:
             of_convolutions(folder, run.model, test.x[0])
         return
     if measured.confusion is None:
-        answers.predictions(test.t, measured.predicted, folder / "predictions.png")
+        if measured.predicted is not None:
+            true = _true_steps(test, measured.predicted)
+            answers.predictions(test.t[true], measured.predicted[true], folder / "predictions.png")
         return
     if len(measured.confusion) <= _MOST_CLASSES:
         confusion_matrix(measured.confusion, folder / "confusion_matrix.png", measured.class_names)
-    if test.x.ndim == 4 and test.x.shape[-1] in (1, 3):
+    if test.lengths is None and test.x.ndim == 4 and test.x.shape[-1] in (1, 3):
         true = test.t if test.t.ndim == 1 else test.t.argmax(axis=-1)
         ink = run.experiment.data.source in datasets.names()
         worst = images.most_wrong(run.model, test.x, true)
@@ -55,6 +59,13 @@ def _write(folder: Path, run: Any, measured: Any) -> None:
         answers.mistakes(*shown, measured.class_names, folder / "mistakes.png", ink=ink)
         if single:
             of_convolutions(folder, run.model, test.x[0])
+
+
+def _true_steps(test: Any, predicted: Any) -> Any:
+    """Which entries of predictions are no padding: all where there is none, or one answer for a whole sequence."""
+    if test.lengths is None or predicted.ndim < 3 or predicted.shape[1] != test.x.shape[1]:
+        return slice(None)
+    return np.arange(predicted.shape[1]) < test.lengths[:, None]
 
 
 def of_convolutions(folder: Path, model: Any, image: Any) -> None:
