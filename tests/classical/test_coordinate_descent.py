@@ -191,3 +191,5 @@ def test_what_makes_no_sense_is_refused():
         classical.lasso(x, t, 0.1, tolerance=0)
     with pytest.raises(dp.ConfigError, match="smallest"):
         classical.lasso_path(x, t, smallest=1)
+    with pytest.raises(dp.ConfigError, match="smallest must lie between 0 and 1, not be 'a'"):
+        classical.lasso_path(x, t, smallest="a")

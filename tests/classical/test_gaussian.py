@@ -113,6 +113,10 @@ def test_priors_move_the_boundary():
     x, t, _ = problem()
     model = classical.linear_discriminant(x, t, priors=[0, 0.5, 0.5])
     assert (model.probabilities(x)[:, 0] == 0).all()
+    W, b = model.linear()  # without a warning of a logarithm of 0
+    assert b[0] == -np.inf
+    assert np.isfinite(b[1:]).all()
+    assert np.isfinite(W).all()
     for priors, error in (([0.5, 0.5], dp.ShapeError), ([0.5, 0.5, 0.5], dp.ConfigError)):
         with pytest.raises(error, match="priors"):
             classical.linear_discriminant(x, t, priors=priors)

@@ -79,6 +79,14 @@ def test_the_margin_by_hand():
     x, t = np.array([[3.0], [-1.0]]), [1, 0]
     np.testing.assert_allclose(classical.margin(x, t, [1.0], -1.0), 2 / np.sqrt(2))
     np.testing.assert_allclose(classical.mistake_bound(x, t, [1.0], -1.0), (9 + 1) / 2)
+    np.testing.assert_allclose(classical.margin(x, t, [[1.0]], -1.0), 2 / np.sqrt(2))  # as `Dense` holds W
+    for W, b, error, message in (
+        ([1.0, 1.0], 0, dp.ShapeError, r"W must have the shape \(1,\), not \(2,\)"),
+        ([1.0], [1, 2], dp.ShapeError, r"b must be a number, not an array of shape \(2,\)"),
+        ([1.0], "a", dp.DataError, "b must hold numbers"),
+    ):
+        with pytest.raises(error, match=message):
+            classical.margin(x, t, W, b)
     with pytest.raises(dp.DataError, match="does not separate"):
         classical.mistake_bound(x, [0, 1], [1.0], -1.0)
     with pytest.raises(dp.DataError, match="no hyperplane"):
@@ -109,6 +117,8 @@ def test_the_network_takes_the_same_steps():
         ({"learning_rate": 0}, dp.ConfigError, "learning_rate"),
         ({"epochs": 0}, dp.ConfigError, "epochs"),
         ({"W": [1.0]}, dp.ShapeError, "W must have"),
+        ({"b": [1, 2]}, dp.ShapeError, "b must be a number"),
+        ({"b": "a"}, dp.DataError, "b must hold numbers"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options, error, message):

@@ -97,6 +97,14 @@ def test_degree_0_answers_the_mean_of_training_and_weights_count_without_their_s
     np.testing.assert_allclose(curve.largest_weights, [0, 3], atol=1e-12)
 
 
+@pytest.mark.parametrize("degree", [0, 1])
+def test_a_curve_wants_as_many_targets_as_examples(degree):
+    x = np.linspace(0, 1, 8)
+    for train, test in (((x, x[:7]), (x, x)), ((x, x), (x, x[:1]))):
+        with pytest.raises(dp.DataError, match="8 examples"):
+            classical.degree_curve(train, test, [degree])
+
+
 @given(st.integers(2, 40), st.integers(2, 7), seeds)
 def test_folds_hold_every_row_out_once(n, folds, seed):
     if n < folds:

@@ -53,6 +53,14 @@ def test_what_does_not_fit_is_refused_while_tracing(loss, y, t, w, error, says):
             jax.eval_shape(method, y, t, w)
 
 
+@pytest.mark.parametrize("loss", [MeanSquaredError(), MeanSquaredError(reduction="sum")])
+@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])
+def test_weights_that_cannot_be_are_refused(loss, weight):
+    for method in (loss.value, loss.delta, loss):
+        with pytest.raises(DataError, match="sample_weight must be finite and not negative"):
+            method(y34, y34, jnp.array([1.0, weight, 1.0]))
+
+
 @pytest.mark.parametrize(
     ("loss", "t", "out_shape", "error", "says"),
     [

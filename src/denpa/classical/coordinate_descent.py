@@ -116,7 +116,7 @@ def elastic_net(
     """
     l1, l2 = strength_of(l1, "l1"), strength_of(l2, "l2")
     problem = _problem(x, t, sample_weight, intercept)
-    return _path(problem, [l1], l2, _positive(tolerance))[0]
+    return _path(problem, [l1], l2, _fraction(tolerance, "tolerance"))[0]
 
 
 def lasso_path(
@@ -145,11 +145,10 @@ def lasso_path(
     """
     problem = _problem(x, t, sample_weight, intercept)
     if strengths is None:
-        if not 0 < smallest < 1:
-            raise ConfigError(f"smallest must lie between 0 and 1, not be {smallest!r}.")
-        strengths = (np.geomspace(1, smallest, integer(steps, "steps", 2)) * _largest(problem)).tolist()
+        least = _fraction(smallest, "smallest")
+        strengths = (np.geomspace(1, least, integer(steps, "steps", 2)) * _largest(problem)).tolist()
     lambdas = sorted(strengths_of(strengths), reverse=True)
-    return _path(problem, lambdas, 0.0, _positive(tolerance))
+    return _path(problem, lambdas, 0.0, _fraction(tolerance, "tolerance"))
 
 
 def largest_strength(x: Any, t: Any, sample_weight: Any = None, *, intercept: bool = True) -> float:
@@ -169,10 +168,10 @@ def _problem(x: Any, t: Any, sample_weight: Any, intercept: bool) -> Centred:
     return centred(x, t, weights(x, sample_weight), intercept)
 
 
-def _positive(tolerance: float) -> float:
-    if not isinstance(tolerance, numbers.Real) or not 0 < tolerance < 1:
-        raise ConfigError(f"tolerance must lie between 0 and 1, not be {tolerance!r}.")
-    return float(tolerance)
+def _fraction(value: float, name: str) -> float:
+    if not isinstance(value, numbers.Real) or not 0 < value < 1:
+        raise ConfigError(f"{name} must lie between 0 and 1, not be {value!r}.")
+    return float(value)
 
 
 def _path(problem: Centred, lambdas: list[float], l2: float, tolerance: float) -> list[SparseModel]:

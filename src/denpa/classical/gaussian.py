@@ -73,7 +73,8 @@ class GaussianClassifier:
         if not self.shared:
             raise ConfigError("With a covariance for each class the log-odds are quadratic in x: there is no W, b.")
         W = np.linalg.solve(self.covariances, self.means.T)
-        return W, np.log(self.priors) - 0.5 * np.sum(self.means.T * W, axis=0)
+        with np.errstate(divide="ignore"):  # a prior of 0 is meant as such
+            return W, np.log(self.priors) - 0.5 * np.sum(self.means.T * W, axis=0)
 
 
 def linear_discriminant(

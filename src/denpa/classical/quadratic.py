@@ -119,6 +119,9 @@ def _quadratic(H: Any, w: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     w = np.zeros(len(H)) if w is None else numbers_of(w, "w")
     if w.shape != (len(H),):
         raise ShapeError(f"w must have the shape {(len(H),)}, not {w.shape}.")
+    for name, array in (("H", H), ("w", w)):
+        if not np.isfinite(array).all():
+            raise DataError(f"{name} must hold finite numbers.")
     if not np.allclose(H, H.T, rtol=1e-10, atol=1e-12 * np.abs(H).max()):
         raise DataError("H is not symmetric: it is no matrix of second derivatives.")
     h, Q = np.linalg.eigh((H + H.T) / 2)

@@ -111,7 +111,7 @@ def perceptron(
     w = np.zeros(x.shape[1]) if W is None else numbers_of(W, "W")
     if w.shape != x.shape[1:]:
         raise ShapeError(f"W must have the shape {x.shape[1:]}, not {w.shape}.")
-    b, mistakes = float(numbers_of(b, "b")), []
+    b, mistakes = _intercept(b), []
     for _ in range(integer(epochs, "epochs", 1)):
         wrong = 0
         for example, label in zip(x, labels, strict=True):
@@ -146,13 +146,24 @@ def margin(x: Any, t: Any, W: Any, b: float) -> float:
 
     Raises:
         DataError: bad data, or W = 0 and b = 0.
+        ShapeError: W or b does not fit x.
     """
     x = examples(x)
     labels, _ = labels_of(x, t, classes=2)
-    w = np.append(numbers_of(W, "W").ravel(), float(b))
+    w = numbers_of(W, "W").ravel()
+    if w.shape != x.shape[1:]:
+        raise ShapeError(f"W must have the shape {x.shape[1:]}, not {np.shape(W)}.")
+    w = np.append(w, _intercept(b))
     if not np.linalg.norm(w) > 0:
         raise DataError("W and b are 0: they are no hyperplane.")
     return float(np.min((2 * labels - 1) * (np.column_stack([x, np.ones(len(x))]) @ w)) / np.linalg.norm(w))
+
+
+def _intercept(b: Any) -> float:
+    b = numbers_of(b, "b")
+    if b.ndim:
+        raise ShapeError(f"b must be a number, not an array of shape {b.shape}.")
+    return float(b)
 
 
 def mistake_bound(x: Any, t: Any, W: Any, b: float) -> float:

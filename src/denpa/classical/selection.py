@@ -12,6 +12,7 @@ import numpy as np
 from denpa.classical.arrays import integer, numbers_of, strength_of
 from denpa.classical.least_squares import linear_regression, polynomial_features, ridge
 from denpa.core.errors import ConfigError, DataError, ShapeError
+from denpa.data.checks import check_data
 from denpa.data.splitting import k_fold_indices, split_indices
 
 __all__ = [
@@ -66,6 +67,10 @@ def degree_curve(train: Any, test: Any, degrees: Iterable[int], strength: float 
         degrees: M, 0 or more.
         strength: λ.
 
+    Raises:
+        DataError, ShapeError: no pairs, x and t of different lengths, numbers that are not finite.
+        ConfigError: degrees or a strength out of range.
+
     Source: Bishop (2006), "Pattern Recognition and Machine Learning", section 1.1.
     """
     for part in (train, test):
@@ -74,6 +79,8 @@ def degree_curve(train: Any, test: Any, degrees: Iterable[int], strength: float 
     if not isinstance(degrees, Iterable) or not (degrees := list(degrees)):
         raise ConfigError(f"degrees must be a list of whole numbers such as range(10), not {degrees!r}.")
     (x, t), (x_test, t_test) = ([numbers_of(a, "the data").ravel() for a in part] for part in (train, test))
+    for some_x, some_t in ((x, t), (x_test, t_test)):
+        check_data(some_x[:, None], some_t, task="regression")
     strength, rows = strength_of(strength), []
     for degree in degrees:
         if integer(degree, "degree", 0) == 0:

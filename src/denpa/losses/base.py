@@ -71,7 +71,8 @@ class Loss(Description):
 
         Raises:
             ShapeError: outputs, targets and weights do not fit together; nothing is broadcast.
-            DataError: targets of a dtype that does not fit, or that the loss cannot mean, as a class that there is not.
+            DataError: targets of a dtype that does not fit, or that the loss cannot mean, as a class that there is not;
+                weights below 0 or not finite.
         """
         total, weight = self.sums(y, t, sample_weight)
         self.check_given(y, t, sample_weight)
@@ -140,7 +141,7 @@ class Loss(Description):
         self.check_range(t, out_shape)
 
     def check_given(self, y: Any, t: Any, sample_weight: Any = None) -> None:
-        """`check_range` of one batch, whose shapes fit, where its values are known: not while a program is traced.
+        """`check_range` of one batch, and its weights, where the values are known: not while a program is traced.
 
         Items of weight 0 may be asked for anything. Of several outputs only their own loss knows what they mean.
         """
@@ -149,7 +150,10 @@ class Loss(Description):
             return
         t = np.asarray(t)
         if sample_weight is not None:
-            counts = np.asarray(sample_weight) != 0
+            s = np.asarray(sample_weight)
+            if not np.isfinite(s).all() or (s < 0).any():
+                raise DataError(f"{self!r}: sample_weight must be finite and not negative.")
+            counts = s != 0
             t = np.where(counts.reshape(*counts.shape, *[1] * (t.ndim - counts.ndim)), t, 0)
         self.check_range(t, jnp.shape(y)[1:])
 
