@@ -179,7 +179,7 @@ def test_prices_of_several_batches_add_up_as_the_loss_does(reduction, penalty, m
     data = rng.normal(size=(37, 4)).astype(np.float32), rng.normal(size=(37, 3)).astype(np.float32)
     net, loss = [dp.Dense(3), dp.ActivityL1(0.3)], dp.MeanSquaredError(reduction=reduction)
     made = dp.Model(net, loss, dp.SGD(1e-9), penalty=penalty, in_shape=(4,))
-    monkeypatch.setattr("denpa.training.model.size_of_batches", lambda _: 8)
+    monkeypatch.setattr("denpa.training.model.size_of_batches", lambda *_, **__: 8)
     y = made.predict(data[0])
     over = np.sum if reduction == "sum" else np.mean
     price = 0.3 * over(np.abs(y).sum(axis=1))
@@ -216,7 +216,7 @@ def test_rows_that_fill_a_batch_have_no_share_in_a_price(monkeypatch):
     made = dp.Model([dp.Dense(3), dp.ActivityL1(1.0)], dp.MeanSquaredError(), in_shape=(2,))
     x = np.random.default_rng(0).normal(size=(10, 2)).astype(np.float32)
     y = made.predict(x)
-    monkeypatch.setattr("denpa.training.model.size_of_batches", lambda _: 4)  # 4, 4 and 2
+    monkeypatch.setattr("denpa.training.model.size_of_batches", lambda *_, **__: 4)  # 4, 4 and 2
     np.testing.assert_allclose(made.evaluate((x, y))["loss"], np.abs(y).sum(axis=1).mean(), rtol=1e-5)
 
 

@@ -91,7 +91,8 @@ def loss_surface(
         directions = random_direction(params, (seed, 0)), random_direction(params, (seed, 1))
     for direction in directions:
         _want_like(params, direction)
-    batches = padded_batches(model.net, *checked_data(model, data, "the data"), size_of_batches(model))
+    checked = checked_data(model, data, "the data")
+    batches = padded_batches(model.net, *checked, size_of_batches(model, x=checked[0]))
     use_compile_cache()
     axis = np.linspace(low, high, resolution)
     points = jnp.asarray(np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2), jnp.float32)

@@ -175,7 +175,7 @@ class Bagging(Stacked):
             held = (
                 None
                 if held_out is None
-                else padded_batches(self.model.net, *held_out, size_of_batches(self.model, self.members))
+                else padded_batches(self.model.net, *held_out, size_of_batches(self.model, self.members, held_out[0]))
             )
             options = {"validation": held, "record_steps": record_steps, "resumed": resume is not None}
             options |= {"callbacks": (*rules, Progress(verbosity(verbose))), "counts": counts}
@@ -326,7 +326,7 @@ class Bagging(Stacked):
             return {}
         heard = np.asarray(self.counts == 0).T
         batches = padded_batches(
-            self.model.net, train[0], (train[1], heard), train[2], size_of_batches(self.model, self.members)
+            self.model.net, train[0], (train[1], heard), train[2], size_of_batches(self.model, self.members, train[0])
         )
         return self.measure([(x, t, weight, who) for x, (t, who), weight in batches])
 
@@ -341,7 +341,7 @@ class Bagging(Stacked):
         x = checked_input(self.model, x)
         use_compile_cache()
         examples = len(jax.tree.leaves(x)[0])
-        batches = filled_batches(x, size_of_batches(self.model, self.members))
+        batches = filled_batches(x, size_of_batches(self.model, self.members, x))
         parts = [np.asarray(program(params, state, self.model.statistics, part)) for part in batches]
         return np.concatenate(parts, axis=axis)[(slice(None),) * axis + (slice(examples),)]
 
@@ -349,4 +349,4 @@ class Bagging(Stacked):
         self._arrays()
         use_compile_cache()
         checked = checked_data(self.model, data, "the data to evaluate")
-        return padded_batches(self.model.net, *checked, size_of_batches(self.model, self.members))
+        return padded_batches(self.model.net, *checked, size_of_batches(self.model, self.members, checked[0]))

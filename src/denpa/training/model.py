@@ -321,7 +321,9 @@ class Model:
             plan = BatchPlan(examples, size, self.seed, shuffle, replacement, window, sorted_by)
             programs = programs_for(dataclasses.replace(self.programs.recipe, window=window))
             options = {
-                "validation": None if held_out is None else padded_batches(self.net, *held_out, size_of_batches(self)),
+                "validation": None
+                if held_out is None
+                else padded_batches(self.net, *held_out, size_of_batches(self, x=held_out[0])),
                 "callbacks": (*rules, Progress(verbosity(verbose))),
                 "record_steps": record_steps,
                 "resumed": resume is not None,
@@ -365,7 +367,7 @@ class Model:
         check_model(self)
         batch = checked_data(self, data, "the data to evaluate")
         use_compile_cache()
-        return self.measure(padded_batches(self.net, *batch, size_of_batches(self)))
+        return self.measure(padded_batches(self.net, *batch, size_of_batches(self, x=batch[0])))
 
     def measure(self, batches: list[Batch]) -> dict[str, Any]:
         """Loss and metrics over batches on the device."""
@@ -404,7 +406,7 @@ class Model:
         x = checked_input(self, x)
         use_compile_cache()
         (params, state), predict = self.variables, self.programs.predict
-        batches = filled_batches(x, size_of_batches(self))
+        batches = filled_batches(x, size_of_batches(self, x=x))
         outputs = [read(predict(params, state, self.statistics, batch)) for batch in batches]
         examples = len(jax.tree.leaves(x)[0])
         return jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts])[:examples], *outputs)

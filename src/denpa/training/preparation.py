@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from denpa.core import tree
 from denpa.core.errors import ConfigError, DataError, ShapeError
+from denpa.core.layer import Layer
 from denpa.core.padded import Padded, values_of, with_ends
 from denpa.data.dataset import Dataset, Splits
+from denpa.layers import Embedding
+from denpa.networks.recurrent import Recurrent
 from denpa.training.arguments import check_class_names
 from denpa.training.inputs import (
     Batch,
@@ -42,17 +47,81 @@ __all__ = [
 ]
 
 
-def network_shape(model: Model) -> Any:
-    """The shape of one example as the model's network sees it, after normalisation; None before it is known."""
+def network_shape(model: Model, raw: Any = None) -> Any:
+    """The shape of one example as the model's network sees it, after normalisation; None before it is known.
+
+    `raw` is that of a raw example, where it is not the one that the network was made for.
+    """
+    raw = model.in_shape if raw is None else raw
     if model.normalizer is None or model.statistics is None:
-        return model.in_shape
-    blank = jax.ShapeDtypeStruct((1, *model.in_shape), jnp.float32)
+        return raw
+    blank = jax.ShapeDtypeStruct((1, *raw), jnp.float32)
     return jax.eval_shape(model.normalizer.apply, model.statistics, blank).shape[1:]
 
 
-def size_of_batches(model: Model, members: int = 1) -> int:
-    """How many examples the model predicts or measures together, by so many members at a time."""
-    return examples_at_once(model.net, network_shape(model), members)
+def size_of_batches(model: Model, members: int = 1, x: Any = None) -> int:
+    """How many examples the model predicts or measures together, by so many members at a time.
+
+    `x` are checked examples; without them they are taken to be as long as those that the network was made for.
+    """
+    return examples_at_once(model.net, network_shape(model, None if x is None else shape_of_example(x)), members)
+
+
+def _wanted_shape(model: Model, x: Any) -> Any:
+    """The shape that an example must have: the one that the network was made for, or x's own where that is as good.
+
+    That is where nothing but time, the first axis, has another length, and the network takes sequences of any length.
+
+    Raises:
+        DataError: it would, but the normaliser knows each step by itself.
+    """
+    known = model.in_shape
+    if known is None:
+        return known
+    given = _with_time_of(x, known)
+    if given == known or not _reads_steps(model.net):
+        return known
+    try:
+        seen = network_shape(model, given)
+    except ShapeError:
+        raise DataError(
+            f"Each example has shape {given}, but the network was made for {known}, and {model.normalizer!r} has "
+            'learned every step by itself: sequences of any length want per="channel", which takes all steps together.'
+        ) from None
+    return given if _same_arrays(model.net, network_shape(model), seen) else known
+
+
+def _with_time_of(x: Any, known: Any) -> Any:
+    """The `known` shape of one raw example, of several inputs that of each, with as many steps as x has.
+
+    As it is where x has another number of axes, other features or no shape at all.
+    """
+    if known and isinstance(known[0], tuple):
+        if not isinstance(x, (tuple, list)) or len(x) != len(known):
+            return known
+        return tuple(_with_time_of(part, shape) for part, shape in zip(x, known, strict=True))
+    try:
+        given = tuple(np.shape(values_of(x))[1:])
+    except Exception:  # noqa: BLE001, what cannot be read is refused, with its name, where it is
+        return known
+    alike = len(given) == len(known) > 0 and given[1:] == known[1:] and given[0] > 0
+    return given if alike else known
+
+
+def _reads_steps(layer: Layer) -> bool:
+    """Whether a network reads sequences: by a recurrent layer or an embedding. Elsewhere the first axis is not time."""
+    return isinstance(layer, (Recurrent, Embedding)) or any(_reads_steps(inside) for _, inside in layer.inner())
+
+
+@functools.lru_cache(maxsize=256)
+def _same_arrays(net: Any, known: Any, seen: Any) -> bool:
+    """Whether the network has the same parameters and state for examples of both shapes."""
+    try:
+        first, second = (jax.eval_shape(lambda s=shape: net.init(jax.random.key(0), s)) for shape in (known, seen))
+        net.out_shape(seen)
+    except (ShapeError, ConfigError, DataError, TypeError, ValueError):  # a layer wants so many steps
+        return False
+    return tree.flatten(first._asdict()) == tree.flatten(second._asdict())
 
 
 def checked_input(model: Model, x: Any) -> Any:
@@ -64,7 +133,7 @@ def checked_input(model: Model, x: Any) -> Any:
     if isinstance(x, Splits):
         raise DataError("x is not Splits: give .x of one of its data sets, such as splits.test.x.")
     x = x.inputs if isinstance(x, Dataset) else x
-    x = checked_examples(x, model.in_shape, model.feature_names, "the input")
+    x = checked_examples(x, _wanted_shape(model, x), model.feature_names, "the input")
     check_words(model.net, x, "the input")
     return x
 
@@ -82,7 +151,7 @@ def checked_data(model: Model, data: Any, where: str) -> Batch:
     """
     x, t, weight = unpacked(data)
     return _with_targets(
-        model, checked_examples(x, model.in_shape, model.feature_names, where), t, weight, where, train=False
+        model, checked_examples(x, _wanted_shape(model, x), model.feature_names, where), t, weight, where, train=False
     )
 
 
@@ -107,7 +176,7 @@ def prepared_data(model: Model, data: Any, validation: Any) -> tuple[Batch, Batc
     where = "the training data" if fraction is None else "the data"
     model.class_names = model.class_names or getattr(data, "class_names", None)
     model.feature_names = model.feature_names or getattr(data, "feature_names", None) or columns_of(x)
-    x = checked_examples(x, model.in_shape, model.feature_names, where)
+    x = checked_examples(x, _wanted_shape(model, x), model.feature_names, where)
     rest: Any = None
     held: Any = None
     if fraction is not None:
@@ -156,7 +225,7 @@ def fitted(normalizer: Any, x: Any) -> dict[str, Any]:
 def _with_targets(model: Model, x: Any, t: Any, weight: Any, where: str, *, train: bool) -> Batch:
     """Checked examples with their targets and weights, checked too."""
     check_words(model.net, x, where)
-    out_shape = model.net.out_shape(network_shape(model))
+    out_shape = model.net.out_shape(network_shape(model, shape_of_example(x)))
     begins = model.steps == 0  # who has learned before may meet one class alone: a stream that is sorted, an example
     t = checked_targets(t, x, model.loss, out_shape, where, train=train, several=begins)
     t = with_ends(t, x, (len(values_of(t)), *out_shape))  # so that they are cut and gathered as the input is

@@ -120,7 +120,11 @@ def sweep(
     order = {"shuffle": shuffle, "replacement": replacement, "window": window}
     rows = [np.arange(examples, dtype=np.int32)] * len(members)
     plan = Together.of(rows, batch_size_of(batch_size, examples), stacked.seeds, **order)
-    held = None if held_out is None else padded_batches(model.net, *held_out, size_of_batches(model, len(members)))
+    held = (
+        None
+        if held_out is None
+        else padded_batches(model.net, *held_out, size_of_batches(model, len(members), held_out[0]))
+    )
     options = {"validation": held, "record_steps": record_steps, "resumed": resume is not None, "independent": True}
     options["callbacks"] = (*rules, Progress(verbosity(verbose)))
     try:
