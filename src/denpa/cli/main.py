@@ -128,7 +128,7 @@ def _interrupt(*_: Any) -> None:
 
 def _dispatch(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
-        print(_HELP)
+        print(_HELP, file=sys.stdout if words else sys.stderr)
         return 0 if words else 2
     command, rest = words[0], words[1:]
     if command in ("-V", "--version", "version"):
