@@ -31,6 +31,8 @@ LOSS = dp.SoftmaxCrossEntropy()
         (lambda: dp.Graph(dp.Input(), ()), "an input and an output at least"),
         (lambda: NET.init(0, (4,)), r"random key is wanted, such as jax.random.key\(0\), not 0"),
         (lambda: dp.Dense(3).init(0, (4,)), "random key is wanted"),
+        (lambda: dp.backprop(NET, LOSS, NET.init(jax.random.key(0), (4,)), X, T, key=0), r"random key .*, not 0\."),
+        (lambda: dp.trace(NET, LOSS, NET.init(jax.random.key(0), (4,)), X, T, key="a"), r"random key .*, not 'a'\."),
     ],
 )
 def test_options_and_keys(make, message):

@@ -19,6 +19,7 @@ import numpy as np
 from denpa.core import tree
 from denpa.core.checks import want_methods
 from denpa.core.errors import DataError, nearest
+from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, State, Variables
 from denpa.core.padded import Padded, checked_lengths, step_weights, values_of
 from denpa.kernels import settings
@@ -190,6 +191,7 @@ def _compiled(
 
 def _run(way: Any, net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, weight: Any) -> Any:
     want_problem(net, loss, x, t, "walk_forward" if way is walk else "forward")  # of a layer alone there is no walk
+    key_for(None if hasattr(key, "aval") else key, "")  # refuses what is no key by its own name, not by a tracer's
     found = _compiled(way, settings.current(), net, loss, variables, x, t, key, train, weight)
     loss.check_given(found.output, values_of(t), step_weights(loss, x, found.output, t, weight))
     return found
