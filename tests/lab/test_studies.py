@@ -41,6 +41,11 @@ def test_every_study_is_told_in_both_languages_under_a_name_of_its_own():
             assert not japanese.search(text.en), study.name
 
 
+def test_deltas_are_rows_that_go_back_through_the_transposed_weights():
+    formulas = [formula for study in registry.STUDIES.values() for formula in study.formula]
+    assert not [formula for formula in formulas if re.search(r"W\^\{\(l ?\+ ?1\)\} *\\delta", formula)]
+
+
 def test_chosen_takes_all_or_some_and_names_the_nearest():
     assert registry.chosen(("all",)) == tuple(registry.STUDIES.values())
     assert [study.name for study in registry.chosen(("polynomial", "polynomial"))] == ["polynomial"]

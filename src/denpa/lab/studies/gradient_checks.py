@@ -180,7 +180,7 @@ STUDIES = (
         ),
         formula=(
             r"\frac{\partial E}{\partial w_i} = \frac{E(w + h e_i) - E(w - h e_i)}{2h} + O(h^2)",
-            r"\delta^{(l)} = f'(u^{(l)}) \odot W^{(l+1)} \delta^{(l+1)}",
+            r"\delta^{(l)} = f'(u^{(l)}) \odot \left( \delta^{(l+1)} (W^{(l+1)})^T \right)",
         ),
         setting=Text(
             "3 inputs, a hidden layer of sigmoid units, 4 classes with softmax and cross-entropy; weights N(0, 0.7²); "

@@ -189,7 +189,7 @@ STUDIES = (
             "以下になる。ReLU と He の初期値では大きさが保たれる。",
         ),
         formula=(
-            r"\delta^{(l)} = \sigma'(u^{(l)}) \odot W^{(l+1)} \delta^{(l+1)}",
+            r"\delta^{(l)} = \sigma'(u^{(l)}) \odot \left( \delta^{(l+1)} (W^{(l+1)})^T \right)",
             r"\sigma' = \sigma (1 - \sigma) \leq 1/4",
         ),
         setting=Text(f"10 layers. {_INPUT.en}", f"10 層。{_INPUT.ja}"),
