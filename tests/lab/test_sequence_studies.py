@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from denpa.lab.studies import Plan, registry, remembering
+from denpa.lab.studies import Plan, registry, remembering, sentences
 
 
 @pytest.mark.parametrize("name", ["next-word", "real-time-recurrent-learning"])
@@ -38,3 +40,18 @@ def test_the_long_task_has_bounds_of_its_own():
     assert passed(100, [0.16, 0.94]) == passed(50, [0.5, 1.0]) == [True] * 4
     assert passed(100, [0.9, 0.94], rnn=0.55) == [True, True, False, False]
     assert passed(50, [0.2, 0.3]) == [True, True, True, False]
+
+
+def test_an_answer_of_the_right_length_may_be_wrong_before_training():
+    pairs = sentences._PAIRS
+    lengths = np.array([len(target.split()) + 1 for target in pairs.targets])
+    backwards = [" ".join(target.split()[::-1]) for target in pairs.targets]  # of one word: right
+    found = {"log": np.zeros(1), "sum": 0.0, "all": np.ones(1), "answers": list(pairs.targets)}
+    found |= {name: SimpleNamespace(lengths=lengths - 1) for name in ("before", "after")}
+    (before,) = (
+        check
+        for check in sentences._pair_checks([found | {"first answers": backwards}], SimpleNamespace(lengths=lengths))
+        if check.claim.en.startswith("before training")
+    )
+    assert list(before.values) == [len(pairs) - 1]
+    assert before.passed

@@ -127,7 +127,7 @@ def _translated(encoder: PairEncoder, inputs: Any, t: Any, seed: int) -> dict[st
     two = beam_search(model, inputs[0], beam=len(encoder.target) ** 2, longest=2, start=ends["start"], end=None)
     step = backprop(net, loss, model.variables, inputs, t, train=False)
     return {
-        "before": before,
+        "first answers": encoder.answers(before.tokens),
         "after": after,
         "answers": encoder.answers(after.tokens),
         "log": after.log_probability,
@@ -150,7 +150,9 @@ def _ends_drawn(ends: np.ndarray, lengths: np.ndarray) -> Any:
 
 
 def _pair_checks(found: list[dict[str, Any]], t: Any) -> tuple[Check, ...]:
-    wrong = [sum(a != b for a, b in zip(each["answers"], _PAIRS.targets, strict=True)) for each in found]
+    def wrong(answers: str) -> list[int]:
+        return [sum(a != b for a, b in zip(each[answers], _PAIRS.targets, strict=True)) for each in found]
+
     return (
         check(
             "log P that greedy search adds up, less that of the chain rule on the translations, in all",
@@ -164,7 +166,7 @@ def _pair_checks(found: list[dict[str, Any]], t: Any) -> tuple[Check, ...]:
             [np.abs(each["all"] - 1).max() for each in found],
             *(0, 1e-4),
         ),
-        exactly("translations that are not right to the last word", "正しくない訳の数", wrong, 0),
+        exactly("translations that are not right to the last word", "正しくない訳の数", wrong("answers"), 0),
         exactly(
             "answers that do not end by themselves, at the same step as the translation",
             "正解と同じステップで自ら終わらない応答の数",
@@ -174,8 +176,8 @@ def _pair_checks(found: list[dict[str, Any]], t: Any) -> tuple[Check, ...]:
         check(
             f"before training: answers that have not ended after {_LONGEST} words or are wrong",
             f"学習前：{_LONGEST} 語までに終わらない、または誤っている応答の数",
-            [np.sum(each["before"].lengths + 1 != t.lengths) for each in found],
-            *(len(_PAIRS) // 2, len(_PAIRS)),
+            wrong("first answers"),
+            *(len(_PAIRS) - 1, len(_PAIRS)),
         ),
     )
 
