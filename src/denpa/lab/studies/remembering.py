@@ -84,7 +84,7 @@ def _checks(ends: dict[str, np.ndarray], time: int, last: int) -> tuple[Check, .
     checks = (
         Check(claim("LSTM", "LSTM"), ends["LSTM"], low=0.95 if time < 100 else 0.85),
         Check(claim("GRU", "GRU"), ends["GRU"], low=0.9),
-        Check(claim("RNN", "RNN"), ends["RNN"], high=0.6 if time < 100 else 0.5),
+        Check(claim("RNN", "RNN"), ends["RNN"], high=0.45),
     )
     if time < 100:
         best = claim("RNN with orthogonal weights, the best seed", "直交行列から始めた RNN、最良のシード")
@@ -100,10 +100,12 @@ STUDIES = (
         title=Text("Remembering over many steps", "長期依存：先に見た記号を覚える"),
         claim=Text(
             "A symbol is shown at the first step and asked for at the last, with noise between. With as many updates, "
-            "an LSTM and a GRU whose gates start open tell it 100 steps later; a simple recurrent network does not "
-            "get beyond chance.",
+            "an LSTM and a GRU whose gates start open tell it 100 steps later; a simple recurrent network that starts "
+            "from small uniform weights stays far behind, at accuracies of 0.10 to 0.27 (0.10 to 0.39 after 50 steps; "
+            "chance is 0.125).",
             "最初のステップで見た記号を、雑音を挟んで最後のステップで答える。ゲートを開いて始めた LSTM と GRU "
-            "は、同じ更新回数で 100 ステップ後でも答えられるが、単純な RNN は偶然の正解率にとどまる。",
+            "は、同じ更新回数で 100 ステップ後でも答えられるが、小さな一様乱数から始めた単純な RNN "
+            "は正解率 0.10〜0.27（50 ステップでは 0.10〜0.39、偶然なら 0.125）で、はるかに及ばない。",
         ),
         formula=(
             r"\mathrm{LSTM:}\ c^{t} = f \odot c^{t-1} + i \odot g",
