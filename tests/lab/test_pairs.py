@@ -10,6 +10,7 @@ from denpa.data.pair_encoder import PairEncoder
 from denpa.data.pairs import Pairs
 from denpa.lab import presets, toml
 from denpa.lab.answers import answers_of, answers_text, bleu
+from denpa.lab.describe import check_experiment
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
 from denpa.lab.run import Run
 from denpa.lab.sources import load_data
@@ -102,6 +103,14 @@ def test_a_run_shows_where_it_looks_and_answers_lines_of_text(files, tmp_path, m
     assert lines[1] == ""
     with pytest.raises(dp.ConfigError, match="not trained on pairs"):
         answers_of(dp.Model([dp.Dense(2)], dp.SoftmaxCrossEntropy()), ["a"])
+
+
+def test_the_gradients_of_pairs_are_checked(files):
+    config = DataConfig(**files)
+    data = load_data(config)
+    assert data.train.inputs is data.train.x
+    experiment = presets.build("date-attention", presets.Options(hidden=(4,)), config, data.look)
+    assert max(check_experiment(experiment, data).autodiff.values()) < 1e-9
 
 
 def test_bleu_of_cut_words():

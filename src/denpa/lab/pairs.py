@@ -49,6 +49,11 @@ class Sequences:
     def __len__(self) -> int:
         return len(self.pairs)
 
+    @property
+    def inputs(self) -> tuple[Padded, Padded]:
+        """What a network reads: x, as of a `Dataset`."""
+        return self.x
+
     def __getitem__(self, rows: Any) -> Sequences:
         """Some of the pairs."""
         x, t = (tuple(_rows(part, rows) for part in self.x), _rows(self.t, rows))
