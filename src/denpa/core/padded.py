@@ -86,6 +86,7 @@ def step_mask(lengths: Any, time: int) -> Any:
 
 def silenced(values: Any, lengths: Any) -> Any:
     """The values (batch, time, ...) with 0 on the padding: a delta of 0 alone would not keep NaN out of a product."""
+    values = jnp.asarray(values)
     mask = step_mask(lengths, values.shape[1]).reshape(*values.shape[:2], *(1,) * (values.ndim - 2))
     return jnp.where(mask, values, jnp.zeros((), values.dtype))
 

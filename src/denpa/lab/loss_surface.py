@@ -23,8 +23,8 @@ from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Params
 from denpa.training import Model
 from denpa.training.compile_cache import use_compile_cache
-from denpa.training.inputs import Batch, padded_batches
-from denpa.training.preparation import checked_data, size_of_batches
+from denpa.training.inputs import Batch
+from denpa.training.preparation import batches_to_measure, checked_data
 
 __all__ = ["LossSurface", "loss_surface", "plane_through", "principal_directions", "random_direction"]
 
@@ -91,8 +91,7 @@ def loss_surface(
         directions = random_direction(params, (seed, 0)), random_direction(params, (seed, 1))
     for direction in directions:
         _want_like(params, direction)
-    checked = checked_data(model, data, "the data")
-    batches = padded_batches(model.net, *checked, size_of_batches(model, x=checked[0]))
+    batches = batches_to_measure(model, checked_data(model, data, "the data"))
     use_compile_cache()
     axis = np.linspace(low, high, resolution)
     points = jnp.asarray(np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2), jnp.float32)

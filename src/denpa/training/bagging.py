@@ -18,7 +18,7 @@ from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.elsewhere import data_as_one
 from denpa.training.history import History
-from denpa.training.inputs import filled_batches, padded_batches
+from denpa.training.inputs import filled_batches
 from denpa.training.interrupts import interrupts_wait
 from denpa.training.loop import summarize
 from denpa.training.members import MemberPrograms, member_of, member_programs_for
@@ -26,6 +26,7 @@ from denpa.training.members_loop import Members, Stacked, begun, check_options
 from denpa.training.members_plan import Together, member_steps, sampled_rows, shares_of
 from denpa.training.model import Model
 from denpa.training.preparation import (
+    batches_to_measure,
     checked_data,
     checked_input,
     network_shape,
@@ -172,11 +173,7 @@ class Bagging(Stacked):
             plan, counts = self._plan(examples, batch_size_of(batch_size, examples), **order)
             recipe = dataclasses.replace(self.model.programs.recipe, window=window)
             self._begin(given)
-            held = (
-                None
-                if held_out is None
-                else padded_batches(self.model.net, *held_out, size_of_batches(self.model, self.members, held_out[0]))
-            )
+            held = None if held_out is None else batches_to_measure(self.model, held_out, self.members)
             options = {"validation": held, "record_steps": record_steps, "resumed": resume is not None}
             options |= {"callbacks": (*rules, Progress(verbosity(verbose))), "counts": counts}
             last = int(epochs) + (0 if resume is not None else self.epochs)
@@ -325,9 +322,7 @@ class Bagging(Stacked):
         if self.counts is None:
             return {}
         heard = np.asarray(self.counts == 0).T
-        batches = padded_batches(
-            self.model.net, train[0], (train[1], heard), train[2], size_of_batches(self.model, self.members, train[0])
-        )
+        batches = batches_to_measure(self.model, (train[0], (train[1], heard), train[2]), self.members)
         return self.measure([(x, t, weight, who) for x, (t, who), weight in batches])
 
     def _arrays(self) -> tuple[Any, Any]:
@@ -349,4 +344,4 @@ class Bagging(Stacked):
         self._arrays()
         use_compile_cache()
         checked = checked_data(self.model, data, "the data to evaluate")
-        return padded_batches(self.model.net, *checked, size_of_batches(self.model, self.members, checked[0]))
+        return batches_to_measure(self.model, checked, self.members)

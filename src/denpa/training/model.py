@@ -42,11 +42,12 @@ from denpa.training.early_stopping import EarlyStopping, check_retraining, retra
 from denpa.training.elsewhere import data_as_one
 from denpa.training.foreign import ForeignOptimizer
 from denpa.training.history import History
-from denpa.training.inputs import Batch, filled_batches, padded_batches
+from denpa.training.inputs import Batch, filled_batches
 from denpa.training.interrupts import interrupts_wait
 from denpa.training.loop import Training, summarize
 from denpa.training.model_file import save_model
 from denpa.training.preparation import (
+    batches_to_measure,
     checked_data,
     checked_input,
     network_shape,
@@ -321,9 +322,7 @@ class Model:
             plan = BatchPlan(examples, size, self.seed, shuffle, replacement, window, sorted_by)
             programs = programs_for(dataclasses.replace(self.programs.recipe, window=window))
             options = {
-                "validation": None
-                if held_out is None
-                else padded_batches(self.net, *held_out, size_of_batches(self, x=held_out[0])),
+                "validation": None if held_out is None else batches_to_measure(self, held_out),
                 "callbacks": (*rules, Progress(verbosity(verbose))),
                 "record_steps": record_steps,
                 "resumed": resume is not None,
@@ -367,7 +366,7 @@ class Model:
         check_model(self)
         batch = checked_data(self, data, "the data to evaluate")
         use_compile_cache()
-        return self.measure(padded_batches(self.net, *batch, size_of_batches(self, x=batch[0])))
+        return self.measure(batches_to_measure(self, batch))
 
     def measure(self, batches: list[Batch]) -> dict[str, Any]:
         """Loss and metrics over batches on the device."""

@@ -27,6 +27,7 @@ from denpa.training.inputs import (
     columns_of,
     examples_at_once,
     held_back,
+    padded_batches,
     rows_of,
     shape_of_example,
     unpacked,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from denpa.training.model import Model
 
 __all__ = [
+    "batches_to_measure",
     "checked_data",
     "checked_input",
     "fitted",
@@ -65,6 +67,11 @@ def size_of_batches(model: Model, members: int = 1, x: Any = None) -> int:
     `x` are checked examples; without them they are taken to be as long as those that the network was made for.
     """
     return examples_at_once(model.net, network_shape(model, None if x is None else shape_of_example(x)), members)
+
+
+def batches_to_measure(model: Model, batch: Batch, members: int = 1) -> list[Batch]:
+    """Checked data (x, t, weight) in batches on the device, of a size that so many members can measure at a time."""
+    return padded_batches(model.net, *batch, size_of_batches(model, members, batch[0]))
 
 
 def _wanted_shape(model: Model, x: Any) -> Any:

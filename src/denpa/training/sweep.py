@@ -19,13 +19,12 @@ from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.early_stopping import EarlyStopping
 from denpa.training.history import History
-from denpa.training.inputs import padded_batches
 from denpa.training.interrupts import interrupts_wait
 from denpa.training.members import member_of, member_programs_for, with_number
 from denpa.training.members_loop import Members, Stacked, begun, check_options
 from denpa.training.members_plan import Together
 from denpa.training.model import Model
-from denpa.training.preparation import network_shape, prepared_data, size_of_batches, warn_of_idle_weights
+from denpa.training.preparation import batches_to_measure, network_shape, prepared_data, warn_of_idle_weights
 from denpa.training.progress import Progress
 from denpa.training.windows import check_window
 
@@ -120,11 +119,7 @@ def sweep(
     order = {"shuffle": shuffle, "replacement": replacement, "window": window}
     rows = [np.arange(examples, dtype=np.int32)] * len(members)
     plan = Together.of(rows, batch_size_of(batch_size, examples), stacked.seeds, **order)
-    held = (
-        None
-        if held_out is None
-        else padded_batches(model.net, *held_out, size_of_batches(model, len(members), held_out[0]))
-    )
+    held = None if held_out is None else batches_to_measure(model, held_out, len(members))
     options = {"validation": held, "record_steps": record_steps, "resumed": resume is not None, "independent": True}
     options["callbacks"] = (*rules, Progress(verbosity(verbose)))
     try:
