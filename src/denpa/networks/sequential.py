@@ -67,7 +67,7 @@ class Sequential(Network):
         layers = self.inner()
         while layers:
             name, layer = layers[0]
-            block = None if ctx.lengths is not None else block_ahead(layers, params, x)
+            block = None if ctx.lengths is not None else block_ahead(layers, params, x)  # it would see the padding
             if block is None:
                 y, saved[name] = step_forward(layer, name, params[name], x, ctx)
                 x, ctx, layers = y, behind(ctx, x, y), layers[1:]
