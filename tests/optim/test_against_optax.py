@@ -202,7 +202,7 @@ def test_a_chain_whose_step_is_optaxs_does_not_know_its_rate():
     state = chained.init(params)
     assert chained.gradient_point(params, state) is params
     with pytest.raises(ConfigError, match="does not know its learning rate, which is inside a part of another library"):
-        chained.rates(state, params)
+        chained.step_sizes(state, state, params)
     with pytest.raises(ConfigError, match="cannot be written to a file"):
         to_config(chained)
 

@@ -214,7 +214,7 @@ def test_groups_of_parameters_are_checked_and_survive_a_file():
     params = {"a": jnp.ones(2), "b": jnp.ones(2)}
     _, state = falling.update(params, falling.init(params), params)
     assert float(falling.rate(state)) == pytest.approx(0.3)
-    assert {name: float(rate) for name, rate in falling.rates(state, params).items()} == pytest.approx(
+    assert {name: float(rate) for name, rate in falling.step_sizes(state, state, params).items()} == pytest.approx(
         {"a": 0.15, "b": 0.3}
     )
     first = dp.ParameterGroups(dp.SGD(0.1), {"conv/*": 0.25, "b": 0.5})

@@ -63,11 +63,6 @@ class Optimizer(Transform):
             return self.learning_rate(state["step"])
         return self.learning_rate
 
-    def rates(self, state: Any, params: Any) -> Any:
-        """The learning rate of the coming step for each array: a tree like `params`."""
-        rate = self.rate(state)
-        return jax.tree.map(lambda _: rate, params)
-
     def step_sizes(self, before: Any, after: Any, params: Any) -> Any:
         """η of the proximal step, see `denpa.L1`: the step to which a gradient that stays 1 leads, its sign left out.
 
@@ -82,7 +77,8 @@ class Optimizer(Transform):
         Raises:
             ConfigError: there is no such number, see `want_step_sizes`.
         """
-        return self.rates(before, params)
+        rate = self.rate(before)
+        return jax.tree.map(lambda _: rate, params)
 
     def want_step_sizes(self) -> None:
         """Refuse to stand before a proximal step, by `ConfigError`, where no `step_sizes` lead to the minimum."""

@@ -119,10 +119,6 @@ class Chain(Optimizer):
         name, part = self.optimizer()
         return part.rate(state[name])
 
-    def rates(self, state: Any, params: Any) -> Any:
-        name, part = self.optimizer()
-        return part.rates(state[name], params)
-
     def step_sizes(self, before: Any, after: Any, params: Any) -> Any:
         name, part = self.optimizer()
         return part.step_sizes(before[name], after[name], params)

@@ -75,11 +75,6 @@ class ParameterGroups(Optimizer):
     def rate(self, state: Any) -> Any:
         return self.optimizer.rate(state)
 
-    def rates(self, state: Any, params: Any) -> Any:
-        return jax.tree_util.tree_map_with_path(
-            lambda path, rate: rate * self.factor(tree.path_name(path)), self.optimizer.rates(state, params)
-        )
-
     def step_sizes(self, before: Any, after: Any, params: Any) -> Any:
         return jax.tree_util.tree_map_with_path(
             lambda path, size: size * self.factor(tree.path_name(path)),
