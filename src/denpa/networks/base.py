@@ -190,13 +190,11 @@ def naming(name: str) -> Iterator[None]:
 def step_forward(layer: Layer, name: str, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved]:
     """One layer's forward pass; an error names the layer."""
     with naming(name):
-        y, saved = layer.forward(params, x, ctx.at(name))
-        behind(ctx, x, y)
-        return y, saved
+        return layer.forward(params, x, ctx.at(name))
 
 
-def behind(ctx: Context, x: Any, y: Any) -> Context:
-    """The context behind a layer that made y of x: the lengths of padded sequences end where their steps do.
+def behind(name: str, x: Any, y: Any, ctx: Context) -> Context:
+    """The context behind the layer that made y of x: the lengths of padded sequences end where their steps do.
 
     Raises:
         ShapeError: y has steps of its own, which the lengths do not count.
@@ -206,8 +204,8 @@ def behind(ctx: Context, x: Any, y: Any) -> Context:
     before, after = (jax.tree.leaves(value)[0] for value in (x, y))
     if after.ndim > 2 and after.shape[1] != before.shape[1]:
         raise ShapeError(
-            f"it makes {after.shape[1]} steps of the {before.shape[1]} that the lengths of padded sequences count: "
-            'keep their number, as padding="same" and stride=1 do, or give sequences of one length as an array.'
+            f"Layer {name!r} makes {after.shape[1]} steps of the {before.shape[1]} that lengths of padded sequences "
+            'count: keep their number, as padding="same" and stride=1 do, or give sequences of one length as an array.'
         )
     return ctx if after.ndim > 2 else dataclasses.replace(ctx, lengths=None)
 

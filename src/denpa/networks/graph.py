@@ -153,7 +153,7 @@ class Graph(Stepping):
             x, there = _gathered(vertex, values), contexts[vertex.inputs[0]]
             known = params[vertex.slot], x, _context(vertex, there)
             values[vertex.name], saved[vertex.name], seen = step(vertex.layer, vertex.name, *known)
-            contexts[vertex.name] = behind(there, x, values[vertex.name])
+            contexts[vertex.name] = behind(vertex.name, x, values[vertex.name], there)
             met |= seen
         return _like(self.outputs, [values[name] for name in _many(self.outputs)]), saved, met
 

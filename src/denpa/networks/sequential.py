@@ -70,7 +70,7 @@ class Sequential(Network):
             block = None if ctx.lengths is not None else block_ahead(layers, params, x)  # it would see the padding
             if block is None:
                 y, saved[name] = step_forward(layer, name, params[name], x, ctx)
-                x, ctx, layers = y, behind(ctx, x, y), layers[1:]
+                x, ctx, layers = y, behind(name, x, y, ctx), layers[1:]
             else:
                 x, saved[name] = block.forward(params[name], x)
                 layers = layers[block.layers :]
@@ -92,7 +92,7 @@ class Sequential(Network):
         saved, met = {}, {}
         for name, layer in self.inner():
             y, saved[name], values = walk_forward(layer, name, params[name], x, ctx)
-            x, ctx = y, behind(ctx, x, y)
+            x, ctx = y, behind(name, x, y, ctx)
             met |= values
         return x, saved, met
 
