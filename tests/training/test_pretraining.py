@@ -99,3 +99,8 @@ def test_what_was_interrupted_goes_on_behind_the_layers_that_are_done(tmp_path, 
 def test_what_is_no_stack_of_layers_is_refused(net, message):
     with pytest.raises(dp.ConfigError, match=message):
         dp.pretrain(net, X)
+
+
+def test_padding_is_not_to_be_learned():
+    with pytest.raises(dp.ConfigError, match="would learn the padding of sequences"):
+        dp.pretrain([dp.Dense(2), dp.Dense(3)], dp.Padded(np.ones((4, 5, 3)), np.array([5, 1, 2, 3])))

@@ -27,12 +27,12 @@ from denpa.lab.keeper import Keeper
 from denpa.lab.measure import Measured, measure
 from denpa.lab.run_folder import RunFolder, create, free_name, refuse_existing
 from denpa.lab.sources import Prepared, load_data
-from denpa.lab.start import begin, model_of, refuse_padded
+from denpa.lab.start import begin, model_of
 from denpa.training import Bagging
 from denpa.training.checkpoint import latest, step_of
 from denpa.training.history import History
 from denpa.training.inputs import shape_of_example
-from denpa.training.pretraining import check_stack
+from denpa.training.pretraining import check_stack, want_no_padding
 
 __all__ = ["Run"]
 
@@ -155,7 +155,7 @@ class Run:
         plan, x, seed = self.experiment.training, self.data.train.inputs, self.experiment.training.seed
         if self.folder is None:
             if plan.pretrain is not None:
-                refuse_padded(x)
+                want_no_padding(x)
                 norm, first = self.model.normalizer, x[:1]
                 check_stack(
                     self.model.net,

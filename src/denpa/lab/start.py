@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from denpa.core.errors import ConfigError
-from denpa.core.padded import Padded
 from denpa.lab.experiment import Experiment, TrainingConfig
 from denpa.training import Model, pretrain
 from denpa.training.inputs import shape_of_example
 
-__all__ = ["begin", "model_of", "refuse_padded"]
+__all__ = ["begin", "model_of"]
 
 
 def model_of(experiment: Experiment) -> Model:
@@ -31,25 +29,12 @@ def model_of(experiment: Experiment) -> Model:
     )
 
 
-def refuse_padded(x: Any) -> None:
-    """Refuse padded sequences where layers are to be pre-trained.
-
-    Raises:
-        ConfigError: x is `Padded`.
-    """
-    if isinstance(x, Padded):
-        raise ConfigError(
-            "Layer by layer pre-training would learn the padding of sequences: leave training.pretrain out."
-        )
-
-
 def begin(model: Model, plan: TrainingConfig, x: Any, verbose: Any = False, folder: Path | None = None) -> None:
     """Put a model where its training is to start: at its seed's numbers, at loaded ones, or at pre-trained ones."""
     if plan.initial_weights is not None:
         model.build(shape_of_example(x))
         model.load_weights(plan.initial_weights, plan.initial_only or None)
     elif plan.pretrain is not None:
-        refuse_padded(x)
         size = min(plan.batch_size, len(x)) if isinstance(plan.batch_size, int) else plan.batch_size
         options = {"epochs": plan.pretrain, "batch_size": size, "seed": model.seed, "verbose": verbose}
         variables = pretrain(model.net, x, normalizer=model.normalizer, folder=folder, **options)

@@ -14,6 +14,7 @@ import numpy as np
 from denpa.core import tree
 from denpa.core.errors import ConfigError, FileFormatError
 from denpa.core.layer import Variables
+from denpa.core.padded import Padded
 from denpa.layers import Dense, Reshape
 from denpa.losses import MeanSquaredError
 from denpa.networks import Network, Sequential
@@ -22,7 +23,7 @@ from denpa.training.arguments import described, network_of
 from denpa.training.model import Model
 from denpa.training.storage import read_arrays, write_arrays
 
-__all__ = ["PRETRAINING", "check_stack", "pretrain"]
+__all__ = ["PRETRAINING", "check_stack", "pretrain", "want_no_padding"]
 
 PRETRAINING = "pretraining.safetensors"
 
@@ -80,8 +81,8 @@ def pretrain(
         seed has it.
 
     Raises:
-        ConfigError: a network of another kind, or with fewer than two layers with weights; `folder` holds layers of
-            another call.
+        ConfigError: a network of another kind, or with fewer than two layers with weights; padded sequences; `folder`
+            holds layers of another call.
         FileFormatError, StorageError: what `folder` holds is damaged, or it cannot be written to.
         DataError, ShapeError, DivergenceError: as `Model.fit`.
 
@@ -89,6 +90,7 @@ def pretrain(
     Boltzmann machines); with autoencoders: Bengio, Lamblin, Popovici & Larochelle (2007), "Greedy layer-wise training
     of deep networks", section 3.
     """
+    want_no_padding(x)
     net = network_of(net)
     h = np.asarray(x)
     if normalizer is not None:
@@ -118,6 +120,15 @@ def pretrain(
         if place + 1 < count:
             h = _coded(block, arrays, h)
     return Variables(**tree.unflatten(arrays, found._asdict()))
+
+
+def want_no_padding(x: Any) -> None:
+    """Refuse padded sequences: an autoencoder would learn to give their padding back."""
+    if isinstance(x, Padded):
+        raise ConfigError(
+            "Pre-training layer by layer would learn the padding of sequences too: give sequences of one length as an "
+            "array, or train without it (training.pretrain)."
+        )
 
 
 def check_stack(net: Any, in_shape: tuple[int, ...], seed: int = 0) -> tuple[Variables, list[_Block]]:
