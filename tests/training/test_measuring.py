@@ -134,11 +134,11 @@ def test_the_summary_knows_the_shape_once_there_is_one():
 def test_large_outputs_are_measured_few_at_a_time_with_the_same_result(monkeypatch):
     model = dp.Model([dp.Embedding(5, 3), dp.Dense(5)], loss=dp.SoftmaxCrossEntropy(), in_shape=(6,))
     x = np.random.default_rng(0).integers(0, 5, (7, 6)).astype(np.int32)
-    assert size_of_batches(model) == 1024
+    assert size_of_batches(model, x) == 1024
     whole, outputs = model.evaluate((x, x)), model.predict(x)
     monkeypatch.setattr("denpa.training.inputs._FEWEST_AT_ONCE", 1)
     monkeypatch.setitem(inputs._NUMBERS_AT_ONCE, jax.default_backend(), 6 * 5 * 5)
-    assert size_of_batches(model) == 4  # the largest output holds 6 · 5 numbers: 5 fit, and 4 is a power of two
+    assert size_of_batches(model, x) == 4  # the largest output holds 6 · 5 numbers: 5 fit, and 4 is a power of two
     assert model.evaluate((x, x))["loss"] == pytest.approx(whole["loss"], rel=1e-6)
     np.testing.assert_allclose(model.predict(x), outputs, rtol=1e-6)
 
@@ -147,11 +147,12 @@ def test_what_a_fused_convolution_never_makes_leaves_room_for_more_examples(monk
     monkeypatch.setattr(native, "available", lambda: True)  # none is called
     pooled = [dp.Conv2d(30, 5), dp.ReLU(), dp.MaxPool2d(2), dp.Flatten(), dp.Dense(10)]
     model = dp.Model(pooled, loss=dp.SoftmaxCrossEntropy(), in_shape=(28, 28, 1))
-    assert size_of_batches(model) == 512  # 2²² numbers hold 12 · 12 · 30 of them 970 times
+    x = np.zeros((1, 28, 28, 1), np.float32)
+    assert size_of_batches(model, x) == 512  # 2²² numbers hold 12 · 12 · 30 of them 970 times
     with dp.kernels.using("xla"):
-        assert size_of_batches(model) == 128  # and 24 · 24 · 30 of them 242 times
+        assert size_of_batches(model, x) == 128  # and 24 · 24 · 30 of them 242 times
     unpooled = dp.Model([*pooled[:2], *pooled[3:]], loss=dp.SoftmaxCrossEntropy(), in_shape=(28, 28, 1))
-    assert size_of_batches(unpooled) == 128
+    assert size_of_batches(unpooled, x) == 128
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -179,7 +180,7 @@ def test_prices_of_several_batches_add_up_as_the_loss_does(reduction, penalty, m
     data = rng.normal(size=(37, 4)).astype(np.float32), rng.normal(size=(37, 3)).astype(np.float32)
     net, loss = [dp.Dense(3), dp.ActivityL1(0.3)], dp.MeanSquaredError(reduction=reduction)
     made = dp.Model(net, loss, dp.SGD(1e-9), penalty=penalty, in_shape=(4,))
-    monkeypatch.setattr("denpa.training.model.size_of_batches", lambda *_, **__: 8)
+    monkeypatch.setattr("denpa.training.preparation.size_of_batches", lambda *_, **__: 8)
     y = made.predict(data[0])
     over = np.sum if reduction == "sum" else np.mean
     price = 0.3 * over(np.abs(y).sum(axis=1))
@@ -216,7 +217,7 @@ def test_rows_that_fill_a_batch_have_no_share_in_a_price(monkeypatch):
     made = dp.Model([dp.Dense(3), dp.ActivityL1(1.0)], dp.MeanSquaredError(), in_shape=(2,))
     x = np.random.default_rng(0).normal(size=(10, 2)).astype(np.float32)
     y = made.predict(x)
-    monkeypatch.setattr("denpa.training.model.size_of_batches", lambda *_, **__: 4)  # 4, 4 and 2
+    monkeypatch.setattr("denpa.training.preparation.size_of_batches", lambda *_, **__: 4)  # 4, 4 and 2
     np.testing.assert_allclose(made.evaluate((x, y))["loss"], np.abs(y).sum(axis=1).mean(), rtol=1e-5)
 
 

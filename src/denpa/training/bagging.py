@@ -18,7 +18,6 @@ from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.elsewhere import data_as_one
 from denpa.training.history import History
-from denpa.training.inputs import filled_batches
 from denpa.training.interrupts import interrupts_wait
 from denpa.training.loop import summarize
 from denpa.training.members import MemberPrograms, member_of, member_programs_for
@@ -27,11 +26,11 @@ from denpa.training.members_plan import Together, member_steps, sampled_rows, sh
 from denpa.training.model import Model
 from denpa.training.preparation import (
     batches_to_measure,
+    batches_to_predict,
     checked_data,
     checked_input,
     network_shape,
     prepared_data,
-    size_of_batches,
     warn_of_idle_weights,
 )
 from denpa.training.program import Run, key_of_run
@@ -336,7 +335,7 @@ class Bagging(Stacked):
         x = checked_input(self.model, x)
         use_compile_cache()
         examples = len(jax.tree.leaves(x)[0])
-        batches = filled_batches(x, size_of_batches(self.model, self.members, x))
+        batches = batches_to_predict(self.model, x, self.members)
         parts = [np.asarray(program(params, state, self.model.statistics, part)) for part in batches]
         return np.concatenate(parts, axis=axis)[(slice(None),) * axis + (slice(examples),)]
 

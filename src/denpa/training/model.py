@@ -42,17 +42,17 @@ from denpa.training.early_stopping import EarlyStopping, check_retraining, retra
 from denpa.training.elsewhere import data_as_one
 from denpa.training.foreign import ForeignOptimizer
 from denpa.training.history import History
-from denpa.training.inputs import Batch, filled_batches
+from denpa.training.inputs import Batch
 from denpa.training.interrupts import interrupts_wait
 from denpa.training.loop import Training, summarize
 from denpa.training.model_file import save_model
 from denpa.training.preparation import (
     batches_to_measure,
+    batches_to_predict,
     checked_data,
     checked_input,
     network_shape,
     prepared_data,
-    size_of_batches,
     warn_of_idle_weights,
 )
 from denpa.training.program import Programs, Recipe, Run, programs_for
@@ -405,7 +405,7 @@ class Model:
         x = checked_input(self, x)
         use_compile_cache()
         (params, state), predict = self.variables, self.programs.predict
-        batches = filled_batches(x, size_of_batches(self, x=x))
+        batches = batches_to_predict(self, x)
         outputs = [read(predict(params, state, self.statistics, batch)) for batch in batches]
         examples = len(jax.tree.leaves(x)[0])
         return jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts])[:examples], *outputs)

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from denpa.core import tree
-from denpa.core.errors import ConfigError, DataError, ShapeError
+from denpa.core.errors import ConfigError, DataError, DenpaError, ShapeError
 from denpa.core.layer import Layer
-from denpa.core.padded import Padded, values_of, with_ends
+from denpa.core.padded import Padded, step_mask, values_of, with_ends
 from denpa.data.dataset import Dataset, Splits
 from denpa.layers import Embedding
 from denpa.networks.recurrent import Recurrent
@@ -26,6 +26,7 @@ from denpa.training.inputs import (
     checked_weight,
     columns_of,
     examples_at_once,
+    filled_batches,
     held_back,
     padded_batches,
     rows_of,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "batches_to_measure",
+    "batches_to_predict",
     "checked_data",
     "checked_input",
     "fitted",
@@ -61,17 +63,19 @@ def network_shape(model: Model, raw: Any = None) -> Any:
     return jax.eval_shape(model.normalizer.apply, model.statistics, blank).shape[1:]
 
 
-def size_of_batches(model: Model, members: int = 1, x: Any = None) -> int:
-    """How many examples the model predicts or measures together, by so many members at a time.
-
-    `x` are checked examples; without them they are taken to be as long as those that the network was made for.
-    """
-    return examples_at_once(model.net, network_shape(model, None if x is None else shape_of_example(x)), members)
+def batches_to_predict(model: Model, x: Any, members: int = 1) -> list[Any]:
+    """Checked examples in batches of a size that so many members can take at a time; see `filled_batches`."""
+    return filled_batches(x, size_of_batches(model, x, members))
 
 
 def batches_to_measure(model: Model, batch: Batch, members: int = 1) -> list[Batch]:
-    """Checked data (x, t, weight) in batches on the device, of a size that so many members can measure at a time."""
-    return padded_batches(model.net, *batch, size_of_batches(model, members, batch[0]))
+    """Checked data (x, t, weight) in such batches, on the device; see `padded_batches`."""
+    return padded_batches(model.net, *batch, size_of_batches(model, batch[0], members))
+
+
+def size_of_batches(model: Model, x: Any, members: int = 1) -> int:
+    """How many of the checked examples the model predicts or measures together, by so many members at a time."""
+    return examples_at_once(model.net, network_shape(model, shape_of_example(x)), members)
 
 
 def _wanted_shape(model: Model, x: Any) -> Any:
@@ -83,10 +87,10 @@ def _wanted_shape(model: Model, x: Any) -> Any:
         DataError: it would, but the normaliser knows each step by itself.
     """
     known = model.in_shape
-    if known is None:
+    if known is None or not _reads_steps(model.net):
         return known
     given = _with_time_of(x, known)
-    if given == known or not _reads_steps(model.net):
+    if given == known:
         return known
     try:
         seen = network_shape(model, given)
@@ -109,7 +113,7 @@ def _with_time_of(x: Any, known: Any) -> Any:
         return tuple(_with_time_of(part, shape) for part, shape in zip(x, known, strict=True))
     try:
         given = tuple(np.shape(values_of(x))[1:])
-    except Exception:  # noqa: BLE001, what cannot be read is refused, with its name, where it is
+    except (TypeError, ValueError, RuntimeError):  # what is no array is refused, by its name, where it is made one
         return known
     alike = len(given) == len(known) > 0 and given[1:] == known[1:] and given[0] > 0
     return given if alike else known
@@ -126,7 +130,7 @@ def _same_arrays(net: Any, known: Any, seen: Any) -> bool:
     try:
         first, second = (jax.eval_shape(lambda s=shape: net.init(jax.random.key(0), s)) for shape in (known, seen))
         net.out_shape(seen)
-    except (ShapeError, ConfigError, DataError, TypeError, ValueError):  # a layer wants so many steps
+    except (DenpaError, TypeError, ValueError):  # a layer wants so many steps
         return False
     return tree.flatten(first._asdict()) == tree.flatten(second._asdict())
 
@@ -217,7 +221,7 @@ def fitted(normalizer: Any, x: Any) -> dict[str, Any]:
     """The normaliser's statistics, on the device: those of padded sequences are over their true steps."""
     if not isinstance(x, Padded):
         return jax.device_put(normalizer.fit(x))
-    steps = x.values[np.arange(x.values.shape[1]) < x.lengths[:, None]]
+    steps = x.values[step_mask(x.lengths, x.values.shape[1])]
     arrays = jax.device_put(normalizer.fit(steps))
     try:
         jax.eval_shape(normalizer.apply, arrays, x.values)
