@@ -80,15 +80,16 @@ def checked_lengths(lengths: Any, values: Any, where: str) -> Any:
 
 
 def step_mask(lengths: Any, time: int) -> Any:
-    """Which steps are true: (batch, time) booleans."""
-    return jnp.arange(time, dtype=jnp.int32) < jnp.asarray(lengths, jnp.int32)[:, None]
+    """Which steps are true: (batch, time) booleans, on the host where the lengths are."""
+    library = np if isinstance(lengths, np.ndarray) else jnp
+    return library.arange(time, dtype=np.int32) < library.asarray(lengths, np.int32)[:, None]
 
 
 def silenced(values: Any, lengths: Any) -> Any:
     """The values (batch, time, ...) with 0 on the padding: a delta of 0 alone would not keep NaN out of a product."""
-    values = jnp.asarray(values)
     mask = step_mask(lengths, values.shape[1]).reshape(*values.shape[:2], *(1,) * (values.ndim - 2))
-    return jnp.where(mask, values, jnp.zeros((), values.dtype))
+    library = np if isinstance(values, np.ndarray) and isinstance(mask, np.ndarray) else jnp
+    return library.where(mask, values, values.dtype.type(0))
 
 
 def with_ends(t: Any, x: Any, shape: Any) -> Any:

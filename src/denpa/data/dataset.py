@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError
-from denpa.core.padded import Padded, checked_lengths
+from denpa.core.padded import Padded, checked_lengths, silenced
 from denpa.data.checks import is_one_hot, unmasked
 from denpa.data.counted import counted
 from denpa.data.splitting import k_fold_indices, permutation, split_indices
@@ -69,7 +69,8 @@ class Dataset:
             raise DataError(f"x has {counted(len(self.x), 'example')} but t has {targets}: they must be equally many.")
         if self.lengths is not None:
             put(self, "lengths", np.asarray(checked_lengths(self.lengths, self.x, where), np.int32))
-            put(self, "x", _without_padding(self.x, self.lengths))
+            if (self.lengths < self.x.shape[1]).any():
+                put(self, "x", silenced(self.x, self.lengths))
         columns = self.x.shape[1] if self.x.ndim == 2 else None
         if self.feature_names is not None and columns is not None and len(self.feature_names) != columns:
             names = counted(len(self.feature_names), "feature name")
@@ -167,12 +168,6 @@ class Dataset:
         if self.t.ndim == 1 or self.t.shape[1:] == (1,):
             return self.t.reshape(-1)
         return self.t.argmax(axis=1) if is_one_hot(self.t) else None
-
-
-def _without_padding(x: np.ndarray, lengths: Any) -> np.ndarray:
-    """x with 0 on the padding; x itself where it has none."""
-    true = np.arange(x.shape[1]) < lengths[:, None]
-    return x if true.all() else np.where(true.reshape(*true.shape, *(1,) * (x.ndim - 2)), x, np.zeros((), x.dtype))
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError
-from denpa.core.padded import Padded
+from denpa.core.padded import Padded, silenced
 from denpa.data.pairs import Pairs
 from denpa.data.vocabulary import Vocabulary, tokens_of
 
@@ -90,7 +88,7 @@ class PairEncoder(Description):
         source = self.sources(pairs.sources, self.source_length)
         whole = self.target.encode_all(pairs.targets, start=True, end=True, length=self.target_length + 1)
         lengths = whole.lengths - 1
-        shifted = np.where(np.arange(self.target_length) < lengths[:, None], whole.values[:, :-1], 0)
+        shifted = silenced(whole.values[:, :-1], lengths)
         return (source, Padded(shifted, lengths)), Padded(whole.values[:, 1:], lengths)
 
     def sources(self, texts: Iterable[str], length: int | None = None) -> Padded:

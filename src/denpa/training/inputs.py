@@ -10,7 +10,7 @@ import numpy as np
 
 from denpa.core.errors import DataError, ShapeError
 from denpa.core.layer import Layer
-from denpa.core.padded import Padded, checked_lengths, values_of
+from denpa.core.padded import Padded, checked_lengths, silenced, values_of
 from denpa.core.shapes import Shape
 from denpa.data.checks import check_data, check_features, check_x, unmasked
 from denpa.data.counted import counted
@@ -114,8 +114,7 @@ def _with_silent_padding(x: Padded) -> Any:
         return values
     if np.shape(x.lengths) != (len(values),):
         return values  # refused later
-    true = np.arange(values.shape[1]) < np.asarray(x.lengths)[:, None]
-    return np.where(true.reshape(*true.shape, *(1,) * (values.ndim - 2)), values, np.zeros((), values.dtype))
+    return silenced(np.asarray(values), np.asarray(x.lengths))
 
 
 def checked_targets(

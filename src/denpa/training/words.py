@@ -8,7 +8,7 @@ import numpy as np
 
 from denpa.core.errors import DataError
 from denpa.core.layer import Layer
-from denpa.core.padded import Padded, values_of
+from denpa.core.padded import Padded, step_mask, values_of
 from denpa.layers import Embedding
 from denpa.networks import EncoderDecoder, Graph, Sequential, Tied
 
@@ -38,7 +38,7 @@ def _check(layer: Embedding, x: Any, where: str) -> None:
         return  # which the layer refuses
     wrong = (values < 0) | (values >= layer.vocabulary)
     if isinstance(x, Padded):
-        wrong &= np.arange(values.shape[1]) < np.asarray(x.lengths)[:, None]
+        wrong &= step_mask(np.asarray(x.lengths), values.shape[1])
     if wrong.any():
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise DataError(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from denpa.core import tree
+from denpa.core.padded import step_mask
 from denpa.data import datasets
 from denpa.lab.figures import alignment, answers, autoencoder, images, sequences
 from denpa.lab.fonts import every_character
@@ -65,7 +64,7 @@ def _true_steps(test: Any, predicted: Any) -> Any:
     """Which entries of predictions are no padding: all where there is none, or one answer for a whole sequence."""
     if test.lengths is None or predicted.ndim < 3 or predicted.shape[1] != test.x.shape[1]:
         return slice(None)
-    return np.arange(predicted.shape[1]) < test.lengths[:, None]
+    return step_mask(test.lengths, predicted.shape[1])
 
 
 def of_convolutions(folder: Path, model: Any, image: Any) -> None:
