@@ -41,13 +41,11 @@ def train(options: Any, places: Places, words: list[str]) -> int:
         run = Run.resume(options.resume, command)
         with unread(f". Go on with: {_again(folder)}"):
             print(f"Going on after {counted(run.from_step, 'step')}.\n")
-            _introduce(run)
+            measured = _gone(run, options.progress)
     else:
         with unread():
             run = _begun(options, places, command)
-            _introduce(run)
-    with unread():
-        measured = _gone(run, options.progress)
+            measured = _gone(run, options.progress)
     _report(run, measured)
     return 0
 
@@ -61,17 +59,14 @@ def _begun(options: Any, places: Places, command: str) -> Run:
     return Run(experiment, options.run or None, prepared=data, overwrite=options.overwrite, command=command)
 
 
-def _introduce(run: Run) -> None:
-    shape = seen_shape(run.experiment, shape_of_example(run.data.train.x))
-    print(f"{heading(run.experiment, run.data)}\n\n{run.experiment.network.summary(shape)}\n", flush=True)
-
-
 def _again(folder: RunFolder) -> str:
     return f"denpa train --resume {shlex.quote(str(folder.path))}"
 
 
 def _gone(run: Run, progress: str) -> Measured:
-    """The run carried out; what ends it early is told with the way to go on."""
+    """The run introduced and carried out; what ends it early is told with the way to go on."""
+    shape = seen_shape(run.experiment, shape_of_example(run.data.train.x))
+    print(f"{heading(run.experiment, run.data)}\n\n{run.experiment.network.summary(shape)}\n", flush=True)
     try:
         return run.go(progress)
     except (KeyboardInterrupt, StorageError, DivergenceError, BrokenPipeError) as error:
@@ -94,19 +89,18 @@ def _gone(run: Run, progress: str) -> Measured:
 def _report(run: Run, measured: Measured) -> None:
     rule, again = run.experiment.training.early_stopping, run.history.retraining
     restored = rule is None or rule.restore_best
+    best = _best(run) if restored or again is not None else ""
     last = kept(run.model, run.data.validation, restored)
     print()
     if again is not None:
-        print(f"{'best':<10}  {_best(run)}, before the retraining")
+        print(f"{'best':<10}  {best}, before the retraining")
     print(numbers("training", _of_training(last)))
     if held := {k.removeprefix("validation_"): v for k, v in last.items() if k.startswith("validation_")}:
         print(numbers("validation", held))
     if again is not None:
         shown = f": {numbers('', _of_training(again.epochs[-1])).strip()}" if again.epochs else ""
         print(f"{'retrained':<10}  on all data for {counted(again.updates or 0, 'update')}{shown}")
-    elif restored and (several := best_epochs(run.model)):
-        print(f"{'kept':<10}  epochs {', '.join(map(str, several))}")
-    elif restored and (best := _best(run)):
+    elif best:
         print(f"{'kept':<10}  {best}")
     print_measured(measured)
     if run.out_of_bag is not None:
@@ -123,7 +117,9 @@ def _report(run: Run, measured: Measured) -> None:
 
 
 def _best(run: Run) -> str:
-    """The measurement that early stopping went back to, if it did."""
+    """The measurement that early stopping went back to, or that of each member, if it did."""
+    if several := best_epochs(run.model):
+        return f"epochs {', '.join(map(str, several))}"
     rule, best = run.experiment.training.early_stopping, run.history.best_epoch
     if rule is None or best is None:
         return ""

@@ -59,9 +59,9 @@ def read_x(path: str | Path) -> Any:
 def _refuse_strangers(path: Any, arrays: dict[str, np.ndarray]) -> None:
     for name in arrays:
         if name not in _NAMES:
-            hint = nearest(name, _NAMES, plural="names")
-            known = "" if hint.startswith("known") else f" Known names: {', '.join(_NAMES)}."
-            raise DataError(f"{path} holds an array {name!r}, which nobody would read: {hint}{known}")
+            raise DataError(
+                f"{path} holds an array {name!r}, which nobody would read: {nearest(name, _NAMES, plural='names')}"
+            )
 
 
 def _tests(path: Any, arrays: dict[str, np.ndarray]) -> bool:
@@ -82,9 +82,9 @@ def _dataset(
 ) -> Dataset:
     if task not in (None, "classification", "regression"):
         raise ConfigError(f"data.task must be 'classification' or 'regression', not {task!r}.")
-    x, t, lengths = (arrays.get(f"{array}{part}") for array in ("x", "t", "lengths"))
+    x, t, lengths = arrays[f"x{part}"], arrays.get(f"t{part}"), arrays.get(f"lengths{part}")
     if t is None:
-        return Dataset(x, name=str(name), lengths=lengths)  # type: ignore[arg-type]
+        return Dataset(x, name=str(name), lengths=lengths)
     if known is not None:
         place = {label: index for index, label in enumerate(known)}
         if strange := sorted({str(label) for label in t} - set(place)):
@@ -96,7 +96,7 @@ def _dataset(
         t = t.astype(np.int32)
     if task == "regression" and t.ndim == 1:
         t = t[:, None]
-    return Dataset(x, t, task, known, name=str(name), lengths=lengths)  # type: ignore[arg-type]
+    return Dataset(x, t, task, known, name=str(name), lengths=lengths)
 
 
 def _arrays(path: str | Path) -> dict[str, np.ndarray]:

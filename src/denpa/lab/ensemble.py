@@ -98,12 +98,12 @@ def kept(model: Any, validation: Dataset | None, restored: bool = True) -> dict[
     validation data are of the common output.
     """
 
-    def row(history: History) -> dict[str, Any]:
+    def chosen(history: History) -> dict[str, Any]:
         return history.kept if restored or not history.epochs else history.epochs[-1]
 
     if not best_epochs(model):
-        return row(model.history)
-    rows = [row(history) for history in model.histories]
+        return chosen(model.history)
+    rows = [chosen(history) for history in model.histories]
     left_out = ("epoch", "step", "validation_")
     seen = [{k: v for k, v in row.items() if not k.startswith(left_out)} for row in rows if row]
     together = {} if validation is None else model.evaluate(validation)
