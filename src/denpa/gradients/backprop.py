@@ -191,7 +191,8 @@ def _compiled(
 
 def _run(way: Any, net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, weight: Any) -> Any:
     want_problem(net, loss, x, t, "walk_forward" if way is walk else "forward")  # of a layer alone there is no walk
-    key_for(None if hasattr(key, "aval") else key, "")  # refuses what is no key by its own name, not by a tracer's
+    if not isinstance(key, jax.Array):
+        key_for(key, "")  # what is no key is refused by its own name, not by a tracer's
     found = _compiled(way, settings.current(), net, loss, variables, x, t, key, train, weight)
     loss.check_given(found.output, values_of(t), step_weights(loss, x, found.output, t, weight))
     return found

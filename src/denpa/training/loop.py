@@ -144,7 +144,8 @@ class Training:
                     session.on_failure(failure)
             except BaseException as error:  # noqa: BLE001, a second Ctrl-C too must not keep the others from their end
                 raised = _graver(raised, error)
-                failure = failure if isinstance(error, Exception) else failure or error
+                if failure is None and not isinstance(error, Exception):
+                    failure = error
         return raised
 
     def measure_validation(self) -> dict[str, Any]:
