@@ -24,7 +24,7 @@ from pathlib import Path
 __all__ = ["BuildError", "build", "compiler", "headers", "library", "wanted"]
 
 FOLDER = Path(__file__).parents[1] / "src" / "denpa" / "kernels" / "native"
-INTERFACE = 4  # one more whenever Python and an older library would misunderstand each other; loading.py has it too
+INTERFACE = 5  # one more whenever Python and an older library would misunderstand each other; loading.py has it too
 
 # One object file for each instruction set, with all hot loops in it.
 SETS = {

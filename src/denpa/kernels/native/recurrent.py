@@ -12,6 +12,9 @@ last step to the first. Where b or bh is None it is 0. Any number of threads giv
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,8 +32,8 @@ _NONE, _STATE, _DELTA = 0, 1, 2  # what takes part in the last gate's columns of
 def lstm(drive: Array, b: Array | None, Wh: Array, h: Array, c: Array, reverse: bool) -> tuple[Array, Array, Array]:
     """The gates (time, batch, 4 units), h and c (time, batch, units) of every step, from d and the initial h and c."""
     states = *drive.shape[:2], len(Wh)
-    call = target("denpa_lstm", _results(drive.shape, states, states), {0: 0})
-    gates, after_h, after_c = call(drive, _bias(b, Wh), Wh, h, c, reverse=np.int32(reverse))
+    call = _kernel("denpa_lstm", drive.shape, states, states, aliases={0: 0}, reverse=reverse)
+    gates, after_h, after_c = call(drive, _bias(b, Wh), Wh, h, c)
     return gates, after_h, after_c
 
 
@@ -42,8 +45,8 @@ def lstm_backward(
     From the gates and c of every step, the initial c, ∂E/∂h of every step (None where they give nothing out), and ∂E/∂h
     and ∂E/∂c at the end.
     """
-    call = target("denpa_lstm_backward", _results(gates.shape, dh.shape, dh.shape), {0: 0})
-    delta, dh_first, dc_first = call(gates, c, c_first, Wh, _given(dy), dh, dc, reverse=np.int32(reverse))
+    call = _kernel("denpa_lstm_backward", gates.shape, dh.shape, dh.shape, aliases={0: 0}, reverse=reverse)
+    delta, dh_first, dc_first = call(gates, c, c_first, Wh, _given(dy), dh, dc)
     return delta, dh_first, dc_first
 
 
@@ -55,9 +58,10 @@ def gru(
     The reset gate is `after` the recurrent product or before it; then there is no bh, and m is empty.
     """
     states = *drive.shape[:2], len(Wh)
-    call = target("denpa_gru", _results(drive.shape, states if after else _EMPTY, states), {0: 0})
+    inner = states if after else _EMPTY
+    call = _kernel("denpa_gru", drive.shape, inner, states, aliases={0: 0}, reset_after=after, reverse=reverse)
     bias = jnp.concatenate([_bias(b, Wh), _bias(bh, Wh[:, : len(Wh)])]) if after else _bias(b, Wh)
-    gates, m, after_h = call(drive, bias, Wh, h, reset_after=np.int32(after), reverse=np.int32(reverse))
+    gates, m, after_h = call(drive, bias, Wh, h)
     return gates, m, after_h
 
 
@@ -70,9 +74,10 @@ def gru_backward(
     ∂E/∂h at the end. The reset gate is behind the recurrent product where there is m.
     """
     after = m is not None
-    call = target("denpa_gru_backward", _results(gates.shape, h.shape, dh.shape), {0: 0, 1: 1} if after else {0: 0})
-    how = {"reset_after": np.int32(after), "reverse": np.int32(reverse)}
-    delta, inner, dh_first = call(gates, _given(m), h, h_first, Wh, _given(dy), dh, **how)
+    aliases = {0: 0, 1: 1} if after else {0: 0}
+    shapes = gates.shape, h.shape, dh.shape
+    call = _kernel("denpa_gru_backward", *shapes, aliases=aliases, reset_after=after, reverse=reverse)
+    delta, inner, dh_first = call(gates, _given(m), h, h_first, Wh, _given(dy), dh)
     return delta, inner, dh_first
 
 
@@ -89,16 +94,15 @@ def gru_weights(
 
 def rnn(drive: Array, b: Array | None, Wh: Array, h: Array, relu: bool, reverse: bool) -> Array:
     """h of every step (time, batch, units), from d and the initial h; with `relu` max(0, u), else tanh(u)."""
-    (result,) = _results(drive.shape)
-    return target("denpa_rnn", result, {0: 0})(
-        drive, _bias(b, Wh), Wh, h, relu=np.int32(relu), reverse=np.int32(reverse)
-    )
+    call = _kernel("denpa_rnn", drive.shape, aliases={0: 0}, relu=relu, reverse=reverse)
+    (after_h,) = call(drive, _bias(b, Wh), Wh, h)
+    return after_h
 
 
 def rnn_backward(h: Array, Wh: Array, dy: Array | None, dh: Array, relu: bool, reverse: bool) -> tuple[Array, Array]:
     """δ = ∂E/∂u of every step, and ∂E/∂h at the beginning, from h of every step, ∂E/∂h of every step and at the end."""
-    call = target("denpa_rnn_backward", _results(h.shape, dh.shape))
-    delta, dh_first = call(h, Wh, _given(dy), dh, relu=np.int32(relu), reverse=np.int32(reverse))
+    call = _kernel("denpa_rnn_backward", h.shape, dh.shape, relu=relu, reverse=reverse)
+    delta, dh_first = call(h, Wh, _given(dy), dh)
     return delta, dh_first
 
 
@@ -115,13 +119,29 @@ def _weights(
 ) -> dict[str, Array]:
     units, columns = h.shape[-1], delta.shape[-1]
     shapes = (x.shape[-1], columns), (units, columns), (columns,), (units if inner_is == _DELTA else 0,)
-    how = {"inner_is": np.int32(inner_is), "reverse": np.int32(reverse)}
-    found = target("denpa_recurrent_weights", _results(*shapes))(x, h_first, h, delta, inner, **how)
+    call = _kernel("denpa_recurrent_weights", *shapes, inner_is=inner_is, reverse=reverse)
+    found = call(x, h_first, h, delta, inner)
     return dict(zip(("Wx", "Wh", "b", "bh")[: 4 if inner_is == _DELTA else 3], found, strict=False))
 
 
-def _results(*shapes: tuple[int, ...]) -> tuple[jax.ShapeDtypeStruct, ...]:
-    return tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
+def _kernel(name: str, *shapes: tuple[int, ...], aliases: Any = None, **settings: int) -> Callable[..., Any]:
+    """The kernel that gives arrays of these shapes, as a function of arrays.
+
+    To it, arrays of all steps are matrices with a row for each sequence at each step: so a product goes in and out as
+    it is, where XLA would copy what is another shape of it.
+    """
+    results = tuple(jax.ShapeDtypeStruct(_flat(shape), jnp.float32) for shape in shapes)
+    kernel = target(name, results, aliases)
+
+    def call(*arrays: Array) -> tuple[Array, ...]:
+        found = kernel(*(a.reshape(_flat(a.shape)) for a in arrays), **{k: np.int32(v) for k, v in settings.items()})
+        return tuple(array.reshape(shape) for array, shape in zip(found, shapes, strict=True))
+
+    return call
+
+
+def _flat(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return shape if len(shape) < 3 else (shape[0] * shape[1], shape[2])
 
 
 def _bias(b: Array | None, W: Array) -> Array:

@@ -9,7 +9,6 @@ namespace {
 
 using Row = ffi::BufferR1<ffi::F32>;
 using Matrix = ffi::BufferR2<ffi::F32>;
-using Sequences = ffi::BufferR3<ffi::F32>;
 
 // A sum of nothing.
 template <class Result>
@@ -23,81 +22,84 @@ ffi::Error hand_on(Matrix& end, ffi::Result<Matrix>& beginning) {
   return ffi::Error::Success();
 }
 
-const float* given(Sequences& dy) { return dy.element_count() == 0 ? nullptr : dy.typed_data(); }
+// Arrays of all steps have a row for each sequence at each step.
+Int steps(const Matrix& all, const Matrix& first) { return all.dimensions()[0] / first.dimensions()[0]; }
 
-ffi::Error lstm(ffi::ThreadPool pool, Sequences drive, Row bias, Matrix Wh, Matrix h0, Matrix c0,
-                ffi::Result<Sequences> gates, ffi::Result<Sequences> h, ffi::Result<Sequences> c, int32_t reverse) {
+const float* given(Matrix& dy) { return dy.element_count() == 0 ? nullptr : dy.typed_data(); }
+
+ffi::Error lstm(ffi::ThreadPool pool, Matrix drive, Row bias, Matrix Wh, Matrix h0, Matrix c0,
+                ffi::Result<Matrix> gates, ffi::Result<Matrix> h, ffi::Result<Matrix> c, int32_t reverse) {
   if (h->element_count() == 0) return ffi::Error::Success();
-  const auto d = h->dimensions();
+  const auto d = h0.dimensions();
   float* const after[] = {h->typed_data(), c->typed_data()};
   return perform(pool, kernels()->recurrence[kLstm],
-                 {d[0], d[1], d[2], reverse != 0, drive.typed_data(), bias.typed_data(), Wh.typed_data(),
+                 {steps(*h, h0), d[0], d[1], reverse != 0, drive.typed_data(), bias.typed_data(), Wh.typed_data(),
                   {h0.typed_data(), c0.typed_data()}, {after[0], after[1]}, {after[0], after[1]}, gates->typed_data(),
                   nullptr});
 }
 
 // Here and below, dy is empty where the steps give nothing out.
-ffi::Error lstm_backward(ffi::ThreadPool pool, Sequences gates, Sequences c, Matrix c0, Matrix Wh, Sequences dy,
-                         Matrix dh, Matrix dc, ffi::Result<Sequences> delta, ffi::Result<Matrix> dh0,
-                         ffi::Result<Matrix> dc0, int32_t reverse) {
-  const auto d = c.dimensions();
+ffi::Error lstm_backward(ffi::ThreadPool pool, Matrix gates, Matrix c, Matrix c0, Matrix Wh, Matrix dy, Matrix dh,
+                         Matrix dc, ffi::Result<Matrix> delta, ffi::Result<Matrix> dh0, ffi::Result<Matrix> dc0,
+                         int32_t reverse) {
+  const auto d = c0.dimensions();
   if (c.element_count() == 0) return hand_on(dc, dc0), hand_on(dh, dh0);
   return perform(pool, kernels()->recurrence_backward[kLstm],
-                 {d[0], d[1], d[2], reverse != 0, gates.typed_data(), Wh.typed_data(), given(dy),
+                 {steps(c, c0), d[0], d[1], reverse != 0, gates.typed_data(), Wh.typed_data(), given(dy),
                   {nullptr, c0.typed_data()}, {nullptr, c.typed_data()}, {dh.typed_data(), dc.typed_data()},
                   {dh0->typed_data(), dc0->typed_data()}, delta->typed_data(), nullptr, nullptr});
 }
 
 // m is empty where the reset gate is before the product.
-ffi::Error gru(ffi::ThreadPool pool, Sequences drive, Row bias, Matrix Wh, Matrix h0, ffi::Result<Sequences> gates,
-               ffi::Result<Sequences> m, ffi::Result<Sequences> h, int32_t reset_after, int32_t reverse) {
+ffi::Error gru(ffi::ThreadPool pool, Matrix drive, Row bias, Matrix Wh, Matrix h0, ffi::Result<Matrix> gates,
+               ffi::Result<Matrix> m, ffi::Result<Matrix> h, int32_t reset_after, int32_t reverse) {
   if (h->element_count() == 0) return ffi::Error::Success();
-  const auto d = h->dimensions();
+  const auto d = h0.dimensions();
   float* const after = h->typed_data();
   return perform(pool, kernels()->recurrence[reset_after ? kGruAfter : kGruBefore],
-                 {d[0], d[1], d[2], reverse != 0, drive.typed_data(), bias.typed_data(), Wh.typed_data(),
+                 {steps(*h, h0), d[0], d[1], reverse != 0, drive.typed_data(), bias.typed_data(), Wh.typed_data(),
                   {h0.typed_data()}, {after}, {after}, gates->typed_data(), m->typed_data()});
 }
 
-ffi::Error gru_backward(ffi::ThreadPool pool, Sequences gates, Sequences m, Sequences h, Matrix h0, Matrix Wh,
-                        Sequences dy, Matrix dh, ffi::Result<Sequences> delta, ffi::Result<Sequences> inner,
-                        ffi::Result<Matrix> dh0, int32_t reset_after, int32_t reverse) {
-  const auto d = h.dimensions();
+ffi::Error gru_backward(ffi::ThreadPool pool, Matrix gates, Matrix m, Matrix h, Matrix h0, Matrix Wh, Matrix dy,
+                        Matrix dh, ffi::Result<Matrix> delta, ffi::Result<Matrix> inner, ffi::Result<Matrix> dh0,
+                        int32_t reset_after, int32_t reverse) {
+  const auto d = h0.dimensions();
   if (h.element_count() == 0) return hand_on(dh, dh0);
   return perform(pool, kernels()->recurrence_backward[reset_after ? kGruAfter : kGruBefore],
-                 {d[0], d[1], d[2], reverse != 0, gates.typed_data(), Wh.typed_data(), given(dy), {h0.typed_data()},
-                  {h.typed_data()}, {dh.typed_data()}, {dh0->typed_data()}, delta->typed_data(), m.typed_data(),
-                  inner->typed_data()});
+                 {steps(h, h0), d[0], d[1], reverse != 0, gates.typed_data(), Wh.typed_data(), given(dy),
+                  {h0.typed_data()}, {h.typed_data()}, {dh.typed_data()}, {dh0->typed_data()}, delta->typed_data(),
+                  m.typed_data(), inner->typed_data()});
 }
 
-ffi::Error rnn(ffi::ThreadPool pool, Sequences drive, Row bias, Matrix Wh, Matrix h0, ffi::Result<Sequences> h,
-               int32_t relu, int32_t reverse) {
+ffi::Error rnn(ffi::ThreadPool pool, Matrix drive, Row bias, Matrix Wh, Matrix h0, ffi::Result<Matrix> h, int32_t relu,
+               int32_t reverse) {
   if (h->element_count() == 0) return ffi::Error::Success();
-  const auto d = h->dimensions();
+  const auto d = h0.dimensions();
   float* const after = h->typed_data();
   return perform(pool, kernels()->recurrence[relu ? kRnnRelu : kRnnTanh],
-                 {d[0], d[1], d[2], reverse != 0, drive.typed_data(), bias.typed_data(), Wh.typed_data(),
+                 {steps(*h, h0), d[0], d[1], reverse != 0, drive.typed_data(), bias.typed_data(), Wh.typed_data(),
                   {h0.typed_data()}, {after}, {after}, nullptr, nullptr});
 }
 
-ffi::Error rnn_backward(ffi::ThreadPool pool, Sequences h, Matrix Wh, Sequences dy, Matrix dh,
-                        ffi::Result<Sequences> delta, ffi::Result<Matrix> dh0, int32_t relu, int32_t reverse) {
-  const auto d = h.dimensions();
+ffi::Error rnn_backward(ffi::ThreadPool pool, Matrix h, Matrix Wh, Matrix dy, Matrix dh, ffi::Result<Matrix> delta,
+                        ffi::Result<Matrix> dh0, int32_t relu, int32_t reverse) {
+  const auto d = dh.dimensions();
   if (h.element_count() == 0) return hand_on(dh, dh0);
   return perform(pool, kernels()->recurrence_backward[relu ? kRnnRelu : kRnnTanh],
-                 {d[0], d[1], d[2], reverse != 0, nullptr, Wh.typed_data(), given(dy), {}, {h.typed_data()},
+                 {steps(h, dh), d[0], d[1], reverse != 0, nullptr, Wh.typed_data(), given(dy), {}, {h.typed_data()},
                   {dh.typed_data()}, {dh0->typed_data()}, delta->typed_data(), nullptr, nullptr});
 }
 
-ffi::Error recurrent_weights(ffi::ThreadPool pool, Sequences x, Matrix first, Sequences after, Sequences delta,
-                             Sequences inner, ffi::Result<Matrix> dWx, ffi::Result<Matrix> dWh, ffi::Result<Row> db,
+ffi::Error recurrent_weights(ffi::ThreadPool pool, Matrix x, Matrix first, Matrix after, Matrix delta, Matrix inner,
+                             ffi::Result<Matrix> dWx, ffi::Result<Matrix> dWh, ffi::Result<Row> db,
                              ffi::Result<Row> dbh, int32_t inner_is, int32_t reverse) {
-  const auto d = after.dimensions();
+  const auto d = first.dimensions();
   if (delta.element_count() == 0) return clear(dWx), clear(dWh), clear(db), clear(dbh), ffi::Error::Success();
   return perform(pool, kernels()->recurrent_weights,
-                 {d[0], d[1], x.dimensions()[2], d[2], delta.dimensions()[2] / d[2], reverse != 0, Inner(inner_is),
-                  x.typed_data(), first.typed_data(), after.typed_data(), delta.typed_data(), inner.typed_data(),
-                  dWx->typed_data(), dWh->typed_data(), db->typed_data(), dbh->typed_data()});
+                 {steps(after, first), d[0], x.dimensions()[1], d[1], delta.dimensions()[1] / d[1], reverse != 0,
+                  Inner(inner_is), x.typed_data(), first.typed_data(), after.typed_data(), delta.typed_data(),
+                  inner.typed_data(), dWx->typed_data(), dWh->typed_data(), db->typed_data(), dbh->typed_data()});
 }
 
 }  // namespace
@@ -108,27 +110,27 @@ ffi::Error recurrent_weights(ffi::ThreadPool pool, Sequences x, Matrix first, Se
 XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_lstm, denpa::lstm,
                               denpa::ffi::Ffi::Bind()
                                   .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Sequences>()
+                                  .Arg<denpa::Matrix>()
                                   .Arg<denpa::Row>()
                                   .Arg<denpa::Matrix>()
                                   .Arg<denpa::Matrix>()
                                   .Arg<denpa::Matrix>()
-                                  .Ret<denpa::Sequences>()
-                                  .Ret<denpa::Sequences>()
-                                  .Ret<denpa::Sequences>()
+                                  .Ret<denpa::Matrix>()
+                                  .Ret<denpa::Matrix>()
+                                  .Ret<denpa::Matrix>()
                                   .Attr<int32_t>("reverse"));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_lstm_backward, denpa::lstm_backward,
                               denpa::ffi::Ffi::Bind()
                                   .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Sequences>()
-                                  .Arg<denpa::Sequences>()
                                   .Arg<denpa::Matrix>()
                                   .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Sequences>()
                                   .Arg<denpa::Matrix>()
                                   .Arg<denpa::Matrix>()
-                                  .Ret<denpa::Sequences>()
+                                  .Arg<denpa::Matrix>()
+                                  .Arg<denpa::Matrix>()
+                                  .Arg<denpa::Matrix>()
+                                  .Ret<denpa::Matrix>()
                                   .Ret<denpa::Matrix>()
                                   .Ret<denpa::Matrix>()
                                   .Attr<int32_t>("reverse"));
@@ -136,28 +138,28 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_lstm_backward, denpa::lstm_backward,
 XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_gru, denpa::gru,
                               denpa::ffi::Ffi::Bind()
                                   .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Sequences>()
+                                  .Arg<denpa::Matrix>()
                                   .Arg<denpa::Row>()
                                   .Arg<denpa::Matrix>()
                                   .Arg<denpa::Matrix>()
-                                  .Ret<denpa::Sequences>()
-                                  .Ret<denpa::Sequences>()
-                                  .Ret<denpa::Sequences>()
+                                  .Ret<denpa::Matrix>()
+                                  .Ret<denpa::Matrix>()
+                                  .Ret<denpa::Matrix>()
                                   .Attr<int32_t>("reset_after")
                                   .Attr<int32_t>("reverse"));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_gru_backward, denpa::gru_backward,
                               denpa::ffi::Ffi::Bind()
                                   .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Sequences>()
-                                  .Arg<denpa::Sequences>()
-                                  .Arg<denpa::Sequences>()
                                   .Arg<denpa::Matrix>()
                                   .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Sequences>()
                                   .Arg<denpa::Matrix>()
-                                  .Ret<denpa::Sequences>()
-                                  .Ret<denpa::Sequences>()
+                                  .Arg<denpa::Matrix>()
+                                  .Arg<denpa::Matrix>()
+                                  .Arg<denpa::Matrix>()
+                                  .Arg<denpa::Matrix>()
+                                  .Ret<denpa::Matrix>()
+                                  .Ret<denpa::Matrix>()
                                   .Ret<denpa::Matrix>()
                                   .Attr<int32_t>("reset_after")
                                   .Attr<int32_t>("reverse"));
@@ -165,22 +167,22 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_gru_backward, denpa::gru_backward,
 XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_rnn, denpa::rnn,
                               denpa::ffi::Ffi::Bind()
                                   .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Sequences>()
+                                  .Arg<denpa::Matrix>()
                                   .Arg<denpa::Row>()
                                   .Arg<denpa::Matrix>()
                                   .Arg<denpa::Matrix>()
-                                  .Ret<denpa::Sequences>()
+                                  .Ret<denpa::Matrix>()
                                   .Attr<int32_t>("relu")
                                   .Attr<int32_t>("reverse"));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_rnn_backward, denpa::rnn_backward,
                               denpa::ffi::Ffi::Bind()
                                   .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Sequences>()
                                   .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Sequences>()
                                   .Arg<denpa::Matrix>()
-                                  .Ret<denpa::Sequences>()
+                                  .Arg<denpa::Matrix>()
+                                  .Arg<denpa::Matrix>()
+                                  .Ret<denpa::Matrix>()
                                   .Ret<denpa::Matrix>()
                                   .Attr<int32_t>("relu")
                                   .Attr<int32_t>("reverse"));
@@ -188,11 +190,11 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_rnn_backward, denpa::rnn_backward,
 XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_recurrent_weights, denpa::recurrent_weights,
                               denpa::ffi::Ffi::Bind()
                                   .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Sequences>()
                                   .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Sequences>()
-                                  .Arg<denpa::Sequences>()
-                                  .Arg<denpa::Sequences>()
+                                  .Arg<denpa::Matrix>()
+                                  .Arg<denpa::Matrix>()
+                                  .Arg<denpa::Matrix>()
+                                  .Arg<denpa::Matrix>()
                                   .Ret<denpa::Matrix>()
                                   .Ret<denpa::Matrix>()
                                   .Ret<denpa::Row>()
