@@ -120,6 +120,23 @@ def test_padding_leaves_no_trace_and_every_sequence_stands_alone(layer):
         close(grads, total)
 
 
+def test_targets_that_are_fed_back_may_hold_anything_on_padding():
+    rng = np.random.default_rng(6)
+    layer = dp.OutputFeedbackRNN(UNITS, 2, teacher_forcing=True)
+    with jax.enable_x64(True):
+        params = parameters(layer.replace(teacher_forcing=False), rng)
+        x, t, dy = (drawn(rng, BATCH, TIME, size) for size in (FEATURES, 2, 2))
+        padding = (np.arange(TIME) >= LENGTHS[:, None])[..., None]
+
+        def filled(value):
+            return both_ways(layer, params, (x, jnp.where(padding, value, t)), dy, jnp.asarray(LENGTHS), train=True)
+
+        found = filled(7.0)
+        same_bits(found, filled(jnp.nan))
+        _, ((_, dt), _) = found
+        assert not np.any(np.where(padding, dt, 0))
+
+
 @pytest.mark.parametrize("layer", LAYERS[:2], ids=str)
 def test_two_halves_with_the_carry_handed_on_are_the_whole(layer):
     """Forward the carry goes from the first half to the second; backward its delta goes the other way."""
