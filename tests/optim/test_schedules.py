@@ -108,6 +108,11 @@ def test_warm_up_climbs_to_its_schedule_and_follows_it(rate, steps):
     np.testing.assert_allclose(s.WarmUp(decay, steps)(t), np.where(t < steps, rate * t / steps, after), rtol=1e-5)
 
 
+@given(rate=rates, start=st.floats(0, 1000), steps=lengths)
+def test_warm_up_ends_exactly_where_its_schedule_begins(rate, start, steps):
+    assert float(s.WarmUp(rate, steps, start)(steps)) == float(s.ConstantRate(rate)(0))
+
+
 def test_a_schedule_of_ones_own():
     @dataclass(frozen=True)
     class HalfAfter(s.Schedule):
