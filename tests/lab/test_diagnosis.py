@@ -49,6 +49,28 @@ def test_the_numbers_are_those_of_trace_and_of_the_coming_update(good):
     assert (found.examples, found.steps) == (60, 0)
 
 
+def test_a_parameter_of_0_that_is_about_to_move_is_not_told_to_hardly_do_so():
+    tried = model(dp.Sequential([dp.Dense(3, kernel_init=dp.init.Constant(0.0), use_bias=False)]))
+    moving = diagnose(tried, (X, T))
+    assert moving.rows[0].change == {"W": np.inf}
+    assert not {"optimisers", "schedules"} & set(about(moving))
+    resting = diagnose(tried, (0 * X, T))
+    assert resting.rows[0].change == {"W": 0}
+    assert "optimisers" in about(resting)
+
+
+@pytest.mark.parametrize(
+    ("layer", "edge"),
+    # The outputs whose slope is 5 % of the steepest: 4 y (1 - y) = 0.05, and 1 - y² = 0.05.
+    [(dp.Sigmoid(), 0.5 + np.sqrt(0.25 - 0.05 / 4)), (dp.Tanh(), np.sqrt(0.95))],
+)
+def test_an_output_is_idle_where_its_slope_is_a_twentieth_of_the_steepest(layer, edge):
+    inverse = {"Sigmoid": lambda y: np.log(y / (1 - y)), "Tanh": np.arctanh}[type(layer).__name__]
+    u = inverse(edge + np.array([1e-3, -1e-3, -0.3, 2e-3]))[:, None] * np.array([[1, -1]])
+    tried = dp.Model([layer, dp.Dense(3)], dp.SoftmaxCrossEntropy(), dp.SGD(0.05))
+    assert diagnose(tried, (u.astype("float32"), np.array([0, 1, 2, 0]))).rows[0].idle == 0.5
+
+
 def test_nothing_stands_out_in_a_network_that_learns(good):
     tried, found = good
     assert not found.findings

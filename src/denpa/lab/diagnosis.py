@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +36,8 @@ class Row:
         y, dy: root mean squares of its output and of ∂E/∂y.
         idle: the part of it that passes next to no delta on: of a ReLU the units that are 0 for every example, of
             Sigmoid and Tanh the outputs whose slope is below 5 % of the steepest; None for other layers.
-        change: by parameter, the root mean square of the coming update over that of the parameter.
+        change: by parameter, the root mean square of the coming update over that of the parameter; infinite where a
+            parameter that is 0 is about to move, 0 where it is not.
     """
 
     path: str
@@ -164,8 +166,12 @@ def _rows(met: Trace, layers: dict[str, Any], params: dict[str, Any], updates: d
     for path, record in met.items():
         inside = {name.removeprefix(f"{path}/"): name for name in params if name.startswith(f"{path}/")}
         own = {name: place for name, place in inside.items() if "/" not in name}
-        change = {name: rms(updates[place]) / (rms(params[place]) or np.inf) for name, place in own.items()}
+        change = {name: _ratio(rms(updates[place]), rms(params[place])) for name, place in own.items()}
         yield Row(path, rms(record.y), rms(record.dy), _idle(layers.get(path), record.y), change)
+
+
+def _ratio(update: float, size: float) -> float:
+    return update / size if size else math.inf if update else 0.0
 
 
 def _idle(layer: Any, y: Any) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -107,7 +108,7 @@ def _of_updates(rows: Any, learned: bool) -> Iterator[Finding]:
     if not changes:
         return
     still = [] if learned else [name for name, value in changes.items() if value < _CHANGE[0]]  # it may be at rest
-    wild = [name for name, value in changes.items() if value > _CHANGE[1]]
+    wild = [name for name, value in changes.items() if _CHANGE[1] < value < math.inf]  # from 0 every step is wide
     if still:
         what = f"The coming update hardly moves {', '.join(still)}: less than {_CHANGE[0]:.0e} of its size."
         yield Finding(what, "A larger learning rate, Adam, or what the deltas above ask for.", "optimisers")
