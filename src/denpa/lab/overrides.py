@@ -108,7 +108,7 @@ def _inside(here: Any, name: str, place: str) -> Any:
 
 
 def _index(here: list[Any], name: str, place: str) -> int:
-    if not name.isdigit() or int(name) >= len(here):
+    if not name.isdecimal() or int(name) >= len(here):
         last = f" to {len(here) - 1}" if len(here) > 1 else ""
         raise ConfigError(f"{place}: of {counted(len(here), 'entry')}, numbered from 0{last}, none is {name}.")
     return int(name)
