@@ -109,6 +109,23 @@ def test_unbiased_divisors_of_weighted_examples():
             fit(x[rows], np.array([0, 1, 2, 0, 1])[: len(rows)], unbiased=True, shrinkage=0.1)
 
 
+@pytest.mark.parametrize("classes", range(2, 60, 3))
+def test_as_many_classes_as_examples_leave_no_unbiased_estimate(classes):
+    x = np.random.default_rng(0).normal(size=(classes, 2))
+    with pytest.raises(dp.DataError, match="no unbiased estimate"):
+        classical.linear_discriminant(x, np.arange(classes), unbiased=True, shrinkage=0.1)
+
+
+def test_probabilities_far_from_every_class():
+    x, t, _ = problem()
+    model = classical.quadratic_discriminant(x, t)
+    far = 1e4 * x
+    u = model.log_joint(far)
+    assert u.max() < -1e4
+    # The odds of two classes are exp of the difference of their logarithms; here one class has it all.
+    np.testing.assert_allclose(model.probabilities(far), np.eye(3)[u.argmax(axis=1)], atol=1e-12)
+
+
 def test_priors_move_the_boundary():
     x, t, _ = problem()
     model = classical.linear_discriminant(x, t, priors=[0, 0.5, 0.5])
@@ -117,7 +134,8 @@ def test_priors_move_the_boundary():
     assert b[0] == -np.inf
     assert np.isfinite(b[1:]).all()
     assert np.isfinite(W).all()
-    for priors, error in (([0.5, 0.5], dp.ShapeError), ([0.5, 0.5, 0.5], dp.ConfigError)):
+    refused = ([0.5, 0.5], dp.ShapeError), ([0.5, 0.5, 0.5], dp.ConfigError), ([0.75, 0.75, -0.5], dp.ConfigError)
+    for priors, error in refused:
         with pytest.raises(error, match="priors"):
             classical.linear_discriminant(x, t, priors=priors)
 
@@ -134,8 +152,10 @@ def test_singular_covariances_are_refused_unless_shrunk(fit):
     plain, shrunk = fit(x, t).covariances, fit(x, t, shrinkage=0.25).covariances
     average = np.trace(plain, axis1=-2, axis2=-1)[..., None, None] / 2 * np.eye(2)
     np.testing.assert_allclose(shrunk, 0.75 * plain + 0.25 * average)
-    with pytest.raises(dp.ConfigError, match="shrinkage"):
-        fit(x, t, shrinkage=1.5)
+    np.testing.assert_allclose(fit(x, t, shrinkage=1).covariances, average, atol=1e-12)
+    for shrinkage in (1.5, -0.1):
+        with pytest.raises(dp.ConfigError, match="shrinkage"):
+            fit(x, t, shrinkage=shrinkage)
     with pytest.raises(dp.DataError, match="Class 3 has no examples"):
         fit(x, t, classes=4)
 
@@ -145,3 +165,13 @@ def test_units_of_features_do_not_make_a_covariance_singular():
     scale = np.array([1e-9, 1e9])
     plain, scaled = classical.quadratic_discriminant(x, t), classical.quadratic_discriminant(x * scale, t)
     np.testing.assert_allclose(scaled.probabilities(x * scale), plain.probabilities(x), rtol=1e-6)
+
+
+def test_a_class_is_judged_by_its_own_examples():
+    x, t, _ = problem()
+    apart = np.where(t[:, None] == 0, 1e-6 * x, x + 1e9)  # what is rounding there is the spread here
+    model, alone = classical.quadratic_discriminant(apart, t), classical.quadratic_discriminant(x, t)
+    np.testing.assert_allclose(model.covariances[0], 1e-12 * alone.covariances[0])
+    twins = np.column_stack([x, np.where(t == 1, x[:, 0], x[:, 1] ** 2)])
+    with pytest.raises(dp.DataError, match=rf"within class 1 is singular: 3 .* on its {(t == 1).sum()} examples"):
+        classical.quadratic_discriminant(twins, t)

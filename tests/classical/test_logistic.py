@@ -177,6 +177,7 @@ def test_a_step_that_goes_too_far_is_halved():
         (lambda x, t: classical.degree_curve((t, t), (t, t), 5), r"degrees must be a list .* not 5"),
         (lambda x, t: classical.degree_curve((t, t), (t, t), []), "degrees must be a list"),
         (lambda x, t: classical.degree_curve(x, (t, t), [1]), "Training and test data are pairs"),
+        (lambda x, t: classical.degree_curve((t, t), (t, t, t), [1]), "Training and test data are pairs"),
         (lambda x, t: classical.descended([1, 2], [1, 1], "a", 3), "learning_rate must be a number"),
         (lambda x, t: classical.decayed("a", 1, 1), "H must hold numbers"),
         (lambda x, t: classical.conditional("a"), "P must hold numbers"),

@@ -78,7 +78,9 @@ def test_the_penalty_of_denpa_ends_at_the_decayed_minimum():
     [
         (lambda: classical.decayed([[1.0, 2.0], [0.0, 1.0]], [1.0, 1.0], 0.1), dp.DataError, "symmetric"),
         (lambda: classical.decayed([1.0, -1.0], [1.0, 1.0], 0.1), dp.DataError, "negative eigenvalue -1"),
+        (lambda: classical.decayed([1e-12, -1e-13], [1.0, 1.0], 0.1), dp.DataError, "negative eigenvalue -1e-13"),
         (lambda: classical.decayed(np.zeros((2, 3)), [1.0, 1.0], 0.1), dp.ShapeError, "H must"),
+        (lambda: classical.decayed(np.zeros((0, 0)), [], 0.1), dp.ShapeError, "H must"),
         (lambda: classical.decayed([1.0, 1.0], [1.0], 0.1), dp.ShapeError, "w must"),
         (lambda: classical.decayed([1.0], [1.0], -0.1), dp.ConfigError, "strength"),
         (lambda: classical.decayed([np.inf, 1.0], [1.0, 1.0], 0.1), dp.DataError, "H must hold finite numbers"),

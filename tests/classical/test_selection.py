@@ -60,6 +60,7 @@ def test_a_network_learns_the_conditional_expectation():
         (lambda: classical.joint_table([0], [-1]), dp.DataError, "0 or more"),
         (lambda: classical.conditional([[1.5, -0.5]]), dp.DataError, "0 or more"),
         (lambda: classical.joint_table([2], [0], (2, 2)), dp.DataError, "no entry"),
+        (lambda: classical.joint_table([0], [2], (2, 2)), dp.DataError, "no entry"),
     ],
 )
 def test_tables_that_are_none(call, error, message):
@@ -67,8 +68,9 @@ def test_tables_that_are_none(call, error, message):
         call()
 
 
-def test_a_table_of_bytes_does_not_overflow():
-    same = np.arange(20, dtype=np.uint8)
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint64])
+def test_a_table_of_indices_of_any_size(dtype):
+    same = np.arange(20, dtype=dtype)
     np.testing.assert_array_equal(classical.joint_table(same, same), np.eye(20) / 20)
 
 
@@ -95,6 +97,11 @@ def test_degree_0_answers_the_mean_of_training_and_weights_count_without_their_s
     curve = classical.degree_curve((x, -3 * x), (x, 1 - 3 * x), [0, 1])
     np.testing.assert_allclose(curve.test_errors, [np.mean((1 - 3 * x + 1.5) ** 2), 1])
     np.testing.assert_allclose(curve.largest_weights, [0, 3], atol=1e-12)
+
+
+def test_the_best_degree_is_one_of_the_given_ones():
+    x = np.linspace(-1, 1, 9)
+    assert classical.degree_curve((x, x**3), (x, x**3), [1, 3, 2]).best == 3
 
 
 @pytest.mark.parametrize("degree", [0, 1])
