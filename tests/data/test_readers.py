@@ -73,10 +73,17 @@ def test_a_semicolon_table_with_commas_in_it(write):
     assert read_table(write("a;b\n1,5;2\n2,25;3\n"), categorical=["a"]).column("a").kind == "categorical"
 
 
+def test_the_delimiter_cuts_every_line_alike(write):
+    found = read_delimited(write("1,5;2,25\n3;4,5\n"), header=False)
+    assert found.rows == [["1,5", "2,25"], ["3", "4,5"]]
+
+
 def test_the_header_is_found_or_told(write):
     plain = read_table(write("1,2\n3,4\n"))
     assert [column.name for column in plain.columns] == ["column_1", "column_2"]
     assert len(plain) == 2
+    mixed = read_table(write("red,2\nblue,4\n"))
+    assert mixed.column("column_1").values.tolist() == ["red", "blue"]
     years = read_table(write("2020,2021\n3,4\n"), header=True)
     assert [column.name for column in years.columns] == ["2020", "2021"]
     words = read_table(write("red,small\nblue,large\n"), header=False)

@@ -169,6 +169,11 @@ def test_dates_are_written_in_every_form_and_mean_their_day(nowhere):
     assert len(forms) == 10
 
 
+def test_dates_are_drawn_from_the_first_day_to_the_last(nowhere):
+    days = [target[1:] for target in datasets.load("dates", n=120_000).targets]
+    assert (min(days), max(days)) == ("1970-01-01", "2017-12-31")
+
+
 def test_the_users_own_pairs_are_taken_where_all_are_asked_for(nowhere, monkeypatch):
     folder = nowhere / "sequence"
     folder.mkdir()
