@@ -71,6 +71,7 @@ def test_the_error_around_a_model_and_between_two(said, tmp_path, monkeypatch):
         (["valley", "--start", "1"], "two finite numbers"),
         (["valley", "--steps", "1.5"], "whole number"),
         (["valley", "--noise", "much"], "wants numbers"),
+        (["valley", "--noise", "inf"], "wants numbers"),
         ([], "SURFACE"),
     ],
 )

@@ -54,6 +54,13 @@ def test_sizes_and_steps_of_alexnets_first_layers():
     assert [fields[name].step[0] for name in convolutions] == [4, 8]
 
 
+def test_a_unit_behind_local_contrast_sees_a_window_around_it():
+    net = dp.Sequential([dp.LocalContrastNorm(5), dp.Conv2d(1, 3)])
+    field = receptive_field(net, SHAPE, "0_localcontrastnorm", (6, 1))
+    assert field == ((4, 8), (0, 3), (5, 5), (1, 1))
+    assert receptive_field(net, SHAPE, "1_conv2d", (4, 4)) == ((2, 8), (2, 8), (7, 7), (1, 1))
+
+
 def test_what_has_no_receptive_field_is_refused():
     net = dp.Sequential([dp.Conv2d(2, 3), dp.Flatten(), dp.Dense(3)])
     with pytest.raises(dp.ConfigError, match="did you mean '0_conv2d'"):
@@ -62,3 +69,5 @@ def test_what_has_no_receptive_field_is_refused():
         receptive_field(net, SHAPE, "0_conv2d", (10, 0))
     with pytest.raises(dp.ConfigError, match="whole image"):
         receptive_field(net, SHAPE, "2_dense")
+    with pytest.raises(dp.ConfigError, match="is not known"):
+        receptive_field(dp.Sequential([dp.Conv2d(2, 3, padding="circular")]), SHAPE, "0_conv2d")

@@ -40,7 +40,7 @@ def test_greedy_is_the_likeliest_token_after_all_before_it(model):
         assert dp.sample(model, LETTERS, "cab", 8, temperature=small, seed=5) == text
 
 
-@pytest.mark.parametrize(("temperature", "top_k"), [(1.0, None), (2.0, 3)])
+@pytest.mark.parametrize(("temperature", "top_k"), [(1.0, None), (2.0, 3), (4.0, 4)])
 def test_tokens_are_drawn_by_the_temperature_among_the_likeliest(model, temperature, top_k):
     p = expected(model, "cab")[-1] ** (1 / temperature)
     if top_k is not None:

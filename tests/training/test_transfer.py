@@ -87,6 +87,15 @@ def test_parts_are_taken_from_parts_of_another_name():
         model().load_weights(first, names={"cnov": "conv"})
 
 
+def test_a_layer_is_told_from_one_whose_name_begins_alike():
+    layers = [("part", dp.Dense(3)), ("part2", dp.Dense(4))]
+    first, second = (dp.Model(layers, LOSS, seed=seed, in_shape=(2,)) for seed in (0, 1))
+    before = flat(second)
+    second.load_weights(first, names={"part": "part"})
+    np.testing.assert_array_equal(flat(second)["params/part/W"], flat(first)["params/part/W"])
+    np.testing.assert_array_equal(flat(second)["params/part2/W"], before["params/part2/W"])
+
+
 def test_what_only_one_side_has_is_an_error_unless_told():
     first, smaller = model(4), dp.Model(BODY, LOSS, in_shape=(6, 7, 2), seed=1)
     with pytest.raises(dp.ShapeError, match=r"do not fit: head/W is extra; head/b is extra\."):
