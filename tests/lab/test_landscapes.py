@@ -78,6 +78,15 @@ def test_the_saddle_holds_whom_nothing_pushes():
     assert kicked[0] == kicked[2] != kicked[1]
 
 
+def test_nesterov_looks_ahead_on_its_path():
+    surface, w, v = Valley(), np.array([1.5, -1.0]), np.zeros(2)
+    path = trajectory(surface, dp.Nesterov(0.05, 0.8, lookahead=True), w, 12)
+    for point in path[1:]:
+        v = 0.8 * v - 0.05 * np.asarray(surface.gradient(jnp.asarray(w + 0.8 * v, jnp.float32)))
+        w = w + v
+        np.testing.assert_allclose(point, w, rtol=1e-4, atol=1e-5)
+
+
 def test_optimisers_of_optax_take_the_same_path():
     ours = trajectory(Valley(), dp.chain(dp.ClipByNorm(1.0), dp.Momentum(0.3, 0.7)), steps=20)
     theirs = trajectory(Valley(), optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(0.3, 0.7)), steps=20)
@@ -90,6 +99,7 @@ def test_what_is_no_path_is_refused():
         ({"start": (1.0, np.nan)}, "two finite numbers"),
         ({"steps": 0}, "positive integer"),
         ({"noise": -1.0}, "standard deviation"),
+        ({"noise": np.inf}, "standard deviation"),
     ):
         with pytest.raises(dp.ConfigError, match=words):
             trajectory(Valley(), dp.SGD(0.1), **options)
@@ -155,6 +165,25 @@ def test_the_loss_surface_is_the_objective_at_each_point(trained):
     np.testing.assert_allclose(surface.project(moved), (0.3, -0.7), rtol=1e-5)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_the_middle_of_a_loss_surface_is_what_evaluate_says(reduction):
+    """With a penalty, prices on activities, and more examples than are measured together."""
+    rng = np.random.default_rng(3)
+    x, t = rng.normal(size=(3000, 2)).astype("float32"), rng.normal(size=(3000, 1)).astype("float32")
+    model = dp.Model(
+        [dp.Dense(3), dp.ActivityL1(0.3), dp.Dense(1)], dp.MeanSquaredError(reduction=reduction), penalty=dp.L2(0.5),
+        in_shape=(2,),
+    )  # fmt: skip
+    surface = loss_surface(model, (x, t), resolution=3)
+    assert surface.errors[1, 1] == pytest.approx(model.evaluate((x, t))["loss"], rel=1e-5)
+
+
+def test_two_random_directions_differ(trained):
+    model, data, _ = trained
+    one, other = (np.ravel(d["0_dense"]["W"]) for d in loss_surface(model, data, resolution=2).directions)
+    assert np.abs(one - other).max() > 0.01
+
+
 def test_random_directions_are_as_large_as_the_weights_filter_by_filter():
     rng = np.random.default_rng(1)
     shapes = {"conv2d": (2, 2, 5, 3), "dense": (27, 4)}
@@ -182,10 +211,19 @@ def test_planes_through_points_and_along_the_way(trained):
     np.testing.assert_allclose(np.abs(points).max(axis=0), 1, rtol=1e-4)
     with pytest.raises(dp.ConfigError, match="one line"):
         plane_through(here, second, second)
+    corners = [tree_of([3.0, 0.0], 0.0), tree_of([0.0, 2.0], 0.0), tree_of([0.0, 0.0], 1.0), tree_of([0.0, 0.0], 0.0)]
+    np.testing.assert_allclose(principal_directions(corners)[1], (9 / 14, 4 / 14), rtol=1e-6)
     with pytest.raises(dp.ConfigError, match="3 points"):
         principal_directions(way[:2])
     with pytest.raises(dp.ConfigError, match="straight line"):
         principal_directions([here] * 4)
+
+
+def test_parameters_may_be_small_for_a_plane():
+    points = tree_of([0.0, 0.0], 0.0), tree_of([1e-9, 0.0], 0.0), tree_of([1e-9, 2e-9], 0.0)
+    one, other = plane_through(*points)
+    np.testing.assert_allclose(one["0_dense"]["W"], [[1e-9], [0]])
+    np.testing.assert_allclose(other["0_dense"]["W"], [[0], [2e-9]], atol=1e-15)
 
 
 def test_what_is_no_surface_is_refused(trained, tmp_path):
