@@ -52,6 +52,7 @@ def test_dependent_columns_give_the_smallest_solution_and_a_warning(kind):
     centred = x - x.mean(axis=0)
     np.testing.assert_allclose(model.W, np.linalg.pinv(centred, rcond=1e-12) @ (t - t.mean(axis=0)), atol=1e-10)
     np.testing.assert_allclose(model.W, classical.ridge(x, t, 0).W, atol=1e-10)
+    assert classical.ridge(x, t, 0.1).rank == model.rank
     if kind == "constant":
         np.testing.assert_allclose(model.W[3], 0, atol=1e-12)
 

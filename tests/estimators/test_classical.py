@@ -39,6 +39,7 @@ def test_ridge_and_lasso_agree():
     ours, theirs = LassoRegressor(1e-2).fit(X, y), Lasso(alpha=1e-2, tol=1e-12, max_iter=100_000).fit(X, y)
     np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-6)
     assert (ours.coef_ == 0).sum() > 0
+    assert ours.dual_gap_ == classical.lasso(X, y, 1e-2).gap
     both = RidgeRegressor(1e-3).fit(X, np.stack([y, -2 * y], axis=1))
     np.testing.assert_allclose(both.predict(X)[:, 1], -2 * both.predict(X)[:, 0], atol=1e-9)
 
@@ -78,5 +79,8 @@ def test_the_perceptron_learns_gates():
     assert found.predict(corners).tolist() == y.tolist()
     with pytest.warns(ConvergenceWarning, match="no hyperplane"):
         PerceptronClassifier(epochs=20).fit(corners, [0, 1, 1, 0])
+    for classes in (None, ["no", "yes", "perhaps"]):
+        with pytest.raises(ValueError, match="must be told of two classes"):
+            PerceptronClassifier().partial_fit(corners, y, classes=classes)
     with warnings.catch_warnings(), pytest.raises(ValueError, match="Only binary"):
         PerceptronClassifier().fit(corners, ["a", "b", "c", "a"])

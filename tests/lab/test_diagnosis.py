@@ -49,6 +49,13 @@ def test_the_numbers_are_those_of_trace_and_of_the_coming_update(good):
     assert (found.examples, found.steps) == (60, 0)
 
 
+def test_the_examples_looked_at_are_spread_over_the_data():
+    found = diagnose(model(dp.Sequential([dp.Dense(3)])), (X, T), examples=4)
+    rows = [int(np.flatnonzero((row == X).all(axis=1))[0]) for row in np.asarray(found.trace["0_dense"].x)]
+    assert (rows[0], rows[-1], len(rows)) == (0, 59, 4)
+    assert np.ptp(np.diff(rows)) <= 1
+
+
 def test_a_parameter_of_0_that_is_about_to_move_is_not_told_to_hardly_do_so():
     tried = model(dp.Sequential([dp.Dense(3, kernel_init=dp.init.Constant(0.0), use_bias=False)]))
     moving = diagnose(tried, (X, T))
