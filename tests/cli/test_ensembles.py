@@ -15,7 +15,7 @@ import denpa as dp
 from denpa.cli.main import main
 from denpa.lab import Experiment, Run
 from denpa.lab.assemble import assemble
-from denpa.lab.ensemble import apart
+from denpa.lab.ensemble import apart, out_of_bag
 from denpa.lab.start import model_of
 from denpa.lab.trained import Trained
 from denpa.training.members_loop import Members
@@ -173,6 +173,28 @@ def test_the_rate_of_a_preset_falls_over_the_steps_of_a_member(bootstrap):
     bagging = dp.Bagging(model_of(experiment), members=MEMBERS, bootstrap=bootstrap)
     assert experiment.optimizer.learning_rate.steps == 7 * bagging.steps_per_epoch(look.examples, 20)
     assert (experiment.optimizer.learning_rate.steps < 7 * look.examples // 20) == bootstrap
+
+
+def of_three_examples():
+    data = dp.Dataset(np.eye(3, dtype="float32"), np.array([0, 1, 0], np.int32), "classification", ("a", "b"))
+    bagging = dp.Bagging(dp.Model([dp.Dense(2)], dp.SoftmaxCrossEntropy(), seed=2), 4)
+    bagging.fit(data, epochs=1, verbose=False)
+    return bagging, data
+
+
+def test_a_member_that_saw_all_examples_has_no_out_of_bag_score():
+    bagging, data = of_three_examples()
+    unseen = [not own.all() for own in bagging.counts]
+    assert 0 < sum(unseen) < 4
+    assert len(out_of_bag(bagging, data).apart.members["loss"]) == sum(unseen)
+
+
+def test_votes_count_members_and_not_how_sure_they_are(monkeypatch):
+    bagging, data = of_three_examples()
+    logits = np.float32([[[9, 0]] * 3, [[0, 1]] * 3, [[0, 1]] * 3])  # one is sure of class 0, two lean to class 1
+    monkeypatch.setattr(bagging, "predict_members", lambda x: logits)
+    monkeypatch.setattr(bagging, "predict", lambda x: logits.mean(axis=0))
+    assert apart(bagging, data, classes=True).votes == pytest.approx(1 / 3)
 
 
 def test_members_with_all_examples_and_data_without_a_mean_answer(trained):
