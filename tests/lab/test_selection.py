@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,15 @@ def test_comparisons_train_as_a_run_does(monkeypatch):
         assert seen[name] == getattr(plan, name), name
 
 
+def test_the_test_part_is_measured_where_there_is_one():
+    data = load_data(LINEAR.replace(validation=0.25))
+    experiment = ridge().replace(training=ridge().training.replace(epochs=1))
+    (both,), (alone,) = (
+        cross_validate(experiment, [part]).folds for part in (data, dataclasses.replace(data, validation=None))
+    )
+    assert both.held_out == alone.held_out
+
+
 def test_nothing_held_out_is_nothing_to_compare():
     with pytest.raises(dp.DataError, match="nothing held out"):
         cross_validate(ridge(), [load_data(LINEAR.replace(test=0.0))])
@@ -101,6 +112,7 @@ def test_a_sweep_finds_the_best_and_survives_divergence():
     [
         ("1e-5..1e-1", 5, [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]),
         ("0.1..0.5", 3, [0.1, 0.3, 0.5]),
+        ("0.5..5.0", 3, [0.5, 1.58114, 5.0]),
         ("0.0..1.0", 3, [0.0, 0.5, 1.0]),
         ("1..9", 9, [1, 2, 3, 4, 5, 6, 7, 8, 9]),
         ("2..4", 9, [2, 3, 4]),
@@ -120,8 +132,9 @@ def test_values_of_a_range(text, steps, values):
 
 
 def test_ranges_that_are_none():
-    with pytest.raises(dp.ConfigError, match="smaller to a larger"):
-        values_of("3..1")
+    for text in ("3..1", "3..3"):
+        with pytest.raises(dp.ConfigError, match="smaller to a larger"):
+            values_of(text)
     with pytest.raises(dp.ConfigError, match="2 steps"):
         values_of("1..3", 1)
 
