@@ -180,6 +180,27 @@ def test_identifiers_and_constants_are_warned_of_and_kept(write):
     assert (x[:, 13] == 0).all()  # constant: 0, without a division
 
 
+@pytest.mark.parametrize(
+    ("values", "identifier"),
+    [
+        ([*range(7, 12), *range(2, 7), *range(12, 15)], True),  # in another order
+        ([f"{i}e0" for i in range(1, 14)], False),  # not written as integers
+        ([*"abcdefabcdef"], False),  # half of the texts differ
+        ([*"abcdefgabcdef"], True),  # more than half
+    ],
+)
+def test_what_looks_like_an_identifier(write, recwarn, values, identifier):
+    rows = "".join(f"{value},{(3 * i) % 5}.5\n" for i, value in enumerate(values))
+    TableEncoder.of(read_table(write("id,x\n" + rows), categorical=["id"] if values[0] == "a" else []))
+    assert ["looks like an identifier" in str(warning.message) for warning in recwarn] == [True] * identifier
+
+
+def test_a_number_beyond_float64_is_refused_where_numbers_were_learned(write):
+    encoder = TableEncoder.of(read_table(write("x,y\n1,2\n3,1\n4,7\n")))
+    with pytest.raises(DataError, match=r"'x' held numbers in training, but holds '1e999' on line 2"):
+        encoder.apply({}, encoder.read(write("x,y\n1e999,2\n")))
+
+
 def test_a_constant_target_is_warned_of(write):
     with pytest.warns(UserWarning, match="the target 't' has one value only, 2.5: nothing to learn"):
         TableEncoder.of(read_table(write("x,t\n1,2.5\n2,2.5\n5,2.5\n"), "t"))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from denpa.core.errors import ConfigError, DataError, FileFormatError
 from denpa.data.delimited import csv_text, read_delimited
 from denpa.data.readers import raw_table, read_table
+from denpa.data.table import sorted_categories
 
 
 @pytest.fixture
@@ -76,6 +77,19 @@ def test_a_semicolon_table_with_commas_in_it(write):
 def test_the_delimiter_cuts_every_line_alike(write):
     found = read_delimited(write("1,5;2,25\n3;4,5\n"), header=False)
     assert found.rows == [["1,5", "2,25"], ["3", "4,5"]]
+
+
+def test_categories_are_in_order_by_value_and_then_as_written(write):
+    texts = ["10", "2.0", "2", "02", "1"]
+    for order in (texts, texts[::-1]):
+        column = read_table(write("a,b\n" + "".join(f"{text},x\n" for text in order)), categorical=["a"]).column("a")
+        assert sorted_categories(column.values) == ("1", "02", "2", "2.0", "10")
+
+
+def test_messages_name_five_rows_and_count_the_others(write):
+    table = read_table(write("a\n" + "1\n" * 9))
+    assert table.at(np.arange(5)) == "lines 2, 3, 4, 5, 6"
+    assert table.at(np.arange(7)) == "lines 2, 3, 4, 5, 6 and 2 more"
 
 
 def test_the_header_is_found_or_told(write):
