@@ -255,10 +255,12 @@ def _advance(
     carry, kept = cell.step(params, cell.drive(params, x), before.carry)
     slopes = cell.slopes(params, kept, before.carry, carry)
     after = Sensitivities(carry, _sensitivities(cell, params, x, kept, slopes, before, carry))
+    z = after.carry[0]
     if true_step is not None:
         after = jax.tree.map(lambda a, b: jnp.where(true_step.reshape(-1, *[1] * (a.ndim - 1)), a, b), after, before)
+        z = jnp.where(true_step[:, None], z, jnp.zeros_like(z))
     inside = {key: variables.params[key] for key, _ in head.inner()}
-    y, saved = head.forward(inside, after.carry[0][:, None], ctx)
+    y, saved = head.forward(inside, z[:, None], ctx)
     if not isinstance(head.cost(saved), (int, float)):
         raise ConfigError("RTRL knows the loss alone: layers that add to the objective are not for it.")
     whole = dataclasses.replace(loss, reduction="sum")
