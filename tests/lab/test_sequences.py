@@ -140,10 +140,43 @@ def test_a_series_is_foretold_from_all_columns(forecaster, folder, capsys):
     with pytest.raises(DataError, match="2 steps, but this model reads 20 at once"):
         trained.forecast(str(folder / "short.csv"))
     (folder / "other.csv").write_text("reason,effect\n1,2\n3,4\n")
-    with pytest.raises(DataError, match="columns reason, effect, not cause, effect"):
-        trained.forecast(str(folder / "other.csv"))
+    for use in (trained.forecast, trained.labelled):
+        with pytest.raises(DataError, match="no column 'cause': known columns: effect, reason"):
+            use(str(folder / "other.csv"))
     with pytest.raises(ConfigError, match="written by a language model"):
         trained.sample("a", 3)
+
+
+def test_columns_of_a_series_are_found_by_name(forecaster, folder):
+    lines = [line.split(",") for line in (folder / "my.csv").read_text().split()]
+    turned = [f"{effect},{row},{cause}" for row, (cause, effect) in enumerate(lines[1:])]
+    (folder / "turned.csv").write_text("\n".join(["effect,row,cause", *turned]))
+    mine, others = str(folder / "my.csv"), str(folder / "turned.csv")
+    trained = Trained.of(forecaster.folder.path)
+    assert trained.forecast(others) == trained.forecast(mine)
+    np.testing.assert_array_equal(trained.labelled(others).x, trained.labelled(mine).x)
+    np.testing.assert_array_equal(trained.labelled(others).t, trained.labelled(mine).t)
+
+
+def test_a_forecast_gives_the_values_in_full(forecaster, folder):
+    values = 1234567890.125 + np.arange(20)
+    (folder / "large.csv").write_text("\n".join(["cause,effect", *(f"0,{value!r}" for value in values.tolist())]))
+    rows = csv.DictReader(io.StringIO(Trained.of(forecaster.folder.path).forecast(str(folder / "large.csv"))))
+    assert [float(row["effect"]) for row in rows] == values.tolist()
+
+
+@pytest.mark.parametrize("way", ["drop", ["drop", "mean"], {"cause": "drop"}])
+def test_rows_that_a_series_was_trained_without_are_left_out_later(way, folder):
+    lines = [f"{k % 3},{k % 7}" for k in range(60)]
+    (folder / "gaps.csv").write_text("\n".join(["cause,effect", *lines[:9], "NA,3", *lines[9:]]))
+    what = [("data.source", str(folder / "gaps.csv")), ("data.target", "effect"), ("data.missing", way)]
+    what += [("training.epochs", 1), ("data.validation", 0.0), ("data.options", {"length": 5})]
+    experiment, data = assemble("series", what, hidden=[2])
+    run = Run(experiment, prepared=data)
+    run.go(verbose=False)
+    trained = Trained(run.model, experiment=experiment)
+    assert trained.forecast(str(folder / "gaps.csv")).count("\n") == 61
+    assert len(trained.labelled(str(folder / "gaps.csv"))) == 11
 
 
 def test_a_series_of_one_column_is_foretold_from_its_own_past(folder):

@@ -83,12 +83,14 @@ def forecast_csv(model: Any, table: Table) -> str:
     The series is cut into rows as long as those of the training, the last of which ends with it; where it is no
     multiple, the first two overlap.
 
+    Args:
+        model: the trained model.
+        table: the columns of the training, in their order.
+
     Raises:
-        DataError: other columns than in training, or fewer steps than one row.
+        DataError: a column without numbers or with gaps, or fewer steps than one row.
     """
     values, columns = series.values_of_table(table)
-    if columns != model.feature_names:
-        raise DataError(f"{table.source} has the columns {', '.join(columns)}, not {', '.join(model.feature_names)}.")
     length, steps = model.in_shape[0], len(values)
     if steps < length:
         raise DataError(f"{table.source} has {counted(steps, 'step')}, but this model reads {length} at once.")
@@ -99,5 +101,5 @@ def forecast_csv(model: Any, table: Table) -> str:
     for end in ends:
         found[end - length : end] = model.predict(values[None, end - length : end])[0, :, 0]
     pairs = zip(values[:, -1], found, strict=True)
-    rows = ((f"{value:g}", str(np.float32(next_one))) for value, next_one in pairs)
+    rows = ((repr(float(value)).removesuffix(".0"), str(np.float32(next_one))) for value, next_one in pairs)
     return csv_text([(columns[-1], "predicted_next"), *rows])

@@ -35,6 +35,7 @@ __all__ = [
     "load_data",
     "load_folds",
     "look_of",
+    "table_of",
     "unknown_categories",
 ]
 
@@ -64,7 +65,7 @@ def _read(config: DataConfig) -> Prepared:
     if (kind := sequence_kind(config)) is not None:
         return _in_order(config, kind)
     if is_table(config.source):
-        table = _table(config)
+        table = table_of(config)
         train, test = _without_test(table, config)
         train, validation = _held_back(train, config.validation, config.seed)
         return _encoded(table, train, validation, test)
@@ -86,7 +87,7 @@ def load_folds(config: DataConfig, folds: int) -> list[Prepared]:
     if (kind := sequence_kind(config)) is not None:
         raise ConfigError(f"The rows of a {kind} follow each other: they make no folds to be left out by turns.")
     if is_table(config.source):
-        table = _table(config)
+        table = table_of(config)
         rest, _ = _without_test(table, config)
         parts = rest.folds(folds, config.seed)
         held_out = [(*_held_back(train, config.validation, config.seed), held) for train, held in parts]
@@ -110,7 +111,7 @@ def _in_order(config: DataConfig, kind: str) -> Prepared:
         train, test, whole = _divided(_found(config.replace(task=None)), config.replace(task=None))
         return Prepared(*_held_back(train, config.validation, config.seed), test, whole, task=kind)
     length = options.pop("length", None)
-    table = _table(config.replace(task="regression", options=options), alone=True)
+    table = table_of(config.replace(task="regression", options=options), alone=True)
     return Prepared(*rows_of_series(table, config, length), report=table.report(), task=kind)
 
 
@@ -179,19 +180,29 @@ def _held_back(whole: Any, part: float, seed: int) -> tuple[Any, Any]:
     return whole.split(part, seed) if part else (whole, None)
 
 
-def _table(config: DataConfig, alone: bool = False) -> Table:
+def table_of(config: DataConfig, alone: bool = False, later: bool = False) -> Table:
+    """The table of a source, read and checked; `alone` as for `read_table`.
+
+    Args:
+        config: the source, its target, and how it is read.
+        alone: whether the target may be the only column.
+        later: whether it was written after the training: columns to ignore may be absent, and nobody is warned.
+
+    Raises:
+        ConfigError, DataError, FileFormatError: no target is named; otherwise as for `read_table`.
+    """
     reading = check_options(config.source, dict(config.options), vars(TextFormat()))
     if config.target is None and config.task != "reconstruction":
         columns = ", ".join(column.name for column in raw_table(config.source, **reading).columns[:20])
         raise ConfigError(f"{config.source}: name the column to predict, as in --target NAME. The columns: {columns}.")
-    lists = {"categorical": config.categorical, "ignore": config.ignore}
+    lists: dict[str, Any] = {"categorical": config.categorical, "ignore": config.ignore, "ignore_absent": later}
     task = None if config.task == "reconstruction" else config.task
     table = read_table(
         config.source, config.target, task=task, missing=_missing(config), alone=alone, **lists, **reading
     )
     if several := _several_ways(config):
         table = settle_missing(table, {column.name: _fitting(column.kind, several) for column in table.every})
-    for column in table.every:
+    for column in () if later else table.every:
         warn_of(table, column)
     return table
 

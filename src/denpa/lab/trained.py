@@ -16,7 +16,6 @@ from denpa.core.padded import Padded, values_of
 from denpa.data import datasets
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.pair_encoder import PairEncoder
-from denpa.data.readers import read_table
 from denpa.data.table import Table
 from denpa.data.text_format import TextFormat
 from denpa.data.vocabulary import Vocabulary
@@ -26,7 +25,7 @@ from denpa.lab.experiment import DataConfig, Experiment
 from denpa.lab.image_files import IMAGES, images, labelled_images
 from denpa.lab.in_order import forecast_csv, new_text, rows_of_series, sequence_kind
 from denpa.lab.run_folder import RunFolder
-from denpa.lab.sources import check_options, is_table, its_own_target, load_data, unknown_categories
+from denpa.lab.sources import check_options, is_table, its_own_target, load_data, table_of, unknown_categories
 from denpa.training import Bagging, Model, load, sample
 
 __all__ = ["Trained", "predictions_csv", "predictions_npy"]
@@ -178,12 +177,13 @@ class Trained:
         return sample(self.model, vocabulary, prompt, length, **options)
 
     def _series(self, source: str, changes: dict[str, Any]) -> Table:
+        """A table with the columns of the training in their order, whatever others it has."""
         config = DataConfig(source) if self.experiment is None else self.experiment.data
-        ways = config.missing if isinstance(config.missing, str) else "error"
         options = {name: value for name, value in self._options_of(config.source).items() if name != "length"}
-        options |= check_options(source, changes, vars(TextFormat()))
-        options |= {"missing": ways, "ignore": config.ignore, "ignore_absent": True}
-        return read_table(source, config.target, task="regression", alone=True, **options)
+        *features, target = self.model.feature_names  # the name of a target that may have been told by its position
+        config = config.replace(source=source, target=target, task="regression", options=options | changes)
+        table = table_of(config, alone=True, later=True)
+        return replace(table, columns=tuple(table.column(name) for name in features))
 
     def _table(self, source: str, options: dict[str, Any], targets: bool = True) -> Dataset:
         """A table encoded; without `targets` no column of them is looked at."""
