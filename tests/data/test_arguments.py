@@ -30,6 +30,8 @@ def test_one_text_is_one_of_them():
         (lambda file: dp.read_table(file, delimiter=3), "delimiter must be one character"),
         (lambda file: dp.read_table(file, encoding=3), "Unknown encoding 3"),
         (lambda file: dp.read_table(file, header="no"), "header must be true, false, or None to find out, not 'no'"),
+        (lambda file: dp.datasets.load("digits", flat="no"), "flat must be true or false, not 'no'"),
+        (lambda file: dp.datasets.load("letters", scaled=2), "scaled must be true or false, not 2"),
         (lambda file: dp.Vocabulary(None), "tokens of a vocabulary are texts"),
         (lambda file: VOCABULARY.encode(3), "a text or a list of tokens, not 3"),
         (lambda file: VOCABULARY.decode([0.5]), "Token numbers are integers, not float64"),

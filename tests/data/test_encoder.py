@@ -130,6 +130,7 @@ def test_categories_that_look_like_numbers_stay_as_they_are_written(write):
         ("age\n30\n", r"no column 'colour'"),
         ("agee,colour\n30,red\n", "no column 'age': did you mean 'agee'"),
         ("age,colour\n30,red\nold,blue\n", "'age' held numbers in training, but holds 'old' on line 3"),
+        ("age;colour\n30,5;red\n31;blue\n", r"but holds '30,5' on line 2\. Pass decimal=',' where a comma"),
         ("age,colour\n30,pink\n31,red\n32,grey\n", "holds 'pink' on lines 2, 4, a category"),
     ],
 )

@@ -119,10 +119,16 @@ def test_folders_of_another_form_are_refused(pictures, tmp_path):
         read_images(folder)
 
 
-@pytest.mark.parametrize("size", [0, (4,), (4, -1), (4.0, 4), True, "big"])
+@pytest.mark.parametrize("size", [0, (4,), (4, -1), (4.0, 4), 4.5, True, "big"])
 def test_impossible_sizes_are_refused(pictures, size):
     with pytest.raises(ConfigError, match=r"size must be \(height, width\)"):
         read_images(pictures[0], size=size)
+
+
+@pytest.mark.parametrize("option", ["skip_bad", "grayscale"])
+def test_a_word_is_no_truth_value(pictures, option):
+    with pytest.raises(ConfigError, match=f"{option} must be true or false, not 'no'"):
+        read_images(pictures[0], **{option: "no"})
 
 
 def test_without_pillow_the_extra_is_named(pictures, monkeypatch):

@@ -92,6 +92,11 @@ def test_messages_name_five_rows_and_count_the_others(write):
     assert table.at(np.arange(7)) == "lines 2, 3, 4, 5, 6 and 2 more"
 
 
+def test_commas_may_group_thousands(write):
+    with pytest.raises(DataError, match=r"with commas, such as '1,500' \(line 2\)\. Where they group thousands"):
+        read_table(write("a;b\n1,500;2\n950;3\n1,000,001.5;4\n"))
+
+
 def test_the_header_is_found_or_told(write):
     plain = read_table(write("1,2\n3,4\n"))
     assert [column.name for column in plain.columns] == ["column_1", "column_2"]

@@ -76,6 +76,9 @@ def test_ways_for_missing_values_go_to_the_columns_they_fit(table):
     assert len(load_data(DataConfig(str(table), "ok", missing="drop", test=0)).train) == 148
     by_column = DataConfig(str(table), "ok", missing={"size": "mean", "colour": "drop"}, test=0)
     assert len(load_data(by_column).train) == 149
+    lines[11] = "4.5,45,blue,,99.5"
+    table.write_text("\n".join(lines))
+    assert len(load_data(DataConfig(str(table), "ok", missing=["median", "category", "drop"], test=0)).train) == 149
     with pytest.raises(dp.DataError, match="colour"):
         load_data(DataConfig(str(table), "ok", missing=["median"]))
 
@@ -110,6 +113,8 @@ def test_arrays_of_numpy(tmp_path):
     values = load_data(DataConfig(npz(tmp_path, x=x, t=t), task="regression"))
     assert values.look.task == "regression"
     assert values.train.t.shape == (32, 1)
+    truths = load_data(DataConfig(npz(tmp_path, x=x, t=t == 1)))
+    assert (truths.look.task, truths.train.t.dtype) == ("classification", np.int32)
     named = load_data(DataConfig(npz(tmp_path, x=x, t=np.array(["b", "a"] * 20))))
     assert named.train.class_names == ("a", "b")
     fixed = load_data(DataConfig(npz(tmp_path, x=x[:30], t=t[:30], x_test=x[30:], t_test=t[30:])))

@@ -196,6 +196,16 @@ def test_files_that_are_no_images_are_left_out_where_that_is_asked_for(tmp_path)
         ours.examples(str(tmp_path / "cat" / "bad.png"), skip_bad=True)
 
 
+def test_hidden_files_are_no_images_to_predict_from(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    ours = untrained(dp.SoftmaxCrossEntropy(), 2, (4, 3, 1))
+    for name in ("cat/a.png", ".thumbnails/a.png", "cat/.old/a.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        image.new("L", (3, 4), 7).save(tmp_path / name)
+    (tmp_path / "cat" / "._a.png").write_bytes(b"what a Mac puts beside a.png")
+    assert ours.examples(str(tmp_path))[1] == ["cat/a.png"]
+
+
 def test_pixels_of_files_are_brought_to_the_range_of_the_model(tmp_path):
     image = pytest.importorskip("PIL.Image")
     ours = untrained(dp.SoftmaxCrossEntropy(), 2, (4, 3, 1), class_names=("cat", "dog"))

@@ -1,4 +1,4 @@
-"""What names a file or several texts, brought to one form."""
+"""What names a file or several texts, brought to one form; truth values."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from denpa.core.errors import ConfigError
 
-__all__ = ["as_path", "as_texts"]
+__all__ = ["as_flag", "as_path", "as_texts"]
+
+
+def as_flag(value: Any, name: str) -> bool:
+    """A truth value; a `ConfigError` for anything else, lest "no" be taken for true."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ConfigError(f"{name} must be true or false, not {value!r}.")
+    return bool(value)
 
 
 def as_path(path: Any) -> Path:

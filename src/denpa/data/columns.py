@@ -79,9 +79,11 @@ def numbers_of(table: Table, column: Column) -> np.ndarray:
     values, wrong = parse_numbers(column.values)
     wrong = wrong or np.flatnonzero(np.isinf(values)).tolist()
     if wrong:
+        commas = all("," in column.values[row] for row in wrong)
+        hint = " Pass decimal=',' where a comma stands before decimals." if commas else ""
         raise DataError(
             f"{table.source}: column {column.name!r} held numbers in training, but holds {column.values[wrong[0]]!r} "
-            f"on {table.at(wrong)}."
+            f"on {table.at(wrong)}.{hint}"
         )
     return values
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, nearest
 from denpa.data import mnist, parallel, sequences, series, text, toys
+from denpa.data.arguments import as_flag
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.pairs import Pairs, PairSplits
 
@@ -127,7 +128,9 @@ def load(name: str, **options: Any) -> Any:
         raise ConfigError(f"Unknown data set {name!r}: {nearest(str(name), _LOADERS, plural='data sets')}")
     loader = _LOADERS[name][0]
     known = inspect.signature(loader).parameters
-    for option in options:
+    for option, value in options.items():
         if option not in known:
             raise ConfigError(f"{name!r} has no option {option!r}: {nearest(option, known, plural='options')}")
+        if isinstance(known[option].default, bool):
+            as_flag(value, option)
     return loader(**options)

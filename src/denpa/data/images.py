@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, FileFormatError
-from denpa.data.arguments import as_path
+from denpa.data.arguments import as_flag, as_path
 from denpa.data.dataset import Dataset
 from denpa.data.extras import optional
 
-__all__ = ["read_image_files", "read_image_pairs", "read_images", "read_unsorted_images", "unreadable"]
+__all__ = ["hidden", "read_image_files", "read_image_pairs", "read_images", "read_unsorted_images", "unreadable"]
 
 _DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
@@ -47,7 +47,7 @@ def read_images(
     folder = as_path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder: read_images wants one with a subfolder of images per class.")
-    entries = [entry for entry in sorted(folder.iterdir()) if not _hidden(entry)]
+    entries = [entry for entry in sorted(folder.iterdir()) if not hidden(entry)]
     classes = [entry for entry in entries if entry.is_dir()]
     if not classes:
         raise DataError(f"{folder} has no subfolders: it wants one per class, such as {folder / 'cat'}.")
@@ -56,14 +56,13 @@ def read_images(
         raise DataError(f"{folder} holds {stray[0]!r} beside the classes' subfolders: move it into one, or away.")
     paths, labels = [], []
     for label, subfolder in enumerate(classes):
-        found = [path for path in sorted(subfolder.iterdir()) if not _hidden(path)]
+        found = [path for path in sorted(subfolder.iterdir()) if not hidden(path)]
         if not found:
             raise DataError(f"The class folder {subfolder} is empty.")
         paths += found
         labels += [label] * len(found)
     names = tuple(subfolder.name for subfolder in classes)
-    if skip_bad:
-        bad = unreadable(paths)
+    if bad := unreadable(paths, skip_bad):
         kept = [place for place, path in enumerate(paths) if path not in bad]
         paths, labels = [paths[place] for place in kept], [labels[place] for place in kept]
         if empty := sorted(set(range(len(classes))) - set(labels)):
@@ -77,7 +76,7 @@ def read_unsorted_images(
 ) -> Dataset:
     """The images in `folder`, without targets; otherwise as `read_images`."""
     paths = _files_in(Path(folder))
-    bad = unreadable(paths) if skip_bad else set()
+    bad = unreadable(paths, skip_bad)
     return Dataset(read_image_files([path for path in paths if path not in bad], size, grayscale), name=str(folder))
 
 
@@ -100,9 +99,8 @@ def read_image_pairs(
     names = [{path.stem for path in paths} for paths in found]
     if alone := sorted(names[0] ^ names[1]):
         raise DataError(f"{folder}: {alone[0]!r} is in one of the folders input and target only.")
-    if skip_bad:
-        bad = {path.stem for path in unreadable([*found[0], *found[1]])}
-        found = [[path for path in paths if path.stem not in bad] for paths in found]
+    bad = {path.stem for path in unreadable([*found[0], *found[1]], skip_bad)}
+    found = [[path for path in paths if path.stem not in bad] for paths in found]
     x, t = (read_image_files(paths, size, grayscale) for paths in found)
     return Dataset(x, t, "regression", name=str(folder))
 
@@ -110,11 +108,17 @@ def read_image_pairs(
 def _files_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder} cannot be read: there is no such folder of images.")
-    return [path for path in sorted(folder.iterdir()) if not _hidden(path)]
+    return [path for path in sorted(folder.iterdir()) if not hidden(path)]
 
 
-def unreadable(paths: Sequence[Path]) -> set[Path]:
-    """The files that are no readable images; a warning names them."""
+def unreadable(paths: Sequence[Path], skip_bad: bool) -> set[Path]:
+    """The files that are no readable images, where `skip_bad` leaves such out; a warning names them.
+
+    Raises:
+        ConfigError: `skip_bad` is neither true nor false.
+    """
+    if not as_flag(skip_bad, "skip_bad"):
+        return set()
     pillow, bad = optional("PIL.Image", "images", "Reading images"), {}
     for path in paths:
         try:
@@ -132,7 +136,7 @@ def read_image_files(
     paths: Sequence[str | Path], size: tuple[int, int] | int | None = None, grayscale: bool = False
 ) -> np.ndarray:
     """Images from files: uint8 (n, height, width, 3), or 1 if `grayscale`; else as `read_images`."""
-    shape = _shape(size)
+    shape, grayscale = _shape(size), as_flag(grayscale, "grayscale")
     pillow = optional("PIL.Image", "images", "Reading images")
     images: list[np.ndarray] = []
     for path in map(Path, paths):
@@ -151,14 +155,15 @@ def read_image_files(
     return np.stack(images)
 
 
-def _hidden(path: Path) -> bool:
+def hidden(path: Path) -> bool:
+    """Whether a file or folder is one that systems keep beside the user's own."""
     return path.name.startswith(".") or path.name.lower() in ("thumbs.db", "desktop.ini")
 
 
 def _shape(size: Any) -> tuple[int, int] | None:
     if size is None:
         return None
-    pair = (size, size) if isinstance(size, int) else tuple(size)
+    pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(pair) != 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in pair):
         raise ConfigError(f"size must be (height, width) in pixels, not {size!r}.")
     return pair

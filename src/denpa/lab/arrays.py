@@ -22,8 +22,8 @@ _NAMES = ("x", "t", "lengths", "x_test", "t_test", "lengths_test")
 def read_npz(path: str | Path, task: str | None = None) -> Dataset | Splits:
     """Examples x and targets t of an .npz, with x_test and t_test where they are there.
 
-    Integers and texts (n,) are classes, other targets values, unless `task` says otherwise; a reconstruction needs
-    no targets. With lengths (and lengths_test) x holds padded sequences.
+    Integers, truth values and texts (n,) are classes, other targets values, unless `task` says otherwise; a
+    reconstruction needs no targets. With lengths (and lengths_test) x holds padded sequences.
 
     Raises:
         DataError: no such file, no arrays of these names or others besides, arrays of different lengths.
@@ -92,7 +92,8 @@ def _dataset(
         t = np.array([place[str(label)] for label in t], np.int32)
     if task is None:
         task = "classification" if t.dtype.kind in "biu" and t.ndim == 1 else "regression"
-    if task == "classification" and t.ndim == 1 and t.dtype.kind == "f" and np.array_equal(t, np.floor(t)):
+    whole = t.dtype.kind == "b" or (t.dtype.kind == "f" and np.array_equal(t, np.floor(t)))
+    if task == "classification" and t.ndim == 1 and whole:
         t = t.astype(np.int32)
     if task == "regression" and t.ndim == 1:
         t = t[:, None]

@@ -10,7 +10,7 @@ import numpy as np
 
 from denpa.core.errors import DataError
 from denpa.data.dataset import Dataset
-from denpa.data.images import read_image_files, read_image_pairs, read_images, unreadable
+from denpa.data.images import hidden, read_image_files, read_image_pairs, read_images, unreadable
 from denpa.data.normalise import ScaleImages
 
 __all__ = ["IMAGES", "images", "labelled_images"]
@@ -21,16 +21,18 @@ IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 def images(model: Any, path: Path, skip_bad: bool = False) -> tuple[np.ndarray, list[str]]:
     """An image, or all of a folder (by class or not), and the names of the files; `skip_bad` as for `read_images`.
 
+    Hidden files, and those in hidden folders, are passed over.
+
     Raises:
         DataError, FileFormatError: no images, or they cannot be read; a model of something else.
     """
     if path.is_file():
         files, folder = [path], path.parent
     else:
-        files, folder = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGES), path
-    if skip_bad:
-        bad = unreadable(files)
-        files = [file for file in files if file not in bad]
+        found, folder = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGES), path
+        files = [file for file in found if not any(map(hidden, [file, *file.relative_to(path).parents]))]
+    bad = unreadable(files, skip_bad)
+    files = [file for file in files if file not in bad]
     if not files:
         raise DataError(f"The folder {folder} holds no {'readable ' if skip_bad else ''}images.")
     names = [str(file.relative_to(folder)) for file in files]

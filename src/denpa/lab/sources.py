@@ -18,7 +18,7 @@ from denpa.data.encoder import TableEncoder
 from denpa.data.images import read_image_pairs, read_images, read_unsorted_images
 from denpa.data.missing import settle_missing
 from denpa.data.readers import raw_table, read_table
-from denpa.data.table import Table
+from denpa.data.table import Column, Table
 from denpa.data.text_format import TextFormat
 from denpa.lab.arrays import read_npz
 from denpa.lab.experiment import DataConfig
@@ -84,6 +84,8 @@ def load_folds(config: DataConfig, folds: int) -> list[Prepared]:
         ConfigError, DataError, FileFormatError: as for `load_data`; fewer examples than folds, a class with a
             single one.
     """
+    if config.task == "pairs":
+        raise ConfigError(f"{config.source} holds pairs of texts: they make no folds, but have a test part.")
     if (kind := sequence_kind(config)) is not None:
         raise ConfigError(f"The rows of a {kind} follow each other: they make no folds to be left out by turns.")
     if is_table(config.source):
@@ -201,7 +203,7 @@ def table_of(config: DataConfig, alone: bool = False, later: bool = False) -> Ta
         config.source, config.target, task=task, missing=_missing(config), alone=alone, **lists, **reading
     )
     if several := _several_ways(config):
-        table = settle_missing(table, {column.name: _fitting(column.kind, several) for column in table.every})
+        table = settle_missing(table, {column.name: _fitting(table, column, several) for column in table.every})
     for column in () if later else table.every:
         warn_of(table, column)
     return table
@@ -229,9 +231,11 @@ def _missing(config: DataConfig) -> Any:
     return config.missing if isinstance(config.missing, str) else dict(config.missing)
 
 
-def _fitting(kind: str, ways: tuple[str, ...]) -> str:
-    """The first of several ways to treat missing values that fits a kind of column; an unknown way is let through."""
-    others = {"numeric": ("category",), "categorical": ("mean", "median")}[kind]
+def _fitting(table: Table, column: Column, ways: tuple[str, ...]) -> str:
+    """The first of several ways to treat missing values that fits a column; an unknown way is let through."""
+    role = "target" if column is table.target else column.kind
+    of_numbers, of_texts = ("mean", "median"), ("category",)
+    others = {"numeric": of_texts, "categorical": of_numbers, "target": of_numbers + of_texts}[role]
     return next((way for way in ways if way not in others), "error")
 
 
