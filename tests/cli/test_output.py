@@ -21,6 +21,11 @@ def test_a_file_is_refused_unless_it_may_be_replaced(tmp_path):
     assert taken.read_text() == "precious"
 
 
+def test_a_file_wants_a_folder_before_the_work_begins(tmp_path):
+    with pytest.raises(StorageError, match="its folder does not exist"):
+        free_file(tmp_path / "nowhere" / "a.csv", overwrite=True)
+
+
 def test_a_device_has_nothing_to_lose():
     assert str(free_file(os.devnull, overwrite=False)) == os.devnull
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import denpa as dp
+from denpa.cli.main import main
 from denpa.data.pair_encoder import PairEncoder
 from denpa.data.pairs import Pairs
 from denpa.lab import presets, toml
@@ -101,6 +102,10 @@ def test_a_run_shows_where_it_looks_and_answers_lines_of_text(files, tmp_path, m
     lines = answers_text(trained.model, tmp_path / "asked.txt").split("\n")
     assert lines == [*answers_of(trained.model, ["say w1", "", "say very unheard w2"]), ""]
     assert lines[1] == ""
+    asked = ["predict", str(tmp_path / "run"), "--input", str(tmp_path / "asked.txt")]
+    assert main([*asked, "--layer", "encoder"]) == 2
+    assert main([*asked, "--output", str(tmp_path / "answers.npy")]) == 2
+    assert not (tmp_path / "answers.npy").exists()
     with pytest.raises(dp.ConfigError, match="not trained on pairs"):
         answers_of(dp.Model([dp.Dense(2)], dp.SoftmaxCrossEntropy()), ["a"])
 

@@ -145,6 +145,14 @@ def test_a_series_is_foretold_from_all_columns(forecaster, folder, capsys):
             use(str(folder / "other.csv"))
     with pytest.raises(ConfigError, match="written by a language model"):
         trained.sample("a", 3)
+    asked = ["predict", str(forecaster.folder.path), "--input", str(folder / "my.csv")]
+    for words, complaint in (
+        (["--layer", "0_rnn"], "leave --layer out"),
+        (["--output", str(folder / "next.npy")], "written as text, not as .npy"),
+    ):
+        assert main([*asked, *words]) == 2
+        assert complaint in capsys.readouterr().err
+    assert not (folder / "next.npy").exists()
 
 
 def test_columns_of_a_series_are_found_by_name(forecaster, folder):

@@ -244,6 +244,8 @@ def test_a_figure_is_written_in_the_format_of_its_ending(tmp_path):
     for name, start in (("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF"), ("a", b"\x89PNG")):
         storage.write_figure(tmp_path / name, figure)
         assert (tmp_path / name).read_bytes().startswith(start)
+    with pytest.raises(dp.ConfigError, match=r"no picture is written as 'pgn': did you mean 'png'"):
+        storage.write_figure(tmp_path / "a.pgn", figure)
 
 
 def test_a_link_is_followed_and_a_pipe_is_written_into(tmp_path):

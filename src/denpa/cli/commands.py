@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from denpa.cli.asked import assembled, is_run, reading, training_examples, wanted
@@ -41,6 +42,7 @@ def predict(options: Any, places: Places, words: list[str]) -> int:
     if output is not None and output.suffix.lower() in (".npz", ".parquet", ".pq", ".xlsx", ".json"):
         raise ConfigError(f"Predictions are written as CSV, or as .npy; not as {output.suffix}.")
     written = reading(places, source, "input")
+    _refuse_arrays_of_lines(trained, options.layer, output)
     if is_of_pairs(trained.model):
         check_options(source, written, ())
         text = answers_text(trained.model, source)
@@ -55,6 +57,17 @@ def predict(options: Any, places: Places, words: list[str]) -> int:
         print(f"{counted(len(values_of(x)), 'prediction')} in {output}")
         return 0
     return put(predictions_csv(trained.model, x, files, layer), output, counted(len(values_of(x)), "prediction"))
+
+
+def _refuse_arrays_of_lines(trained: Trained, layer: str, output: Path | None) -> None:
+    """Answers to texts and forecasts of a series are lines, without a layer to choose."""
+    if not is_of_pairs(trained.model) and trained.kind != "series":
+        return
+    what = "Forecasts of a series" if trained.kind == "series" else "Answers to texts"
+    if layer:
+        raise ConfigError(f"{what} are the output of the whole network: leave --layer out.")
+    if output is not None and output.suffix.lower() == ".npy":
+        raise ConfigError(f"{what} are written as text, not as .npy.")
 
 
 def sample(options: Any, places: Places, words: list[str]) -> int:

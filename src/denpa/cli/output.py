@@ -15,9 +15,11 @@ def free_file(path: str | Path, overwrite: bool) -> Path:
     """The path, where nothing would be lost by writing there; a device or a pipe, such as /dev/stdout, loses nothing.
 
     Raises:
-        StorageError: there is a file or folder, and it may not be replaced.
+        StorageError: there is a file or folder, and it may not be replaced; or no folder to write into.
     """
     place = Path(path)
+    if not place.parent.is_dir():  # told before the work, not after it
+        raise StorageError(f"Cannot write {place}: its folder does not exist.")
     if (place.is_file() or place.is_dir()) and not overwrite:
         raise StorageError(f"{place} exists already: choose another place, or replace it with --overwrite.")
     return place

@@ -23,6 +23,7 @@ _CLIPPED = '{type = "Chain", parts = [{type = "ClipByNorm", max_norm = 1.0}, {ty
 _PHRASES = {
     "TrainingConfig.": "training.",
     "DataConfig.": "data.",
+    "Options.learning_rate": "--learning-rate",
     "Choose missing=... ": "Choose by --missing: ",
     "clip gradients with dp.chain(dp.ClipByNorm(1.0), ...)": f"clip gradients with --optimizer '{_CLIPPED}'",
     "or split with stratify=False": "or hold none back: --data.test 0 --validation 0",

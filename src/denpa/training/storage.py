@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from denpa.core import tree
-from denpa.core.errors import FileFormatError, StorageError
+from denpa.core.errors import ConfigError, FileFormatError, StorageError, nearest
 from denpa.data.arguments import as_path
 from denpa.networks.base import differences
 
@@ -46,11 +46,18 @@ def write_text(path: Any, text: str) -> None:
 def write_figure(path: Any, figure: Any) -> Any:
     """`write_bytes` for a matplotlib figure, which is returned; nowhere for None.
 
-    The format follows the ending of `path`.
+    The format follows the ending of `path`; without one it is PNG.
+
+    Raises:
+        ConfigError: matplotlib writes no such format.
     """
     if path is not None:
         path = as_path(path)
-        _atomically(path, lambda file: figure.savefig(file, format=path.suffix.lstrip(".") or "png"))
+        ending, known = path.suffix.lstrip(".").lower() or "png", figure.canvas.get_supported_filetypes()
+        if ending not in known:
+            hint = nearest(ending, known, plural="formats")
+            raise ConfigError(f"{path}: no picture is written as {ending!r}: {hint}")
+        _atomically(path, lambda file: figure.savefig(file, format=ending))
     return figure
 
 
