@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -92,9 +94,12 @@ def test_messages_name_five_rows_and_count_the_others(write):
     assert table.at(np.arange(7)) == "lines 2, 3, 4, 5, 6 and 2 more"
 
 
-def test_commas_may_group_thousands(write):
-    with pytest.raises(DataError, match=r"with commas, such as '1,500' \(line 2\)\. Where they group thousands"):
-        read_table(write("a;b\n1,500;2\n950;3\n1,000,001.5;4\n"))
+@pytest.mark.parametrize(
+    ("first", "other", "decimal"), [("1,500", "1,000,001.5", "."), ("1.500,25", "1.000.001,5", ",")]
+)
+def test_commas_and_points_may_group_thousands(write, first, other, decimal):
+    with pytest.raises(DataError, match=rf"such as '{re.escape(first)}' \(line 2\)\. Where these group thousands"):
+        read_table(write(f"a;b\n{first};2\n950;3\n{other};4\n"), decimal=decimal)
 
 
 def test_the_header_is_found_or_told(write):
@@ -103,6 +108,8 @@ def test_the_header_is_found_or_told(write):
     assert len(plain) == 2
     mixed = read_table(write("red,2\nblue,4\n"))
     assert mixed.column("column_1").values.tolist() == ["red", "blue"]
+    with pytest.raises(DataError, match=r"no column 'who': .* stands on line 1: pass header=True if that line holds"):
+        read_table(write("who,2020\nann,3\n"), "who")
     years = read_table(write("2020,2021\n3,4\n"), header=True)
     assert [column.name for column in years.columns] == ["2020", "2021"]
     words = read_table(write("red,small\nblue,large\n"), header=False)

@@ -23,7 +23,7 @@ from denpa.data.text_format import MISSING_VALUES, TextFormat
 __all__ = ["raw_table", "read_table"]
 
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
-_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")  # 1,234,567.8
+_GROUPED = re.compile(r"[+-]?\d{1,3}((,\d{3})+(\.\d+)?|(\.\d{3})+(,\d+)?)")  # 1,234,567.8 or 1.234.567,8
 _MOSTLY = 0.9  # a column with this part of numbers is numeric with misprints, not text
 
 
@@ -173,9 +173,9 @@ def _inferred(table: Table, column: Column) -> Column:
         )
     if all(_GROUPED.fullmatch(column.values[row]) for row in wrong):
         raise DataError(
-            f"{table.source}: column {column.name!r} holds numbers with commas, such as {first} "
-            f"({table.at(wrong[:1])}). Where they group thousands, write the numbers without; where they stand before "
-            "decimals, pass decimal=','; where the numbers are names, name the column in categorical=[...]."
+            f"{table.source}: column {column.name!r} holds numbers with commas or points, such as {first} "
+            f"({table.at(wrong[:1])}). Where these group thousands, write the numbers without; where a comma stands "
+            "before decimals, pass decimal=','; where the numbers are names, name the column in categorical=[...]."
         )
     if all(_DECIMAL_COMMA.fullmatch(column.values[row]) for row in wrong):
         raise DataError(

@@ -141,6 +141,9 @@ class Table:
         hint = nearest(name, [column.name for column in self.every], plural="columns")
         if len(self.every) == 1 and (sign := re.search(r"[,;\t|:^~ ]", self.every[0].name)):
             hint += f" It is one column: pass delimiter={sign[0]!r} if that separates columns."
+        first = [column.values[0] for column in self.every if len(self) and self.place == "line"]
+        if self.written.header is None and name in first:
+            hint += f" It stands on {self.at([0])}: pass header=True if that line holds the names."
         raise DataError(f"{self.source} has no column {name!r}: {hint}")
 
     def split(self, fraction: float, seed: int = 0, stratify: bool | None = None) -> tuple[Table, Table]:
