@@ -80,3 +80,23 @@ def test_what_is_refused(said, tmp_path, words, answer):
     assert (status, out) == (2, "")
     assert answer in err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("valley --resolution 5", "--resolution is for a RUN, and valley is a surface: leave it out"),
+        ("valley --data a.csv", "--data is for a RUN"),
+        (
+            "a.safetensors --optimizers adam",
+            "--optimizers is for a SURFACE, and a.safetensors is a run",
+        ),
+        ("a.safetensors --learning-rate 1", "--learning-rate is for a SURFACE"),
+    ],
+)
+def test_options_that_would_change_nothing_are_refused(said, tmp_path, words, message):
+    (tmp_path / "a.safetensors").write_bytes(b"")
+    status, _, err = said(*words.split())
+    assert status == 2
+    assert message in err
+    assert not (tmp_path / "runs").exists()

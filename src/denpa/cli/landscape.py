@@ -28,6 +28,8 @@ from denpa.training.storage import write_bytes, write_text
 __all__ = ["COMMANDS"]
 
 _MOST_EXAMPLES = 2000
+_OF_SURFACES = ("optimizers", "learning_rate", "start", "steps", "noise")
+_OF_RUNS = ("through", "span", "resolution", "data")
 
 
 def landscape(options: Any, places: Places, words: list[str]) -> int:
@@ -36,10 +38,20 @@ def landscape(options: Any, places: Places, words: list[str]) -> int:
     if what in SURFACES:
         if places:
             raise ConfigError(f"--{places[0][0]} is for the data of a RUN: {what} has none.")
+        _refuse_options(options, _OF_RUNS, f"a RUN, and {what} is a surface")
         return _paths(what, SURFACES[what], options)
     if not Path(what).exists():
         raise ConfigError(f"There is no run {what}, and no such surface: {nearest(what, SURFACES, plural='surfaces')}")
+    _refuse_options(options, _OF_SURFACES, f"a SURFACE, and {what} is a run or a model file")
     return _plane(what, options, places)
+
+
+def _refuse_options(options: Any, names: tuple[str, ...], other: str) -> None:
+    """Options that would change nothing."""
+    untouched = type(options)()
+    for name in names:
+        if getattr(options, name) != getattr(untouched, name):
+            raise ConfigError(f"--{name.replace('_', '-')} is for {other}: leave it out.")
 
 
 def _paths(name: str, surface: Surface, options: Any) -> int:
