@@ -196,6 +196,13 @@ def test_files_that_are_no_images_are_left_out_where_that_is_asked_for(tmp_path)
         ours.examples(str(tmp_path / "cat" / "bad.png"), skip_bad=True)
 
 
+def test_named_classes_for_a_model_that_counts_them_are_told_of(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.eye(4), t=np.array(["pos", "neg", "pos", "neg"]))
+    counting = untrained(dp.SoftmaxCrossEntropy(), 2, (4,))
+    with pytest.warns(UserWarning, match="by number alone, so it takes 'neg' for 0, 'pos' for 1"):
+        np.testing.assert_array_equal(counting.labelled(str(tmp_path / "a.npz")).t, [1, 0, 1, 0])
+
+
 def test_hidden_files_are_no_images_to_predict_from(tmp_path):
     image = pytest.importorskip("PIL.Image")
     ours = untrained(dp.SoftmaxCrossEntropy(), 2, (4, 3, 1))

@@ -203,8 +203,13 @@ class Trained:
         return dict(self.experiment.data.options) if known and self.experiment is not None else {}
 
     def _with_our_classes(self, found: Dataset) -> Dataset:
-        """The data set with class indices that mean the model's classes, where both have names."""
+        """The data set with class indices that mean the model's classes; a warning where the model has no names."""
         ours, theirs = self.model.class_names, found.class_names
+        if ours is None and theirs is not None and theirs != tuple(map(str, range(len(theirs)))):
+            taken = ", ".join(f"{name!r} for {index}" for index, name in enumerate(theirs[:5]))
+            more = ", ..." if len(theirs) > 5 else ""
+            message = f"{found.name}: the model knows its classes by number alone, so it takes {taken}{more}."
+            warnings.warn(message, UserWarning, stacklevel=3)
         if ours is None or theirs is None or ours == theirs or found.t is None:
             return found
         if strange := [name for name in theirs if name not in ours]:
