@@ -100,3 +100,16 @@ def test_options_that_would_change_nothing_are_refused(said, tmp_path, words, me
     assert status == 2
     assert message in err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), dp.StorageError("Cannot write paths.gif: the disk is full.")])
+def test_what_ends_the_writing_early_tells_what_is_there(said, tmp_path, monkeypatch, error):
+    def ended(*_, **__):
+        raise error
+
+    monkeypatch.setattr("denpa.cli.landscape.paths_animation", ended)
+    status, _, err = said("valley", "--steps", "3", "--output", "paths")
+    assert status == 1
+    assert "paths holds a part of the files: begin again with --overwrite" in err
+    assert "nothing was written" not in err
+    assert (tmp_path / "paths" / "paths.csv").is_file()

@@ -6,10 +6,11 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
-from denpa.core.errors import DenpaError, DivergenceError
+from denpa.core.errors import DenpaError, DivergenceError, StorageError
 
-__all__ = ["RunFailed", "explained", "unread"]
+__all__ = ["RunFailed", "explained", "half_written", "unread"]
 
 _WRONG_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
 
@@ -29,6 +30,20 @@ def unread(then: str = "; nothing was written.") -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise RunFailed(f"whoever read the output has gone{then}") from None
+
+
+@contextlib.contextmanager
+def half_written(folder: Path) -> Iterator[None]:
+    """Around the writing of several files into a folder: what ends it early leaves some of them there.
+
+    Raises:
+        RunFailed: interrupted, or a file could not be written.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, StorageError) as error:
+        why = "interrupted." if isinstance(error, KeyboardInterrupt) else str(error)
+        raise RunFailed(f"{why} {folder} holds a part of the files: begin again with --overwrite.") from None
 
 
 def explained(error: Exception) -> tuple[str, int]:

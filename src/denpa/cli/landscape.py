@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from denpa.cli.asked import training_examples, wanted
-from denpa.cli.errors import unread
+from denpa.cli.errors import half_written, unread
 from denpa.cli.output import free_folder, made
 from denpa.cli.parse import Places, number, whole
 from denpa.cli.printed import short
@@ -77,9 +77,10 @@ def _paths(name: str, surface: Surface, options: Any) -> int:
         for key, path in paths.items()
         for step, (point, E) in enumerate(zip(path, errors[key], strict=True))
     ]
-    write_text(folder / "paths.csv", csv_text([("optimizer", "step", "w1", "w2", "error"), *rows]))
-    paths_picture(surface, paths, folder / "paths.png", title=name)
-    write_bytes(folder / "paths.gif", paths_animation(surface, paths, title=name))
+    with half_written(folder):
+        write_text(folder / "paths.csv", csv_text([("optimizer", "step", "w1", "w2", "error"), *rows]))
+        paths_picture(surface, paths, folder / "paths.png", title=name)
+        write_bytes(folder / "paths.gif", paths_animation(surface, paths, title=name))
     print(f"\nkept in {folder}: paths.png, paths.gif, paths.csv")
     return 0
 
@@ -116,8 +117,9 @@ def _plane(what: str, options: Any, places: Places) -> int:
         for row, b in enumerate(surface.b)
         for column, a in enumerate(surface.a)
     ]
-    write_text(folder / "surface.csv", csv_text([("a", "b", "error"), *rows]))
-    loss_surface_picture(surface, folder / "surface.png", marks=marks)
+    with half_written(folder):
+        write_text(folder / "surface.csv", csv_text([("a", "b", "error"), *rows]))
+        loss_surface_picture(surface, folder / "surface.png", marks=marks)
     print(f"\nkept in {folder}: surface.png, surface.csv")
     return 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from denpa.cli.asked import assembled
-from denpa.cli.errors import unread
+from denpa.cli.errors import half_written, unread
 from denpa.cli.output import free_file, free_folder, made
 from denpa.cli.parse import Places, changes_of, whole
 from denpa.cli.printed import short
@@ -110,9 +110,10 @@ def _keep(folder: Path, place: str, rows: list[SweepRow], best: Experiment) -> N
     names = rows[0].scores.names
     head = [place, *(f"{name}{kind}" for name in names for kind in ("_training", "", "_spread"))]
     table = [[_text(row.value), *(n for name in names for n in _three(row.scores, name))] for row in rows]
-    write_text(folder / "sweep.csv", csv_text([head, *table]))
-    write_text(folder / "best.toml", best.to_toml())
-    sweep_picture(rows, place, folder / "sweep.png")
+    with half_written(folder):
+        write_text(folder / "sweep.csv", csv_text([head, *table]))
+        write_text(folder / "best.toml", best.to_toml())
+        sweep_picture(rows, place, folder / "sweep.png")
 
 
 def _three(scores: CrossValidation, name: str) -> tuple[float, float, float]:
