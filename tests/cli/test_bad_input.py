@@ -56,6 +56,7 @@ USAGE = {
     "train xor --epoch 3": "did you mean '--epochs'",
     "train xor --epochs": "--epochs",
     "train xor --folds 3": "denpa train has no option '--folds', which is for denpa cv and denpa sweep",
+    "train xor --epochs 3 --training.epochs 4": "--epochs and --training.epochs are the same option",
     "train xor --epochs many": "training.epochs must be an integer, not 'many'",
     "train xor --epochs 0": "1 or more, not 0",
     "train xor --pretrain 0": "training.pretrain must be a whole number, 1 or more, not 0",
@@ -344,3 +345,15 @@ def test_windows_for_pictures_are_never_wanted(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("MPLBACKEND", "nonsense")
     assert main(["--version"]) == 0
     assert "MPLBACKEND" not in os.environ
+
+
+def test_the_input_is_not_replaced_by_its_predictions(run, refused, tmp_path):
+    (tmp_path / "a.csv").write_text("x0,x1,x2\n1,2,3\n")
+    complaint = refused("predict", str(run), "--input", "a.csv", "--output", "./a.csv", "--overwrite")
+    assert "is the input" in complaint
+
+
+def test_damaged_results_of_a_finished_run(run, refused, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "results.json").write_text('{"test": 3}')
+    assert "results.json is damaged" in refused("train", "--resume", "run")

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from denpa.cli.output import free_file, free_folder, made
-from denpa.core.errors import StorageError
+from denpa.cli.output import free_file, free_folder, free_table, made
+from denpa.core.errors import ConfigError, StorageError
 
 
 def test_a_file_is_refused_unless_it_may_be_replaced(tmp_path):
@@ -24,6 +24,16 @@ def test_a_file_is_refused_unless_it_may_be_replaced(tmp_path):
 def test_a_file_wants_a_folder_before_the_work_begins(tmp_path):
     with pytest.raises(StorageError, match="its folder does not exist"):
         free_file(tmp_path / "nowhere" / "a.csv", overwrite=True)
+
+
+def test_rows_are_not_written_under_the_name_of_another_format(tmp_path):
+    for name in ("a.csv", "a.txt", "a"):
+        assert free_table(tmp_path / name, False, "Scores") == tmp_path / name
+    assert free_table(tmp_path / "a.npy", False, "Predictions", arrays=True) == tmp_path / "a.npy"
+    with pytest.raises(ConfigError, match=r"Scores are written as CSV; not as \.npy"):
+        free_table(tmp_path / "a.npy", False, "Scores")
+    with pytest.raises(ConfigError, match=r"Predictions are written as CSV, or as \.npy; not as \.XLSX"):
+        free_table(tmp_path / "a.XLSX", False, "Predictions", arrays=True)
 
 
 def test_a_device_has_nothing_to_lose():

@@ -125,6 +125,25 @@ def test_nothing_is_overwritten_unless_asked_for(stored, tmp_path):
         store.refuse_existing(tmp_path, (study,), overwrite=False)
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), dp.StorageError("the disk is full")])
+def test_what_ends_early_leaves_no_folder_that_was_not_there(tmp_path, monkeypatch, error):
+    def fails(*_):
+        raise error
+
+    claim = Text("1 < 2", "1 は 2 より小さい")
+    study = Study("a-study", claim, claim, claim, claim, lambda plan: Result(()), ())
+    result = Result((Check(claim, [1.0, 2.0], 0, 3),))
+    monkeypatch.setattr(store, "write_text", fails)
+    for kept in (False, True):
+        if kept:
+            (tmp_path / "a-study").mkdir()
+            (tmp_path / "a-study" / "notes.txt").write_text("precious")
+        with pytest.raises(type(error)):
+            store.write(tmp_path, study, Plan(False, (0,)), result, 1.0)
+        assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["notes.txt"] * kept
+        assert (tmp_path / "a-study").exists() == kept
+
+
 @pytest.mark.parametrize(("change", "message"), [({"denpa": "0.0.1"}, "by denpa 0.0.1"), ({"checks": 3}, "damaged")])
 def test_results_of_another_version_and_damaged_ones_are_named(stored, tmp_path, change, message):
     folder, study, _ = stored

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from denpa.cli.asked import assembled, is_run, reading, training_examples, wanted
-from denpa.cli.output import free_file, put
+from denpa.cli.output import free_file, free_table, put
 from denpa.cli.parse import Places
 from denpa.cli.printed import print_measured
 from denpa.core.errors import ConfigError
@@ -38,9 +38,9 @@ def predict(options: Any, places: Places, words: list[str]) -> int:
     """Predict from new examples, as CSV or .npy; from the lines of a text, line by line."""
     trained = Trained.of(wanted(options.run, "RUN", "predict"), ensembles=True)
     source = wanted(options.input, "--input FILE", "predict")
-    output = free_file(options.output, options.overwrite) if options.output else None
-    if output is not None and output.suffix.lower() in (".npz", ".parquet", ".pq", ".xlsx", ".json"):
-        raise ConfigError(f"Predictions are written as CSV, or as .npy; not as {output.suffix}.")
+    output = free_table(options.output, options.overwrite, "Predictions", arrays=True) if options.output else None
+    if output is not None and output.is_file() and Path(source).is_file() and output.samefile(source):
+        raise ConfigError(f"--output {output} is the input: predictions in its place would be all that is left.")
     written = reading(places, source, "input")
     _refuse_arrays_of_lines(trained, options.layer, output)
     if is_of_pairs(trained.model):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from denpa.core.errors import StorageError
+from denpa.core.errors import ConfigError, StorageError
 from denpa.training.storage import write_text
 
-__all__ = ["free_file", "free_folder", "made", "put"]
+__all__ = ["free_file", "free_folder", "free_table", "made", "put"]
+
+_OTHER_FORMATS = (".npz", ".parquet", ".pq", ".xlsx", ".json")
 
 
 def free_file(path: str | Path, overwrite: bool) -> Path:
@@ -22,6 +24,19 @@ def free_file(path: str | Path, overwrite: bool) -> Path:
         raise StorageError(f"Cannot write {place}: its folder does not exist.")
     if (place.is_file() or place.is_dir()) and not overwrite:
         raise StorageError(f"{place} exists already: choose another place, or replace it with --overwrite.")
+    return place
+
+
+def free_table(path: str | Path, overwrite: bool, what: str, *, arrays: bool = False) -> Path:
+    """`free_file` for rows of CSV, or of an array where `arrays` may be written as .npy.
+
+    Raises:
+        ConfigError: the ending is that of another format.
+        StorageError: as for `free_file`.
+    """
+    place = free_file(path, overwrite)
+    if (ending := place.suffix.lower()) in _OTHER_FORMATS or (ending == ".npy" and not arrays):
+        raise ConfigError(f"{what} are written as CSV{', or as .npy' if arrays else ''}; not as {place.suffix}.")
     return place
 
 

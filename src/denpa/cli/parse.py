@@ -54,14 +54,21 @@ def parsed(command: str, words: list[str]) -> tuple[Any, Places]:
 
 
 def changes_of(found: Any, places: Places) -> Places:
-    """All changes that the options ask for, those by place after those with a short name."""
+    """All changes that the options ask for, those by place after those with a short name.
+
+    Raises:
+        ConfigError: one place in both ways.
+    """
     from denpa.cli.options import PLACES
 
     changes: Places = []
+    long = {place for place, _ in places}
     for name, place in PLACES.items():
         given = getattr(found, name)
         if given in ("", ()):
             continue
+        if place in long:
+            raise ConfigError(f"--{name.replace('_', '-')} and --{place} are the same option: give one of them.")
         if name in _TEXTS:
             value = given if isinstance(given, str) else list(given)
         else:

@@ -9,7 +9,7 @@ from typing import Any
 
 from denpa.cli.asked import assembled
 from denpa.cli.errors import half_written, unread
-from denpa.cli.output import free_file, free_folder, made
+from denpa.cli.output import free_folder, free_table, made
 from denpa.cli.parse import Places, changes_of, whole
 from denpa.cli.printed import short
 from denpa.core.errors import ConfigError
@@ -30,7 +30,7 @@ _HELD_BACK = 0.2
 
 def cv(options: Any, places: Places, words: list[str]) -> int:
     """Cross-validate an experiment."""
-    output = free_file(options.output, options.overwrite) if options.output else None
+    output = free_table(options.output, options.overwrite, "Scores") if options.output else None
     experiment, data = assembled(options, places)
     folds = load_folds(experiment.data, whole(options.folds, "folds", 2))
     with contextlib.nullcontext() if output is None else unread():

@@ -10,7 +10,7 @@ from denpa.cli.asked import assembled, given
 from denpa.cli.errors import RunFailed, unread
 from denpa.cli.parse import Places
 from denpa.cli.printed import each, numbers, print_measured
-from denpa.core.errors import ConfigError, DivergenceError, StorageError, nearest
+from denpa.core.errors import ConfigError, DivergenceError, FileFormatError, StorageError, nearest
 from denpa.data.counted import counted
 from denpa.lab.closed_form import closed_form
 from denpa.lab.describe import heading, seen_shape
@@ -35,8 +35,10 @@ def train(options: Any, places: Places, words: list[str]) -> int:
         _refuse_others(options, places)
         folder = RunFolder.existing(options.resume)
         if folder.finished:
-            results = folder.read_json(folder.results)
-            print(f"{options.resume} has finished already.\n\n{numbers('test', results.get('test', {}))}")
+            found = folder.read_json(folder.results).get("test", {})
+            if not isinstance(found, dict):
+                raise FileFormatError(f"{folder.results} is damaged: its test holds {found!r} in place of an object.")
+            print(f"{options.resume} has finished already.\n\n{numbers('test', found)}")
             return 0
         run = Run.resume(options.resume, command)
         with unread(f". Go on with: {_again(folder)}"):

@@ -58,7 +58,7 @@ def read_text(path: str | Path) -> str:
             f"iconv -f cp932 -t utf-8 for Japanese Windows or iconv -f latin1 -t utf-8."
         ) from None
     if not text.strip():
-        raise DataError(f"{path} is empty: there is no text to learn from.")
+        raise DataError(f"{path} is empty: there is no text in it.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

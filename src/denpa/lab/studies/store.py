@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +75,24 @@ def write(folder: Path, study: Study, plan: Plan, result: Result, seconds: float
     """Put a result into its folder; result.json comes last, so that a result is whole or not there.
 
     Raises:
-        StorageError: the folder cannot be written.
+        StorageError: the folder cannot be written. One that was not there before is not there then.
     """
     place = folder / study.name
+    new = not place.exists()
     try:
         place.mkdir(parents=True, exist_ok=True)
         (place / "result.json").unlink(missing_ok=True)
     except OSError as error:
-        raise StorageError(f"Cannot write {place}: {error.strerror}.") from None
+        raise StorageError(f"Cannot write {place}: {error.strerror}.") from error
+    try:
+        return _fill(place, study, plan, result, seconds)
+    except BaseException:
+        if new:
+            shutil.rmtree(place, ignore_errors=True)
+        raise
+
+
+def _fill(place: Path, study: Study, plan: Plan, result: Result, seconds: float) -> Stored:
     for picture in result.pictures:
         _write_picture(place, picture)
     if result.rows:
