@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from matplotlib import rc_context
 
 import denpa as dp
 from denpa.lab.figures import loss_surface_picture, paths_animation, paths_picture
@@ -249,3 +250,6 @@ def test_the_picture_of_a_loss_surface_shows_way_and_marks(trained, tmp_path):
     contours = figure.axes[0]
     np.testing.assert_allclose(np.transpose(contours.lines[0].get_data()), points)
     assert "here" in [text.get_text() for text in contours.texts]
+    with rc_context({"svg.fonttype": "none"}):
+        figure.savefig(tmp_path / "surface.svg")
+    assert ">here</text>" in (tmp_path / "surface.svg").read_text()  # can be read, searched and translated

@@ -14,6 +14,7 @@ from denpa.training.storage import write_figure
 __all__ = ["loss_surface_picture"]
 
 _LEVELS = 14
+_PAPER = {"boxstyle": "round,pad=0.15", "color": "white", "alpha": 0.8}  # contours and their numbers lie below
 _MARK = COLOURS[1]  # stands out against the blues and yellows of cividis
 
 
@@ -37,7 +38,6 @@ def loss_surface_picture(
         title: above the picture.
     """
     from matplotlib.figure import Figure
-    from matplotlib.patheffects import withStroke
 
     E = np.where(np.isfinite(surface.errors), surface.errors, np.nanmax(_finite(surface.errors)))
     logarithmic = bool(E.min() > 0 and E.max() > 20 * E.min())
@@ -54,8 +54,7 @@ def loss_surface_picture(
         axes.plot(way[:, 0], way[:, 1], "-o", color=_MARK, markersize=3, linewidth=1.3, label="way of training")
     for name, (a, b) in ({"θ": (0.0, 0.0)} if marks is None else marks).items():
         axes.plot(a, b, "X", color=_MARK, markeredgecolor="white", markersize=9)
-        label = axes.annotate(name, (a, b), (7, 7), textcoords="offset points", fontsize=9, fontweight="bold")
-        label.set_path_effects([withStroke(linewidth=3, foreground="white")])  # contours and their numbers lie below
+        axes.annotate(name, (a, b), (7, 7), textcoords="offset points", fontsize=9, fontweight="bold", bbox=_PAPER)
     axes.set(xlabel=labels[0], ylabel=labels[1])
     if way is not None:
         axes.legend(frameon=True, fontsize=8)
