@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from denpa.lab.studies import Plan, registry, remembering, sentences
+from denpa.lab.studies import Plan, recurrences, registry, remembering, sentences
 
 
 @pytest.mark.parametrize("name", ["next-word", "real-time-recurrent-learning"])
@@ -15,6 +16,13 @@ def test_the_statement_holds(name):
     result = registry.find(name).run(Plan(seeds=(3,)))
     assert not [f"{c.claim.en}: {c.measured}, not {c.expected}" for c in result.checks if not c.passed]
     assert len({tuple(row) for row in result.rows}) == 1  # equal columns
+
+
+def test_layers_are_called_by_their_japanese_names_where_the_claim_is_japanese():
+    names = ("RNN, g = 0.5", "RNN, g = 3", "GRU", "LSTM, forget bias 1", "LSTM, forget bias 5")
+    claims = [check.claim.ja for check in recurrences._checks({name: np.ones((1, 1)) for name in names})]
+    assert claims[3].startswith("LSTM、忘却バイアス 1：")
+    assert not [claim for claim in claims if re.search("[a-z]{3}", claim)]
 
 
 def test_the_symbol_is_seen_at_the_first_step_alone():

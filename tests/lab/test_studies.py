@@ -38,6 +38,7 @@ def test_every_study_is_told_in_both_languages_under_a_name_of_its_own():
         for text in filter(None, (study.title, study.claim, study.setting, study.chapter)):
             assert text.en
             assert japanese.search(text.ja), study.name
+            assert not re.search("[、。] |～|[぀-鿿],", text.ja), study.name
             assert not japanese.search(text.en), study.name
 
 
@@ -81,6 +82,7 @@ def test_without_mnist_the_digits_take_its_place_and_say_so(monkeypatch):
     assert found.x.dtype == np.float32
     assert "DENPA_DATA" in found.describe().en
     assert "DENPA_DATA" in found.describe().ja
+    assert "not at hand" not in found.describe().ja
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +178,7 @@ def test_a_remark_has_the_heading_that_it_deserves(stored, contradicts, en, ja):
     _, study, found = stored
     told = dataclasses.replace(study, remark=Text("Unless it rains.", "雨のとき以外。"), contradicts=contradicts)
     assert f"<b>{en}:</b> Unless it rains." in page([(told, found)])
-    assert f"<b>{ja}:</b> 雨のとき以外。" in page([(told, found)], "ja")
+    assert f"<b>{ja}：</b>雨のとき以外。" in page([(told, found)], "ja")
     assert "What does not" not in page([(study, found)])
 
 
@@ -210,10 +212,12 @@ def test_a_translated_picture_is_wide_enough_for_its_legend():
 
 def test_words_of_pictures_are_known_as_a_whole_or_part_by_part():
     assert in_japanese("norm of delta, last step = 1") == "デルタのノルム（最後＝1）"
-    assert in_japanese("sigmoid, Gaussian, xyz") == "シグモイド, ガウス, xyz"
+    assert in_japanese("sigmoid, Gaussian, xyz") == "シグモイド、ガウス、xyz"
     assert in_japanese("layer 2") == "層 2"
     assert in_japanese("100 images") == "100 枚"
     assert in_japanese("0.5") == "0.5"
+    assert in_japanese("sigmoid, N(0, 1)") == "シグモイド、N(0, 1)"
+    assert in_japanese("5, 1, 1, 6") == "5, 1, 1, 6"
 
 
 def test_members_that_train_together_learn_what_each_would_alone():
@@ -252,9 +256,15 @@ def test_a_rounding_error_below_zero_is_measured_as_zero():
     assert Check(Text("a", "あ"), [-0.0]).measured == "0"
 
 
+def test_bounds_that_look_alike_are_told_once():
+    assert Check(Text("a", "あ"), [1.0], 1, 1).expected == "= 1"
+    assert Check(Text("a", "あ"), [1.0], 1 - 1e-9, 1 + 1e-9).expected == "≈ 1"
+    assert Check(Text("a", "あ"), [1.0], 0.9, 1).expected == "0.9 … 1"
+
+
 @pytest.mark.parametrize(
     ("english", "japanese"),
-    [("sigmoid, AdaGrad from 0", "シグモイド, AdaGrad（0 から）"), ("3 units", "3 ユニット数")],
+    [("sigmoid, AdaGrad from 0", "シグモイド、AdaGrad（0 から）"), ("3 units", "3 ユニット数")],
 )
 def test_parts_of_a_label_are_translated_whole_before_their_numbers(english, japanese):
     assert in_japanese(english) == japanese

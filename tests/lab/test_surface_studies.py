@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from denpa.lab.studies import Plan, registry, surfaces, surfaces_many
@@ -17,4 +19,5 @@ def test_a_surface_shows_what_is_claimed_of_it(name, monkeypatch):
         f"{check.claim.en}: {check.measured}, not {check.expected}" for check in result.checks if not check.passed
     ]
     assert not failed
+    assert not [check.claim.ja for check in result.checks if re.search("[a-z]{3} [a-z]{3}", check.claim.ja)]
     assert {"optimiser", "error"} <= set(result.rows[0])

@@ -26,6 +26,7 @@ def test_it_comes_out_as_expected(study):
     result = study.run(ONE)
     assert result.passed, [check.claim.en for check in result.checks if not check.passed]
     assert len({tuple(row) for row in result.rows}) == 1  # equal columns
+    assert not [check.claim.ja for check in result.checks if re.search("[぀-鿿],", check.claim.ja)]
     assert result.pictures
     for picture in result.pictures:  # no English word stands in the Japanese pictures
         for axes in picture.figure.axes:

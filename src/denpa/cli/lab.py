@@ -82,8 +82,11 @@ def _tell(stored: store.Stored, language: str) -> None:
         print(f"  {stored.setting.of(language)}")
     for check in stored.checks:
         mark = "ok    " if check.passed else "FAILED"
-        expected = {"en": f", expected {check.expected}", "ja": f"（期待値 {check.expected}）"}[language]
-        print(f"  {mark} {check.claim.of(language)}: {check.measured}{expected}")
+        found = {
+            "en": f": {check.measured}, expected {check.expected}",
+            "ja": f"：{check.measured}（期待値 {check.expected}）",
+        }[language]
+        print(f"  {mark} {check.claim.of(language)}{found}")
     kept = {"en": " s, kept in {}", "ja": " 秒、{} に保存"}[language].format(stored.folder)
     print(f"  {stored.seconds:.1f}{kept}\n", flush=True)
 

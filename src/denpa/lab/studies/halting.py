@@ -214,7 +214,7 @@ STUDIES = (
         formula=(r"t^* = \mathrm{argmin}_t\ E_{\mathrm{validation}}(w^{(t)})",),
         setting=Text(
             f"{_SETTING.en} Of digits it is 50 images. Learning rate 0.01; half the test images decide when to stop.",
-            f"{_SETTING.ja} digits では 50 枚。学習率 0.01。テスト画像の半分を検証に使う。",
+            f"{_SETTING.ja}digits では 50 枚。学習率 0.01。テスト画像の半分を検証に使う。",
         ),
         run=_curves,
         remark=Text(
@@ -241,7 +241,7 @@ STUDIES = (
         setting=Text(
             f"{_SETTING.en} Of digits it is 100 images. Learning rate 0.02, 500 updates; 10 members, their "
             "probabilities averaged.",
-            f"{_SETTING.ja} digits で 100 枚。学習率 0.02、500 回更新。10 個の確率を平均する。",
+            f"{_SETTING.ja}digits で 100 枚。学習率 0.02、500 回更新。10 個の確率を平均する。",
         ),
         run=_bagging,
     ),

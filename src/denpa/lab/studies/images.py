@@ -24,7 +24,7 @@ class Images:
         name: "digits" or "mnist".
         x, t: training images (n, pixels, pixels, 1) float32 and their classes (n,) int32.
         test_x, test_t: those set aside.
-        missing: why it is the small digits though MNIST was asked for; empty otherwise.
+        missing: why MNIST cannot be had, where it was asked for; empty otherwise.
     """
 
     name: str
@@ -48,10 +48,11 @@ class Images:
         """In words: which, how many."""
         count, side = f"{len(self.x):,} + {len(self.test_x):,}", self.x.shape[1]
         pixels = f"{side} × {side}" if self.x.ndim == 4 else f"{side}"
-        why = f" {self.missing}" if self.missing else ""
+        en = f" MNIST is not at hand, so these are the small digits. {self.missing}" if self.missing else ""
+        ja = f"MNIST が手元にないため、小さな digits で代用した。{self.missing}" if self.missing else ""
         return Text(
-            f"Data: {self.name}, {count} images (training + test), {pixels} pixels.{why}",
-            f"データ：{self.name}、訓練＋テスト {count} 枚、{pixels} 画素。{why}",
+            f"Data: {self.name}, {count} images (training + test), {pixels} pixels.{en}",
+            f"データ：{self.name}、訓練＋テスト {count} 枚、{pixels} 画素。{ja}",
         )
 
 
@@ -69,7 +70,7 @@ def _loaded(name: str) -> Images:
         if name == "digits":
             raise
         name, splits = "digits", datasets.load("digits")
-        missing = f"MNIST is not at hand, so these are the small digits. {error}"
+        missing = str(error)
     ink = np.float32(_INK[name])
     (x, t), (test_x, test_t) = (
         (part.x.astype(np.float32) / ink, np.asarray(part.t)) for part in (splits.train, splits.test)

@@ -116,7 +116,7 @@ def _remedied(plan: Plan, found: dict[str, Curves], last: int) -> tuple[Check, .
             "L1: largest swing of the test accuracy between two measurements, less that without",
             "L1：テスト正解率の振れ幅（なしの場合との差）",
             _swing(found["L1, 0.005"], last) - _swing(plain, last),
-            *(0.05, 1),
+            *(0.05, np.inf),
         ),
         check(
             "dropout: updates that it takes longer to 90 % training accuracy",
@@ -129,13 +129,13 @@ def _remedied(plan: Plan, found: dict[str, Curves], last: int) -> tuple[Check, .
             "batch norm: test accuracy gained",
             "バッチ正規化：テスト正解率の向上",
             found["batch norm"].at(last) - plain.at(last),
-            *(-1, -0.05, True),
+            *(-np.inf, -0.05, True),
         ),
         check(
             "best test accuracy of all remedies and updates, less that of none",
             "全手法・全更新での最高テスト正解率（なしとの差）",
             best - plain.test["accuracy"].max(axis=0),
-            *(-1, 0.12),
+            *(-np.inf, 0.12),
         ),
     )
 
@@ -160,15 +160,16 @@ def _gap_checks(plan: Plan, found: dict[str, Curves], last: int) -> tuple[Check,
 
 def _weight_decay_checks(plain: Curves, weak: Curves, strong: Curves, last: int) -> tuple[Check, ...]:
     """What is claimed of weight decay."""
+    # Lost: 0.04 to 0.1 on digits over 5 seeds, 0.06 to 0.09 on MNIST over 3.
     lost, gained = plain.at(last, part="train") - weak.at(last, part="train"), weak.at(last) - plain.at(last)
     return (
-        check("L2, 0.1: training accuracy lost", "L2, 0.1：訓練正解率の低下", lost, 0, 1),
-        check("L2, 0.1: test accuracy gained", "L2, 0.1：テスト正解率の向上", gained, -1, 0.02, True),
+        check("L2, 0.1: training accuracy lost", "L2、0.1：訓練正解率の低下", lost, 0.01, np.inf),
+        check("L2, 0.1: test accuracy gained", "L2、0.1：テスト正解率の向上", gained, -np.inf, 0.02, True),
         check(
             "L2, 0.2: training accuracy lost from its best to the end",
-            "L2, 0.2：訓練正解率の最高値から最後までの低下",
+            "L2、0.2：訓練正解率の最高値から最後までの低下",
             strong.train["accuracy"].max(axis=0) - strong.at(last, part="train"),
-            *(0.15, 1),
+            *(0.15, np.inf),
         ),
     )
 
@@ -234,7 +235,7 @@ STUDIES = (
         ),
         setting=Text(
             f"{_NET.en} Each remedy by itself; L1 with learning rate 0.1. 50 training images of digits, 300 of MNIST.",
-            f"{_NET.ja} 対策は一つずつ。L1 のみ学習率 0.1。訓練画像は digits で 50 枚、MNIST で 300 枚。",
+            f"{_NET.ja}対策は一つずつ。L1 のみ学習率 0.1。訓練画像は digits で 50 枚、MNIST で 300 枚。",
         ),
         run=_remedies,
         remark=Text(

@@ -49,6 +49,10 @@ _WORDS = {
     "seconds": Text("s", "秒"),
     "remark": Text("Remark", "注意"),
     "but": Text("What does not hold up", "主張どおりでない点"),
+    "colon": Text(":", "："),
+    "comma": Text(", ", "、"),
+    "stop": Text(". ", "。"),
+    "space": Text(" ", ""),
     "png": Text(
         "Pictures as PNG and SVG, and the numbers as CSV, lie beside this page in a folder for each study.",
         "図の PNG・SVG と数値の CSV は、実験ごとのフォルダにある。PNG の文字は英語と数式である。",
@@ -73,7 +77,8 @@ def page(results: Iterable[tuple[Study, Stored]], language: str = "en") -> str:
     )
     counted = f"{good} / {len(checks)} {_WORDS['passed'].of(language)}"
     made = f"{_WORDS['made'].of(language)} {denpa.__version__}"
-    intro = f"<h1>{title}</h1><p>{made}. {counted}. {_WORDS['png'].of(language)}</p>"
+    stop = _WORDS["stop"].of(language)
+    intro = f"<h1>{title}</h1><p>{made}{stop}{counted}{stop}{_WORDS['png'].of(language)}</p>"
     parts, contents, chapter = [], [], None
     for study, stored in results:
         if study.chapter != chapter:
@@ -89,21 +94,21 @@ def _section(study: Study, stored: Stored, language: str) -> str:
     run = _WORDS["full" if stored.full else "quick"].of(language)
     seeds = f"{_WORDS['seeds'].of(language)} {', '.join(map(str, stored.seeds))}"
     seconds = f"{stored.seconds:.1f} {_WORDS['seconds'].of(language)}"
-    facts = f"<code>denpa lab run {study.name}</code>: {run}, {seeds}, {seconds}"
+    colon, comma, space = (_WORDS[sign].of(language) for sign in ("colon", "comma", "space"))
+    facts = f"<code>denpa lab run {study.name}</code>{colon}{space}{comma.join((run, seeds, seconds))}"
     settings = [study.setting] if stored.setting is None else [study.setting, stored.setting]
     lines = [
         f'<section id="{study.name}"><h3>{html.escape(study.title.of(language))}</h3>',
         f"<p>{html.escape(study.claim.of(language))}</p>",
         *(_formula(formula) for formula in study.formula),
-        f'<p class="setting">{" ".join(html.escape(text.of(language)) for text in settings)}</p>',
+        f'<p class="setting">{space.join(html.escape(text.of(language)) for text in settings)}</p>',
         *(_picture(stored.folder, *picture, language) for picture in stored.pictures),
         _checks(stored, language),
     ]
     if study.remark is not None:
         kind = "but" if study.contradicts else "remark"
-        lines.append(
-            f'<p class="{kind}"><b>{_WORDS[kind].of(language)}:</b> {html.escape(study.remark.of(language))}</p>'
-        )
+        remark = html.escape(study.remark.of(language))
+        lines.append(f'<p class="{kind}"><b>{_WORDS[kind].of(language)}{colon}</b>{space}{remark}</p>')
     return "\n".join([*lines, f'<p class="setting">{facts}</p></section>'])
 
 

@@ -91,7 +91,7 @@ def _size_checks(rows: list[dict[str, int]]) -> tuple[Check, ...]:
         ),
         exactly(
             "W = 9, P = 3: size less 16 − H, for H = 1 … 7",
-            "W = 9、P = 3：サイズ − (16 − H)、H = 1 〜 7",
+            "W = 9、P = 3：サイズ − (16 − H)、H = 1〜7",
             [sizes[9, h, 1, 3] - (16 - h) for h in range(1, 8)],
             0,
         ),
@@ -202,7 +202,7 @@ STUDIES = (
         formula=(r"W - H + 1 \quad (S = 1,\ P = 0)", r"\left\lfloor \frac{W - H + 2P}{S} \right\rfloor + 1"),
         setting=Text(
             "Images of W = 3 … 12 pixels, filters of H = 1 … 7, strides S = 1 … 4, P = 0 … 3 zeros on each side.",
-            "画像 W = 3 〜 12 画素、フィルタ H = 1 〜 7、ストライド S = 1 〜 4、両側に 0 を P = 0 〜 3 個。",
+            "画像 W = 3〜12 画素、フィルタ H = 1〜7、ストライド S = 1〜4、両側に 0 を P = 0〜3 個。",
         ),
         run=_sizes,
     ),

@@ -209,7 +209,7 @@ STUDIES = (
         ),
         setting=Text(
             "The image of 4 × 4 of the study before and a digit of 8 × 8, windows of 2 × 2, P = 1 … 200.",
-            "前の実験の 4 × 4 の画像と 8 × 8 の数字画像、窓 2 × 2、P = 1 〜 200。",
+            "前の実験の 4 × 4 の画像と 8 × 8 の数字画像、窓 2 × 2、P = 1〜200。",
         ),
         run=_lp,
         remark=Text(

@@ -178,7 +178,7 @@ STUDIES = (
         setting=Text(
             f"{_SETTING.en} Weights N(0, 0.01²), learning rate 0.02 in 1,500 updates on digits, 0.01 in 1,000 "
             "on MNIST; μ = 0.9, ρ = 0.99; AdaGrad's sum starts at 0.0001.",
-            f"{_SETTING.ja} 重みは N(0, 0.01²)。digits では学習率 0.02・1,500 回、MNIST では 0.01・1,000 回更新"
+            f"{_SETTING.ja}重みは N(0, 0.01²)。digits では学習率 0.02・1,500 回、MNIST では 0.01・1,000 回更新"
             "。μ = 0.9、ρ = 0.99。AdaGrad の累積の初期値は 0.0001。",
         ),
         run=_race,
@@ -208,12 +208,12 @@ STUDIES = (
         ),
         setting=Text(
             f"{_SETTING.en} Adam with learning rate 0.01; normalisation before the activation.",
-            f"{_SETTING.ja} Adam の学習率 0.01。正規化は活性化関数の前。",
+            f"{_SETTING.ja}Adam の学習率 0.01。正規化は活性化関数の前。",
         ),
         run=_best,
         remark=Text(
             "Batch normalisation adds little here: with He's weights two hidden layers are fast without it.",
-            "ここではバッチ正規化の寄与は小さい。He の初期値なら、中間層 2 層はなくても速い。",
+            "ここではバッチ正規化の寄与は小さい。中間層 2 層なら、He の初期値だけでも学習は速い。",
         ),
     ),
 )

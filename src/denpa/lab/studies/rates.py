@@ -229,7 +229,7 @@ STUDIES = (
             "学習率が小さすぎると学習はほとんど進まず、大きすぎると振動または発散する。",
         ),
         formula=(r"E = \frac{1}{2} w^2 \quad \Rightarrow \quad w^{(t)} = (1 - \eta)^t w^{(0)}",),
-        setting=Text(f"{_SETTING.en} Batches of 100, 300 updates.", f"{_SETTING.ja} ミニバッチ 100、300 回更新。"),
+        setting=Text(f"{_SETTING.en} Batches of 100, 300 updates.", f"{_SETTING.ja}ミニバッチ 100、300 回更新。"),
         run=_rates,
     ),
     Study(
@@ -246,7 +246,7 @@ STUDIES = (
             r"E = \frac{1}{2} (w - x)^2,\ \mathrm{Var}(x) = s^2",
             r"\mathrm{Var}(w) \rightarrow \frac{\eta}{2 - \eta} s^2",
         ),
-        setting=Text(f"{_SETTING.en} Learning rate 0.05.", f"{_SETTING.ja} 学習率 0.05。"),
+        setting=Text(f"{_SETTING.en} Learning rate 0.05.", f"{_SETTING.ja}学習率 0.05。"),
         run=_batches,
     ),
 )

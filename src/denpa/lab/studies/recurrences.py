@@ -13,6 +13,7 @@ from denpa.init import Normal
 from denpa.lab.studies import chapters
 from denpa.lab.studies.plots import curve, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
+from denpa.lab.studies.terms import in_japanese
 from denpa.losses import MeanSquaredError
 from denpa.networks import GRU, LSTM, RNN, Sequential
 
@@ -121,7 +122,7 @@ def _checks(found: dict[str, np.ndarray]) -> tuple[Check, ...]:
         Check(
             Text(
                 f"{name}: delta 99 steps back / delta of the last step",
-                f"{name}：99 ステップ前のデルタ／最後のデルタ",
+                f"{in_japanese(name)}：99 ステップ前のデルタ／最後のデルタ",
             ),
             found[name][0],
             *bound,

@@ -82,7 +82,7 @@ def _saturation(plan: Plan) -> Result:
                 ),
                 open_ended,
             ),
-            Picture("spread", Text("How the spread of activations goes on.", "活性の標準偏差の推移。"), figure),
+            Picture("spread", Text("How the spread of activations goes on.", "出力の標準偏差の推移。"), figure),
         ),
         rows=_rows(spread, plan),
     )
@@ -109,7 +109,7 @@ def _saturation_checks(flat: np.ndarray, ends: dict[str, np.ndarray]) -> tuple[C
 
 def _deviation(name: str) -> Text:
     return Text(
-        f"{name}: standard deviation of the activations of layer 5", f"{in_japanese(name)}：第 5 層の活性の標準偏差"
+        f"{name}: standard deviation of the activations of layer 5", f"{in_japanese(name)}：第 5 層の出力の標準偏差"
     )
 
 
@@ -167,7 +167,7 @@ STUDIES = (
     Study(
         name="saturation",
         chapter=chapters.START,
-        title=Text("Initial weights and activations", "重みの初期値と活性の分布"),
+        title=Text("Initial weights and activations", "重みの初期値と出力の分布"),
         claim=Text(
             "With weights N(0, 1) the outputs of sigmoid layers are mostly near 0 or 1, and those of ReLU layers grow "
             "without bound; with Xavier's weights sigmoid layers keep their spread, with He's weights ReLU layers do.",

@@ -126,7 +126,7 @@ def _sparse(plan: Plan) -> Result:
         "L1": ActivityL1(plan.pick(0.05, 0.2)),
     }
     found = {name: _learned(plan, data, price) for name, price in prices.items()}
-    caption = Text("How often each activation occurs.", "活性の分布。")
+    caption = Text("How often each activation occurs.", "符号の出力の分布。")
     return Result(
         checks=_sparse_checks(plan, found),
         pictures=(Picture("activations", caption, _activations(found)),),
@@ -174,14 +174,14 @@ def _sparse_checks(plan: Plan, found: dict[str, _Learned]) -> tuple[Check, ...]:
     none, divergence, absolute = found["none"], found["KL"], found["L1"]
     return (  # over 5 seeds on digits: 0.056; 0.49 to 0.50; 0.17 to 0.18; 1.00; 11 to 17
         Check(
-            Text("KL: mean activation of the units", "KL：ユニットの平均活性"),
+            Text("KL: mean activation of the units", "KL：ユニットの平均活性度"),
             divergence.means.mean(axis=1),
             0.5 * _RHO,
             2 * _RHO,
         ),
-        Check(Text("without a price: mean activation", "制約なし：平均活性"), none.means.mean(axis=1), low=0.2),
+        Check(Text("without a price: mean activation", "制約なし：平均活性度"), none.means.mean(axis=1), low=0.2),
         Check(
-            Text("L1: share of activations above 0.1", "L1：0.1 を超える活性の割合"),
+            Text("L1: share of activations above 0.1", "L1：0.1 を超える出力の割合"),
             absolute.active,
             high=plan.pick(0.25, 0.35),
         ),
@@ -219,8 +219,8 @@ STUDIES = (
         claim=Text(
             "A price on the Kullback-Leibler divergence from ρ = 0.05 brings the mean activation of the code near ρ; "
             "an L1 price makes most activations nearly 0. The reconstruction pays for it.",
-            "平均活性と ρ = 0.05 の KL ダイバージェンスを加えると、平均活性は ρ に近づく。L1 "
-            "を加えるとほとんどの活性が 0 に近くなる。その分、復元誤差は増える。",
+            "平均活性度と ρ = 0.05 の KL ダイバージェンスを加えると、平均活性度は ρ に近づく。L1 "
+            "を加えるとほとんどの出力が 0 に近くなる。その分、復元誤差は増える。",
         ),
         formula=(
             r"E + \beta \sum_j \mathrm{KL}(\rho \Vert \bar h_j)",

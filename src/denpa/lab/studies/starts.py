@@ -103,9 +103,9 @@ def _run(plan: Plan) -> Result:
                 "activations",
                 Text(
                     "Activations before the first update: with weights of standard deviation 0.01 all units of the "
-                    "second layer say the same, with 1 they are saturated at 0 and 1.",
-                    "学習前の活性。標準偏差 0.01 では第 2 層のユニットがすべて同じ値を出し、1 では 0 と 1 "
-                    "に飽和する（二値化）。",
+                    "second layer say the same, with 1 they are saturated at 0 and 1. The last bar: all above 1.2.",
+                    "学習前の出力。標準偏差 0.01 では第 2 層のユニットがすべて同じ値を出し、1 では 0 と 1 "
+                    "に飽和する（二値化）。右端の棒は 1.2 以上。",
                 ),
                 seen,
             ),
@@ -149,7 +149,7 @@ def _checks(plan: Plan, curves: dict[str, Curves], gradients: dict[str, np.ndarr
         Check(  # 1e-5 to 1e-4
             Text(
                 "gradient of the first layer before the first update, sigmoid: Gaussian / Xavier",
-                "学習前の第 1 層の勾配の比（シグモイド、Gaussian／Xavier）",
+                "学習前の第 1 層の勾配の比（シグモイド、ガウス／Xavier）",
             ),
             (first,),
             high=0.01,

@@ -70,9 +70,9 @@ class Check:
 
     @property
     def expected(self) -> str:
-        """The bounds in signs: ≥ 0.9."""
-        if self.low == self.high:
-            return f"= {self.low:.4g}"
+        """The bounds in signs: ≥ 0.9; ≈ where they are too near each other to be told apart."""
+        if f"{self.low:.4g}" == f"{self.high:.4g}":
+            return f"{'=' if self.low == self.high else '≈'} {self.low:.4g}"
         if math.isinf(self.high):
             return f"≥ {self.low:.4g}"
         return f"≤ {self.high:.4g}" if math.isinf(self.low) else f"{self.low:.4g} … {self.high:.4g}"

@@ -230,7 +230,7 @@ STUDIES = (
             "From 20 random starts between −3 and 3, 400 steps: gradient descent with η = 0.03; momentum, the same "
             "with μ = 0.9; gradient descent with noise of standard deviation 5 in the gradient and η falling from "
             "0.05 to 0.001.",
-            "−3～3 の乱数による 20 個の出発点から 400 回。勾配降下法は η = 0.03、モーメンタムは同じ η で μ = "
+            "−3〜3 の乱数による 20 個の出発点から 400 回。勾配降下法は η = 0.03、モーメンタムは同じ η で μ = "
             "0.9、雑音つきの勾配降下法は勾配に標準偏差 5 の雑音を加え、η を 0.05 から 0.001 まで下げる。",
         ),
         run=_many,

@@ -134,7 +134,7 @@ STUDIES = (
             "From w₁ = 2.5 and w₂ between 0.0005 and 0.002; gradient descent and momentum (μ = 0.8) with η = 0.1, "
             "RMSprop 0.05, Adam 0.1; the noise has standard deviation 0.001. On the ridge and from w₂ = 10⁻⁶: without "
             "the quartic term, from w₁ = 1.",
-            "w₁ = 2.5、w₂ は 0.0005～0.002 から。勾配降下法とモーメンタム（μ = 0.8）は η = 0.1、RMSprop は 0.05、Adam "
+            "w₁ = 2.5、w₂ は 0.0005〜0.002 から。勾配降下法とモーメンタム（μ = 0.8）は η = 0.1、RMSprop は 0.05、Adam "
             "は 0.1。雑音の標準偏差は 0.001。尾根の上と w₂ = 10⁻⁶ の場合は 4 次の項なし、w₁ = 1 から。",
         ),
         run=_saddle,

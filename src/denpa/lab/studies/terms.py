@@ -12,7 +12,7 @@ TERMS = {
     "2nd direction": "第 2 方向",
     "3 × image": "3 × 画像",
     "accuracy": "正解率",
-    "activation": "活性",
+    "activation": "出力",
     "AdaGrad from 0": "AdaGrad（0 から）",
     "adadelta": "AdaDelta",
     "adagrad": "AdaGrad",
@@ -139,7 +139,7 @@ TERMS = {
     "sparse": "疎結合",
     "spectral norm": "スペクトルノルム",
     "squared error": "二乗誤差",
-    "standard deviation of activations": "活性の標準偏差",
+    "standard deviation of activations": "出力の標準偏差",
     "standard deviation of the noise": "雑音の標準偏差",
     "standardised": "標準化あり",
     "step / learning rate": "更新量／学習率",
@@ -175,15 +175,22 @@ TERMS = {
     "way of training": "学習の経路",
     "weight": "重み",
     "weights": "重みの数",
+    "with noise that fades away": "次第に小さくなる雑音つき",
     "with output feedback": "出力フィードバックつき",
 }
 
+_COMMA = re.compile(r", (?![^(]*\))")  # not that of N(0, 1)
 _COUNTED = re.compile(r"(?:([\d.,]+) )?(.*?)(?: ([\d.]+))?")
 
 
 def in_japanese(text: str) -> str:
-    """A text of a picture: as a whole where it is known, else part by part between commas; numbers stay."""
-    return TERMS[text] if text in TERMS else ", ".join(_part(part) for part in text.split(", "))
+    """A text of a picture: as a whole where it is known, else part by part between commas; numbers stay, and so does
+    the comma of numbers alone, which between words is the Japanese one.
+    """
+    if text in TERMS:
+        return TERMS[text]
+    comma = "、" if any(letter.isalpha() for letter in text) else ", "
+    return comma.join(_part(part) for part in _COMMA.split(text))
 
 
 def _part(text: str) -> str:

@@ -79,7 +79,7 @@ def _run(plan: Plan) -> Result:
                 model = _started(name, seed + 1000, new[0].shape[1], taken)
                 values[row, :, column] = _accuracies(model, few, test)
     caption = Text(
-        "Test accuracy on 5 to 9, learned from 20 images of each.", "5 〜 9 のテスト正解率。各数字 20 枚から学習。"
+        "Test accuracy on 5 to 9, learned from 20 images of each.", "5〜9 のテスト正解率。各数字 20 枚から学習。"
     )
     starts = ("random", "transferred")
     return Result(
@@ -156,7 +156,7 @@ STUDIES = (
         claim=Text(
             "Hidden layers learned on the digits 0 to 4 are a faster start for 5 to 9 than random weights, where a "
             "random start takes long to move at all.",
-            "0 〜 4 で学習した中間層を使うと、乱数から始めたのではなかなか学習が進まない場合に、5 〜 9 "
+            "0〜4 で学習した中間層を使うと、乱数から始めたのではなかなか学習が進まない場合に、5〜9 "
             "の学習が速く始まる。",
         ),
         formula=(
@@ -166,8 +166,8 @@ STUDIES = (
         setting=Text(
             "Four hidden layers of 50 units: sigmoid with Glorot's weights, ReLU with He's; Adam with learning rate "
             "0.003, batches of 10. All images of 0 to 4, 10 epochs (5 on MNIST); then 20 images of each of 5 to 9.",
-            "中間層 50 ユニット × 4：シグモイド（Glorot）と ReLU（He）。Adam（学習率 0.003）、ミニバッチ 10。0 〜 4 "
-            "の全画像で 10 エポック（MNIST では 5）、その後 5 〜 9 の各 20 枚。",
+            "中間層 50 ユニット × 4：シグモイド（Glorot）と ReLU（He）。Adam（学習率 0.003）、ミニバッチ 10。0〜4 "
+            "の全画像で 10 エポック（MNIST では 5）、その後 5〜9 の各 20 枚。",
         ),
         run=_run,
         remark=Text(

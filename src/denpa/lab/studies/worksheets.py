@@ -13,6 +13,7 @@ from denpa.lab.studies import chapters
 from denpa.lab.studies.checks import check, exactly, off
 from denpa.lab.studies.plots import COLOURS, GREY, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
+from denpa.lab.studies.terms import in_japanese
 from denpa.lab.worksheet.network import DenseNetwork
 
 __all__ = ["STUDIES"]
@@ -159,7 +160,7 @@ def _checks(found: list[list[_Tried]]) -> tuple[Check, ...]:
     checks = []
     for index, tried in enumerate(found[0]):
         column = [row[index] for row in found]
-        en, ja = tried.setting, tried.setting.replace("regression", "回帰").replace("classification", "分類")
+        en, ja = tried.setting, in_japanese(tried.setting)
         slopes = [off(one.formulas, one.slopes) for one in column]
         checks.append(check(f"{en}: formulas against slopes", f"{ja}：式と中心差分の相対差", slopes, 0, 1e-8))
     every = [[off(one.formulas, one.gradient) for one in row] for row in found]
@@ -175,9 +176,7 @@ def _checks(found: list[list[_Tried]]) -> tuple[Check, ...]:
             "ReLU without its zero branch, against slopes",
             "0 の場合を省いた ReLU の式と中心差分",
             branch,
-            0.01,
-            99,
-            True,
+            *(0.01, np.inf, True),
         ),
     )
 
