@@ -325,6 +325,7 @@ def test_short_descriptions(text, sizes, kinds):
         ("3-4-2:sigmod", "did you mean 'sigmoid'"),
         ("3-4-2:relu:softmx", "did you mean 'softmax'"),
         ("3-4-4-2:relu,relu,relu", "3 activations for 2"),
+        ("3-1:relu:sigmoid", "1 activation for 0 hidden layers"),
         ("3-0-2", "describes no network"),
         ("3-4-1:relu:softmax", "two units"),
         ("digits-mpl", "did you mean 'digits-mlp'"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from denpa.core.errors import ConfigError, nearest
 from denpa.core.layer import Layer
+from denpa.data.counted import counted
 from denpa.layers import Dense, Dropout, Flatten, GaussianNoise, Identity, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from denpa.losses import (
     BinaryCrossEntropy,
@@ -122,10 +123,11 @@ class DenseNetwork:
         named, _, output = names.partition(":")
         if inner == 0 and not output:
             named, output = "", named  # 3-2:softmax
-        hidden = [_known(name, _ACTIVATIONS) for name in (named or "sigmoid").split(",")]
-        hidden = hidden * inner if len(hidden) == 1 else hidden
+        hidden = [_known(name, _ACTIVATIONS) for name in named.split(",")] if named else [Sigmoid()] * inner
+        hidden = hidden * inner if len(hidden) == 1 and inner else hidden
         if len(hidden) != inner:
-            raise ConfigError(f"{text!r} names {len(hidden)} activations for {inner} hidden layers.")
+            named, layers = counted(len(hidden), "activation"), counted(inner, "hidden layer")
+            raise ConfigError(f"{text!r} names {named} for {layers}.")
         last, loss = _known(output or ("softmax" if sizes[-1] > 1 else "sigmoid"), _OUTPUTS)
         if isinstance(last, Softmax) and sizes[-1] == 1:
             raise ConfigError(f"{text!r}: softmax wants two units or more; for a single one take sigmoid.")
