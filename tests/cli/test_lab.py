@@ -38,6 +38,8 @@ def test_run_keeps_results_and_pages_and_overwrites_nothing(tmp_path, capsys):
         (["lab", "run", "polynomal"], "did you mean 'polynomial'"),
         (["lab", "run", "all", "polynomail"], "did you mean 'polynomial'"),
         (["lab", "run", "polynomial", "--quick", "--full"], "not both"),
+        (["lab", "report", "--seeds", "3"], "--seeds is for denpa lab run, not for report: leave it out"),
+        (["lab", "list", "--full"], "--full is for denpa lab run, not for list: leave it out"),
         (["lab", "run", "polynomial", "--seeds", "none"], "1 or more"),
         (["lab", "run", "polynomial", "--language", "fr"], "Unknown language"),
         (["lab", "report", "polynomial"], "One word too many"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from denpa.cli.errors import RunFailed, unread
+from denpa.cli.parse import refuse_options
 from denpa.core.errors import ConfigError, FileFormatError, nearest
 from denpa.lab.studies import Plan, store
 from denpa.lab.studies.page import page
@@ -18,6 +19,7 @@ from denpa.training.storage import write_text
 __all__ = ["COMMANDS"]
 
 _QUICK_SEEDS, _FULL_SEEDS = 3, 5
+_OF_RUNS = ("quick", "full", "seeds")
 
 
 def lab(options: Any, places: Any, words: list[str]) -> int:
@@ -32,6 +34,8 @@ def lab(options: Any, places: Any, words: list[str]) -> int:
         raise ConfigError(
             f"Unknown language {options.language!r}: {nearest(options.language, LANGUAGES, plural='languages')}"
         )
+    if action != "run":
+        refuse_options(options, _OF_RUNS, f"denpa lab run, not for {action}")
     return actions[action](options, tuple(names))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from denpa.cli.asked import training_examples, wanted
 from denpa.cli.errors import half_written, unread
 from denpa.cli.output import free_folder, made
-from denpa.cli.parse import Places, number, whole
+from denpa.cli.parse import Places, number, refuse_options, whole
 from denpa.cli.printed import short
 from denpa.core.errors import ConfigError, nearest
 from denpa.data.counted import counted
@@ -38,20 +38,12 @@ def landscape(options: Any, places: Places, words: list[str]) -> int:
     if what in SURFACES:
         if places:
             raise ConfigError(f"--{places[0][0]} is for the data of a RUN: {what} has none.")
-        _refuse_options(options, _OF_RUNS, f"a RUN, and {what} is a surface")
+        refuse_options(options, _OF_RUNS, f"a RUN, and {what} is a surface")
         return _paths(what, SURFACES[what], options)
     if not Path(what).exists():
         raise ConfigError(f"There is no run {what}, and no such surface: {nearest(what, SURFACES, plural='surfaces')}")
-    _refuse_options(options, _OF_SURFACES, f"a SURFACE, and {what} is a run or a model file")
+    refuse_options(options, _OF_SURFACES, f"a SURFACE, and {what} is a run or a model file")
     return _plane(what, options, places)
-
-
-def _refuse_options(options: Any, names: tuple[str, ...], other: str) -> None:
-    """Options that would change nothing."""
-    untouched = type(options)()
-    for name in names:
-        if getattr(options, name) != getattr(untouched, name):
-            raise ConfigError(f"--{name.replace('_', '-')} is for {other}: leave it out.")
 
 
 def _paths(name: str, surface: Surface, options: Any) -> int:

@@ -13,7 +13,7 @@ from denpa.core.errors import ConfigError, nearest
 from denpa.lab.experiment import Experiment
 from denpa.lab.overrides import read_value
 
-__all__ = ["Places", "changes_of", "names_of", "number", "parsed", "whole"]
+__all__ = ["Places", "changes_of", "names_of", "number", "parsed", "refuse_options", "whole"]
 
 Places = list[tuple[str, Any]]  # places in the experiment, such as ("optimizer.beta1", 0.8)
 
@@ -77,6 +77,14 @@ def changes_of(found: Any, places: Places) -> Places:
             place = "training.early_stopping"
         changes.append((place, value))
     return [*changes, *places]
+
+
+def refuse_options(options: Any, names: tuple[str, ...], other: str) -> None:
+    """Refuse those of the options that would change nothing; they are for something else."""
+    untouched = type(options)()
+    for name in names:
+        if getattr(options, name) != getattr(untouched, name):
+            raise ConfigError(f"--{name.replace('_', '-')} is for {other}: leave it out.")
 
 
 def number(text: str, option: str) -> float:
