@@ -1,8 +1,8 @@
 // The convolutions as XLA's typed FFI calls them.
 #include <algorithm>
 
+#include "binding.h"
 #include "instruction_set.h"
-#include "perform.h"
 
 namespace denpa {
 namespace {
@@ -90,56 +90,17 @@ ffi::Error kernel_gradient(ffi::ThreadPool pool, Tensor x, Tensor dy, ffi::AnyBu
 #pragma GCC visibility push(default)
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_forward, denpa::forward,
-                              denpa::ffi::Ffi::Bind()
-                                  .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Tensor>()
-                                  .Arg<denpa::Tensor>()
-                                  .Arg<denpa::Row>()
-                                  .Ret<denpa::Tensor>()
-                                  .Attr<int32_t>("top")
-                                  .Attr<int32_t>("left")
-                                  .Attr<int32_t>("relu")
-                                  .Attr<int32_t>("algorithm"));
+                              denpa::binding(denpa::forward, "top", "left", "relu", "algorithm"));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_forward_pool, denpa::forward_pool,
-                              denpa::ffi::Ffi::Bind()
-                                  .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Tensor>()
-                                  .Arg<denpa::Tensor>()
-                                  .Arg<denpa::Row>()
-                                  .Ret<denpa::Tensor>()
-                                  .Ret<denpa::ffi::BufferR4<denpa::ffi::U8>>()
-                                  .Attr<int32_t>("top")
-                                  .Attr<int32_t>("left")
-                                  .Attr<int32_t>("algorithm"));
+                              denpa::binding(denpa::forward_pool, "top", "left", "algorithm"));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_input_gradient, denpa::input_gradient,
-                              denpa::ffi::Ffi::Bind()
-                                  .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Tensor>()
-                                  .Arg<denpa::ffi::AnyBuffer>()
-                                  .Arg<denpa::Tensor>()
-                                  .Ret<denpa::Tensor>()
-                                  .Attr<int32_t>("top")
-                                  .Attr<int32_t>("left")
-                                  .Attr<int32_t>("height")
-                                  .Attr<int32_t>("width")
-                                  .Attr<int32_t>("mask")
-                                  .Attr<int32_t>("algorithm"));
+                              denpa::binding(denpa::input_gradient, "top", "left", "height", "width", "mask",
+                                             "algorithm"));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_kernel_gradient, denpa::kernel_gradient,
-                              denpa::ffi::Ffi::Bind()
-                                  .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Tensor>()
-                                  .Arg<denpa::Tensor>()
-                                  .Arg<denpa::ffi::AnyBuffer>()
-                                  .Ret<denpa::Tensor>()
-                                  .Ret<denpa::Row>()
-                                  .Attr<int32_t>("top")
-                                  .Attr<int32_t>("left")
-                                  .Attr<int32_t>("height")
-                                  .Attr<int32_t>("width")
-                                  .Attr<int32_t>("mask")
-                                  .Attr<int32_t>("algorithm"));
+                              denpa::binding(denpa::kernel_gradient, "top", "left", "height", "width", "mask",
+                                             "algorithm"));
 
 #pragma GCC visibility pop

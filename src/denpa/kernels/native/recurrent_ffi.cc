@@ -1,8 +1,8 @@
 // The recurrent layers as XLA's typed FFI calls them.
 #include <algorithm>
 
+#include "binding.h"
 #include "instruction_set.h"
-#include "perform.h"
 
 namespace denpa {
 namespace {
@@ -107,99 +107,22 @@ ffi::Error recurrent_weights(ffi::ThreadPool pool, Matrix x, Matrix first, Matri
 
 #pragma GCC visibility push(default)
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_lstm, denpa::lstm,
-                              denpa::ffi::Ffi::Bind()
-                                  .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Row>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Ret<denpa::Matrix>()
-                                  .Ret<denpa::Matrix>()
-                                  .Ret<denpa::Matrix>()
-                                  .Attr<int32_t>("reverse"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_lstm, denpa::lstm, denpa::binding(denpa::lstm, "reverse"));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_lstm_backward, denpa::lstm_backward,
-                              denpa::ffi::Ffi::Bind()
-                                  .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Ret<denpa::Matrix>()
-                                  .Ret<denpa::Matrix>()
-                                  .Ret<denpa::Matrix>()
-                                  .Attr<int32_t>("reverse"));
+                              denpa::binding(denpa::lstm_backward, "reverse"));
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_gru, denpa::gru,
-                              denpa::ffi::Ffi::Bind()
-                                  .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Row>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Ret<denpa::Matrix>()
-                                  .Ret<denpa::Matrix>()
-                                  .Ret<denpa::Matrix>()
-                                  .Attr<int32_t>("reset_after")
-                                  .Attr<int32_t>("reverse"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_gru, denpa::gru, denpa::binding(denpa::gru, "reset_after", "reverse"));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_gru_backward, denpa::gru_backward,
-                              denpa::ffi::Ffi::Bind()
-                                  .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Ret<denpa::Matrix>()
-                                  .Ret<denpa::Matrix>()
-                                  .Ret<denpa::Matrix>()
-                                  .Attr<int32_t>("reset_after")
-                                  .Attr<int32_t>("reverse"));
+                              denpa::binding(denpa::gru_backward, "reset_after", "reverse"));
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_rnn, denpa::rnn,
-                              denpa::ffi::Ffi::Bind()
-                                  .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Row>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Ret<denpa::Matrix>()
-                                  .Attr<int32_t>("relu")
-                                  .Attr<int32_t>("reverse"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_rnn, denpa::rnn, denpa::binding(denpa::rnn, "relu", "reverse"));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_rnn_backward, denpa::rnn_backward,
-                              denpa::ffi::Ffi::Bind()
-                                  .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Ret<denpa::Matrix>()
-                                  .Ret<denpa::Matrix>()
-                                  .Attr<int32_t>("relu")
-                                  .Attr<int32_t>("reverse"));
+                              denpa::binding(denpa::rnn_backward, "relu", "reverse"));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(denpa_recurrent_weights, denpa::recurrent_weights,
-                              denpa::ffi::Ffi::Bind()
-                                  .Ctx<denpa::ffi::ThreadPool>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Arg<denpa::Matrix>()
-                                  .Ret<denpa::Matrix>()
-                                  .Ret<denpa::Matrix>()
-                                  .Ret<denpa::Row>()
-                                  .Ret<denpa::Row>()
-                                  .Attr<int32_t>("inner_is")
-                                  .Attr<int32_t>("reverse"));
+                              denpa::binding(denpa::recurrent_weights, "inner_is", "reverse"));
 
 #pragma GCC visibility pop
