@@ -37,6 +37,7 @@ from denpa.data.parallel import read_parallel
 from denpa.data.polynomial import PolynomialFeatures
 from denpa.data.readers import read_table
 from denpa.data.text import next_token_rows, read_text
+from denpa.data.text_encoder import TextEncoder
 from denpa.data.vocabulary import Vocabulary
 from denpa.gradients import backprop, learn_online, rtrl, rtrl_start, rtrl_step, trace
 from denpa.kernels import settings as kernels
@@ -261,6 +262,7 @@ __all__ = [
     "Sweep",
     "TableEncoder",
     "Tanh",
+    "TextEncoder",
     "ThresholdDense",
     "Tie",
     "Tied",

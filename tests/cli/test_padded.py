@@ -117,3 +117,16 @@ def test_an_array_that_nobody_reads_is_refused(said, tmp_path, command):
     status, _, err = said(*words)
     assert status == 2
     assert "holds an array 'length', which nobody would read: did you mean 'lengths'?" in err
+
+
+def test_a_test_part_may_be_longer(said, tmp_path):
+    longer = np.concatenate([VALUES, VALUES + 9], axis=1)
+    config = (CONFIG % ("", "SoftmaxCrossEntropy")).replace("a.npz", str(tmp_path / "a.npz"))
+    (tmp_path / "c.toml").write_text(config)
+    found = {"x_test": longer, "t_test": T, "lengths_test": LENGTHS}
+    told = []
+    for more in (found, found | {"x_test": VALUES}):
+        np.savez(tmp_path / "a.npz", **arrays(0.0), **more)
+        assert said("train", str(tmp_path / "c.toml"), "--run", str(tmp_path / "run"), "--overwrite")[0] == 0
+        told.append(json.loads((tmp_path / "run" / "results.json").read_text())["test"])
+    assert told[0] == pytest.approx(told[1], rel=1e-6)

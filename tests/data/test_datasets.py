@@ -10,7 +10,7 @@ from denpa.data.dataset import Dataset
 from denpa.data.labels import one_hot
 
 DRAWN = ["letters", "xor", "moons", "spirals", "sine"]
-TEXTS = ["shakespeare", "scene", "sine-wave", "addition", "dates", "enja"]
+TEXTS = ["shakespeare", "scene", "sine-wave", "addition", "dates", "enja", "opinions"]
 
 
 def test_every_set_is_listed_with_a_line():

@@ -13,11 +13,11 @@ from denpa.core.errors import ConfigError
 from denpa.core.padded import values_of
 from denpa.data.counted import counted
 from denpa.lab.answers import answers_text, is_of_pairs
+from denpa.lab.configs import check_options
 from denpa.lab.describe import KINDS, check_experiment, heading, list_of, seen_shape
 from denpa.lab.diagnosis import diagnose as inspect
 from denpa.lab.measure import measure
 from denpa.lab.overrides import read_value
-from denpa.lab.sources import check_options
 from denpa.lab.start import model_of
 from denpa.lab.trained import Trained, predictions_csv, predictions_npy
 from denpa.training.storage import write_bytes

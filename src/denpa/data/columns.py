@@ -12,7 +12,17 @@ from denpa.core.description import Description
 from denpa.core.errors import ConfigError, DataError
 from denpa.data.table import Column, Table, parse_numbers, sorted_categories
 
-__all__ = ["CategoricalColumn", "NumericColumn", "described", "fill_of", "numbers_of", "positions_of", "warn_of"]
+__all__ = [
+    "CategoricalColumn",
+    "NumericColumn",
+    "described",
+    "described_target",
+    "fill_of",
+    "numbers_of",
+    "positions_of",
+    "targets_of",
+    "warn_of",
+]
 
 _IDENTIFIER_ROWS = 10  # with fewer rows it is no wonder that all values differ
 
@@ -50,6 +60,15 @@ def described(table: Table, column: Column) -> NumericColumn | CategoricalColumn
     if column.kind == "numeric":
         return NumericColumn(column.name, missing)
     return CategoricalColumn(column.name, sorted_categories(column.values), missing)
+
+
+def described_target(table: Table) -> NumericColumn | CategoricalColumn | None:
+    """What the target of training rows is; None without one, a `DataError` where it has one class only."""
+    target = None if table.target is None else described(table, table.target)
+    if isinstance(target, CategoricalColumn) and len(target.categories) < 2:
+        only = ", ".join(target.categories)
+        raise DataError(f"{table.source}: the target {target.name!r} has one class only: {only!r}.")
+    return target
 
 
 def warn_of(table: Table, column: Column) -> None:
@@ -101,6 +120,28 @@ def positions_of(table: Table, column: CategoricalColumn, found: Column, what: s
             f"training rows did not have ({listed}).{mend}"
         )
     return np.array([place.get(value, -1) for value in texts], int)
+
+
+def targets_of(table: Table, target: NumericColumn | CategoricalColumn) -> np.ndarray:
+    """The targets of a table: class indices int32 (n,), or values float32 (n, 1).
+
+    Raises:
+        DataError: no such column, a missing value, one beyond the range of float32, or a class that training did not
+            know.
+    """
+    found = table.column(target.name)
+    gaps = np.flatnonzero(found.is_missing())
+    if gaps.size:
+        raise DataError(f"{table.source}: the target {found.name!r} is missing on {table.at(gaps)}.")
+    if isinstance(target, CategoricalColumn):
+        return positions_of(table, target, found, "class").astype(np.int32)
+    values = numbers_of(table, found)
+    if (beyond := np.flatnonzero(np.abs(values) > np.finfo(np.float32).max)).size:
+        raise DataError(
+            f"{table.source}: the target {found.name!r} is {values[beyond[0]]:g} on {table.at(beyond)}, "
+            "beyond the range of float32: give it in other units, or its logarithm."
+        )
+    return values.astype(np.float32)[:, None]
 
 
 def fill_of(column: NumericColumn, values: np.ndarray) -> float:

@@ -15,7 +15,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from denpa.core.errors import ConfigError, nearest
-from denpa.data import mnist, parallel, sequences, series, text, toys
+from denpa.data import mnist, opinions, parallel, sequences, series, text, toys
 from denpa.data.arguments import as_flag
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.pairs import Pairs, PairSplits
@@ -86,6 +86,7 @@ _LOADERS: dict[str, tuple[Any, str]] = {
     ),
     "scene": (text.scene, "17,000 characters of a play, embedded: the next character"),
     "sine-wave": (series.sine_wave, "a noisy sine over time: the next value"),
+    "opinions": (opinions.opinions, "sentences that find something good or bad, and which of the two"),
     "addition": (sequences.addition, "sums of two numbers, written out, and their answers"),
     "dates": (sequences.dates, "dates in many forms, and in one"),
     "enja": (parallel.enja, "50,000 English sentences and their Japanese, from DENPA_DATA"),
@@ -104,7 +105,7 @@ def load(name: Literal["letters", "xor", "gate", "moons", "spirals", "linear", "
 @overload
 def load(name: Literal["shakespeare", "scene", "sine-wave"], **options: Any) -> Splits: ...
 @overload
-def load(name: Literal["addition", "dates"], **options: Any) -> Pairs: ...
+def load(name: Literal["addition", "dates", "opinions"], **options: Any) -> Pairs: ...
 @overload
 def load(name: Literal["enja"], **options: Any) -> PairSplits: ...
 @overload
@@ -118,7 +119,8 @@ def load(name: str, **options: Any) -> Any:
 
     Returns:
         `Splits` for `digits`, `noisy-digits`, `mnist`, `shakespeare`, `scene` and `sine-wave`; `Pairs` of texts for
-        `addition` and `dates`, `PairSplits` for `enja`; a `Dataset` for the others.
+        `addition` and `dates`, of texts and classes for `opinions`, `PairSplits` for `enja`; a `Dataset` for the
+        others.
 
     Raises:
         ConfigError: an unknown name or option (the nearest is given), or a value out of range.

@@ -14,7 +14,17 @@ from typing import Any, Literal
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError
-from denpa.data.columns import CategoricalColumn, NumericColumn, described, fill_of, numbers_of, positions_of, warn_of
+from denpa.data.columns import (
+    CategoricalColumn,
+    NumericColumn,
+    described,
+    described_target,
+    fill_of,
+    numbers_of,
+    positions_of,
+    targets_of,
+    warn_of,
+)
 from denpa.data.dataset import Dataset
 from denpa.data.normalise import Normalizer
 from denpa.data.readers import raw_table
@@ -67,11 +77,7 @@ class TableEncoder(Normalizer):
         columns = tuple(described(table, column) for column in table.columns)
         for column in table.every:
             warn_of(table, column)
-        target = None if table.target is None else described(table, table.target)
-        if isinstance(target, CategoricalColumn) and len(target.categories) < 2:
-            only = ", ".join(target.categories)
-            raise DataError(f"{table.source}: the target {target.name!r} has one class only: {only!r}.")
-        return cls(columns, target, standardize, unseen, table.written)
+        return cls(columns, described_target(table), standardize, unseen, table.written)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -154,19 +160,7 @@ class TableEncoder(Normalizer):
         """
         if self.target is None:
             raise DataError(f"This encoder was made from a table without a target, so {table.source} has none for it.")
-        found = table.column(self.target.name)
-        gaps = np.flatnonzero(found.is_missing())
-        if gaps.size:
-            raise DataError(f"{table.source}: the target {found.name!r} is missing on {table.at(gaps)}.")
-        if isinstance(self.target, NumericColumn):
-            values = numbers_of(table, found)
-            if (beyond := np.flatnonzero(np.abs(values) > np.finfo(np.float32).max)).size:
-                raise DataError(
-                    f"{table.source}: the target {found.name!r} is {values[beyond[0]]:g} on {table.at(beyond)}, "
-                    "beyond the range of float32: give it in other units, or its logarithm."
-                )
-            return values.astype(np.float32)[:, None]
-        return positions_of(table, self.target, found, "class").astype(np.int32)
+        return targets_of(table, self.target)
 
     def encode(self, arrays: dict[str, Any], table: Table) -> Dataset:
         """Inputs and targets of a table as a `Dataset`; without targets where the table has no such column."""

@@ -24,6 +24,7 @@ from denpa.data.widths import cells, padded
 __all__ = ["Column", "Later", "Table", "objects", "parse_numbers", "sorted_categories"]
 
 _SHOWN = 20  # columns of a table with many
+_OF_A_TEXT = 50  # characters
 _PLAIN = re.compile(r"[0-9.eE+-]*")  # of these signs float() makes nothing that NUMBER would not
 
 
@@ -50,7 +51,7 @@ class Column:
 
     Args:
         name: its name.
-        kind: "numeric" or "categorical".
+        kind: "numeric", "categorical", or "text" to be read word by word.
         values: (n,), float64 with NaN for a missing number, or str with None for a missing text.
         text: the numbers of a numeric column as the file writes them, None where missing; perhaps only when asked for.
         missing: what to do about missing values: "error", "keep", "mean", "median" or "category".
@@ -215,6 +216,8 @@ def _content(column: Column) -> str:
         return "no values"
     if column.kind == "numeric":
         return f"{present.min():g} to {present.max():g}"
+    if column.kind == "text":
+        return f"{counted(len(set(present)), 'different text')}, such as {present[0][:_OF_A_TEXT]!r}"
     names = sorted_categories(present)
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     return f"{len(names)} categories ({shown})"

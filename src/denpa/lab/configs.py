@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from denpa.core.description import Description
-from denpa.core.errors import ConfigError
+from denpa.core.errors import ConfigError, nearest
 from denpa.lab import toml
 from denpa.training.early_stopping import EarlyStopping
 
-__all__ = ["DataConfig", "TrainingConfig"]
+__all__ = ["DataConfig", "TrainingConfig", "check_options"]
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,16 @@ class TrainingConfig(Description):
                 f"does not go with {' and '.join(given)}: set {'it' if len(given) == 1 else 'them'} to none, or leave "
                 "members out."
             )
+
+
+def check_options(source: str, options: dict[str, Any], known: Iterable[str]) -> dict[str, Any]:
+    """The options, where the source knows them all; a `ConfigError` with the nearest where it does not."""
+    known = tuple(known)
+    for name in options:
+        if name not in known:
+            hint = nearest(name, known, plural="options") if known else "it has no options."
+            raise ConfigError(f"data.options: {source} has no option {name!r}: {hint}")
+    return options
 
 
 def _want_ways(missing: Any) -> None:

@@ -21,6 +21,7 @@ from denpa.init import Initializer
 from denpa.kernels import choices
 from denpa.lab import presets
 from denpa.lab.experiment import Experiment
+from denpa.lab.labelled_texts import LABELLED_TEXTS
 from denpa.lab.sources import Prepared
 from denpa.losses import Loss
 from denpa.metrics import Metric
@@ -166,6 +167,9 @@ def _parts(experiment: Experiment, data: Prepared) -> str:
         shape: Any = look.in_shape
         sizes = f"up to {shape[0][0]} tokens, answers of up to {look.target_shape[0]} among {look.outputs}"
         return f"{experiment.data.source}: {listed} pairs of {sizes}"
+    if look.task == LABELLED_TEXTS:
+        sizes = f"up to {counted(look.in_shape[0], 'token')} among {look.words:,}, {counted(look.outputs, 'class')}"
+        return f"{experiment.data.source}: {listed} texts of {sizes}"
     kinds = {"classification": counted(look.outputs, "class"), "reconstruction": "each its own target"}
     values = shape_text(look.target_shape) + " value" + "s" * (look.target_shape != (1,))
     return f"{experiment.data.source}: {listed} examples of {shape_text(look.in_shape)}, {kinds.get(look.task, values)}"

@@ -17,6 +17,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError
 from denpa.data.dataset import Dataset
+from denpa.lab.labelled_texts import LABELLED_TEXTS
 from denpa.lab.prepared import Prepared
 from denpa.training import Bagging
 from denpa.training.history import History, is_number
@@ -67,9 +68,9 @@ def check_members(data: Prepared) -> None:
     """Refuse data whose answers have no mean.
 
     Raises:
-        ConfigError: texts, pairs, series or reconstructions.
+        ConfigError: texts to write on, pairs, series or reconstructions.
     """
-    if data.task is not None:
+    if data.task not in (None, LABELLED_TEXTS):
         raise ConfigError(
             f"training.members trains an ensemble of classifiers or of regressions; the data are for {data.task!r}: "
             "leave it out."

@@ -7,28 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from denpa.core.errors import ConfigError, nearest
+from denpa.core.errors import ConfigError
 from denpa.core.padded import Padded
 from denpa.data import datasets
 from denpa.data.pair_encoder import PairEncoder
 from denpa.data.pairs import Pairs, PairSplits
 from denpa.data.parallel import read_parallel
-from denpa.lab.experiment import DataConfig
+from denpa.lab.configs import DataConfig, check_options
 from denpa.lab.prepared import Look, Prepared
 
-__all__ = ["PairLook", "PreparedPairs", "Sequences", "load_pairs"]
+__all__ = ["PreparedPairs", "Sequences", "load_pairs"]
 
 _TEST_PART = 0.1
 # A word seen once is learned by nobody; translations have many good beginnings.
 _FOR_WORDS = {"minimum_count": 2, "beam": 5, "length_penalty": 1.0}
 _OPTIONS = ("level", "reverse", "minimum_count", "beam", "length_penalty", "n", "seed")
-
-
-@dataclass(frozen=True)
-class PairLook(Look):
-    """What pairs look like: `outputs` tokens in the answers' vocabulary, and `words` in the sources'."""
-
-    words: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +69,14 @@ class PreparedPairs(Prepared):
         """What a preset may know."""
         coder: Any = self.encoder
         shape: Any = ((coder.source_length,), (coder.target_length,))
-        sizes = {"target_shape": (coder.target_length - 1,), "words": len(coder.source)}
-        return PairLook("pairs", shape, len(coder.target), len(self.train), **sizes)
+        return Look(
+            "pairs",
+            shape,
+            len(coder.target),
+            len(self.train),
+            target_shape=(coder.target_length - 1,),
+            words=len(coder.source),
+        )
 
 
 def load_pairs(config: DataConfig) -> Prepared:
@@ -87,12 +86,7 @@ def load_pairs(config: DataConfig) -> Prepared:
         ConfigError: another data set, an unknown option, a file without its counterpart.
         DataError, FileFormatError: files that cannot be read, or of unlike length; the line is named.
     """
-    options = dict(config.options)
-    for name in options:
-        if name not in _OPTIONS:
-            raise ConfigError(
-                f"data.options: pairs have no option {name!r}: {nearest(name, _OPTIONS, plural='options')}"
-            )
+    options = check_options(config.source, dict(config.options), _OPTIONS)
     drawn = {name: options.pop(name) for name in ("n", "seed") if name in options}
     train, validation, test = _parts(config, drawn)
     level = options.pop("level", "character" if config.source in ("addition", "dates") else "word")

@@ -10,6 +10,7 @@ import numpy as np
 from denpa.core.errors import DataError
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.encoder import TableEncoder
+from denpa.data.text_encoder import TextEncoder
 from denpa.data.vocabulary import Vocabulary
 from denpa.lab.experiment import DataConfig
 
@@ -21,13 +22,14 @@ class Look:
     """What the data look like: all that a preset may know of them.
 
     Args:
-        task: "classification", "regression", "reconstruction", "text", "series" or "pairs".
+        task: "classification", "regression", "reconstruction", "text", "series", "pairs" or "text-classification".
         in_shape: the shape of one example.
         outputs: classes, or values to predict.
         examples: how many there are for training.
         encoded: numbers are standardised already, as those of tables are.
         center: the mean of the training targets of a regression.
         target_shape: the shape of one target of a regression.
+        words: where inputs are texts with an answer or a class: tokens in their vocabulary.
     """
 
     task: str
@@ -37,6 +39,7 @@ class Look:
     encoded: bool = False
     center: float = 0.0
     target_shape: tuple[int, ...] = ()
+    words: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +49,8 @@ class Prepared:
     Args:
         train, validation, test: the parts; None for one that was not asked for.
         whole: what was read, before it was divided.
-        encoder, encoder_arrays: of a table: what makes x of it; of a text: its `Vocabulary`.
+        encoder, encoder_arrays: of a table: what makes x of it; of a text: its `Vocabulary`; of
+            texts with classes: their `TextEncoder`.
         report: of a table: what was found in it, line by line.
         labels: where examples are their own targets: the test part with the classes or values that it came with.
     """
@@ -55,7 +59,7 @@ class Prepared:
     validation: Dataset | None
     test: Dataset | None
     whole: tuple[Dataset, ...] = ()
-    encoder: TableEncoder | Vocabulary | None = None
+    encoder: TableEncoder | TextEncoder | Vocabulary | None = None
     encoder_arrays: dict[str, Any] = field(default_factory=dict)
     report: str = ""
     labels: Dataset | None = None
@@ -89,7 +93,9 @@ class Prepared:
             return Look("text", shape, len(train.class_names or ()), len(train))
         labels = [part.t for part in parts if part.t is not None]
         largest = max(int(t.max()) if t.ndim == 1 else t.shape[-1] - 1 for t in labels)
-        return Look("classification", shape, max(len(train.class_names or ()), largest + 1, 2), len(train), encoded)
+        words = len(self.encoder.vocabulary) if isinstance(self.encoder, TextEncoder) else 0
+        outputs = max(len(train.class_names or ()), largest + 1, 2)
+        return Look(self.task or "classification", shape, outputs, len(train), encoded, words=words)
 
 
 def aimed(data: Prepared, config: DataConfig) -> Prepared:

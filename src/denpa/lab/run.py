@@ -183,7 +183,8 @@ class Run:
         for part in self.data.whole:
             known = classes if part.task == "classification" else None
             check_data(part.x, part.t, task=part.task, classes=known, where=part.name)
-        if test is not None and test.x.shape[1:] != train.x.shape[1:]:
+        first = 1 if train.lengths is None else 2  # sequences of unlike length may be longer in one part
+        if test is not None and test.x.shape[first:] != train.x.shape[first:]:
             got, wanted = test.x.shape[1:], train.x.shape[1:]
             raise DataError(f"Examples of the test part have shape {got}, those of the training part {wanted}.")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,16 @@ from denpa.data.readers import raw_table, read_table
 from denpa.data.table import Column, Table
 from denpa.data.text_format import TextFormat
 from denpa.lab.arrays import read_npz
+from denpa.lab.configs import check_options
 from denpa.lab.experiment import DataConfig
 from denpa.lab.in_order import TEXT_OPTIONS, rows_of_series, rows_of_text, sequence_kind
+from denpa.lab.labelled_texts import LABELLED_TEXTS, table_of_texts, text_encoder
 from denpa.lab.pairs import load_pairs
 from denpa.lab.prepared import Look, Prepared, aimed, its_own_target
 
 __all__ = [
     "Look",
     "Prepared",
-    "check_options",
     "is_table",
     "its_own_target",
     "load_data",
@@ -64,11 +64,10 @@ def _read(config: DataConfig) -> Prepared:
         return load_pairs(config)
     if (kind := sequence_kind(config)) is not None:
         return _in_order(config, kind)
-    if is_table(config.source):
-        table = table_of(config)
+    if (table := _whole_table(config)) is not None:
         train, test = _without_test(table, config)
         train, validation = _held_back(train, config.validation, config.seed)
-        return _encoded(table, train, validation, test)
+        return _encoded(config, table, train, validation, test)
     train, test, whole = _divided(_found(config), config)
     train, validation = _held_back(train, config.validation, config.seed)
     return Prepared(train, validation, test, whole)
@@ -88,12 +87,11 @@ def load_folds(config: DataConfig, folds: int) -> list[Prepared]:
         raise ConfigError(f"{config.source} holds pairs of texts: they make no folds, but have a test part.")
     if (kind := sequence_kind(config)) is not None:
         raise ConfigError(f"The rows of a {kind} follow each other: they make no folds to be left out by turns.")
-    if is_table(config.source):
-        table = table_of(config)
+    if (table := _whole_table(config)) is not None:
         rest, _ = _without_test(table, config)
         parts = rest.folds(folds, config.seed)
         held_out = [(*_held_back(train, config.validation, config.seed), held) for train, held in parts]
-        return [aimed(_encoded(table, *three), config) for three in held_out]
+        return [aimed(_encoded(config, table, *three), config) for three in held_out]
     rest, _, _ = _divided(_found(config), config)
     made = []
     for train, held in rest.folds(folds, config.seed):
@@ -209,7 +207,18 @@ def table_of(config: DataConfig, alone: bool = False, later: bool = False) -> Ta
     return table
 
 
-def _encoded(table: Table, train: Table, validation: Table | None, test: Table | None) -> Prepared:
+def _whole_table(config: DataConfig) -> Table | None:
+    """The table that the data are, or None where they are none."""
+    if config.task == LABELLED_TEXTS:
+        return table_of_texts(config)
+    return table_of(config) if is_table(config.source) else None
+
+
+def _encoded(config: DataConfig, table: Table, train: Table, validation: Table | None, test: Table | None) -> Prepared:
+    if config.task == LABELLED_TEXTS:
+        coder = text_encoder(config, train)
+        parts = [None if part is None else coder.encode({}, part) for part in (train, validation, test)]
+        return Prepared(*parts, encoder=coder, report=table.report(), task=LABELLED_TEXTS)  # type: ignore[arg-type]
     # A category so rare that training has none of it must not stop the run; `unknown_categories` tells of it.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # it sees a part only, where identifiers have gaps
@@ -265,13 +274,3 @@ def _refuse_options_of_tables(config: DataConfig, fault: str) -> None:
 
 def _parameters(function: Any) -> list[str]:
     return list(inspect.signature(function).parameters)
-
-
-def check_options(source: str, options: dict[str, Any], known: Iterable[str]) -> dict[str, Any]:
-    """The options, where the source knows them all; a `ConfigError` with the nearest where it does not."""
-    known = tuple(known)
-    for name in options:
-        if name not in known:
-            hint = nearest(name, known, plural="options") if known else "it has no options."
-            raise ConfigError(f"data.options: {source} has no option {name!r}: {hint}")
-    return options

@@ -17,15 +17,18 @@ from denpa.data import datasets
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.pair_encoder import PairEncoder
 from denpa.data.table import Table
+from denpa.data.text_encoder import TextEncoder
 from denpa.data.text_format import TextFormat
 from denpa.data.vocabulary import Vocabulary
 from denpa.lab.arrays import read_npz, read_x
 from denpa.lab.codes import layer_output
+from denpa.lab.configs import check_options
 from denpa.lab.experiment import DataConfig, Experiment
 from denpa.lab.image_files import IMAGES, images, labelled_images
 from denpa.lab.in_order import forecast_csv, new_text, rows_of_series, sequence_kind
+from denpa.lab.labelled_texts import new_texts
 from denpa.lab.run_folder import RunFolder
-from denpa.lab.sources import check_options, is_table, its_own_target, load_data, table_of, unknown_categories
+from denpa.lab.sources import is_table, its_own_target, load_data, table_of, unknown_categories
 from denpa.training import Bagging, Model, load, sample
 
 __all__ = ["Trained", "predictions_csv", "predictions_npy"]
@@ -106,6 +109,8 @@ class Trained:
         if isinstance(self.model.encoder, Vocabulary):
             check_options(source, options, ())
             return new_text(source, self.model.encoder, self.model.in_shape[0])
+        if isinstance(self.model.encoder, TextEncoder):
+            return self._with_our_classes(self._with_targets(self._texts(source, options), source))
         if self.kind == "series" and is_table(source):
             table = self._series(source, options)
             return rows_of_series(table, DataConfig(source, test=0), self.model.in_shape[0])[0]
@@ -121,9 +126,7 @@ class Trained:
         found = found.test if isinstance(found, Splits) else found
         if not isinstance(found, Dataset):
             raise DataError(f"{source} holds pairs of texts, not examples with targets.")
-        if found.t is None:
-            raise DataError(f"{source} has no column of targets to compare with; denpa predict needs none.")
-        return self._with_our_classes(found)
+        return self._with_our_classes(self._with_targets(found, source))
 
     def examples(self, source: str, **options: Any) -> tuple[Any, list[str] | None]:
         """Examples to predict from, `Padded` where they have lengths, and the names of their files if they are images.
@@ -134,6 +137,8 @@ class Trained:
         """
         if isinstance(self.model.encoder, Vocabulary):
             raise ConfigError("A language model writes on: denpa sample RUN --prompt TEXT.")
+        if isinstance(self.model.encoder, TextEncoder):
+            return self._texts(source, options, targets=False).inputs, None
         path = Path(source)
         if is_table(path):
             return self._table(source, options, targets=False).x, None
@@ -197,6 +202,16 @@ class Trained:
             warnings.warn(sentence, UserWarning, stacklevel=3)
         encoder = model.encoder if targets else model.encoder.replace(target=None)
         return encoder.encode({name: np.asarray(a) for name, a in model.encoder_arrays.items()}, table)
+
+    def _texts(self, source: str, options: dict[str, Any], targets: bool = True) -> Dataset:
+        """Texts as a network reads them; without `targets` no column of classes is looked at."""
+        encoder = self.model.encoder if targets else self.model.encoder.replace(target=None)
+        return encoder.encode({}, new_texts(encoder, source, options))
+
+    def _with_targets(self, found: Dataset, source: str) -> Dataset:
+        if found.t is None:
+            raise DataError(f"{source} has no column of targets to compare with; denpa predict needs none.")
+        return found
 
     def _options_of(self, source: str) -> dict[str, Any]:
         known = self.experiment is not None and self.experiment.data.source == source

@@ -21,7 +21,7 @@ def addition_seq2seq(name: str, options: Options, look: Look, data: DataConfig) 
     """Works out sums written as text, 57+10 -> 67: LSTM of 128 units, reversed source, peeky decoder."""
     units = _units(name, options, 128)
     network = EncoderDecoder(
-        (Embedding(_words(look), 16), LSTM(units)),
+        (Embedding(look.words, 16), LSTM(units)),
         (Embedding(look.outputs, 16), LSTM(units), Dense(look.outputs)),
         peeky=True,
     )
@@ -32,7 +32,7 @@ def date_attention(name: str, options: Options, look: Look, data: DataConfig) ->
     """Writes dates of many forms as 1994-09-27: LSTM of 64 units with attention, which shows where it looks."""
     units = _units(name, options, 64)
     network = EncoderDecoder(
-        (Embedding(_words(look), 16), LSTM(units)),
+        (Embedding(look.words, 16), LSTM(units)),
         (Embedding(look.outputs, 16), LSTM(units), Dense(look.outputs)),
         attention=DotAttention(),
     )
@@ -45,17 +45,12 @@ def translate_enja(name: str, options: Options, look: Look, data: DataConfig) ->
     if units % 2:
         raise ConfigError(f"The encoder of {name!r} reads from both ends with half the units each: not {units}.")
     network = EncoderDecoder(
-        (Embedding(_words(look), 128), Dropout(0.2), Bidirectional(LSTM(units // 2))),
+        (Embedding(look.words, 128), Dropout(0.2), Bidirectional(LSTM(units // 2))),
         (Embedding(look.outputs, 128), Dropout(0.2), LSTM(units), Dropout(0.2), Dense(look.outputs)),
         attention=AdditiveAttention(64),
     )
     metrics = (Accuracy(), Perplexity())
     return _experiment(name, options, look, data, network, epochs=8, rate=2e-3, batch=64, buckets=4, metrics=metrics)
-
-
-def _words(look: Any) -> int:
-    """Tokens in the sources' vocabulary."""
-    return look.words
 
 
 def _units(name: str, options: Options, default: int) -> int:

@@ -19,6 +19,13 @@ PRESETS: dict[str, Preset] = {
     **autoencoder.PRESETS,
 }
 
+# What sequences are, and the preset for them.
+_OF_SEQUENCES = {
+    "text": ("a text", "shakespeare-lstm"),
+    "series": ("a series", "series"),
+    "text-classification": ("texts with classes", "text-classifier"),
+}
+
 
 def find(name: str) -> Preset:
     """The preset of this name; an unknown one is a `ConfigError` with the nearest."""
@@ -46,18 +53,17 @@ def build(
     if data is None and preset.wants_data:
         raise ConfigError(f"The preset {name!r} is for data of your own: {preset.wants_data}.")
     data = preset.data if data is None else data
-    if preset.task in ("text", "series", "pairs") and data.task is None:
+    if preset.task in ("text", "series", "pairs", "reconstruction", "text-classification") and data.task is None:
         data = data.replace(task=preset.task)
-    if preset.task == "reconstruction" and data.task is None:
-        data = data.replace(task="reconstruction")
     if options.code is not None and not preset.coded:
         raise ConfigError(f"The preset {name!r} has no code: --code is for autoencoders; see denpa list presets.")
     look = look_of(data) if look is None else look
-    if look.task in ("text", "series") and preset.task != look.task:
-        other = "shakespeare-lstm" if look.task == "text" else "series"
-        raise ConfigError(f"The preset {name!r} is not for a {look.task}, which {data.source} is: try {other!r}.")
+    if look.task in _OF_SEQUENCES and preset.task != look.task:
+        what, other = _OF_SEQUENCES[look.task]
+        raise ConfigError(f"The preset {name!r} is not for {what}, which {data.source} is read as: try {other!r}.")
     if preset.task not in (None, look.task) or (preset.task is None and look.task == "reconstruction"):
         task = preset.task or "classes and values"
         other = "autoencoder" if look.task == "reconstruction" else "mlp"
+        task = _OF_SEQUENCES[task][0] if task in _OF_SEQUENCES else task
         raise ConfigError(f"The preset {name!r} is for {task}, but {data.source} is a {look.task}: try {other!r}.")
     return preset.make(name, options, look, data)

@@ -1,4 +1,4 @@
-"""Presets of recurrent networks: language models of text, and time series."""
+"""Presets of recurrent networks: language models of text, classes of texts, and time series."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 from denpa.data.normalise import Standardize
 from denpa.data.text import WINDOW
 from denpa.lab.experiment import DataConfig, Experiment, TrainingConfig
-from denpa.lab.presets.blueprint import A_TABLE, Options, Preset, fitting, refuse, regression_metrics
+from denpa.lab.presets.blueprint import A_TABLE, Options, Preset, cosine, fitting, refuse, regression_metrics
 from denpa.lab.sources import Look
 from denpa.layers import Dense, Dropout, Embedding
 from denpa.losses import MeanSquaredError, SoftmaxCrossEntropy
-from denpa.metrics import Perplexity
+from denpa.metrics import Accuracy, Perplexity
 from denpa.networks import GRU, LSTM, RNN, Sequential
 from denpa.optim import Adam, ClipByNorm, Transform, chain, schedules
 
 __all__ = ["PRESETS"]
 
-_EMBEDDING = 64
+_EMBEDDING, _EMBEDDING_TO_CLASSIFY = 64, 32
 
 
 def shakespeare_rnn(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
@@ -33,6 +33,27 @@ def shakespeare_gru(name: str, options: Options, look: Look, data: DataConfig) -
 def shakespeare_lstm(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
     """Writes on like Shakespeare, or --data my.txt: an embedding of 64, an LSTM of 256 units."""
     return _language_model(name, options, look, data, LSTM, 4e-3)
+
+
+def text_classifier(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
+    """Tells the class of a text, such as the opinion of a review: an embedding of 32, a GRU of 64 units."""
+    layers: list[Any] = [Embedding(look.words, _EMBEDDING_TO_CLASSIFY), Dropout(0.2)]
+    *below, last = _units(name, options, (64,))
+    for units in below:
+        layers += [GRU(units, return_sequences=True), Dropout(0.2)]
+    batch = fitting(32, look) if options.batch_size is None else options.batch_size
+    per_epoch = -(-look.examples // (look.examples if batch == "full" else int(batch)))
+    epochs = min(max(-(-600 // per_epoch), 5), 50)
+    training = options.training(TrainingConfig(epochs=epochs, batch_size=batch))
+    return Experiment(
+        network=Sequential((*layers, GRU(last), Dropout(0.2), Dense(look.outputs))),
+        loss=SoftmaxCrossEntropy(),
+        data=data,
+        optimizer=chain(ClipByNorm(1.0), Adam(cosine(options.learning_rate or 4e-3, training, look))),
+        metrics=(Accuracy(),),
+        training=training,
+        name=name,
+    )
 
 
 def sine_wave(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
@@ -106,6 +127,9 @@ PRESETS: dict[str, Preset] = {
     "shakespeare-lstm": Preset(shakespeare_lstm, DataConfig("shakespeare", task="text", validation=0.02), "text"),
     "shakespeare-gru": Preset(shakespeare_gru, DataConfig("shakespeare", task="text", validation=0.02), "text"),
     "shakespeare-rnn": Preset(shakespeare_rnn, DataConfig("shakespeare", task="text", validation=0.02), "text"),
+    "text-classifier": Preset(
+        text_classifier, DataConfig("opinions", task="text-classification"), "text-classification"
+    ),
     "sine-wave": Preset(sine_wave, DataConfig("sine-wave", task="series", validation=0.1), "series"),
     "series": Preset(series, DataConfig("my.csv", task="series", validation=0.1), "series", A_TABLE),
 }
