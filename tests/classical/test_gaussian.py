@@ -35,6 +35,17 @@ def test_densities_and_bayes_rule(fit):
     np.testing.assert_array_equal(model.predict(x), joint.argmax(axis=1))
 
 
+@pytest.mark.parametrize("fit", [classical.linear_discriminant, classical.quadratic_discriminant])
+def test_the_quadratic_form_gives_the_same_probabilities(fit):
+    x, t, _ = problem()
+    model = fit(x, t)
+    A, W, b = model.quadratic()
+    u = np.einsum("ni,kij,nj->nk", x, A, x) + x @ W + b
+    e = np.exp(u - u.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(e / e.sum(axis=1, keepdims=True), model.probabilities(x), rtol=1e-8)
+    np.testing.assert_allclose(A, A.transpose(0, 2, 1), rtol=1e-9)
+
+
 def test_estimates_are_weighted_means():
     x, t, s = problem()
     linear, quadratic = classical.linear_discriminant(x, t, s), classical.quadratic_discriminant(x, t, s)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn import preprocessing
 
 import denpa as dp
 from denpa import classical
@@ -21,6 +23,17 @@ def test_powers_are_those_of_the_closed_form():
     np.testing.assert_allclose(powers.apply({}, jnp.asarray(x)), y, rtol=1e-6)
     assert powers.apply({}, np.array([[2]])).tolist() == [[2, 4, 8]]
     assert from_config(to_config(powers)) == powers
+
+
+@pytest.mark.parametrize(("d", "degree"), [(1, 4), (2, 2), (3, 2), (3, 3), (4, 4)])
+def test_products_are_those_of_scikit_learn(d, degree):
+    x = np.random.default_rng(d).normal(size=(6, d))
+    products = dp.PolynomialFeatures(degree, products=True)
+    y = products.apply({}, x)
+    expected = preprocessing.PolynomialFeatures(degree, include_bias=False).fit_transform(x)
+    np.testing.assert_allclose(y, expected, rtol=1e-12)
+    np.testing.assert_allclose(jax.jit(lambda x: products.apply({}, x))(x.astype(np.float32)), y, rtol=1e-5, atol=1e-6)
+    assert from_config(to_config(products)) == products
 
 
 def test_what_has_no_powers():

@@ -24,7 +24,7 @@ TWO = Look("classification", (5,), 2, 200)
 OWN = Look("reconstruction", (8, 9, 3), 8, 200, target_shape=(8, 9, 3))
 CLEANED = Look("regression", (8, 9, 3), 8, 200, target_shape=(8, 9, 1))
 LOOKS = dict.fromkeys(convolution.PRESETS, (IMAGES,)) | {"denoise-convolution": (CLEANED,)}
-LOOKS |= dict.fromkeys(("logistic-regression", "perceptron"), (TWO,))
+LOOKS |= dict.fromkeys(("logistic-regression", "perceptron", "quadratic-discriminant"), (TWO,))
 
 
 def experiment(**changes):

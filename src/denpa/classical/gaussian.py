@@ -76,6 +76,19 @@ class GaussianClassifier:
         with np.errstate(divide="ignore"):  # a prior of 0 is meant as such
             return W, np.log(self.priors) - 0.5 * np.sum(self.means.T * W, axis=0)
 
+    def quadratic(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A_k = -½ Σ_k⁻¹ (K, d, d),   W = (Σ_k⁻¹ μ_k)ᵀ (d, K),   b_k = log π_k - ½ μ_kᵀ Σ_k⁻¹ μ_k - ½ log |Σ_k| (K,)
+
+        The softmax of xᵀ A_k x + (x W)_k + b_k over the classes gives the probabilities: a softmax regression on the
+        features and their products (Hastie, Tibshirani & Friedman 2009, section 4.3).
+        """
+        d, K = self.means.shape[1], len(self.priors)
+        covariances = np.broadcast_to(self.covariances, (K, d, d))
+        W = np.linalg.solve(covariances, self.means[..., None])[..., 0].T
+        with np.errstate(divide="ignore"):  # a prior of 0 is meant as such
+            b = np.log(self.priors) - 0.5 * np.sum(self.means.T * W, axis=0) - 0.5 * np.linalg.slogdet(covariances)[1]
+        return -0.5 * np.linalg.inv(covariances), W, b
+
 
 def linear_discriminant(
     x: Any,

@@ -15,7 +15,7 @@ from denpa.lab.experiment import Experiment
 from denpa.lab.sources import Prepared
 from denpa.layers import Dense, Flatten
 from denpa.losses import MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
-from denpa.networks import Sequential
+from denpa.networks import Network, Sequential
 from denpa.penalties import L1, L2, ElasticNet
 from denpa.training import Model
 
@@ -58,12 +58,15 @@ def closed_form(experiment: Experiment, model: Model, data: Prepared) -> ClosedF
 
     There is one for a single `Dense` behind at most `Flatten`, with `MeanSquaredError`, `SigmoidCrossEntropy` of
     one unit, or `SoftmaxCrossEntropy`, and no penalty, `L2` or (of one squared error) `L1` and `ElasticNet`.
-    None also where the problem has no single solution, or one that would take long to find.
+    None also where the problem has no single solution, or one that would take long to find, and of a network whose
+    parameters are a generative classifier's, which come from another problem.
     """
-    name, strengths = only_layer(experiment), _strengths(experiment)
+    name, strengths = only_layer(experiment.network), _strengths(experiment)
+    if experiment.training.epochs == 0:
+        return None
     if name is None or strengths is None or model.run is None or data.train.t is None or data.train.lengths is not None:
         return None
-    x, t = as_the_network_sees(experiment, model, data.train)
+    x, t = as_the_network_sees(model, data.train)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         try:
@@ -85,9 +88,8 @@ def closed_form(experiment: Experiment, model: Model, data: Prepared) -> ClosedF
     )
 
 
-def only_layer(experiment: Experiment) -> str | None:
-    """The name of the only layer with parameters, where the network is such."""
-    network = experiment.network
+def only_layer(network: Network) -> str | None:
+    """The name of the only layer with parameters, where it is a `Dense` behind at most `Flatten`."""
     if not isinstance(network, Sequential):
         return None
     layers = network.inner()
@@ -110,14 +112,14 @@ def _strengths(experiment: Experiment) -> tuple[float, float] | None:
     return (penalty.l1, penalty.l2) if type(penalty) is ElasticNet else None
 
 
-def as_the_network_sees(experiment: Experiment, model: Model, part: Dataset) -> tuple[np.ndarray, np.ndarray]:
+def as_the_network_sees(model: Model, part: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """x (n, d) and t of a part of the data, normalised, in float64."""
     statistics = model.statistics or {}
     x, t = np.asarray(part.x, np.float64), np.asarray(part.t)
-    if experiment.normalizer is not None:
-        x = np.asarray(experiment.normalizer.apply(_plain(statistics), part.x), np.float64)
-    if experiment.target_normalizer is not None:
-        t = experiment.target_normalizer.apply(_plain(statistics["targets"]), t.astype(np.float64))
+    if model.normalizer is not None:
+        x = np.asarray(model.normalizer.apply(_plain(statistics), part.x), np.float64)
+    if model.target_normalizer is not None:
+        t = model.target_normalizer.apply(_plain(statistics["targets"]), t.astype(np.float64))
     return x.reshape(len(x), -1), t
 
 

@@ -84,7 +84,7 @@ class TrainingConfig(Description):
     """How long, in which batches, and from which seed.
 
     Args:
-        epochs: passes over the training examples.
+        epochs: passes over the training examples; 0 where `generative` parameters are all that is wanted.
         batch_size: examples in a mini-batch; "full" for all of them; None for 32, or all if they are fewer.
         shuffle: a new order of the examples in each epoch.
         replacement: draw each batch independently, with replacement.
@@ -98,6 +98,10 @@ class TrainingConfig(Description):
         initial_only: patterns of the arrays to take from there, such as "0_conv2d/*"; none: all of them.
         frozen: patterns of the arrays that training leaves as they are.
         pretrain: find initial weights layer by layer without targets, with so many epochs for each; None for no.
+        generative: start from the parameters of Gaussian class densities with Bayes' rule, their covariance "shared" by
+            all classes or "separate" for each; None for no. For one `Dense` with `SoftmaxCrossEntropy`; separate ones
+            behind `PolynomialFeatures(2, products=True)`.
+        shrinkage: of those covariances: s in Σ <- (1 - s) Σ + s (tr Σ / d) I.
         window: cut sequences into windows of so many steps, one update each; None for whole ones.
         members: train so many networks that decide together, as `Bagging` does; None for a single one.
         bootstrap: of members: each learns from a bootstrap sample of its own; false: all from all examples.
@@ -120,12 +124,14 @@ class TrainingConfig(Description):
     initial_only: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
     pretrain: int | None = None
+    generative: str | None = None
+    shrinkage: float = 0.0
     window: int | None = None
     members: int | None = None
     bootstrap: bool = True
 
     def validate(self) -> None:
-        _want_whole("training.epochs", self.epochs, 1)
+        _want_whole("training.epochs", self.epochs, 0 if self.generative is not None else 1)
         if self.batch_size not in (None, "full"):
             _want_whole("training.batch_size", self.batch_size, 1, ' or "full"')
         _want_whole("training.seed", self.seed, 0)
@@ -148,7 +154,26 @@ class TrainingConfig(Description):
             _want_whole("training.pretrain", self.pretrain, 1)
             if self.initial_weights is not None:
                 raise ConfigError("training.pretrain and training.initial_weights both set where to start: give one.")
+        self._check_generative()
         self._check_members()
+
+    def _check_generative(self) -> None:
+        if self.generative is None:
+            if self.shrinkage:
+                raise ConfigError("training.shrinkage is for the covariances of training.generative: give this too.")
+            return
+        if self.generative not in ("shared", "separate"):
+            raise ConfigError(
+                f'training.generative must be "shared" or "separate", as the covariances are to be, not '
+                f"{self.generative!r}."
+            )
+        if not isinstance(self.shrinkage, float) or not 0 <= self.shrinkage <= 1:
+            raise ConfigError(f"training.shrinkage must lie between 0 and 1, not be {self.shrinkage!r}.")
+        given = [name for name in ("initial_weights", "pretrain", "members") if getattr(self, name) is not None]
+        if given:
+            raise ConfigError(f"training.generative and training.{given[0]} both set where to start: give one.")
+        if self.epochs == 0 and self.early_stopping is not None:
+            raise ConfigError("training.early_stopping has nothing to stop with training.epochs = 0: leave one out.")
 
     def _check_members(self) -> None:
         if self.members is None:

@@ -20,7 +20,7 @@ from denpa.data.normalise import Normalizer
 from denpa.init import Initializer
 from denpa.kernels import choices
 from denpa.lab import presets
-from denpa.lab.experiment import Experiment
+from denpa.lab.experiment import Experiment, TrainingConfig
 from denpa.lab.labelled_texts import LABELLED_TEXTS
 from denpa.lab.sources import Prepared
 from denpa.losses import Loss
@@ -177,6 +177,8 @@ def _parts(experiment: Experiment, data: Prepared) -> str:
 
 def _training(experiment: Experiment, data: Prepared | None) -> str:
     plan = experiment.training
+    if plan.epochs == 0:
+        return f"none: {_generative(plan)}"
     text, drawn = counted(plan.epochs, "epoch"), plan.members is not None and plan.bootstrap
     if plan.members is not None:
         text = f"{plan.members} members{' on bootstrap samples' * drawn}, {text}"
@@ -187,8 +189,16 @@ def _training(experiment: Experiment, data: Prepared | None) -> str:
     text += "" if plan.window is None else f", in windows of {counted(plan.window, 'step')}"
     if plan.pretrain is not None:
         text += f", after {plan.pretrain} layer by layer"
+    if plan.generative is not None:
+        text += f", from {_generative(plan)}"
     rule = "" if plan.early_stopping is None else f", {plan.early_stopping!r}"
     return f"{text}, seed {plan.seed}{rule}"
+
+
+def _generative(plan: TrainingConfig) -> str:
+    covariances = "one covariance" if plan.generative == "shared" else "a covariance each"
+    shrunk = f", shrinkage {plan.shrinkage:g}" if plan.shrinkage else ""
+    return f"Gaussian classes of {covariances} by maximum likelihood{shrunk}"
 
 
 def _first_line(cls: type[Any]) -> str:

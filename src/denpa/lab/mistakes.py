@@ -19,7 +19,7 @@ def mistakes(experiment: Experiment, history: History, data: Prepared) -> str | 
     An epoch without a mistake changes nothing any more: the classes are separated. That comes to pass if and only if a
     hyperplane separates them.
     """
-    learns_from_mistakes = experiment.loss == PerceptronLoss() and only_layer(experiment) is not None
+    learns_from_mistakes = experiment.loss == PerceptronLoss() and only_layer(experiment.network) is not None
     if not learns_from_mistakes or Accuracy() not in experiment.metrics or not history.epochs:
         return None
     last = history.epochs[-1]

@@ -27,7 +27,7 @@ from denpa.lab.keeper import Keeper
 from denpa.lab.measure import Measured, measure
 from denpa.lab.run_folder import RunFolder, create, free_name, refuse_existing
 from denpa.lab.sources import Prepared, load_data
-from denpa.lab.start import begin, model_of
+from denpa.lab.start import begin, model_of, untrained
 from denpa.training import Bagging
 from denpa.training.checkpoint import latest, step_of
 from denpa.training.history import History
@@ -134,7 +134,11 @@ class Run:
         plan, rule = self.experiment.training, self.experiment.training.early_stopping
         keeper = Keeper(functools.partial(self._begin_folder, held=held, verbose=verbose), plan.checkpoint_seconds)
         if self.checkpoint is None and plan.pretrain is None:  # which wants the folder first
-            begin(self.model.model if plan.members else self.model, plan, self.data.train.inputs)
+            begin(self.model.model if plan.members else self.model, plan, self.data.train)
+        if plan.epochs == 0:
+            self._begin_folder(None, held, verbose)
+            self.history = untrained(self.model, self.data.train, self.data.validation)
+            return
         self.history = self.model.fit(
             self.data.train,
             validation=self.data.validation,
@@ -170,7 +174,7 @@ class Run:
             found["sessions"].append(session(self.command, self.from_step))
             self.folder.write_json(self.folder.environment, found)
         if plan.pretrain is not None and not training.resumed:
-            begin(self.model, plan, x, verbose, self.folder.path)
+            begin(self.model, plan, self.data.train, verbose, self.folder.path)
         return self.folder
 
     def _check_whole_data(self) -> None:

@@ -101,7 +101,9 @@ def train_once(experiment: Experiment, data: Prepared) -> Model:
     if plan.members is not None:
         raise ConfigError("Comparisons are between single networks: leave training.members out.")
     size = plan.batch_size
-    begin(model, plan, data.train.inputs)
+    begin(model, plan, data.train)
+    if plan.epochs == 0:
+        return model
     model.fit(
         data.train,
         validation=data.validation,

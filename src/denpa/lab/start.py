@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from denpa.data.dataset import Dataset
 from denpa.lab.experiment import Experiment, TrainingConfig
+from denpa.lab.generative import start_as_generative
 from denpa.training import Model, pretrain
+from denpa.training.history import History
 from denpa.training.inputs import shape_of_example
 
-__all__ = ["begin", "model_of"]
+__all__ = ["begin", "model_of", "untrained"]
 
 
 def model_of(experiment: Experiment) -> Model:
@@ -29,8 +32,9 @@ def model_of(experiment: Experiment) -> Model:
     )
 
 
-def begin(model: Model, plan: TrainingConfig, x: Any, verbose: Any = False, folder: Path | None = None) -> None:
-    """Put a model where its training is to start: at its seed's numbers, at loaded ones, or at pre-trained ones."""
+def begin(model: Model, plan: TrainingConfig, train: Dataset, verbose: Any = False, folder: Path | None = None) -> None:
+    """Put a model where training is to start: at drawn, loaded, pre-trained or generative parameters."""
+    x = train.inputs
     if plan.initial_weights is not None:
         model.build(shape_of_example(x))
         model.load_weights(plan.initial_weights, plan.initial_only or None)
@@ -41,3 +45,14 @@ def begin(model: Model, plan: TrainingConfig, x: Any, verbose: Any = False, fold
         if model.run is None:
             model.build(shape_of_example(x))
         model.variables = variables
+    elif plan.generative is not None:
+        start_as_generative(model, train, plan.generative, plan.shrinkage)
+
+
+def untrained(model: Model, train: Dataset, validation: Dataset | None) -> History:
+    """The history of a model that stays where `begin` has put it: one row, of epoch 0."""
+    row = model.evaluate(train)
+    held = {} if validation is None else model.evaluate(validation)
+    model.history.epochs.append({"epoch": 0, "step": 0, **row, **{f"validation_{k}": v for k, v in held.items()}})
+    model.history.seconds.append(0.0)
+    return model.history

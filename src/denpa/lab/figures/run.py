@@ -25,7 +25,8 @@ def write_all(folder: Path, run: Any, measured: Any) -> None:
 
 
 def _write(folder: Path, run: Any, measured: Any) -> None:
-    run.history.plot(folder / "learning_curves.png")
+    if run.experiment.training.epochs:  # else there is nothing to follow
+        run.history.plot(folder / "learning_curves.png")
     if run.data.task in ("text", "series"):
         sequences.of_sequences(folder, run, measured)
         return

@@ -1,7 +1,7 @@
 """Presets of one layer: what statistics knows by other names, trained by gradient.
 
 Each minimises the objective of a closed form or a classical algorithm of `denpa.classical`; `closed_form` sets
-the two side by side.
+the two side by side. The generative classifiers have no other than the closed form.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = ["PRESETS"]
 
 # Above so many numbers a step on all examples takes longer than many steps on a few.
 _FULL_BATCH = 2_000_000
+_MOST_MULTIPLIED = 100  # features: 5,150 with their products
 
 
 def linear_regression(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
@@ -64,6 +65,25 @@ def logistic_regression(name: str, options: Options, look: Look, data: DataConfi
 def softmax_regression(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
     """Softmax regression: one layer, softmax, cross-entropy, a small L2 penalty; any number of classes."""
     return _classes(name, options, look, data, SoftmaxCrossEntropy(), look.outputs, 2.0)
+
+
+def linear_discriminant(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
+    """The generative classifier: Gaussian classes of one covariance, then Bayes' rule; any number of classes."""
+    return _generative(name, options, look, data, "shared", _normalizer(look))
+
+
+def quadratic_discriminant(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
+    """The generative classifier: Gaussian classes of a covariance each, then Bayes' rule; any number of classes."""
+    if len(look.in_shape) != 1:
+        raise ConfigError(f"The preset {name!r} is for tables and points, not for examples of shape {look.in_shape}.")
+    if (d := look.in_shape[0]) > _MOST_MULTIPLIED:
+        raise ConfigError(
+            f"The preset {name!r} multiplies all pairs of features, and {d} of them make too many: try "
+            "'linear-discriminant'."
+        )
+    products = PolynomialFeatures(2, products=True)
+    before = _normalizer(look)
+    return _generative(name, options, look, data, "separate", Pipeline((before, products)) if before else products)
 
 
 def perceptron(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
@@ -143,6 +163,23 @@ def _classes(
     )
 
 
+def _generative(
+    name: str, options: Options, look: Look, data: DataConfig, covariance: str, normalizer: Any
+) -> Experiment:
+    """No training: maximum likelihood has a closed form. With epochs, these are where softmax regression starts."""
+    plan = TrainingConfig(epochs=0, batch_size="full", generative=covariance, shrinkage=1e-4)
+    return Experiment(
+        network=_layer(name, options, look, look.outputs),
+        loss=SoftmaxCrossEntropy(),
+        data=data,
+        optimizer=Nesterov(options.learning_rate or 2.0 / _features(look)),
+        metrics=(Accuracy(),),
+        normalizer=normalizer,
+        training=options.training(plan),
+        name=name,
+    )
+
+
 def _layer(name: str, options: Options, look: Look, units: int) -> Sequential:
     _no_hidden(name, options)
     start = Dense(units, kernel_init=Constant())  # a convex error: any start leads to the same end
@@ -186,6 +223,8 @@ PRESETS: dict[str, Preset] = {
     "lasso": Preset(lasso, _LINEAR, "regression"),
     "logistic-regression": Preset(logistic_regression, DataConfig("moons", options={"n": 400, "noise": 0.2})),
     "softmax-regression": Preset(softmax_regression, DataConfig("digits")),
+    "linear-discriminant": Preset(linear_discriminant, DataConfig("digits")),
+    "quadratic-discriminant": Preset(quadratic_discriminant, DataConfig("moons", options={"n": 400, "noise": 0.2})),
     "formal-neuron": Preset(formal_neuron, DataConfig("gate", test=0)),
     "perceptron": Preset(
         perceptron, DataConfig("letters", options={"copies": 50, "noise": 0.2, "scaled": True, "flat": True})
