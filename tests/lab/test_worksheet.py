@@ -364,3 +364,22 @@ def test_no_rectifier_stands_at_its_kink(description, seed):
         for key, found in slopes.items():
             seen = np.isfinite(found)
             np.testing.assert_allclose(found[seen], np.asarray(example.met.grads[name][key])[seen], atol=1e-7)
+
+
+@pytest.mark.parametrize("description", ["784-100-10:relu:softmax", "2000-300-5:relu:sigmoid", "17-17-3:tanh:softmax"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_wide_layers_do_not_saturate_the_output(description, seed):
+    """With one decimal throughout, a softmax behind hundreds of inputs is cut off by its loss, which has no slope."""
+    net = DenseNetwork.short(description)
+    example = Example.drawn(net, seed)
+    assert all(np.abs(example.u(level)).max() < 8 for level in range(1, net.depth + 1))
+    decimals = 1
+    for level, inputs in enumerate(net.sizes[:-1], 1):
+        own = 1 if inputs <= 16 else 2 if inputs <= 1600 else 3
+        W = example.params[f"u{level}"]["W"] * 10**own
+        np.testing.assert_allclose(W, np.round(W), atol=1e-9)
+        decimals = max(decimals, own)
+        looked_at = np.isfinite(example.slope(level, "W"))
+        found = example.slope(level, "W")[looked_at]
+        np.testing.assert_allclose(found, example.gradient(level, "W")[looked_at], atol=1e-8)
+    assert f"weights with up to {decimals}." in str(example.origin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from denpa.testing import oracle
 
 __all__ = ["Example"]
 
+_FEW_INPUTS = 16
 _STEP = 1e-5
 _KINK = 1e-3  # |u| from which on both sides of a difference lie on one piece of a rectifier, deep down as well
 
@@ -73,6 +75,9 @@ class Example:
     def drawn(cls, net: DenseNetwork, seed: int = 0) -> Example:
         """Numbers with one decimal, easy to reckon with by hand: x, W and b from ±0.1, ±0.2, ..., ±0.9.
 
+        W of a layer with many inputs is a tenth or a hundredth of that, so that u does not grow with their number:
+        a softmax of large u is so near to 0 and 1 that the loss cuts it off, and its slope with it.
+
         A bias that brings a rectifier's u to 0, or so near that a difference of the error would see the kink, has the
         other sign.
         """
@@ -82,16 +87,16 @@ class Example:
             return rng.integers(1, 10, shape) * rng.choice([-1, 1], shape) / 10
 
         sizes = zip(net.sizes, net.sizes[1:], strict=False)
-        params = {f"u{level}": {"W": tenths(*pair), "b": tenths(pair[1])} for level, pair in enumerate(sizes, 1)}
+        params = {
+            f"u{level}": {"W": tenths(*pair) / 10 ** _more_decimals(pair[0]), "b": tenths(pair[1])}
+            for level, pair in enumerate(sizes, 1)
+        }
         outputs = net.sizes[-1]
         if isinstance(net.loss, CrossEntropy):
             d = np.eye(outputs)[rng.integers(outputs)]
         else:
             d = tenths(outputs) if net.loss.expects == "values" else rng.integers(0, 2, outputs)
-        text = Text(
-            f"The numbers are drawn with seed {seed}: inputs, weights and biases with one decimal.",
-            f"数値はシード{seed}の乱数で、入力・重み・バイアスは小数第1位までの数である。",
-        )
+        text = _of_drawn(seed, 1 + max(_more_decimals(size) for size in net.sizes[:-1]))
         x = tenths(net.sizes[0])
         _leave_kinks(net, x, params)
         return cls.of(net, x, d, params, text)
@@ -119,6 +124,23 @@ class Example:
     def slope(self, level: int, name: str) -> np.ndarray:
         """The same by central differences."""
         return np.asarray(self.slopes[f"u{level}"][name]).T
+
+
+def _more_decimals(inputs: int) -> int:
+    """0 for up to 16 inputs, 1 for up to 1,600, and so on: the spread of u grows with the root of their number."""
+    return max(0, math.ceil(math.log10(inputs / _FEW_INPUTS) / 2))
+
+
+def _of_drawn(seed: int, decimals: int) -> Text:
+    if decimals == 1:
+        return Text(
+            f"The numbers are drawn with seed {seed}: inputs, weights and biases with one decimal.",
+            f"数値はシード{seed}の乱数で、入力・重み・バイアスは小数第1位までの数である。",
+        )
+    return Text(
+        f"The numbers are drawn with seed {seed}: inputs and biases with one decimal, weights with up to {decimals}.",
+        f"数値はシード{seed}の乱数で、入力・バイアスは小数第1位まで、重みは小数第{decimals}位までの数である。",
+    )
 
 
 def _leave_kinks(net: DenseNetwork, x: np.ndarray, params: dict[str, Any]) -> None:
