@@ -383,3 +383,11 @@ def test_wide_layers_do_not_saturate_the_output(description, seed):
         found = example.slope(level, "W")[looked_at]
         np.testing.assert_allclose(found, example.gradient(level, "W")[looked_at], atol=1e-8)
     assert f"weights with up to {decimals}." in str(example.origin)
+
+
+@pytest.mark.parametrize(("description", "partly"), [("6-6-6:relu:softmax", False), ("7-2-3:relu:softmax", True)])
+def test_numbers_that_are_left_out_are_told_of(description, partly):
+    sheet = worksheet(description)
+    told = {"en": "the first four and the last are shown", "ja": "最初の4個と最後の1個だけを示す"}
+    for language, words in told.items():
+        assert (words in html(sheet, language, answers=False)) == partly

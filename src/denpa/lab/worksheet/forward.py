@@ -5,6 +5,7 @@ from __future__ import annotations
 from denpa.lab.worksheet.document import Draft, Shown, Text
 from denpa.lab.worksheet.example import Example
 from denpa.lab.worksheet.network import DenseNetwork
+from denpa.lab.worksheet.numbers import visible
 from denpa.lab.worksheet.symbols import Level, function, named
 from denpa.layers import Softmax
 from denpa.losses import BinaryCrossEntropy, CrossEntropy
@@ -42,7 +43,16 @@ def given(draft: Draft, net: DenseNetwork, example: Example | None) -> None:
         params = example.params[f"u{level.number}"]
         arrays.append(Shown(level.whole("W"), params["W"].T, blank=False))
         arrays += [Shown(level.whole("B"), params["b"], blank=False)] if level.bias else []
-    draft.step(Text("The numbers of this worksheet", "このワークシートの数値"), example.origin, *arrays)
+    said = [example.origin, *([_PARTLY] if any(len(visible(size)) < size for size in net.sizes) else [])]
+    draft.step(Text("The numbers of this worksheet", "このワークシートの数値"), *said, *arrays)
+
+
+_PARTLY = Text(
+    "Of more than six units the first four and the last are shown. Sums run over all of them: what hangs on those left "
+    "out is there to be compared, not to be worked out by hand.",
+    "ユニットが7個以上の層は、最初の4個と最後の1個だけを示す。和はすべてのユニットにわたるから、示していない値を含む答えは手計算ではなく"
+    "照合のためのものである。",
+)
 
 
 def _shapes(net: DenseNetwork, levels: list[Level]) -> list[Text | str]:
