@@ -140,6 +140,13 @@ def test_new_files_that_do_not_fit_are_refused(fitted, write, text, message):
         encoder.apply(arrays, encoder.read(write(text)))
 
 
+def test_a_point_that_groups_thousands_is_no_decimal_point_in_a_later_file(write):
+    table = read_table(write("a;t\n950,5;x\n7;y\n"), "t", decimal=",")
+    encoder = TableEncoder.of(table)
+    with pytest.raises(DataError, match=r"column 'a' held numbers in training, but holds '1\.234' on line 3"):
+        encoder.apply(encoder.fit(table), encoder.read(write("a;t\n8,5;x\n1.234;y\n")))
+
+
 def test_gaps_that_training_did_not_have_are_refused(write):
     table = read_table(write("n,c,t\n1,a,u\n2,b,v\n5,a,v\n"), "t")
     encoder = TableEncoder.of(table)

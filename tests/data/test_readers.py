@@ -102,6 +102,35 @@ def test_commas_and_points_may_group_thousands(write, first, other, decimal):
         read_table(write(f"a;b\n{first};2\n950;3\n{other};4\n"), decimal=decimal)
 
 
+@pytest.mark.parametrize("text", ["950,5", "950"])
+def test_a_point_groups_thousands_where_a_comma_stands_before_decimals(write, text):
+    path = write(f"a;b\n{text};2\n1.234;3\n7;4\n0.5;4\n")
+    with pytest.raises(DataError, match=r"such as '1\.234' \(line 3\)\. Where these group thousands"):
+        read_table(path, decimal=",")
+    assert read_table(path, decimal=",", categorical=["a"]).column("a").values.tolist()[1] == "1.234"
+
+
+def test_decimal_commas_before_exponents_and_without_a_first_digit(write):
+    table = read_table(write("a;b\n1,5e3;2\n-,25;3\n2E-1;4\n"), decimal=",")
+    assert table.column("a").values.tolist() == [1500.0, -0.25, 0.2]
+
+
+@pytest.mark.parametrize("word", ["inf", "-Infinity", "Inf"])
+def test_infinities_make_no_text_of_a_column_of_numbers(write, word):
+    path = write(f"a,b\n{word},1\n2.5,2\n{word},3\n4,4\n")
+    for target in (None, "a"):
+        with pytest.raises(DataError, match=r"column 'a' holds numbers, but is infinite on lines 2, 4\. Correct these"):
+            read_table(path, target)
+    assert read_table(path, missing_values=[word], missing="drop").column("a").values.tolist() == [2.5, 4.0]
+
+
+def test_an_empty_field_in_quotes_is_a_missing_value_of_a_single_column(write):
+    path = write('v\n1\n""\n\n  \n4\n')
+    with pytest.raises(DataError, match=r"'v' \(numeric, line 3\)"):
+        read_table(path)
+    assert read_table(path, missing="drop").column("v").values.tolist() == [1.0, 4.0]
+
+
 def test_the_header_is_found_or_told(write):
     plain = read_table(write("1,2\n3,4\n"))
     assert [column.name for column in plain.columns] == ["column_1", "column_2"]

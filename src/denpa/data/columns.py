@@ -10,7 +10,7 @@ import numpy as np
 
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError, DataError
-from denpa.data.table import Column, Table, parse_numbers, sorted_categories
+from denpa.data.table import Column, Table, sorted_categories
 
 __all__ = [
     "CategoricalColumn",
@@ -95,7 +95,7 @@ def numbers_of(table: Table, column: Column) -> np.ndarray:
     """The column as float64 with NaN where missing; a `DataError` where a text is no number."""
     if column.kind == "numeric":
         return column.values
-    values, wrong = parse_numbers(column.values)
+    values, wrong = column.numbers()
     wrong = wrong or np.flatnonzero(np.isinf(values)).tolist()
     if wrong:
         commas = all("," in column.values[row] for row in wrong)

@@ -36,7 +36,7 @@ def csv_text(rows: Iterable[Sequence[Any]]) -> str:
 def read_delimited(
     path: Path, delimiter: str | None = None, header: bool | None = None, encoding: str = "utf-8"
 ) -> RawTable:
-    """The rows of a text table. Blank lines are skipped.
+    """The rows of a text table. Blank lines are skipped; a line of "" alone is a row with an empty field.
 
     Args:
         path: the file.
@@ -114,7 +114,8 @@ def _rows(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], list[
     rows, lines = [], []
     try:
         for row in reader:
-            if any(field.strip() for field in row) or len(row) > 1:
+            # An empty field in quotes is a missing value, such as pandas writes it into a table of one column.
+            if len(row) > 1 or row == [""] or any(field.strip() for field in row):
                 rows.append(row)
                 lines.append(reader.line_num)
     except csv.Error as error:

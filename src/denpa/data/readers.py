@@ -17,12 +17,14 @@ from denpa.data.arguments import as_path, as_texts
 from denpa.data.counted import counted
 from denpa.data.delimited import read_delimited
 from denpa.data.missing import settle_missing
-from denpa.data.table import Column, Table, objects, parse_numbers, sorted_categories
+from denpa.data.table import Column, Table, objects, sorted_categories
 from denpa.data.text_format import MISSING_VALUES, TextFormat
 
 __all__ = ["raw_table", "read_table"]
 
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+_POINTS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")  # which group thousands where a comma stands before decimals
+_INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)  # as NumPy and pandas write it
 _GROUPED = re.compile(r"[+-]?\d{1,3}((,\d{3})+(\.\d+)?|(\.\d{3})+(,\d+)?)")  # 1,234,567.8 or 1.234.567,8
 _MOSTLY = 0.9  # a column with this part of numbers is numeric with misprints, not text
 
@@ -63,7 +65,7 @@ def read_table(
         header: whether the first row of a text file holds names; None takes it for names where no field of
             it is a number. Without names the columns are called column_1, column_2, ...
         encoding: of a text file, such as "cp932" for one from a Japanese Windows.
-        decimal: "," where a text file writes 3,14 for 3.14.
+        decimal: "," where a text file writes 3,14 for 3.14. A point that may group thousands then, 1.234, is refused.
         missing_values: the texts that stand for a missing value.
         alone: whether the target may be the only column, as in a series that is predicted from its own past.
         ignore_absent: whether columns of `ignore` may be missing, as from a later file that never had them.
@@ -124,16 +126,17 @@ def raw_table(
     written = TextFormat(delimiter, header, encoding, decimal, as_texts(missing_values, "missing_values"))
     absent = frozenset(written.missing_values)
 
-    def cleaned(fields: Iterable[str]) -> np.ndarray:
+    def column(name: str, fields: Iterable[str]) -> Column:
         texts: list[Any] = [*map(str.strip, fields)]
         if not absent.isdisjoint(texts):
             texts = [None if text in absent else text for text in texts]
-        if decimal == ",":
-            texts = [t.replace(",", ".") if t is not None and _DECIMAL_COMMA.fullmatch(t) else t for t in texts]
-        return objects(texts)
+        if decimal != ",":
+            return Column(name, "categorical", objects(texts))
+        grouped = np.array([t is not None and _POINTS.fullmatch(t) is not None for t in texts], bool)
+        texts = [t.replace(",", ".") if t is not None and _DECIMAL_COMMA.fullmatch(t) else t for t in texts]
+        return Column(name, "categorical", objects(texts), grouped=grouped if grouped.any() else None)
 
-    fields = zip(*raw.rows, strict=True)
-    columns = tuple(Column(name, "categorical", cleaned(f)) for name, f in zip(raw.names, fields, strict=True))
+    columns = tuple(map(column, raw.names, zip(*raw.rows, strict=True)))
     return Table(columns, None, None, np.array(raw.lines), "line", str(path), written)
 
 
@@ -154,7 +157,7 @@ def _inferred(table: Table, column: Column) -> Column:
     """The column as numbers, if it holds numbers; a `DataError` if it nearly does."""
     if column.kind == "numeric":
         return column
-    values, wrong = parse_numbers(column.values)
+    values, wrong = column.numbers()
     present = int(np.sum(~column.is_missing()))
     if not present:
         return column
@@ -176,6 +179,11 @@ def _inferred(table: Table, column: Column) -> Column:
             f"{table.source}: column {column.name!r} holds numbers with commas or points, such as {first} "
             f"({table.at(wrong[:1])}). Where these group thousands, write the numbers without; where a comma stands "
             "before decimals, pass decimal=','; where the numbers are names, name the column in categorical=[...]."
+        )
+    if len(wrong) < present and all(_INFINITE.fullmatch(column.values[row]) for row in wrong):
+        raise DataError(
+            f"{table.source}: column {column.name!r} holds numbers, but is infinite on {table.at(wrong)}. Correct "
+            "these, name such texts in missing_values=[...], or name the column in categorical=[...]."
         )
     if all(_DECIMAL_COMMA.fullmatch(column.values[row]) for row in wrong):
         raise DataError(

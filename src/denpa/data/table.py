@@ -55,6 +55,7 @@ class Column:
         values: (n,), float64 with NaN for a missing number, or str with None for a missing text.
         text: the numbers of a numeric column as the file writes them, None where missing; perhaps only when asked for.
         missing: what to do about missing values: "error", "keep", "mean", "median" or "category".
+        grouped: (n,) bool, where a point groups thousands, since a comma stands before decimals; None where none does.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Column:
     values: np.ndarray
     text: np.ndarray | Later | None = None
     missing: str = "error"
+    grouped: np.ndarray | None = None
 
     def is_missing(self) -> np.ndarray:
         """Which rows have no value: bool (n,)."""
@@ -82,7 +84,16 @@ class Column:
 
     def __getitem__(self, rows: Any) -> Column:
         text = None if self.text is None else self.text[rows]
-        return dataclasses.replace(self, values=self.values[rows], text=text)
+        grouped = None if self.grouped is None else self.grouped[rows]
+        return dataclasses.replace(self, values=self.values[rows], text=text, grouped=grouped)
+
+    def numbers(self) -> tuple[np.ndarray, list[int]]:
+        """The texts as float64 (n,), NaN where there is none or no number, and the rows of those that are no numbers.
+
+        What a point groups is none: 1.234 would pass for 1 and a bit.
+        """
+        values, wrong = parse_numbers(self.values)
+        return values, wrong if self.grouped is None else sorted({*wrong, *np.flatnonzero(self.grouped).tolist()})
 
 
 @dataclass(frozen=True, eq=False, repr=False)
