@@ -160,6 +160,30 @@ def test_data_that_changed_are_refused(tmp_path, monkeypatch):
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
 
 
+def test_a_checkpoint_of_another_run_is_refused_and_nothing_is_written(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    killed_after(monkeypatch, folder, 1)
+    config = folder / "config.toml"
+    config.write_text(config.read_text().replace("rate = 0.2", "rate = 0.3"))
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    with pytest.raises(dp.ConfigError, match="is of another run: its network is"):
+        Run.resume(folder).go(verbose=False)
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"sessions": [], "data_sha256": 5}', '{"sessions": {}, "data_sha256": "5"}']
+)
+def test_a_damaged_account_of_the_beginning_is_told_with_how_to_mend_it(tmp_path, monkeypatch, text):
+    folder = tmp_path / "run"
+    killed_after(monkeypatch, folder, 1)
+    (folder / "environment.json").write_text(text)
+    with pytest.raises(
+        dp.FileFormatError, match=r"environment\.json (cannot be read|is damaged): .* repeat the run by denpa"
+    ):
+        Run.resume(folder)
+
+
 def test_another_version_is_told(tmp_path, monkeypatch):
     folder = tmp_path / "run"
     killed_after(monkeypatch, folder, 1)

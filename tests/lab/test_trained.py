@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -53,6 +54,32 @@ def test_the_test_part_is_that_of_the_run(trained):
     ours, run, _ = trained
     np.testing.assert_array_equal(ours.test_part().x, run.data.test.x)
     assert ours.model.evaluate(ours.test_part())["accuracy"] == run.measured.numbers["accuracy"] > 0.9
+
+
+def test_a_damaged_model_of_a_run_can_be_made_again(trained, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(trained[2] / "run", folder)
+    model = folder / "model.safetensors"
+    whole = model.read_bytes()
+    model.write_bytes(whole[:-1])
+    with pytest.raises(
+        dp.FileFormatError, match=r"model\.safetensors is damaged.* Without it, denpa train --resume .*run "
+    ):
+        Trained.of(folder)
+    model.unlink()
+    Run.resume(folder).go(verbose=False)
+    assert model.read_bytes() == whole
+
+
+def test_files_of_two_runs_are_refused(trained, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(trained[2] / "run", folder)
+    other = Model(dp.Sequential([dp.Dense(9), dp.ReLU(), dp.Dense(2)]), dp.SoftmaxCrossEntropy())
+    other.build((5,))
+    other.save(folder / "model.safetensors")
+    with pytest.raises(dp.FileFormatError, match=r"model\.safetensors and .*config\.toml are of two runs"):
+        Trained.of(folder)
+    assert Trained.of(folder / "model.safetensors").folder is None
 
 
 def test_raw_tables_are_encoded_as_in_training(trained, tmp_path):

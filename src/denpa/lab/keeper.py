@@ -24,13 +24,15 @@ class Keeper(Callback):
     Args:
         begin_folder: called once before the first step, when the data fit the model; makes the run folder.
         seconds: between checkpoints.
+        resumed: called before the first step of a run that is taken up, when its checkpoint fits too.
     """
 
     begin_folder: Callable[[Any], RunFolder]
     seconds: float
+    resumed: Callable[[], None]
 
     def begin(self, training: Any) -> Session:
-        return KeeperSession(training, self.begin_folder(training), self.seconds)
+        return KeeperSession(training, self.begin_folder(training), self.seconds, self.resumed)
 
 
 class KeeperSession(CheckpointSession):
@@ -38,10 +40,14 @@ class KeeperSession(CheckpointSession):
 
     watches_epochs = False  # a checkpoint may fall anywhere, and its time is not to touch how epochs are run
 
-    def __init__(self, training: Any, folder: RunFolder, seconds: float) -> None:
+    def __init__(self, training: Any, folder: RunFolder, seconds: float, resumed: Callable[[], None]) -> None:
         super().__init__(training, Checkpoint(str(folder.path)))
-        self.run_folder, self.seconds = folder, seconds
+        self.run_folder, self.seconds, self.resumed = folder, seconds, resumed
         self.written = time.monotonic()
+
+    def on_start(self) -> None:
+        if self.training.resumed:
+            self.resumed()
 
     def on_epoch_end(self) -> None:
         """Nothing: time decides, not epochs."""

@@ -104,7 +104,7 @@ class Run:
         run.folder = found
         with contextlib.suppress(FileFormatError):  # without a checkpoint the start leads to the same bits
             run.from_step, run.checkpoint = step_of(latest(found.path)), found.path
-        before = found.read_json(found.environment)
+        before = found.begun()
         found.check_same_data(run.data)
         now = environment(run.experiment.training.seed, "", command)
         for difference in differences(before, now):
@@ -132,7 +132,8 @@ class Run:
 
     def _train(self, held: contextlib.ExitStack, verbose: Any) -> None:
         plan, rule = self.experiment.training, self.experiment.training.early_stopping
-        keeper = Keeper(functools.partial(self._begin_folder, held=held, verbose=verbose), plan.checkpoint_seconds)
+        begin_folder = functools.partial(self._begin_folder, held=held, verbose=verbose)
+        keeper = Keeper(begin_folder, plan.checkpoint_seconds, self._note_session)
         if self.checkpoint is None and plan.pretrain is None:  # which wants the folder first
             begin(self.model.model if plan.members else self.model, plan, self.data.train)
         if plan.epochs == 0:
@@ -155,7 +156,7 @@ class Run:
         )
 
     def _begin_folder(self, training: Any, held: contextlib.ExitStack, verbose: Any) -> RunFolder:
-        """Called when model and data fit: make the folder and hold it, or note who goes on; then pre-train if asked."""
+        """Called when model and data fit: make the folder and hold it, or note who begins anew; then pre-train."""
         plan, x, seed = self.experiment.training, self.data.train.inputs, self.experiment.training.seed
         if self.folder is None:
             if plan.pretrain is not None:
@@ -169,13 +170,17 @@ class Run:
             found = environment(seed, self.data.content_hash(), self.command)
             self.folder = create(path, self.experiment, found, overwrite=self.overwrite)
             held.enter_context(self.folder.held())
-        else:
-            found = self.folder.read_json(self.folder.environment)
-            found["sessions"].append(session(self.command, self.from_step))
-            self.folder.write_json(self.folder.environment, found)
+        elif not training.resumed:
+            self._note_session()
         if plan.pretrain is not None and not training.resumed:
             begin(self.model, plan, self.data.train, verbose, self.folder.path)
         return self.folder
+
+    def _note_session(self) -> None:
+        if self.folder is not None:
+            found = self.folder.begun()
+            found["sessions"].append(session(self.command, self.from_step))
+            self.folder.write_json(self.folder.environment, found)
 
     def _check_whole_data(self) -> None:
         """Before the parts are looked at: rows are then those of the file, the test part's among them."""

@@ -79,6 +79,17 @@ class RunFolder:
             raise FileFormatError(f"{path} is damaged: it holds {type(found).__name__} in place of an object.")
         return found
 
+    def begun(self) -> dict[str, Any]:
+        """What environment.json says of how the run began; a `FileFormatError` where it does not say it."""
+        try:
+            found = self.read_json(self.environment)
+            if not isinstance(found.get("sessions"), list) or not isinstance(found.get("data_sha256"), str):
+                raise FileFormatError(f"{self.environment} is damaged: it lacks the sessions or the hash of the data.")
+        except FileFormatError as error:
+            mend = f"Put a copy in its place, or repeat the run by denpa train {self.config}."
+            raise FileFormatError(f"{error} {mend}") from None
+        return found
+
     def write_json(self, path: Path, content: dict[str, Any]) -> None:
         """One of the JSON files, in one move; a line for each key."""
         lines = [f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in content.items()]
@@ -86,7 +97,7 @@ class RunFolder:
 
     def check_same_data(self, data: Prepared) -> None:
         """Refuse data that are not those that the run began with: a `DataError`."""
-        wanted, got = self.read_json(self.environment).get("data_sha256"), data.content_hash()
+        wanted, got = self.begun()["data_sha256"], data.content_hash()
         if wanted != got:
             raise DataError(
                 f"The data of {self.path} have changed since the run began: their SHA-256 was {wanted}, and is {got}."

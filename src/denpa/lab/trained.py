@@ -57,7 +57,7 @@ class Trained:
             ensembles: whether the model may be a `Bagging`.
 
         Raises:
-            FileFormatError: neither, a damaged file, or a run that has not finished.
+            FileFormatError: neither, a damaged file, files of two runs, or a run that has not finished.
             ConfigError: an ensemble where a single model is wanted.
         """
         if not Path(path).exists():
@@ -65,13 +65,19 @@ class Trained:
         folder = RunFolder.existing(path) if Path(path).is_dir() else None
         if folder is not None and not folder.model.is_file():
             raise FileFormatError(f"The run {path} has not finished: go on with denpa train --resume {path}.")
-        model = load(path if folder is None else folder.model)
+        model = load(path) if folder is None else _model_of(folder)
         if isinstance(model, Bagging) and not ensembles:
             raise ConfigError(
                 f"{path} is an ensemble of {model.members} members, and this is for a single model: write one of them "
                 "to a file by dp.load(...).member(0).save(FILE)."
             )
-        return cls(model, folder, None if folder is None else folder.experiment())
+        experiment = None if folder is None else folder.experiment()
+        if folder is not None and experiment is not None and _single(model).net != experiment.network:
+            raise FileFormatError(
+                f"{folder.model} and {folder.config} are of two runs: their networks differ. Put the one in its place "
+                f"that belongs to the other, or name {folder.model} alone."
+            )
+        return cls(model, folder, experiment)
 
     def test_part(self) -> Dataset:
         """The examples that the run set aside for the test.
@@ -231,6 +237,18 @@ class Trained:
             raise DataError(f"{found.name} has the class {strange[0]!r}, but the model knows {', '.join(ours)}.")
         place = np.array([ours.index(name) for name in theirs], np.int32)
         return replace(found, t=place[found.t], class_names=ours)
+
+
+def _model_of(folder: RunFolder) -> Any:
+    try:
+        return load(folder.model)
+    except FileFormatError as error:
+        raise FileFormatError(f"{error} Without it, denpa train --resume {folder.path} makes it again.") from None
+
+
+def _single(model: Any) -> Any:
+    """What the members of an ensemble have in common; any other model as it is."""
+    return model.model if isinstance(model, Bagging) else model
 
 
 def _as_dataset(x: Any, name: str) -> Dataset:
