@@ -21,7 +21,7 @@ from denpa.data.splitting import k_fold_indices, split_indices
 from denpa.data.text_format import TextFormat
 from denpa.data.widths import cells, padded
 
-__all__ = ["Column", "Later", "Table", "objects", "parse_numbers", "sorted_categories"]
+__all__ = ["Column", "Later", "Table", "objects", "sorted_categories"]
 
 _SHOWN = 20  # columns of a table with many
 _OF_A_TEXT = 50  # characters
@@ -92,7 +92,7 @@ class Column:
 
         What a point groups is none: 1.234 would pass for 1 and a bit.
         """
-        values, wrong = parse_numbers(self.values)
+        values, wrong = _parse_numbers(self.values)
         return values, wrong if self.grouped is None else sorted({*wrong, *np.flatnonzero(self.grouped).tolist()})
 
 
@@ -201,7 +201,7 @@ class Table:
         return f"{self.place}{'s' if len(rows) > 1 else ''} {', '.join(numbers)}{more}"
 
 
-def parse_numbers(texts: np.ndarray) -> tuple[np.ndarray, list[int]]:
+def _parse_numbers(texts: np.ndarray) -> tuple[np.ndarray, list[int]]:
     """Texts as float64 (n,), NaN where they are None or no numbers, and the rows of those that are no numbers."""
     if _PLAIN.fullmatch("".join(text for text in texts if text is not None)):
         with contextlib.suppress(ValueError):

@@ -133,11 +133,11 @@ class Run:
     def _train(self, held: contextlib.ExitStack, verbose: Any) -> None:
         plan, rule = self.experiment.training, self.experiment.training.early_stopping
         begin_folder = functools.partial(self._begin_folder, held=held, verbose=verbose)
-        keeper = Keeper(begin_folder, plan.checkpoint_seconds, self._note_session)
+        keeper = Keeper(lambda training: begin_folder(training.resumed), plan.checkpoint_seconds, self._note_session)
         if self.checkpoint is None and plan.pretrain is None:  # which wants the folder first
             begin(self.model.model if plan.members else self.model, plan, self.data.train)
         if plan.epochs == 0:
-            self._begin_folder(None, held, verbose)
+            begin_folder(False)
             self.history = untrained(self.model, self.data.train, self.data.validation)
             return
         self.history = self.model.fit(
@@ -155,7 +155,7 @@ class Run:
             resume=self.checkpoint,
         )
 
-    def _begin_folder(self, training: Any, held: contextlib.ExitStack, verbose: Any) -> RunFolder:
+    def _begin_folder(self, resumed: bool, held: contextlib.ExitStack, verbose: Any) -> RunFolder:
         """Called when model and data fit: make the folder and hold it, or note who begins anew; then pre-train."""
         plan, x, seed = self.experiment.training, self.data.train.inputs, self.experiment.training.seed
         if self.folder is None:
@@ -170,9 +170,9 @@ class Run:
             found = environment(seed, self.data.content_hash(), self.command)
             self.folder = create(path, self.experiment, found, overwrite=self.overwrite)
             held.enter_context(self.folder.held())
-        elif not training.resumed:
+        elif not resumed:
             self._note_session()
-        if plan.pretrain is not None and not training.resumed:
+        if plan.pretrain is not None and not resumed:
             begin(self.model, plan, self.data.train, verbose, self.folder.path)
         return self.folder
 

@@ -140,3 +140,13 @@ def test_what_has_no_such_start(table, monkeypatch, capsys, words, message):
 def test_pairs_of_very_many_features_are_refused():
     with pytest.raises(dp.ConfigError, match="101 of them make too many: try 'linear-discriminant'"):
         presets.build("quadratic-discriminant", look=Look("classification", (101,), 3, 50))
+
+
+def test_a_run_that_was_ended_before_its_results_is_taken_up(tmp_path):
+    experiment, data = assemble("linear-discriminant", [("data.source", "moons")])
+    run = Run(experiment, tmp_path / "run", prepared=data)
+    measured = run.go(verbose=False)
+    (tmp_path / "run" / "results.json").unlink()
+    again = Run.resume(tmp_path / "run")
+    assert again.go(verbose=False).numbers == measured.numbers
+    assert len(json.loads((tmp_path / "run" / "environment.json").read_text())["sessions"]) == 2
