@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 
 import numpy as np
@@ -50,6 +52,11 @@ def test_sizes_must_agree_or_be_given(pictures):
     save(folder / "dog" / "a.png", flat)
     with pytest.raises(DataError, match=r"10\.png has \(6, 5\) \(height, width\), .*a\.png has \(4, 8\)\. Give size="):
         read_images(folder)
+    (folder / "dog" / "a.png").rename(folder / "dog" / "z.png")
+    save(folder / "dog" / "a.png", np.zeros((6, 8, 3), np.uint8))
+    with pytest.raises(DataError, match=r"10\.png has \(6, 5\) .*a\.png has \(6, 8\)"):
+        read_images(folder)
+    (folder / "dog" / "z.png").replace(folder / "dog" / "a.png")
     data = read_images(folder, size=(2, 4))
     assert data.x.shape == (4, 2, 4, 3)
     assert data.x[2, :, 0].max() == 0
@@ -96,9 +103,27 @@ def test_files_that_are_no_images_are_named(pictures):
         read_images(folder)
 
 
-def test_deep_images_are_refused(tmp_path):
-    save(tmp_path / "a" / "deep.png", np.full((2, 2), 40000, np.uint16))
-    with pytest.raises(FileFormatError, match=r"deep\.png has more than 8 bits per channel"):
+@pytest.mark.parametrize(("kind", "ending"), [(np.uint16, "png"), (np.int32, "tif"), (np.float32, "tif")])
+def test_deep_images_are_refused(tmp_path, kind, ending):
+    save(tmp_path / "a" / f"deep.{ending}", np.full((2, 2), 40000, kind))
+    with pytest.raises(FileFormatError, match=rf"deep\.{ending} has more than 8 bits per channel"):
+        read_images(tmp_path)
+
+
+def test_an_image_too_large_to_be_meant_is_named(pictures, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # Pillow refuses more than twice as many
+    with pytest.raises(FileFormatError, match=r"10\.png cannot be read as an image: Image size \(30 pixels\)"):
+        read_images(pictures[0])
+
+
+def test_an_image_damaged_between_its_parts_is_named(tmp_path):
+    """Where a part of its data should begin Pillow finds no name of one, and raises a SyntaxError."""
+    save(tmp_path / "a" / "noise.png", np.random.default_rng(0).integers(0, 256, (200, 200, 3)).astype(np.uint8))
+    path = tmp_path / "a" / "noise.png"
+    whole = path.read_bytes()
+    second = whole.index(b"IDAT", whole.index(b"IDAT") + 4)
+    path.write_bytes(whole[:second] + b"\xff\xff\xff\xff" + whole[second + 4 :])
+    with pytest.raises(FileFormatError, match=r"noise\.png cannot be read as an image: broken PNG file"):
         read_images(tmp_path)
 
 
@@ -148,6 +173,50 @@ def test_files_that_are_no_images_can_be_left_out(pictures):
     np.testing.assert_array_equal(found.t, whole.t)
     with pytest.warns(UserWarning, match="notes"):
         assert len(read_unsorted_images(folder / "dog", size=2, skip_bad=True).x) == int(np.sum(whole.t == 1))
+
+
+@pytest.mark.parametrize("count", [2, 9])
+def test_the_warning_of_images_left_out_names_five_others_and_the_callers_line(pictures, count):
+    for number in range(count):
+        (pictures[0] / "cat" / f"bad{number}.png").write_text("no image")
+    with pytest.warns(UserWarning) as caught:
+        read_images(pictures[0], skip_bad=True)
+    (warning,) = caught
+    assert warning.filename == __file__
+    first, others = str(warning.message).split(f" So are {count - 1} more: ")
+    assert re.findall("bad[0-9]", first) == ["bad0"]
+    assert re.findall("bad[0-9]", others) == [f"bad{number}" for number in range(1, min(count, 6))]
+
+
+def test_a_class_that_is_left_without_images_is_named(pictures):
+    folder, _ = pictures
+    (folder / "dog" / "b.png").write_text("no image")
+    with (
+        pytest.warns(UserWarning, match=r"b\.png cannot be read"),
+        pytest.raises(DataError, match="dog holds no readable image"),
+    ):
+        read_images(folder, skip_bad=True)
+
+
+def test_images_without_targets_are_read_as_those_of_classes(pictures):
+    folder, made = pictures
+    for name in (".hidden", "desktop.ini"):
+        (folder / "cat" / name).write_bytes(b"junk")
+    data = read_unsorted_images(folder / "cat")
+    assert data.t is None
+    np.testing.assert_array_equal(data.x, np.stack([made["cat/10.png"], made["cat/2.png"]]))
+    gray = read_unsorted_images(folder / "cat", size=2, grayscale=True)
+    np.testing.assert_array_equal(gray.x, read_images(folder, size=2, grayscale=True).x[:2])
+
+
+def test_pairs_are_scaled_and_grey_where_it_is_wanted(pictures, tmp_path):
+    folder, _ = pictures
+    for part, kind in (("input", "cat"), ("target", "cat")):
+        shutil.copytree(folder / kind, tmp_path / "pairs" / part)
+    pairs = read_image_pairs(tmp_path / "pairs", size=2, grayscale=True)
+    wanted = read_images(folder, size=2, grayscale=True).x[:2]
+    np.testing.assert_array_equal(pairs.x, wanted)
+    np.testing.assert_array_equal(pairs.t, wanted)
 
 
 def test_the_partner_of_a_file_that_is_no_image_is_left_out_too(tmp_path):

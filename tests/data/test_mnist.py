@@ -5,9 +5,12 @@ import gzip
 import hashlib
 import http.server
 import os
+import socket
 import threading
+import time
 
 import numpy as np
+import pooch
 import pytest
 
 from denpa.core.errors import DataError, FileFormatError, StorageError
@@ -92,13 +95,30 @@ def test_found_in_a_folder_raw_or_compressed(small, tmp_path, monkeypatch):
         (small / name).rename(small / name.replace("-idx", ".idx"))
     monkeypatch.setenv("DENPA_DATA", str(small))
     check_parts(datasets.load("mnist"))
-    assert datasets.load("mnist", flat=True).train.x.shape == (12, 784)
+    flat = datasets.load("mnist", flat=True).train.x
+    np.testing.assert_array_equal(flat, fake_arrays()["train-images-idx3-ubyte"].reshape(12, 784))
 
 
 def test_found_in_the_cache_folder(small, tmp_path, monkeypatch):
     monkeypatch.setenv("DENPA_DATA", str(tmp_path / "empty"))
     compress(small, tmp_path / "cache" / "mnist")
     check_parts(datasets.load("mnist"))
+
+
+def test_ones_own_folder_comes_before_the_cache(small, tmp_path, monkeypatch):
+    monkeypatch.setenv("DENPA_DATA", str(small))
+    (tmp_path / "cache" / "mnist").mkdir(parents=True)
+    for name in NAMES:
+        (tmp_path / "cache" / "mnist" / name).write_bytes(b"damaged")
+    check_parts(datasets.load("mnist"))
+
+
+def test_a_file_of_mnist_under_the_name_of_another_is_refused(small, monkeypatch):
+    monkeypatch.setenv("DENPA_DATA", str(small))
+    train, test = small / "train-labels-idx1-ubyte", small / "t10k-labels-idx1-ubyte"
+    test.write_bytes(train.read_bytes())
+    with pytest.raises(FileFormatError, match="is not MNIST's t10k-labels-idx1-ubyte: the SHA-256"):
+        datasets.load("mnist")
 
 
 def test_a_file_with_other_content_is_refused(small, monkeypatch):
@@ -125,7 +145,9 @@ def test_fetched_from_the_first_mirror_that_has_it_and_kept(small, tmp_path, mon
         (tmp_path / "page" / f"{name}.gz").write_bytes(b"<html>this mirror has moved</html>")
     (page, _), (good, asked) = serve(tmp_path / "page"), serve(tmp_path / "served")
     monkeypatch.setattr(mnist, "MIRRORS", (CLOSED, page, f"{good}nowhere/", good))
+    level = pooch.get_logger().level
     check_parts(datasets.load("mnist"))
+    assert pooch.get_logger().level == level
     kept = tmp_path / "cache" / "mnist"
     assert sorted(path.name for path in kept.iterdir()) == sorted(f"{name}.gz" for name in NAMES)
     asked.clear()
@@ -138,6 +160,31 @@ def test_when_no_mirror_answers_the_error_says_what_to_do(small, tmp_path):
     with pytest.raises(DataError, match=r"no mirror gave it: http://127\.0\.0\.1:9/.*DENPA_DATA"):
         datasets.load("mnist")
     assert list((tmp_path / "cache" / "mnist").iterdir()) == []
+
+
+def test_what_is_no_file_of_mnist_is_told_of_each_mirror(small, tmp_path, monkeypatch, serve):
+    (tmp_path / "page").mkdir()
+    for name in NAMES:
+        (tmp_path / "page" / f"{name}.gz").write_bytes(b"<html>this mirror has moved</html>")
+    page, _ = serve(tmp_path / "page")
+    monkeypatch.setattr(mnist, "MIRRORS", (page,))
+    with pytest.raises(DataError, match=f"gave it: {page}: the answer/0.gz is no IDX file: it begins with the bytes"):
+        datasets.load("mnist")
+
+
+def test_a_mirror_that_keeps_silent_is_left(small, tmp_path, monkeypatch, serve):
+    compress(small, tmp_path / "served")
+    (good, asked), silent = serve(tmp_path / "served"), socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setattr(mnist, "TIMEOUT", 0.1)
+    monkeypatch.setattr(mnist, "MIRRORS", (f"http://127.0.0.1:{silent.getsockname()[1]}/", good))
+    ends = threading.Timer(5, silent.close)  # so that who waits for an answer waits no longer
+    ends.start()
+    began = time.monotonic()
+    with silent:
+        check_parts(datasets.load("mnist"))
+    ends.cancel()
+    assert time.monotonic() - began < 5
+    assert len(asked) == len(NAMES)
 
 
 def test_a_cache_that_cannot_be_written(small, tmp_path):
