@@ -150,8 +150,17 @@ def test_mask_bits_are_independent():
     assert np.abs(mask.mean(axis=0) - 0.7).max() < 5 * np.sqrt(0.21 / 1000)
 
 
+@pytest.mark.parametrize("rate", [2**-16, 1 - 1.5 * 2**-16])
+def test_what_is_rare_is_as_rare_as_the_rate_says(rate):
+    """One step of 2⁻¹⁶ more or less would be twice as many dropped, or a third more kept."""
+    kept = int(np.sum(keep_mask(jax.random.key(5), (4000, 4000), rate)))
+    rare, wanted = (kept, 1 - rate) if rate > 0.5 else (4000**2 - kept, rate)
+    assert abs(rare - 4000**2 * wanted) < 5 * np.sqrt(4000**2 * wanted)
+
+
 def test_mask_at_the_ends_of_its_scale():
     key = jax.random.key(0)
+    assert not np.any(keep_mask(key, (3, 4), 1 - 2**-40))  # that is no whole number of steps of 2⁻³²
     assert np.all(keep_mask(key, (3, 4), 0.0))
     assert not np.any(keep_mask(key, (3, 4), 1.0))
     assert keep_mask(key, (), 0.5).shape == ()

@@ -12,6 +12,8 @@ from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 import denpa as dp
+from denpa.kernels.pooling import max_pool, spread
+from denpa.kernels.unfolding import NO_PADDING
 from denpa.testing import check_layer
 
 Z = np.array([[5, 1, 0, 1], [1, 6, 1, 7], [4, 1, 6, 3], [1, 8, 0, 1]], float)
@@ -55,9 +57,26 @@ def test_of_equal_maxima_the_first_in_reading_order_gets_the_delta():
         np.testing.assert_array_equal(dx, [[1, 0], [0, 0]])
 
 
+@pytest.mark.parametrize(("size", "kind"), [((16, 16), np.uint8), ((17, 16), np.int32)])
+def test_the_last_place_of_a_large_window_has_a_number_too(size, kind):
+    x = jnp.arange(float(np.prod(size))).reshape(1, *size, 1)
+    y, place = max_pool(x, size, size, NO_PADDING)
+    assert place.dtype == kind
+    assert int(place[0, 0, 0, 0]) == float(y[0, 0, 0, 0]) == np.prod(size) - 1
+    dx = spread(jnp.ones(y.shape), x.shape, size, size, NO_PADDING, place)
+    np.testing.assert_array_equal(dx, np.asarray(x) == np.prod(size) - 1)
+
+
 def test_the_deltas_of_overlapping_windows_are_added():
     x = np.array([[0.0, 0, 0], [0, 9, 0], [0, 0, 0]])
     assert delta(dp.MaxPool2d(2, 1), x, np.array([[1.0, 2], [3, 4]]))[1, 1] == 10
+
+
+def test_of_several_nan_the_first_in_reading_order_is_named():
+    x = jnp.asarray([[3.0, np.nan], [np.nan, 5.0]], jnp.float32)[None, :, :, None]
+    y, place = max_pool(x, (2, 2), (2, 2), NO_PADDING)
+    assert np.isnan(y[0, 0, 0, 0])
+    assert int(place[0, 0, 0, 0]) == 1
 
 
 def test_nan_does_not_go_unnoticed():
