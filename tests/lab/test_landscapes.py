@@ -14,7 +14,7 @@ from matplotlib import rc_context
 import denpa as dp
 from denpa.lab.figures import loss_surface_picture, paths_animation, paths_picture
 from denpa.lab.landscapes import SURFACES, Cliff, Plateau, Saddle, Valley, contestants, trajectory
-from denpa.lab.loss_surface import loss_surface, plane_through, principal_directions, random_direction
+from denpa.lab.loss_surface import LossSurface, loss_surface, plane_through, principal_directions, random_direction
 
 
 @pytest.mark.parametrize("name", SURFACES)
@@ -232,12 +232,26 @@ def test_what_is_no_surface_is_refused(trained, tmp_path):
     other = {"0_dense": {"W": jnp.zeros((2, 3)), "b": jnp.zeros(1)}}
     with pytest.raises(dp.ConfigError, match=r"0_dense/W is \(2, 3\) there and \(2, 1\) here"):
         loss_surface(model, data, (other, other))
-    with pytest.raises(dp.ConfigError, match="span"):
-        loss_surface(model, data, span=0.0)
+    for span in (0.0, (1.0,), (0.0, 1.0, 2.0), (1.0, -1.0), (0.0, np.inf), ("a", "b"), "wide", None, True):
+        with pytest.raises(dp.ConfigError, match=r"span is a positive number .*, not "):
+            loss_surface(model, data, span=span)
+    assert loss_surface(model, data, span=np.float32(2), resolution=2).b.tolist() == [-2, 2]
     with pytest.raises(dp.ConfigError, match="resolution"):
         loss_surface(model, data, resolution=1)
     with pytest.raises(dp.ConfigError, match="no parameters"):
         loss_surface(dp.Model([dp.Dense(1)], dp.MeanSquaredError()), data)
+
+
+@pytest.mark.parametrize("height", [0.0, 0.7])
+def test_a_surface_without_any_slope_is_drawn_as_a_plain(height):
+    """As that of a network all of whose units are dead, or whose random directions are all 0."""
+    axis, errors = np.linspace(-1, 1, 3), np.full((3, 3), height)
+    errors[0, 0] = np.nan
+    figure = loss_surface_picture(LossSurface(axis, axis, errors, {}, ({}, {})))
+    assert figure.axes[0].get_xlim() == (-1, 1)
+    np.testing.assert_allclose(figure.axes[1].collections[0].get_array(), height)
+    with pytest.raises(dp.ConfigError, match="No error of this surface is finite"):
+        loss_surface_picture(LossSurface(axis, axis, np.full((3, 3), np.inf), {}, ({}, {})))
 
 
 def test_the_picture_of_a_loss_surface_shows_way_and_marks(trained, tmp_path):

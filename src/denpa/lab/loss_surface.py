@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,9 +83,7 @@ def loss_surface(
     Li et al. (2018), Visualizing the loss landscape of neural nets, section 3.
     """
     params, state = model.variables
-    low, high = (-span, span) if isinstance(span, (int, float)) else span
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ConfigError(f"span is a positive number or (least, largest) such as (-0.5, 1.5), not {span!r}.")
+    low, high = _ends(span)
     if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 2:
         raise ConfigError(f"resolution must be an integer of 2 or more, not {resolution!r}.")
     if directions is None:
@@ -164,6 +163,14 @@ def principal_directions(path: Sequence[Params]) -> tuple[tuple[Params, Params],
     first, second = (_like(path[-1], v) for v in (components * longest).T)
     shares = values / np.sum(way**2)
     return (first, second), (float(shares[0]), float(shares[1]))
+
+
+def _ends(span: Any) -> tuple[float, float]:
+    ends = tuple(span) if isinstance(span, (tuple, list)) else (-span, span) if isinstance(span, numbers.Real) else ()
+    known = len(ends) == 2 and all(isinstance(end, numbers.Real) and math.isfinite(end) for end in ends)
+    if not known or isinstance(span, bool) or ends[0] >= ends[1]:
+        raise ConfigError(f"span is a positive number or (least, largest) such as (-0.5, 1.5), not {span!r}.")
+    return float(ends[0]), float(ends[1])
 
 
 def _of_filters(w: Array, rng: np.random.Generator) -> Array:

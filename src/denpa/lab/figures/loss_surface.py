@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from denpa.core.errors import ConfigError
 from denpa.lab.loss_surface import LossSurface
 from denpa.training.figures import COLOURS
 from denpa.training.storage import write_figure
@@ -36,19 +37,20 @@ def loss_surface_picture(
         marks: coordinates of single points by name; the middle when None.
         labels: of the two axes.
         title: above the picture.
+
+    Raises:
+        ConfigError: no error is finite.
     """
     from matplotlib.figure import Figure
 
-    E = np.where(np.isfinite(surface.errors), surface.errors, np.nanmax(_finite(surface.errors)))
+    finite = np.isfinite(surface.errors)
+    if not finite.any():
+        raise ConfigError("No error of this surface is finite, so there is nothing to draw: take a smaller span.")
+    E = np.where(finite, surface.errors, surface.errors[finite].max())
     logarithmic = bool(E.min() > 0 and E.max() > 20 * E.min())
-    scale = np.geomspace if logarithmic else np.linspace
-    levels = scale(E.min(), E.max(), _LEVELS)
     figure = Figure(figsize=(9.2, 3.9), dpi=100, layout="constrained")
     axes = figure.add_subplot(1, 2, 1)
-    norm = "log" if logarithmic else None
-    axes.contourf(surface.a, surface.b, E, levels=levels, cmap="cividis", norm=norm, alpha=0.55)
-    lines = axes.contour(surface.a, surface.b, E, levels=levels, colors="#333333", linewidths=0.6)
-    axes.clabel(lines, levels[1::2], fmt=_short, fontsize=7)
+    _contours(axes, surface, E, logarithmic)
     if way is not None:
         way = np.asarray(way)
         axes.plot(way[:, 0], way[:, 1], "-o", color=_MARK, markersize=3, linewidth=1.3, label="way of training")
@@ -64,6 +66,17 @@ def loss_surface_picture(
     return write_figure(path, figure)
 
 
+def _contours(axes: Any, surface: LossSurface, E: np.ndarray, logarithmic: bool) -> None:
+    levels = (np.geomspace if logarithmic else np.linspace)(E.min(), E.max(), _LEVELS)
+    axes.set(xlim=surface.a[[0, -1]], ylim=surface.b[[0, -1]])
+    if np.any(np.diff(levels) <= 0):
+        return  # a plain has no contours
+    norm = "log" if logarithmic else None
+    axes.contourf(surface.a, surface.b, E, levels=levels, cmap="cividis", norm=norm, alpha=0.55)
+    lines = axes.contour(surface.a, surface.b, E, levels=levels, colors="#333333", linewidths=0.6)
+    axes.clabel(lines, levels[1::2], fmt=_short, fontsize=7)
+
+
 def _relief(axes: Any, surface: LossSurface, E: np.ndarray, logarithmic: bool, labels: tuple[str, str]) -> None:
     grid, height = np.meshgrid(surface.a, surface.b), np.log10(E) if logarithmic else E
     axes.plot_surface(*grid, height, cmap="cividis", linewidth=0.15, edgecolor="#333333")
@@ -72,10 +85,6 @@ def _relief(axes: Any, surface: LossSurface, E: np.ndarray, logarithmic: bool, l
     axes.tick_params(labelsize=7)
     axes.locator_params(axis="x", nbins=5)  # seen from the side, more of them would run together
     axes.locator_params(axis="y", nbins=5)
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _short(value: float) -> str:
