@@ -179,7 +179,7 @@ def test_files_that_are_no_images_can_be_left_out(pictures):
 def test_the_warning_of_images_left_out_names_five_others_and_the_callers_line(pictures, count):
     for number in range(count):
         (pictures[0] / "cat" / f"bad{number}.png").write_text("no image")
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="left out") as caught:
         read_images(pictures[0], skip_bad=True)
     (warning,) = caught
     assert warning.filename == __file__
