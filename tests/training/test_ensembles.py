@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import denpa as dp
-from denpa.training.members import combined
+from denpa.training.members import combined, with_number
 from denpa.training.members_plan import sampled_rows
 from denpa.training.storage import read_arrays, write_arrays
 
@@ -81,6 +81,8 @@ def test_a_member_that_diverges_leaves_the_others_alone():
         ({"optimizer.learning_rate": [-1.0]}, "positive"),
         ({"net.layers.0.units": [3]}, "units"),
         ({"net.layers.9.units": [3]}, "none of the 3"),
+        ({"net.layers.3.units": [3]}, "none of the 3"),
+        ({"net.layers.0.use_bias": [0.0]}, "use_bias of Dense is True, which is no number"),
         ({"loss.reduction": [3]}, "no number"),
         ({"optimizer.learning_rate": []}, "a value or more"),
         ({"optimizer.learning_rate": 0.1}, "over wants a list of values for each place"),
@@ -237,6 +239,51 @@ def test_outputs_are_combined_as_probabilities_whatever_the_loss_reads(loss):
     np.testing.assert_allclose(loss.probabilities(combined(loss, outputs)), mean, rtol=1e-5)
     half = outputs.astype(jnp.bfloat16)
     np.testing.assert_array_equal(combined(loss, half), combined(loss, half.astype(jnp.float32)))
+
+
+@pytest.mark.parametrize("loss", [dp.SigmoidCrossEntropy(), dp.SoftmaxCrossEntropy()], ids=str)
+def test_members_that_are_certain_have_finite_logits_together(loss):
+    """Probabilities of 0 and 1 in all members: a logarithm of 0 would make 0 · ∞ of the loss."""
+    logits = jnp.full((3, 4, 2), 1000.0).at[..., 0].set(-1000.0)
+    together = combined(loss, logits)
+    assert np.isfinite(together).all()
+    np.testing.assert_allclose(loss.probabilities(together), [[0, 1]] * 4, atol=1e-30)
+    assert loss.value(together, jnp.asarray([[0.0, 1.0]] * 4)) == pytest.approx(0, abs=1e-6)
+
+
+def test_weights_of_steps_are_drawn_with_their_sequences():
+    """Weights (examples, time): each member's objective, and the score of those who never saw a sequence."""
+    x = RNG.standard_normal((12, 5, 2)).astype(np.float32)
+    t, weight = x[..., :1] - 2 * x[..., 1:], RNG.uniform(0.2, 2, (12, 5)).astype(np.float32)
+    model = dp.Model([dp.Dense(1)], dp.MeanSquaredError(), dp.SGD(0.1), seed=1)
+    ours = dp.Bagging(model, members=3)
+    ours.fit((x, t, weight), epochs=3, batch_size="full", verbose=False)
+    counts = ours.counts
+    for m in range(3):
+        alone = dp.Model([dp.Dense(1)], dp.MeanSquaredError(), dp.SGD(0.1), seed=int(ours.seeds[m]))
+        drawn = np.repeat(np.arange(12), counts[m])
+        alone.fit((x[drawn], t[drawn], weight[drawn]), epochs=3, batch_size="full", verbose=False)
+        close(ours.member(m).variables, alone.variables)
+    heard = counts == 0
+    judged = heard.any(axis=0)
+    outputs = ours.predict_members(x) * heard[..., None, None]
+    mean = outputs.sum(axis=0)[judged] / heard.sum(axis=0)[judged][:, None, None]
+    wanted = model.loss.value(jnp.asarray(mean), jnp.asarray(t[judged]), jnp.asarray(weight[judged]))
+    assert ours.out_of_bag["loss"] == pytest.approx(float(wanted), rel=1e-4)
+
+
+def test_a_member_whose_running_statistics_overflow_is_not_finite():
+    """Its parameters are still finite: what is normalised by an infinite variance is 0."""
+    model = dp.Model([dp.BatchNorm(), dp.Dense(1)], dp.MeanSquaredError(), dp.SGD(0.1))
+    found = dp.sweep(model, (1e25 * X, X[:, :1]), epochs=1, seeds=[0, 1], verbose=False)
+    assert [row["finite"] for row in found.rows] == [False, False]
+
+
+def test_a_whole_number_stays_one_in_its_place():
+    schedule = dp.schedules.LinearDecay(0.5, 0.01, 5)
+    changed = with_number(schedule, "steps", 9.0)
+    assert (changed.steps, type(changed.steps)) == (9, int)
+    assert with_number(schedule, "steps", 2.5).steps == 2.5  # the caller has the schedule refuse it
 
 
 def test_the_error_of_the_mean_has_the_variance_of_breimans_formula():
