@@ -22,6 +22,7 @@ from denpa.lab.worksheet.latex import latex
 from denpa.lab.worksheet.mathml import mathml
 from denpa.lab.worksheet.network import DenseNetwork
 from denpa.lab.worksheet.numbers import digits, shown
+from denpa.lab.worksheet.tree import extent
 
 # What the walk backward is to be tried on: the network, its loss, targets of one example.
 CASES = {
@@ -269,7 +270,14 @@ def test_a_formula_that_cannot_be_read_is_refused(source):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(-0.25, (True, "0.25", 0)), (1.0, (False, "1", 0)), (3e-7, (False, "3", -7)), (123456.0, (False, "1.235", 5))],
+    [
+        (-0.25, (True, "0.25", 0)),
+        (1.0, (False, "1", 0)),
+        (3e-7, (False, "3", -7)),
+        (123456.0, (False, "1.235", 5)),
+        (12346.0, (False, "1.235", 4)),
+        (-9999.0, (True, "9999", 0)),
+    ],
 )
 def test_numbers_have_four_digits(value, text):
     assert digits(value) == text
@@ -279,6 +287,39 @@ def test_the_middle_of_a_long_axis_is_dots():
     grid = shown(np.arange(56.0).reshape(8, 7))
     assert len(grid.rows) == len(grid.rows[0]) == 6
     assert numbers_in(grid).tolist() == [[7.0 * i + j for j in (0, 1, 2, 3, 6)] for i in (0, 1, 2, 3, 7)]
+
+
+def test_the_dots_stand_where_numbers_are_left_out():
+    """As many as there are up to six; of more the fifth place is dots, down a column or along a row."""
+    assert numbers_in(shown(np.arange(36.0).reshape(6, 6))).shape == (6, 6)
+    grid = shown(np.arange(56.0).reshape(8, 7))
+    assert set(grid.rows[4]) == {Sign("vdots")}
+    assert [row[4] for row in grid.rows if row != grid.rows[4]] == [Sign("cdots")] * 5
+
+
+def test_room_for_an_answer_is_that_of_its_parts():
+    widest, inner = extent(read(r"\frac{a b c}{d}")), extent(read("a b c"))
+    assert widest == (inner[0], 2)
+    assert extent(read(r"\frac{d}{a b c}")) == widest
+    column, row = (extent(read(rf"\matrix{{{sign.join('1234')}}}")) for sign in (r" \\ ", " & "))
+    assert column[1] == 4
+    assert row[1] == 1
+    assert row[0] - 2 == 4 * (column[0] - 2)
+    assert column[0] > extent(read("1"))[0] + 1  # and the parentheses
+
+
+def test_rows_within_rows_have_their_arrays_by_all_names_on_the_way():
+    inner = dp.Sequential([dp.Dense(3), dp.Tanh()])
+    dense = DenseNetwork.of(dp.Sequential([dp.Flatten(), inner, dp.Dense(2)]), dp.MeanSquaredError(), (2, 2))
+    assert dense.places == (("1_sequential", "0_dense"), ("2_dense",))
+    params = {"1_sequential": {"0_dense": {"W": "first"}}, "2_dense": {"W": "second"}}
+    assert dense.params_of(params) == {"u1": {"W": "first"}, "u2": {"W": "second"}}
+
+
+def test_every_class_is_drawn_as_the_true_one():
+    net = DenseNetwork.short("2-3")
+    drawn = {tuple(Example.drawn(net, seed).d) for seed in range(20)}
+    assert drawn == {tuple(row) for row in np.eye(3)}
 
 
 @pytest.mark.parametrize(
@@ -294,6 +335,10 @@ def test_the_middle_of_a_long_axis_is_dots():
         ([dp.Flatten(), dp.Dense(2)], dp.MeanSquaredError(half=False), "MeanSquaredError(False)"),
         ([dp.Flatten(), dp.Dense(2)], dp.PerceptronLoss(), "PerceptronLoss"),
         ([dp.Flatten()], dp.MeanSquaredError(), "no Dense layer"),
+        ([dp.Flatten(), dp.Dense(2), dp.Softmax()], dp.SoftmaxCrossEntropy(), "behind Softmax() is not derived"),
+        ([dp.Flatten(), dp.Dense(2), dp.Softmax()], dp.MeanSquaredError(), "behind Softmax() is not derived"),
+        ([dp.Flatten(), dp.Dense(2), dp.Tanh()], dp.BinaryCrossEntropy(), "behind Tanh() is not derived"),
+        ([dp.Flatten(), dp.Dense(2)], dp.CrossEntropy(), "behind Identity() is not derived"),
     ],
 )
 def test_what_is_not_dense_is_named(layers, loss, named):

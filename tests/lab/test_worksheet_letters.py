@@ -117,3 +117,11 @@ def test_the_answers_in_letters_agree_with_one_another(letters_alone):
     for number, delta in ((33, 0.5), (35, 0.5), (38, -0.4)):
         local, gradient = answers(number)
         assert gradient == pytest.approx(delta * local)
+
+
+def test_units_of_the_input_are_i_and_those_below_the_output_j():
+    for net, letters in (((2, 2), ["ki"]), ((2, 3, 2), ["ji", "kj"]), ((2, 3, 4, 2), ["ji", "ji", "kj"])):
+        dense = DenseNetwork.short("-".join(map(str, net)))
+        levels = [Level(dense, number) for number in range(1, dense.depth + 1)]
+        assert [level.unit + level.source for level in levels] == letters
+        assert levels[0].below() == f"x_{letters[0][1]}"
