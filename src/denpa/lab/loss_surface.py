@@ -166,7 +166,8 @@ def principal_directions(path: Sequence[Params]) -> tuple[tuple[Params, Params],
 
 
 def _ends(span: Any) -> tuple[float, float]:
-    ends = tuple(span) if isinstance(span, (tuple, list)) else (-span, span) if isinstance(span, numbers.Real) else ()
+    pair: Any = (-1 * span, span) if isinstance(span, (int, float, np.number)) else span
+    ends: list[Any] = list(pair) if isinstance(pair, (tuple, list)) else []
     known = len(ends) == 2 and all(isinstance(end, numbers.Real) and math.isfinite(end) for end in ends)
     if not known or isinstance(span, bool) or ends[0] >= ends[1]:
         raise ConfigError(f"span is a positive number or (least, largest) such as (-0.5, 1.5), not {span!r}.")
