@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 import denpa as dp
-from denpa.kernels.pooling import max_pool, spread
+from denpa.kernels.pooling import max_pool, spread, sum_pool, take_from
 from denpa.kernels.unfolding import NO_PADDING
 from denpa.testing import check_layer
 
@@ -65,6 +65,24 @@ def test_the_last_place_of_a_large_window_has_a_number_too(size, kind):
     assert int(place[0, 0, 0, 0]) == float(y[0, 0, 0, 0]) == np.prod(size) - 1
     dx = spread(jnp.ones(y.shape), x.shape, size, size, NO_PADDING, place)
     np.testing.assert_array_equal(dx, np.asarray(x) == np.prod(size) - 1)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 2)])
+@pytest.mark.parametrize("stride", [(2, 2), (3, 2), (1, 2)])
+@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((1, 0), (1, 1)), ((0, 1), (0, 0))])
+def test_spreading_is_the_adjoint_of_pooling(size, stride, padding):
+    """Σ pool(x) · dy = Σ x · spread(dy), of sums and of the entries at given places; side by side, too."""
+    with jax.enable_x64(True):
+        x = jnp.asarray(IMAGES)
+        _, place = max_pool(x, size, stride, padding)
+        dy = jnp.asarray(np.random.default_rng(3).normal(size=place.shape))
+        for pooled, places in (
+            (sum_pool(x, size, stride, padding), None),
+            (take_from(x, place, size, stride, padding), place),
+        ):
+            dx = spread(dy, x.shape, size, stride, padding, places)
+            assert dx.shape == x.shape
+            np.testing.assert_allclose(jnp.sum(dx * x), jnp.sum(dy * pooled), rtol=1e-12)
 
 
 def test_the_deltas_of_overlapping_windows_are_added():
