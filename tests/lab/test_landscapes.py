@@ -168,15 +168,16 @@ def test_the_loss_surface_is_the_objective_at_each_point(trained):
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_the_middle_of_a_loss_surface_is_what_evaluate_says(reduction):
-    """With a penalty, prices on activities, and more examples than are measured together."""
+    """With a penalty, prices on activities, weights, and more examples than are measured together."""
     rng = np.random.default_rng(3)
     x, t = rng.normal(size=(3000, 2)).astype("float32"), rng.normal(size=(3000, 1)).astype("float32")
     model = dp.Model(
         [dp.Dense(3), dp.ActivityL1(0.3), dp.Dense(1)], dp.MeanSquaredError(reduction=reduction), penalty=dp.L2(0.5),
         in_shape=(2,),
     )  # fmt: skip
-    surface = loss_surface(model, (x, t), resolution=3)
-    assert surface.errors[1, 1] == pytest.approx(model.evaluate((x, t))["loss"], rel=1e-5)
+    for data in ((x, t), (x, t, rng.uniform(0, 3, 3000).astype("float32"))):
+        surface = loss_surface(model, data, resolution=3)
+        assert surface.errors[1, 1] == pytest.approx(model.evaluate(data)["loss"], rel=1e-5)
 
 
 def test_two_random_directions_differ(trained):
@@ -236,8 +237,9 @@ def test_what_is_no_surface_is_refused(trained, tmp_path):
         with pytest.raises(dp.ConfigError, match=r"span is a positive number .*, not "):
             loss_surface(model, data, span=span)
     assert loss_surface(model, data, span=np.float32(2), resolution=2).b.tolist() == [-2, 2]
-    with pytest.raises(dp.ConfigError, match="resolution"):
-        loss_surface(model, data, resolution=1)
+    for resolution in (1, True, 2.0):
+        with pytest.raises(dp.ConfigError, match=f"resolution must be an integer of 2 or more, not {resolution}"):
+            loss_surface(model, data, resolution=resolution)
     with pytest.raises(dp.ConfigError, match="no parameters"):
         loss_surface(dp.Model([dp.Dense(1)], dp.MeanSquaredError()), data)
 

@@ -136,6 +136,8 @@ def test_the_common_output_is_the_mean_of_the_probabilities(bagging):
     votes = each.argmax(axis=-1)
     majority = [np.bincount(column, minlength=3).argmax() for column in votes.T]
     np.testing.assert_array_equal(bagging.predict_classes(X, vote="majority"), majority)
+    for vote in ("mean", "majority"):
+        assert bagging.predict_classes(X, vote=vote).dtype == np.int32
     found = bagging.evaluate((X, T))
     assert found["accuracy"] == pytest.approx((each.mean(axis=0).argmax(axis=-1) == T).mean())
     assert found["loss"] == pytest.approx(-np.log(each.mean(axis=0)[np.arange(90), T]).mean(), rel=1e-4)
@@ -167,6 +169,29 @@ def test_history_is_the_mean_of_the_members_and_validation_that_of_all(bagging):
     assert bagging.history["accuracy"] == pytest.approx(np.mean([h["accuracy"] for h in bagging.histories], axis=0))
     assert bagging.history["validation_loss"][-1] == pytest.approx(bagging.evaluate((X[:20], T[:20]))["loss"], rel=1e-5)
     assert bagging.epochs == len(bagging.history) == 4
+
+
+def test_the_score_of_an_earlier_fit_does_not_outlive_the_next():
+    ours = dp.Bagging(described(), members=2)
+    ours.fit((X, T), epochs=1, verbose=False)
+    assert ours.out_of_bag
+
+    def fail(training):
+        raise RuntimeError("in the midst")
+
+    with pytest.raises(RuntimeError, match="in the midst"):
+        ours.fit((X, T), epochs=1, callbacks=[fail], verbose=False)
+    assert ours.out_of_bag == {}
+
+
+def test_scores_that_are_arrays_are_not_kept_in_the_file(tmp_path):
+    model = dp.Model(NET, dp.SoftmaxCrossEntropy(), metrics=[dp.Accuracy(), dp.ConfusionMatrix(3)])
+    ours = dp.Bagging(model, members=2)
+    ours.fit((X, T), epochs=1, verbose=False)
+    assert np.shape(ours.out_of_bag["confusion_matrix"]) == (3, 3)
+    ours.save(tmp_path / "members.safetensors")
+    again = dp.load(tmp_path / "members.safetensors").out_of_bag
+    assert again == {name: ours.out_of_bag[name] for name in ("loss", "accuracy")}
 
 
 def test_saved_members_come_back_and_go_on(bagging, tmp_path):
@@ -313,8 +338,11 @@ def test_members_are_numbered_and_seeded_from_that_of_the_model(bagging):
 def test_what_cannot_be_an_ensemble_is_refused():
     with pytest.raises(dp.ConfigError, match="Model"):
         dp.Bagging(NET)
-    with pytest.raises(dp.ConfigError, match="members"):
-        dp.Bagging(described(), members=0)
+    for members in (0, 2.0, True):
+        with pytest.raises(dp.ConfigError, match=f"members must be a positive integer, not {members}"):
+            dp.Bagging(described(), members=members)
+    with pytest.raises(dp.ConfigError, match="bootstrap"):
+        dp.Bagging(described(), bootstrap="no")
     with pytest.raises(dp.ConfigError, match="fit them"):
         dp.Bagging(described()).predict(X)
 

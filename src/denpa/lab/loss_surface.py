@@ -84,7 +84,7 @@ def loss_surface(
     """
     params, state = model.variables
     low, high = _ends(span)
-    if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 2:
+    if not isinstance(resolution, int) or resolution < 2:
         raise ConfigError(f"resolution must be an integer of 2 or more, not {resolution!r}.")
     if directions is None:
         directions = random_direction(params, (seed, 0)), random_direction(params, (seed, 1))

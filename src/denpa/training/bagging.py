@@ -214,7 +214,7 @@ class Bagging(Stacked):
         if vote == "mean":
             return np.asarray(self.model.loss.decide(self.predict(x)))
         votes = np.asarray(self.model.loss.decide(self.predict_members(x)))
-        classes = np.arange(votes.max(initial=0) + 1)
+        classes = np.arange(votes.max() + 1)
         return np.argmax((votes[..., None] == classes).sum(axis=0), axis=-1).astype(np.int32)
 
     @data_as_one
