@@ -123,6 +123,7 @@ def test_the_picture_of_paths_moves_and_stands_still(tmp_path):
     np.testing.assert_allclose(beside.lines[0].get_ydata(), (1 - t[:, 0]) ** 2 * 62.5, rtol=1e-5)
     assert len(beside.lines[2].get_ydata()) == 4
     assert beside.lines[0].get_color() == beside.lines[1].get_color() != beside.lines[2].get_color()
+    assert [line.get_linestyle() for line in beside.lines] == ["-", "--", "-"]
     frames = Image.open(io.BytesIO(paths_animation(Valley(), paths)))
     assert frames.n_frames == 9
     with pytest.raises(dp.ConfigError, match="told apart"):
@@ -242,6 +243,17 @@ def test_what_is_no_surface_is_refused(trained, tmp_path):
             loss_surface(model, data, resolution=resolution)
     with pytest.raises(dp.ConfigError, match="no parameters"):
         loss_surface(dp.Model([dp.Dense(1)], dp.MeanSquaredError()), data)
+
+
+@pytest.mark.parametrize(("most", "logarithmic"), [(19.0, False), (1000.0, True)])
+def test_a_surface_of_many_magnitudes_has_a_logarithmic_relief(most, logarithmic):
+    axis = np.linspace(-1, 1, 3)
+    errors = np.linspace(1, most, 9).reshape(3, 3)
+    relief = loss_surface_picture(LossSurface(axis, axis, errors, {}, ({}, {}))).axes[1]
+    assert relief.get_title() == ("$\\log_{10} E$" if logarithmic else "$E$")
+    low, high = relief.get_zlim()
+    assert low < 0.1 if logarithmic else low < 1.5
+    assert 3 <= high < 3.5 if logarithmic else 19 <= high < 21
 
 
 @pytest.mark.parametrize("height", [0.0, 0.7])

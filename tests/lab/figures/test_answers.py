@@ -27,3 +27,19 @@ def test_pictures_are_drawn(tmp_path):
         assert pixels(tmp_path / name).std() > 5
     assert answers.mistakes(images, np.zeros(9, int), np.zeros(9, int), ("a",), tmp_path / "none.png") is None
     assert not (tmp_path / "none.png").exists()
+
+
+def test_true_values_are_below_and_predicted_ones_at_the_side(tmp_path):
+    true, predicted = np.array([1.0, 2.0, 4.0]), np.array([1.5, 1.0, 7.0])
+    (axes,) = answers.predictions(true, predicted, tmp_path / "p.png").axes
+    np.testing.assert_array_equal(np.transpose(axes.lines[1].get_data()), np.stack([true, predicted], axis=1))
+    np.testing.assert_array_equal(axes.lines[0].get_data(), [[1, 7], [1, 7]])
+
+
+def test_large_values_are_ink_or_light(tmp_path):
+    images = np.arange(8).reshape(2, 2, 2, 1)
+    for ink, colours in ((True, "gray_r"), (False, "gray")):
+        figure = answers.mistakes(images, np.zeros(2, int), np.ones(2, int), ("a", "b"), tmp_path / "m.png", ink=ink)
+        shown = figure.axes[1].images[0]
+        assert shown.get_cmap().name == colours
+        np.testing.assert_allclose(shown.get_array(), images[1, ..., 0] / 7)

@@ -58,7 +58,11 @@ def test_the_reach_is_the_derivative_of_the_last_steps_error(model):
 
 def test_pictures_are_written(model, tmp_path):
     found = recurrent.gates_of(model, WORDS[0], NEXT[0])
-    recurrent.gates(found, list("to be\n"), tmp_path / "gates.png")
-    recurrent.reach(recurrent.reach_of(model, WORDS[0], NEXT[0]), tmp_path / "reach.png")
+    figure = recurrent.gates(found, list("to be\n"), tmp_path / "gates.png")
+    for axes, values in zip(figure.axes, found.values(), strict=False):  # units over steps
+        np.testing.assert_array_equal(axes.images[0].get_array(), values.T)
+    norms = recurrent.reach_of(model, WORDS[0], NEXT[0])
+    (axes,) = recurrent.reach(norms, tmp_path / "reach.png").axes
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), norms[::-1])  # that of the last step is 0 steps back
     assert (tmp_path / "gates.png").stat().st_size > 5000
     assert (tmp_path / "reach.png").stat().st_size > 5000
