@@ -436,3 +436,11 @@ def test_numbers_that_are_left_out_are_told_of(description, partly):
     told = {"en": "the first four and the last are shown", "ja": "最初の4個と最後の1個だけを示す"}
     for language, words in told.items():
         assert (words in html(sheet, language, answers=False)) == partly
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_biases_that_are_not_there_are_not_updated(use_bias):
+    layers = dp.Sequential([dp.Dense(3, use_bias=use_bias), dp.Tanh(), dp.Dense(2, use_bias=use_bias)])
+    net = DenseNetwork.of(layers, dp.MeanSquaredError(), (4,))
+    source = latex_source(derive(net, None, "a network"), "en", answers=True)
+    assert ("B^{( l )}" in source) == use_bias

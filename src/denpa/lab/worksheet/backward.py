@@ -162,8 +162,9 @@ def update(draft: Draft, net: DenseNetwork, example: Example | None) -> None:
     parts: Parts = [
         Text("With the learning rate $\\eta$, for every layer $l$:", "学習率を$\\eta$とし、各層$l$で："),
         rf"W^(l) \gets W^(l) \blank{{- \eta {slope('E', 'W^(l)')}}}",
-        rf"B^(l) \gets B^(l) \blank{{- \eta {slope('E', 'B^(l)')}}}",
     ]
+    if any(net.biases):
+        parts.append(rf"B^(l) \gets B^(l) \blank{{- \eta {slope('E', 'B^(l)')}}}")
     if example is not None:
         last = Level(net, net.depth)
         rate, params = example.learning_rate, example.params[f"u{net.depth}"]
