@@ -230,3 +230,19 @@ def test_learning_online_refuses_what_is_no_optimizer_and_data_that_do_not_fit()
             dp.learn_online(net, loss, dp.SGD(0.01), variables, wrong_x, wrong_t)
     with pytest.raises(dp.ShapeError, match="Wx has shape"):
         dp.learn_online(net, loss, dp.SGD(0.01), variables, x[..., :1], t)
+
+
+def test_learning_online_goes_on_with_the_state_of_the_optimiser():
+    """Sequences of one step have no past: what is learned from one after the other is what back-propagation teaches."""
+    net, loss, optimizer = with_head(dp.RNN(3)), dp.SoftmaxCrossEntropy(), dp.Momentum(0.1)
+    variables, x, t = case(net)
+    state, params, moments = (), variables.params, optimizer.init(variables.params)
+    for step in range(TIME):
+        one = x[:, step : step + 1], t[:, step : step + 1]
+        found = dp.learn_online(net, loss, optimizer, variables, *one, state=state)
+        variables, state = found.variables, found.optimizer
+        grads = dp.backprop(net, loss, dp.Variables(params, {}), *one).grads
+        updates, moments = optimizer.update(grads, moments, params)
+        params = jax.tree.map(jnp.add, params, updates)
+    for ours, theirs in zip(jax.tree.leaves(variables.params), jax.tree.leaves(params), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)

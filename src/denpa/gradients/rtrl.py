@@ -177,7 +177,7 @@ def rtrl_step(
 
 @_compiled("net", "loss", "optimizer")
 def learn_online(
-    net: Any, loss: Any, optimizer: Any, variables: Variables, x: Array, t: Array, key: Array | None = None
+    net: Any, loss: Any, optimizer: Any, variables: Variables, x: Any, t: Any, key: Any = None, state: Any = ()
 ) -> Online:
     """Real-time recurrent learning: at every time step one update, by the gradient of that step's error.
 
@@ -187,7 +187,7 @@ def learn_online(
         net, loss, variables: as for `rtrl`.
         optimizer: makes updates of gradients, such as `SGD(0.01)`.
         x, t: (batch, time, ...), all sequences of full length.
-        key: random key for dropout.
+        key, state: random key for dropout; the optimiser's state, as an earlier call has left it, or () to begin.
 
     Raises:
         ConfigError, ShapeError: as for `rtrl`; no optimiser.
@@ -207,7 +207,7 @@ def learn_online(
         return (sensitivities, params, state, step + 1), (met.loss, met.output)
 
     start = rtrl_start(net, variables, len(x), x.dtype)
-    first = (start, variables.params, optimizer.init(variables.params), jnp.zeros((), jnp.int32))
+    first = (start, variables.params, state or optimizer.init(variables.params), jnp.zeros((), jnp.int32))
     steps = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), (x, t))
     (_, params, state, _), (losses, output) = lax.scan(body, first, steps)
     return Online(Variables(params, variables.state), state, losses, jnp.swapaxes(output, 0, 1))

@@ -18,7 +18,7 @@ Change = tuple[str, Any]
 
 # What a preset takes into account itself, so that what hangs on it, such as a falling rate, fits.
 _TAKEN = {"optimizer.learning_rate": "learning_rate"}
-_TAKEN |= {f"training.{name}": name for name in ("epochs", "batch_size", "seed", "members", "bootstrap")}
+_TAKEN |= {f"training.{name}": name for name in ("epochs", "batch_size", "seed", "members", "bootstrap", "rtrl")}
 
 
 def assemble(

@@ -102,6 +102,8 @@ class TrainingConfig(Description):
             all classes or "separate" for each; None for no. For one `Dense` with `SoftmaxCrossEntropy`; separate ones
             behind `PolynomialFeatures(2, products=True)`.
         shrinkage: of those covariances: s in Σ <- (1 - s) Σ + s (tr Σ / d) I.
+        rtrl: of a series: an update at every time step by real-time recurrent learning, in place of batches; the
+            training part is read in order, once an epoch.
         window: cut sequences into windows of so many steps, one update each; None for whole ones.
         members: train so many networks that decide together, as `Bagging` does; None for a single one.
         bootstrap: of members: each learns from a bootstrap sample of its own; false: all from all examples.
@@ -126,6 +128,7 @@ class TrainingConfig(Description):
     pretrain: int | None = None
     generative: str | None = None
     shrinkage: float = 0.0
+    rtrl: bool = False
     window: int | None = None
     members: int | None = None
     bootstrap: bool = True
@@ -139,7 +142,7 @@ class TrainingConfig(Description):
         _want_texts("training.initial_only", self.initial_only)
         if self.buckets is not None:
             _want_whole("training.buckets", self.buckets, 1)
-        for name in ("shuffle", "replacement", "record_steps", "bootstrap"):
+        for name in ("shuffle", "replacement", "record_steps", "bootstrap", "rtrl"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"training.{name} must be true or false, not {getattr(self, name)!r}.")
         if self.early_stopping is not None and not isinstance(self.early_stopping, EarlyStopping):
@@ -155,6 +158,7 @@ class TrainingConfig(Description):
             if self.initial_weights is not None:
                 raise ConfigError("training.pretrain and training.initial_weights both set where to start: give one.")
         self._check_generative()
+        self._check_rtrl()
         self._check_members()
 
     def _check_generative(self) -> None:
@@ -174,6 +178,15 @@ class TrainingConfig(Description):
             raise ConfigError(f"training.generative and training.{given[0]} both set where to start: give one.")
         if self.epochs == 0 and self.early_stopping is not None:
             raise ConfigError("training.early_stopping has nothing to stop with training.epochs = 0: leave one out.")
+
+    def _check_rtrl(self) -> None:
+        if not self.rtrl:
+            return
+        untouched = TrainingConfig()
+        others = ("replacement", "buckets", "early_stopping", "compute_dtype", "record_steps", "frozen", "pretrain")
+        for name in (*others, "generative", "window", "members"):
+            if getattr(self, name) != getattr(untouched, name):
+                raise ConfigError(f"training.rtrl, an update at every time step, does not go with training.{name}.")
 
     def _check_members(self) -> None:
         if self.members is None:

@@ -186,6 +186,8 @@ def _training(experiment: Experiment, data: Prepared | None) -> str:
         size = len(data.train) if plan.batch_size == "full" else int(plan.batch_size or min(32, len(data.train)))
         examples = round(_DISTINCT * len(data.train)) if drawn else len(data.train)
         text += f" of {'about ' * drawn}{counted(-(-examples // size), 'step')}, {counted(size, 'example')} each"
+    if plan.rtrl:
+        text = f"{counted(plan.epochs, 'epoch')}, an update at every time step by real-time recurrent learning"
     text += "" if plan.window is None else f", in windows of {counted(plan.window, 'step')}"
     if plan.pretrain is not None:
         text += f", after {plan.pretrain} layer by layer"

@@ -25,6 +25,7 @@ from denpa.lab.environment import differences, environment, session
 from denpa.lab.experiment import Experiment
 from denpa.lab.keeper import Keeper
 from denpa.lab.measure import Measured, measure
+from denpa.lab.real_time import RealTime
 from denpa.lab.run_folder import RunFolder, create, free_name, refuse_existing
 from denpa.lab.sources import Prepared, load_data
 from denpa.lab.start import begin, model_of, untrained
@@ -140,6 +141,10 @@ class Run:
             begin_folder(False)
             self.history = untrained(self.model, self.data.train, self.data.validation)
             return
+        if plan.rtrl:
+            learner = RealTime(self.model, self.data)
+            self.history = learner.learn(plan, verbose, functools.partial(self._keep, begin_folder(False)))
+            return
         self.history = self.model.fit(
             self.data.train,
             validation=self.data.validation,
@@ -175,6 +180,10 @@ class Run:
         if plan.pretrain is not None and not resumed:
             begin(self.model, plan, self.data.train, verbose, self.folder.path)
         return self.folder
+
+    def _keep(self, folder: RunFolder) -> None:
+        folder.write_history(self.model.history)
+        self.model.save(folder.model)
 
     def _note_session(self) -> None:
         if self.folder is not None:

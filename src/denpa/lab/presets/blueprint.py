@@ -47,6 +47,7 @@ class Options(Description):
         learning_rate: of the optimiser; the largest one where it changes in time.
         code: units of an autoencoder's code; of a convolutional one its channels.
         seed, members, bootstrap: of the training; how many steps a member makes hangs on all three.
+        rtrl: of the training of a series.
     """
 
     hidden: tuple[int, ...] | None = None
@@ -59,6 +60,7 @@ class Options(Description):
     seed: int | Any = None
     members: int | Any = None
     bootstrap: bool | Any = None
+    rtrl: bool | Any = None
 
     def validate(self) -> None:
         for units in self.hidden or ():
@@ -74,7 +76,8 @@ class Options(Description):
 
     def training(self, default: TrainingConfig) -> TrainingConfig:
         """A preset's training with what was asked for."""
-        asked = {name: getattr(self, name) for name in ("epochs", "batch_size", "seed", "members", "bootstrap")}
+        names = ("epochs", "batch_size", "seed", "members", "bootstrap", "rtrl")
+        asked = {name: getattr(self, name) for name in names}
         return default.replace(**{name: value for name, value in asked.items() if value is not None})
 
 

@@ -111,6 +111,8 @@ def _trained(options: Options, look: Look, rate: float, updates: int, least: int
 
     As many epochs as make `updates`, so that short sequences are read more often: from `least` to 100.
     """
+    if options.rtrl:
+        return _trained_in_real_time(options, look, rate)
     window = min(WINDOW, look.in_shape[0])
     windows = -(-look.in_shape[0] // window)
     batch = fitting(32, look) if options.batch_size is None else options.batch_size
@@ -119,6 +121,15 @@ def _trained(options: Options, look: Look, rate: float, updates: int, least: int
     training = options.training(TrainingConfig(epochs=epochs, batch_size=batch, window=window))
     rate = options.learning_rate or rate
     # Pascanu, Mikolov & Bengio (2013): the gradient of a recurrent network explodes now and then.
+    decay = schedules.CosineDecay(rate, rate / 100, training.epochs * per_epoch)
+    return training, chain(ClipByNorm(1.0), Adam(decay))
+
+
+def _trained_in_real_time(options: Options, look: Look, rate: float) -> tuple[TrainingConfig, Transform]:
+    """One update each step, so that few epochs are enough, and small ones."""
+    per_epoch = look.examples * look.in_shape[0]
+    training = options.training(TrainingConfig(epochs=min(max(-(-20_000 // per_epoch), 2), 100)))
+    rate = options.learning_rate or rate / 10
     decay = schedules.CosineDecay(rate, rate / 100, training.epochs * per_epoch)
     return training, chain(ClipByNorm(1.0), Adam(decay))
 
