@@ -108,6 +108,40 @@ def test_options_of_a_sweep_that_are_none(options, message):
         dp.sweep(described(), (X, T), verbose=False, **options)
 
 
+def of_bagging(model, data=(X, T), **options):
+    return dp.Bagging(model, members=2).fit(data, verbose=False, **options)
+
+
+def of_sweep(model, data=(X, T), **options):
+    return dp.sweep(model, data, seeds=[1, 6], verbose=False, **options)
+
+
+@pytest.mark.parametrize("train", [of_bagging, of_sweep])
+@pytest.mark.parametrize("option", ["shuffle", "replacement", "record_steps"])
+def test_options_of_members_that_are_true_or_false_take_no_words(train, option):
+    with pytest.raises(dp.ConfigError, match=f"{option} must be True or False, not 'no'"):
+        train(described(), **{option: "no"})
+
+
+@pytest.mark.parametrize("train", [of_bagging, of_sweep])
+def test_a_part_assigned_to_the_model_of_members_is_looked_at_before_training(train):
+    model = described()
+    model.loss = "mse"
+    with pytest.raises(dp.ConfigError, match="loss must be one of denpa's, not 'mse'"):
+        train(model)
+
+
+def test_a_sweep_leaves_its_model_as_it_is():
+    model = described(normalizer=dp.Standardize())
+    with pytest.raises(dp.DataError, match="equally many"):
+        of_sweep(model, (X[:, :2], T[:5]))
+    assert model.run is None
+    found = of_sweep(model, epochs=1)  # of another shape than the data that were refused
+    assert (model.run, model.in_shape, model.statistics) == (None, None, None)
+    assert found.models[0].in_shape == (5,)
+    np.testing.assert_array_equal(found.models[1].statistics["mean"], X.mean(axis=0, dtype=np.float64).astype("f4"))
+
+
 def test_bootstrap_samples_hold_as_many_examples_as_there_are_and_63_percent_of_them():
     counts = sampled_rows(2000, 20, 1)
     assert (counts.sum(axis=1) == 2000).all()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import numbers
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -25,9 +27,11 @@ __all__ = [
     "check_model",
     "check_precision",
     "check_same_normalizer",
+    "check_training",
     "described",
     "network_of",
     "suited",
+    "unchanged_if_refused",
     "verbosity",
     "want_epochs",
     "want_flags",
@@ -67,6 +71,26 @@ def check_model(model: Any) -> None:
     if model.compute_dtype not in (None, *precisions):
         raise ConfigError(f"compute_dtype must be None or one of {', '.join(precisions)}, not {model.compute_dtype!r}.")
     model.seed = wanted_seed(model.seed)
+
+
+def check_training(model: Any, epochs: Any, **flags: Any) -> None:
+    """Refuse what no training can begin with, by `ConfigError`: parts that may have been assigned since, options."""
+    want_epochs(epochs)
+    check_model(model)
+    check_precision(model)
+    want_flags(**flags)
+
+
+@contextlib.contextmanager
+def unchanged_if_refused(*owners: Any) -> Iterator[None]:
+    """Objects whose attributes are put back to what they were, should an error come from inside."""
+    before = [dict(vars(owner)) for owner in owners]
+    try:
+        yield
+    except BaseException:
+        for owner, attributes in zip(owners, before, strict=True):
+            vars(owner).update(attributes)
+        raise
 
 
 def check_same_normalizer(model: Any, name: str, normalizer: Any) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from denpa.core.errors import ConfigError, DataError, FileFormatError
 from denpa.data.counted import counted
 from denpa.training import checkpoint
-from denpa.training.arguments import batch_size_of, verbosity, want_epochs, want_flags
+from denpa.training.arguments import batch_size_of, check_training, unchanged_if_refused, verbosity, want_flags
 from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.elsewhere import data_as_one
@@ -155,15 +155,15 @@ class Bagging(Stacked):
 
         Raises:
             DataError, ShapeError, ConfigError: the data or options do not fit; nothing was changed.
+            FileFormatError: the folder to resume from holds no checkpoint that can be read.
             DivergenceError: a member's numbers were not finite; all members keep their last good state.
             StorageError: a checkpoint could not be written.
         """
-        want_epochs(epochs)
+        check_training(self.model, epochs, shuffle=shuffle, replacement=replacement, record_steps=record_steps)
         use_compile_cache()
         rules = as_callbacks(callbacks)
         check_options(rules, buckets)
-        before, model_before = dict(vars(self)), dict(vars(self.model))
-        try:
+        with unchanged_if_refused(self, self.model):
             given = self.model.run is not None
             train, held_out = prepared_data(self.model, data, validation)
             examples = len(jax.tree.leaves(train[0])[0])
@@ -180,10 +180,6 @@ class Bagging(Stacked):
             if resume is not None:
                 checkpoint.restore(training, resume)
             warn_of_idle_weights(self.model, train, plan.plans[0].batch_size, bootstrap=self.bootstrap)
-        except BaseException:
-            vars(self).update(before)
-            vars(self.model).update(model_before)
-            raise
         self.out_of_bag = {}
         with interrupts_wait() as interrupted:
             training.go(interrupted)

@@ -24,14 +24,13 @@ from denpa.training.arguments import (
     check_class_names,
     check_frozen,
     check_model,
-    check_precision,
     check_same_normalizer,
+    check_training,
     described,
     network_of,
     suited,
+    unchanged_if_refused,
     verbosity,
-    want_epochs,
-    want_flags,
     want_part,
 )
 from denpa.training.batches import BatchPlan
@@ -62,9 +61,6 @@ from denpa.training.transfer import renamed, transferred, weights_of
 from denpa.training.windows import check_window
 
 __all__ = ["Model"]
-
-# What fit may set before the first step; put back when something is refused.
-_SET_BY_FIT = ("run", "in_shape", "statistics", "class_names", "feature_names", "history", "epochs", "steps")
 
 
 class Model:
@@ -303,17 +299,14 @@ class Model:
 
         Raises:
             DataError, ShapeError, ConfigError: the data or options do not fit; nothing was changed.
+            FileFormatError: the folder to resume from holds no checkpoint that can be read.
             DivergenceError: a number was not finite; the model keeps its last good state.
             StorageError: a checkpoint could not be written.
         """
-        want_epochs(epochs)
-        check_model(self)  # parts may have been assigned since
-        check_precision(self)
-        want_flags(shuffle=shuffle, replacement=replacement, record_steps=record_steps)
+        check_training(self, epochs, shuffle=shuffle, replacement=replacement, record_steps=record_steps)
         use_compile_cache()
         rules = as_callbacks(callbacks)
-        before = {name: getattr(self, name) for name in _SET_BY_FIT}
-        try:
+        with unchanged_if_refused(self):
             train, held_out = prepared_data(self, data, validation)
             examples = len(jax.tree.leaves(train[0])[0])
             window = check_window(window, self.net, *train[:2])
@@ -337,9 +330,6 @@ class Model:
             if resume is not None:
                 checkpoint.restore(training, resume)
             warn_of_idle_weights(self, train, size)
-        except BaseException:
-            vars(self).update(before)
-            raise
         with interrupts_wait() as interrupted:
             history = training.go(interrupted)
             for rule in again:

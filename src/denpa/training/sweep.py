@@ -14,7 +14,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, ShapeError, nearest
 from denpa.training import checkpoint
-from denpa.training.arguments import batch_size_of, verbosity, want_epochs, wanted_seed
+from denpa.training.arguments import batch_size_of, check_training, verbosity, wanted_seed
 from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.early_stopping import EarlyStopping
@@ -89,8 +89,8 @@ def sweep(
     must have arrays of the same shapes, so sizes of layers cannot be swept over, nor what decides the program.
 
     Args:
-        model: a model that has not been trained; it is left as it is but for its normaliser's statistics. Where it was
-            given weights, all members start from these.
+        model: a model that has not been trained; it is left as it is. Where it was given weights, all members start
+            from these.
         data, validation, epochs, batch_size, shuffle, replacement, verbose, record_steps, window: as for `Model.fit`.
         over: values by place, such as "optimizer.learning_rate", "penalty.strength", "net.layers.2.strength".
         seeds: the seeds of the members; the model's own when None.
@@ -102,15 +102,17 @@ def sweep(
     Raises:
         ConfigError: a place without a number, a value that its description refuses, or one that decides the program.
         DataError, ShapeError: the data do not fit.
+        FileFormatError, StorageError: a checkpoint that cannot be read or written.
     """
     if not isinstance(model, Model) or model.steps:
         raise ConfigError("sweep wants a Model that has not been trained.")
-    want_epochs(epochs)
+    check_training(model, epochs, shuffle=shuffle, replacement=replacement, record_steps=record_steps)
     over = _lists({} if over is None else over)
     members = _combinations(over, [model.seed] if seeds is None else seeds)
     described = [_described(model, numbers, seed) for numbers, seed in members]
     use_compile_cache()
     rules, given = _checked(callbacks, buckets), model.run is not None
+    model = copy.copy(model)  # which the data build, with their statistics and names
     train, held_out = prepared_data(model, data, validation)
     examples = len(jax.tree.leaves(train[0])[0])
     window = check_window(window, model.net, *train[:2])
