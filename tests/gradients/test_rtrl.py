@@ -169,6 +169,7 @@ def test_its_memory_does_not_grow_with_time():
         (dp.Sequential([dp.RNN(3, return_sequences=True), dp.RNN(3, return_sequences=True)]), "recurrent layer"),
         (dp.RNN(3), "return_sequences"),
         (dp.GRU(3, return_sequences=True, reverse=True), "return_sequences"),
+        (dp.LSTM(3, return_sequences=True, truncated=True), "wants return_sequences=True alone, not .*truncated=True"),
         (dp.Sequential([dp.RNN(3, return_sequences=True), dp.BatchNorm()]), "state"),
         (dp.Sequential([dp.RNN(3, return_sequences=True), dp.ActivityL1(0.1)]), "loss alone"),
     ],

@@ -91,8 +91,8 @@ def rtrl(
         As `backprop`, but dx is None: the past is gone when its delta is known.
 
     Raises:
-        ConfigError: a network of another form.
-        ShapeError: arrays that do not fit.
+        ConfigError: a network of another form, or an `LSTM` whose backward pass is `truncated`.
+        DataError, ShapeError: data that are no numbers, or do not fit.
     """
     _parts(net, variables)
     want_problem(net, loss, x, t)
@@ -159,7 +159,7 @@ def rtrl_step(
         sample_weight: (batch,) weights of the samples.
 
     Raises:
-        ConfigError, ShapeError: as for `rtrl`; `before` is of another number of sequences.
+        ConfigError, DataError, ShapeError: as for `rtrl`; `before` is of another number of sequences.
     """
     _parts(net, variables)
     want_problem(net, loss, x, t)
@@ -190,7 +190,7 @@ def learn_online(
         key, state: random key for dropout; the optimiser's state, as an earlier call has left it, or () to begin.
 
     Raises:
-        ConfigError, ShapeError: as for `rtrl`; no optimiser.
+        ConfigError, DataError, ShapeError: as for `rtrl`; no optimiser.
     """
     _parts(net, variables)
     want_methods(optimizer, "An optimiser, such as dp.SGD(0.01), is wanted", "init", "update")
@@ -230,8 +230,8 @@ def _parts(net: Any, variables: Variables) -> tuple[Recurrent, Params, str, Sequ
         (name, layer), *rest = net.inner()
     if not isinstance(layer, Recurrent) or any(isinstance(other, Network) for _, other in rest):
         raise ConfigError(f"RTRL wants a recurrent layer, or a Sequential of one and layers on each step, not {net!r}.")
-    plain = not (layer.reverse or layer.takes_carry or layer.return_carry or getattr(layer, "teacher_forcing", False))
-    if not (layer.return_sequences and plain):
+    unlike = "reverse", "takes_carry", "return_carry", "teacher_forcing", "truncated"  # the last is no gradient
+    if not layer.return_sequences or any(getattr(layer, option, False) for option in unlike):
         raise ConfigError(f"RTRL runs forward from a carry of 0: it wants return_sequences=True alone, not {layer!r}.")
     if state:
         raise ConfigError(f"RTRL sees one time step at a time: layers with state, {', '.join(state)}, are not for it.")
