@@ -47,6 +47,14 @@ def test_l1_follows_the_reduction_of_the_loss():
     check_gradients(net, total, variables, x, x + 1)
 
 
+def test_no_samples_cost_nothing():
+    for layer in (ActivityL1(2.0), KLSparsity()):
+        y, saved = layer.forward({}, jnp.zeros((0, 3)))
+        dx, _ = layer.backward({}, saved, jnp.zeros((0, 3)))
+        assert (y.shape, dx.shape) == ((0, 3), (0, 3))
+    assert ActivityL1(2.0).forward({}, jnp.zeros((0, 3)))[1]["cost"] == 0
+
+
 def test_the_price_of_bfloat16_codes_is_summed_in_float32():
     x = jnp.full((2, 1024), 0.1, jnp.bfloat16)
     _, saved = ActivityL1(1.0).forward({}, x, Context(train=True))

@@ -182,6 +182,12 @@ def test_an_exact_match_is_a_sequence_right_from_end_to_end():
 # ----------------------------------------------------------------------------------- classification
 
 
+def test_an_exact_match_of_no_sequences_is_nan():
+    y, t = np.zeros((0, 3, 4), np.float32), np.zeros((0, 3), np.int32)
+    for weight in (None, np.zeros(0), np.zeros((0, 3))):
+        assert np.isnan(ExactMatch()(y, t, weight))
+
+
 def test_ties_go_to_the_first_and_nan_is_never_right():
     y = np.array([[1, 2, 2], [2, 2, 1], [np.nan, 1, 0], [1, np.nan, 0], [0, 0, 0]], np.float32)
     for label, right in ((0, [0, 1, 0, 0, 1]), (1, [1, 0, 0, 0, 0]), (2, [0, 0, 0, 0, 0])):

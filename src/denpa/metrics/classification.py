@@ -81,7 +81,7 @@ class ExactMatch(Metric):
             raise ShapeError(f"{self!r} wants class indices (batch, time) for outputs (batch, time, classes).")
         w = item_weights(self, sample_weight, t.shape, y.dtype)
         w = jnp.ones(len(t), y.dtype) if w is None else w
-        w = w.reshape(len(t), -1)
+        w = w.reshape(len(t), math.prod(w.shape[1:]))  # of no sequences too, for which -1 stands for no size
         right = jnp.all((_first_largest(y) == t) | (w == 0), axis=1)
         return _counted(self, right, jnp.max(w, axis=1), y.dtype)
 
