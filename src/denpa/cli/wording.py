@@ -29,7 +29,6 @@ _PHRASES = {
     "or split with stratify=False": "or hold none back: --data.test 0 --validation 0",
     "Add examples, or hold none back.": "Add examples, or hold none back: --data.test 0 --validation 0.",
     "as ScaleImages(maximum=...), or use Standardize()": "as --normalizer.maximum ..., or use --normalizer Standardize",
-    ", or use train=False": "",
     "size=(height, width)": "--data.options.size '[height, width]'",
     "only (in a config initial_only), such as": "--initial-only, such as",
 }
