@@ -20,12 +20,12 @@ __all__ = ["LocalContrastNorm", "LocalResponseNorm"]
 
 @dataclass(frozen=True)
 class LocalResponseNorm(ShapePreserving):
-    """y_k = x_k D_k^−β,  D_k = k + α Σ_m x_m² over the channels m from k − ⌊N/2⌋ to k + ⌊N/2⌋ that there are
+    """y_c = x_c D_c^−β,  D_c = k + α Σ_m x_m² over the channels m from c − ⌊N/2⌋ to c + ⌊N/2⌋ that there are
 
     x (..., channels) -> y (..., channels), all at the same place; saves x and D. Every channel is in the windows of
     its neighbours, and these in its own:
 
-        ∂E/∂x_k = dy_k D_k^−β − 2 α β x_k Σ_m dy_m x_m D_m^(−β−1)
+        ∂E/∂x_c = dy_c D_c^−β − 2 α β x_c Σ_m dy_m x_m D_m^(−β−1)
 
     Args:
         size: N.

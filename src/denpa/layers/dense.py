@@ -22,7 +22,7 @@ class Dense(Layer):
     """y = x W + b      x (..., in) -> y (..., units)      W (in, units), b (units,)      saves x
 
     The output is what textbooks call the pre-activation u, so the delta that enters `backward` is
-    exactly their δ = ∂E/∂u (Rumelhart, Hinton & Williams 1986, eq. 1 and 4-6):
+    exactly their δ = ∂E/∂u (Rumelhart, Hinton & Williams 1986, eq. 1 and 5-7):
 
         ∂E/∂x = δ Wᵀ        ∂E/∂W = xᵀ δ        ∂E/∂b = Σ_n δ_n
 

@@ -30,7 +30,7 @@ class PReLU(ShapePreserving):
         ConfigError: `initial` is not a number, or `shared` neither True nor False.
         ShapeError: the last axis of x is not what alpha expects.
 
-    Source: He, Zhang, Ren & Sun (2015), Delving Deep into Rectifiers, eq. 1 and 8-11, with initial 0.25.
+    Source: He, Zhang, Ren & Sun (2015), Delving Deep into Rectifiers, eq. 1-3, with initial 0.25.
     """
 
     shared: bool = True

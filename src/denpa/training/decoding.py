@@ -87,7 +87,7 @@ def beam_search(
     Raises:
         ConfigError, DataError: as for `greedy`; a beam below 1, a penalty below 0.
 
-    Source: Graves (2012), section 3.2, for the search; Wu et al. (2016), equation 14, for the penalty.
+    Source: Sutskever, Vinyals & Le (2014), section 3.2, for the search; Wu et al. (2016), equation 14, for the penalty.
     """
     for name, value in (("beam", beam), ("longest", longest)):
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
