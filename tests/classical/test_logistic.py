@@ -181,6 +181,8 @@ def test_a_step_that_goes_too_far_is_halved():
         (lambda x, t: classical.descended([1, 2], [1, 1], "a", 3), "learning_rate must be a number"),
         (lambda x, t: classical.decayed("a", 1, 1), "H must hold numbers"),
         (lambda x, t: classical.conditional("a"), "P must hold numbers"),
+        (lambda x, t: classical.mean_squared_error([], []), "y must hold a number or more"),
+        (lambda x, t: classical.bias_variance(np.zeros((3, 0)), []), r"predictions must .* shape \(3, 0\)"),
     ],
 )
 def test_arguments_that_are_none_are_refused_in_words(make, message):

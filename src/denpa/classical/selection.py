@@ -28,11 +28,24 @@ __all__ = [
 
 
 def mean_squared_error(y: Any, t: Any) -> float:
-    """(1/N) Σ_n (y_n - t_n)², over all entries."""
-    y, t = numbers_of(y, "y"), numbers_of(t, "t")
+    """(1/N) Σ_n (y_n - t_n)², over all entries.
+
+    Raises:
+        DataError: no numbers.
+        ShapeError: y and t have not the same shape; nothing is broadcast.
+    """
+    y, t = _some_numbers(y, "y"), _some_numbers(t, "t")
     if y.shape != t.shape:
         raise ShapeError(f"Predictions {y.shape} and targets {t.shape} must have the same shape.")
     return float(np.mean((y - t) ** 2))
+
+
+def _some_numbers(a: Any, name: str) -> np.ndarray:
+    """`numbers_of`, one at least: of none there is no mean."""
+    numbers = numbers_of(a, name)
+    if not numbers.size:
+        raise DataError(f"{name} must hold a number or more, not an array of shape {numbers.shape}.")
+    return numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,12 +217,13 @@ def bias_variance(predictions: Any, truth: Any) -> BiasVariance:
         truth: f(x) (n,), without noise.
 
     Raises:
+        DataError: no numbers.
         ShapeError: predictions and truth do not fit together.
 
     Source: Geman, Bienenstock & Doursat (1992), "Neural networks and the bias/variance dilemma"; Bishop
     (2006), equations 3.45 to 3.47.
     """
-    y, f = numbers_of(predictions, "predictions"), numbers_of(truth, "truth")
+    y, f = _some_numbers(predictions, "predictions"), _some_numbers(truth, "truth")
     if y.ndim != 2 or f.shape != y.shape[1:]:
         raise ShapeError(f"predictions must have the shape (R, n) and truth (n,), not {y.shape} and {f.shape}.")
     mean = y.mean(axis=0)
