@@ -141,6 +141,10 @@ def lasso_path(
     Returns:
         One model for each strength, from the largest to the smallest.
 
+    Raises:
+        DataError, ShapeError: as for `elastic_net`.
+        ConfigError: as there; `steps` below 2, a `smallest` that is not between 0 and 1.
+
     Source: Friedman, Hastie & Tibshirani (2010), section 2.5.
     """
     problem = _problem(x, t, sample_weight, intercept)
@@ -152,7 +156,10 @@ def lasso_path(
 
 
 def largest_strength(x: Any, t: Any, sample_weight: Any = None, *, intercept: bool = True) -> float:
-    """λ_max = max_j |(1/N) Σ_n (x_nj - x̄_j)(t_n - t̄)|: the lasso gives W = 0 for λ >= λ_max, and for no other."""
+    """λ_max = max_j |(1/N) Σ_n (x_nj - x̄_j)(t_n - t̄)|: the lasso gives W = 0 for λ >= λ_max, and for no other.
+
+    Arguments and errors are those of `lasso`.
+    """
     return _largest(_problem(x, t, sample_weight, intercept))
 
 

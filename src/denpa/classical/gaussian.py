@@ -114,9 +114,9 @@ def linear_discriminant(
         unbiased: divide by N - K in place of N. With weights N is (Σ s)² / Σ s².
 
     Raises:
-        DataError: a class without examples; a singular covariance (a feature that is constant within the
-            classes, linearly dependent features, too few examples), where shrinkage is 0.
-        ConfigError: priors or shrinkage out of range.
+        DataError, ShapeError: bad data; a class without examples; a singular covariance (a feature that is constant
+            within the classes, linearly dependent features, too few examples), where shrinkage is 0.
+        ConfigError: priors, shrinkage or a number of classes out of range.
 
     Source: Fisher (1936), "The use of multiple measurements in taxonomic problems"; Bishop (2006), "Pattern
     Recognition and Machine Learning", equations 4.73 to 4.80; shrinkage: Friedman (1989), "Regularized

@@ -120,7 +120,7 @@ def ridge(x: Any, t: Any, strength: float, sample_weight: Any = None, *, interce
 def ridge_path(
     x: Any, t: Any, strengths: Sequence[float], sample_weight: Any = None, *, intercept: bool = True
 ) -> list[LinearModel]:
-    """`ridge` for each of several strengths, by one decomposition."""
+    """`ridge` for each of several strengths, by one decomposition; arguments and errors are those of `ridge`."""
     x, t, p = _problem(x, t, sample_weight)
     lambdas = strengths_of(strengths)
     problem = centred(x, t, p, intercept)
@@ -138,6 +138,10 @@ def polynomial_features(x: Any, degree: int) -> np.ndarray:
 
     Returns:
         (n, M) or (n, d M).
+
+    Raises:
+        DataError, ShapeError: x is none of these, or not finite.
+        ConfigError: a degree that is no whole number from 1.
 
     Source: Bishop (2006), "Pattern Recognition and Machine Learning", equation 1.1.
     """

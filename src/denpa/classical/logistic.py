@@ -95,9 +95,9 @@ def logistic_regression(
         intercept: False for b = 0.
 
     Raises:
-        DataError: bad data; or, with strength 0, classes that a hyperplane separates, be it but for examples
-            on it: E then falls for ever while ‖w‖ grows, and has no minimum. With linearly dependent columns
-            and strength 0 the solution of smallest norm is taken.
+        DataError, ShapeError: bad data; or, with strength 0, classes that a hyperplane separates, be it but for
+            examples on it: E then falls for ever while ‖w‖ grows, and has no minimum. With linearly dependent
+            columns and strength 0 the solution of smallest norm is taken.
         ConfigError: a strength below 0.
 
     Source: Bishop (2006), "Pattern Recognition and Machine Learning", equations 4.99 and 4.100; existence:
@@ -151,7 +151,7 @@ def softmax_regression(
         intercept: False for b = 0.
 
     Raises:
-        DataError, ConfigError: as for `logistic_regression`; a class without examples; more than 4,000
+        DataError, ShapeError, ConfigError: as for `logistic_regression`; a class without examples; more than 4,000
             parameters, for H has their square: train `Dense(K)` by gradient instead.
 
     Source: Bishop (2006), "Pattern Recognition and Machine Learning", equations 4.108 to 4.110.

@@ -77,6 +77,7 @@ def equivalent_strength(learning_rate: float, steps: int, curvature: Any = 0.0) 
 
     Raises:
         ConfigError: η that is not positive, τ below 1, η h of 1 or more.
+        DataError: a curvature that is no number.
 
     Source: Goodfellow, Bengio & Courville (2016), equations 7.41 to 7.45.
     """
@@ -99,6 +100,9 @@ def effective_parameters(H: Any, strength: float) -> float:
 
     Args:
         H, strength: as for `decayed`.
+
+    Raises:
+        ShapeError, DataError, ConfigError: as for `decayed`.
 
     Source: MacKay (1992), "Bayesian interpolation", equation 4.9; Bishop (2006), equation 3.91; Hastie,
     Tibshirani & Friedman (2009), equation 3.50.

@@ -44,7 +44,7 @@ def formal_neuron(x: Any, W: Any, theta: Any) -> np.ndarray:
         0 and 1, int32.
 
     Raises:
-        ShapeError: W or theta does not fit x.
+        DataError, ShapeError: data that are no numbers; W or theta does not fit x.
 
     Source: McCulloch & Pitts (1943), "A logical calculus of the ideas immanent in nervous activity".
     """
@@ -175,7 +175,7 @@ def mistake_bound(x: Any, t: Any, W: Any, b: float) -> float:
     Arguments are those of `margin`.
 
     Raises:
-        DataError: (w, b) does not separate the classes.
+        DataError, ShapeError: as for `margin`; (w, b) does not separate the classes.
 
     Source: Novikoff (1962), "On convergence proofs for perceptrons"; Block (1962), "The perceptron".
     """

@@ -51,6 +51,9 @@ class TableEncoder(Normalizer):
         standardize: False leaves numbers as they are.
         unseen: a category that training did not know: "error" refuses it, "zeros" makes all its columns 0.
         written: how the text file of the training table was written; `read` takes others to be written alike.
+
+    Raises:
+        ConfigError: no column, or one twice.
     """
 
     columns: tuple[NumericColumn | CategoricalColumn, ...]
@@ -73,6 +76,9 @@ class TableEncoder(Normalizer):
 
         Warns (UserWarning) of columns that are constant, or look like identifiers: texts of which more than
         half differ, or consecutive integers. They are kept; leave them out by `read_table(ignore=[...])`.
+
+        Raises:
+            DataError: gaps that nothing is to fill, or a target of one class only.
         """
         columns = tuple(described(table, column) for column in table.columns)
         for column in table.every:

@@ -62,6 +62,7 @@ class Standardize(Normalizer):
             entry of the last axis, over all other axes (images NHWC, sequences).
 
     Raises:
+        ConfigError: an epsilon below 0.
         DataError (fit): no examples, NaN, infinity, or statistics beyond the range of float32.
         ShapeError (apply): examples of another shape than those of the fit.
     """
@@ -101,6 +102,7 @@ class MinMax(Normalizer):
         per: as in `Standardize`.
 
     Raises:
+        ConfigError: a `low` that is not below `high`.
         DataError (fit): no examples, NaN, infinity, or statistics beyond the range of float32.
         ShapeError (apply): examples of another shape than those of the fit.
     """
@@ -138,6 +140,7 @@ class ScaleImages(Normalizer):
         maximum: the largest value a pixel can take: 255 for 8-bit images, 16 for the data set digits.
 
     Raises:
+        ConfigError: a maximum that is not positive.
         DataError (fit): a pixel below 0 or above `maximum`.
     """
 
@@ -171,6 +174,12 @@ class Pipeline(Normalizer):
     """y = n_K(... n_2(n_1(x))): several normalisers in order, each fitted to what the ones before make.
 
     arrays: a dict by position and class, `0_scaleimages`, `1_standardize`, of each one's arrays.
+
+    Args:
+        steps: n_1, n_2, ..., n_K.
+
+    Raises:
+        ConfigError: no step, or one that is no normaliser.
     """
 
     steps: tuple[Normalizer, ...]

@@ -33,7 +33,8 @@ class PolynomialFeatures(Normalizer):
 
     Raises:
         ConfigError: a degree that is no whole number from 1.
-        ShapeError (apply): x is not (batch, d).
+        DataError (fit): no examples, NaN or infinity.
+        ShapeError: x is not (batch, d).
 
     Source: Bishop (2006), "Pattern Recognition and Machine Learning", equation 1.1.
     """

@@ -30,6 +30,7 @@ class Orthogonal(Initializer):
         gain: the common singular value, > 0; sqrt(2) makes up for a ReLU.
 
     Raises:
+        ConfigError: a gain that is not positive.
         ShapeError: from `sample`, for a shape of fewer than two axes.
 
     Source: Saxe, McClelland and Ganguli (2014), Exact solutions to the nonlinear dynamics of learning in

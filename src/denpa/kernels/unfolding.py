@@ -78,7 +78,7 @@ def col2im(
         kernel_size, stride, padding, dilation: as for `im2col`.
 
     Raises:
-        ShapeError: the matrix is not of the shape that `im2col` gives for such images.
+        ConfigError, ShapeError: as for `im2col`; the matrix is not of the shape that this gives for such images.
     """
     columns = jnp.asarray(columns)
     (height, width), strides, pads, dilations = _how("col2im", x_shape, kernel_size, stride, padding, dilation)

@@ -72,6 +72,9 @@ class ExactMatch(Metric):
     A step of weight 0, such as padding, has no say; w_n is the largest weight of a step of sequence n, so that each
     sequence counts once, whatever its length. Of a decoder under teacher forcing this is the share of right answers
     when it is fed its own: as long as it is right, these are the same.
+
+    Raises:
+        ShapeError: from `measure`, outputs and targets of other shapes.
     """
 
     def measure(self, y: Any, t: Any, sample_weight: Any = None) -> Sums:
@@ -188,6 +191,9 @@ class ConfusionMatrix(Metric):
 
     Args:
         threshold: of a single output, as in `Accuracy`.
+
+    Raises:
+        ShapeError: as for `Accuracy`.
     """
 
     threshold: float | None = None

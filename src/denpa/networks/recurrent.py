@@ -227,7 +227,7 @@ class RNN(Recurrent):
         kernel_init, recurrent_init: initialisers of Wx and Wh.
 
     Raises:
-        ConfigError: an option that makes no cell.
+        ConfigError: an option that makes no cell, a `segment` below 0.
         ShapeError: x or the carry are not what the layer was made for.
 
     Source: Elman (1990); Werbos (1990) for back-propagation through time.
@@ -267,7 +267,7 @@ class LSTM(Recurrent):
         truncated: the delta of hᵗ⁻¹ through the candidate alone, not through the gates, which is not the gradient.
 
     Raises:
-        ConfigError: an option that makes no cell.
+        ConfigError: an option that makes no cell, a `segment` below 0.
         ShapeError: x or the carry are not what the layer was made for.
 
     Source: Hochreiter & Schmidhuber (1997); Gers & Schmidhuber (2000) for peepholes.
@@ -309,7 +309,7 @@ class GRU(Recurrent):
         update_bias: what the update gate's bias starts from; above 0 the layer starts by keeping its state.
 
     Raises:
-        ConfigError: an option that makes no cell; an `update_bias` without biases.
+        ConfigError: an option that makes no cell, a `segment` below 0; an `update_bias` without biases.
         ShapeError: x or the carry are not what the layer was made for.
 
     Source: Cho et al. (2014), equations 5-8; Tallec & Ollivier (2018) for the bias.

@@ -42,7 +42,7 @@ class OutputFeedbackRNN(Recurrent):
         kernel_init, recurrent_init: initialisers of Wx, Wy, Wo and of Wh.
 
     Raises:
-        ConfigError: an option that makes no cell.
+        ConfigError: as for `RNN`; `teacher_forcing` in `reverse`.
         ShapeError: x, t or the carry are not what the layer was made for.
 
     Source: Jordan (1986) and Elman (1990) together; Williams & Zipser (1989), section 4, for teacher forcing.

@@ -136,7 +136,11 @@ class Chain(Optimizer):
 def chain(*parts: Any) -> Chain:
     """`chain(ClipByNorm(1.0), Adam(1e-3))`: clip the gradients, then let Adam make updates of them.
 
-    Parts that Optax made stand for themselves: `chain(ClipByNorm(1.0), optax.adam(1e-3))`.
+    One part is an optimiser; what stands before it acts on gradients, what stands behind it, such as `MaxNorm`, on
+    updates. Parts that Optax made stand for themselves: `chain(ClipByNorm(1.0), optax.adam(1e-3))`.
+
+    Raises:
+        ConfigError: a part that cannot be chained, no optimiser or several, `MaxNorm` in front of it.
     """
     return Chain(tuple(_Foreign(part) if _is_foreign(part) else part for part in parts))
 

@@ -89,6 +89,7 @@ def check_gradients(
     Raises:
         GradientError: names the first wrong layer on the way back from the loss, array and index; or the first layer
             whose forward automatic differentiation cannot differentiate (it gives NaN), so that nothing is compared.
+        ConfigError, DataError, ShapeError: as for `denpa.trace`.
     """
     want_problem(net, loss, x, t)
     if isinstance(net, Tied):  # the gradients of all places, each by itself

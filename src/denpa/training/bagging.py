@@ -204,6 +204,10 @@ class Bagging(Stacked):
         Args:
             x: raw input.
             vote: "mean", by the mean probabilities, or "majority", each member one vote; ties go to the first class.
+
+        Raises:
+            ConfigError: another vote, or members that have not been fitted.
+            DataError: x is not such as they were trained on.
         """
         if vote not in ("mean", "majority"):
             raise ConfigError(f'vote is "mean" or "majority", not {vote!r}.')

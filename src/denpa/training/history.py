@@ -92,6 +92,7 @@ class History:
 
         Raises:
             ConfigError: there is nothing to plot, or an unknown column.
+            StorageError: the picture cannot be written.
         """
         from denpa.training.figures import learning_curves
 

@@ -247,6 +247,7 @@ class Model:
 
         Raises:
             ShapeError: the network takes no examples of this shape.
+            ConfigError: as many `class_names` as it has outputs are wanted; `frozen` fits no array, or all.
         """
         self.in_shape = shape_of_inputs(in_shape)
         check_class_names(self, network_shape(self))

@@ -47,7 +47,11 @@ class Sweep:
     models: tuple[Model, ...]
 
     def best(self, column: str = "validation_loss", largest: bool = False) -> int:
-        """The member with the smallest (largest) number in a column of `rows`, among those that stayed finite."""
+        """The member with the smallest (largest) number in a column of `rows`, among those that stayed finite.
+
+        Raises:
+            ConfigError: an unknown column, or no member that stayed finite.
+        """
         if column not in self.rows[0]:
             raise ConfigError(f"No column {column!r}: {nearest(column, self.rows[0], plural='columns')}")
         alive = [index for index, row in enumerate(self.rows) if row["finite"]]
