@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from denpa.core.errors import DataError, FileFormatError
-from denpa.data.idx import parse_idx, read_idx, write_idx
+from denpa.data.idx import parse_idx, read_bytes
+from tests.data.idx_files import write_idx
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 4, 3)).astype(np.uint8)
 KINDS = ("u1", "i1", "i2", "i4", "f4", "f8", ">i2", ">f8")
@@ -21,7 +22,7 @@ def test_arrays_survive_a_file(tmp_path_factory, kind, shape, compressed, seed):
     path = tmp_path_factory.mktemp("idx") / ("array.gz" if compressed else "array")
     array = (100 * np.random.default_rng(seed).normal(size=shape)).astype(np.int8).astype(kind)
     write_idx(path, array)
-    back = read_idx(path)
+    back = parse_idx(read_bytes(path), path)
     assert back.dtype == array.dtype.newbyteorder("=")
     assert back.shape == array.shape
     np.testing.assert_array_equal(back, array)
@@ -49,7 +50,7 @@ def damaged(tmp_path, content, message):
     path = tmp_path / "train-images"
     path.write_bytes(content)
     with pytest.raises(FileFormatError, match=message) as caught:
-        read_idx(path)
+        parse_idx(read_bytes(path), path)
     assert str(path) in str(caught.value)
 
 
@@ -74,10 +75,6 @@ def test_damage_is_named(tmp_path):
     damaged(tmp_path, squeezed[:-8] + b"\0\0\0\0" + squeezed[-4:], "is damaged: CRC check failed")
 
 
-def test_a_missing_file_and_an_impossible_array(tmp_path):
+def test_a_missing_file(tmp_path):
     with pytest.raises(DataError, match="cannot be read: No such file"):
-        read_idx(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="not int64"):
-        write_idx(tmp_path / "a", np.arange(3, dtype=np.int64))
-    with pytest.raises(DataError, match=r"shape \(\)"):
-        write_idx(tmp_path / "a", np.uint8(3))
+        read_bytes(tmp_path / "nowhere")

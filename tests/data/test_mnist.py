@@ -15,7 +15,7 @@ import pytest
 
 from denpa.core.errors import DataError, FileFormatError, StorageError
 from denpa.data import datasets, mnist
-from denpa.data.idx import write_idx
+from tests.data.idx_files import write_idx
 
 NAMES = tuple(mnist.FILES)
 CLOSED = "http://127.0.0.1:9/"  # the discard port: nobody listens

@@ -15,7 +15,7 @@ import numpy as np
 
 from denpa.core.errors import DataError, FileFormatError
 
-__all__ = ["parse_idx", "read_bytes", "read_idx", "write_idx"]
+__all__ = ["parse_idx", "read_bytes"]
 
 _MOST_AXES = 64  # that NumPy can have
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -69,24 +69,3 @@ def parse_idx(content: bytes, path: str | Path) -> np.ndarray:
         )
     array = np.frombuffer(content, dtype, offset=start).reshape(shape)
     return array.astype(dtype.newbyteorder("="), copy=False)
-
-
-def read_idx(path: str | Path) -> np.ndarray:
-    """The array of an IDX file, gzip-compressed or raw; see `read_bytes` and `parse_idx` for errors."""
-    return parse_idx(read_bytes(path), path)
-
-
-def write_idx(path: str | Path, array: np.ndarray) -> None:
-    """Write an array as an IDX file, compressed where the name ends in `.gz`.
-
-    Raises:
-        DataError: a dtype that IDX does not have, or an array without axes.
-    """
-    path, array = Path(path), np.asarray(array)
-    codes = {np.dtype(kind).newbyteorder("="): code for code, kind in _TYPES.items()}
-    code = codes.get(array.dtype.newbyteorder("="))
-    if code is None or array.ndim == 0:
-        raise DataError(f"IDX holds arrays of {', '.join(map(str, codes))}, not {array.dtype} of shape {array.shape}.")
-    header = bytes([0, 0, code, array.ndim]) + np.array(array.shape, ">u4").tobytes()
-    content = header + np.ascontiguousarray(array, _TYPES[code]).tobytes()
-    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
