@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import denpa as dp
-from denpa.data.arguments import as_path, as_texts
+from denpa.data.arguments import as_number, as_path, as_texts, as_whole
 
 VOCABULARY = dp.Vocabulary(tuple("abc"))
 
@@ -17,9 +17,35 @@ def test_one_text_is_one_of_them():
     assert str(as_path("a/b.csv")) == "a/b.csv"
 
 
+def test_numbers_may_be_numpys_and_come_out_as_pythons():
+    assert (as_whole(np.int8(3), "n", 1), type(as_whole(np.uint64(3), "n", 1))) == (3, int)
+    assert (as_number(np.float32(0.5), "noise"), type(as_number(2, "noise"))) == (0.5, float)
+    assert as_number(-2, "turns", -np.inf) == -2
+    for value in (True, np.True_, 2.0, "2", None, 0, 6):
+        with pytest.raises(dp.ConfigError, match="n must be a whole number from 1 to 5, not"):
+            as_whole(value, "n", 1, 5)
+    for value in (True, "2", None, -0.1, np.nan, np.inf, 1j):
+        with pytest.raises(dp.ConfigError, match="noise must be a number, 0 or more, not"):
+            as_number(value, "noise")
+
+
+def test_sizes_may_be_numpys():
+    rows = dp.next_token_rows(np.arange(20), np.int64(4))[0]
+    assert rows.shape == (4, 4)
+    assert len(dp.datasets.load("addition", n=np.int64(5))) == 5
+    assert dp.datasets.load("sine-wave", n=np.int64(100), length=np.int32(9)).train.x.shape == (8, 9, 1)
+    assert dp.Vocabulary.of("aab", minimum_count=np.int64(2), special=("unknown",)).tokens == ("<unk>", "a")
+
+
 @pytest.mark.parametrize(
     ("read", "message"),
     [
+        (lambda file: dp.datasets.load("noisy-digits", noise="a"), "noise must be a number, 0 or more, not 'a'"),
+        (lambda file: dp.datasets.load("noisy-digits", seed=-1), "seed must be a whole number, 0 or more, not -1"),
+        (lambda file: dp.datasets.load("addition", n=5, seed="a"), "seed must be a whole number, 0 or more, not 'a'"),
+        (lambda file: dp.datasets.load("dates", n=5, seed=-1), "seed must be a whole number, 0 or more, not -1"),
+        (lambda file: dp.datasets.load("spirals", turns="a"), "turns must be a number, not 'a'"),
+        (lambda file: dp.datasets.load("spirals", turns=np.nan), "turns must be a number, not nan"),
         (lambda file: dp.read_table(None), "A file is named by a text or a path"),
         (lambda file: dp.read_text(3), "A file is named by a text or a path"),
         (lambda file: dp.read_images(None), "A file is named by a text or a path"),

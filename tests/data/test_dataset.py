@@ -121,7 +121,7 @@ def test_a_fraction_lies_between_0_and_1(fraction):
 
 def test_bad_seeds_and_too_few_rows_are_refused():
     for seed in (-1, True, 1.5):
-        with pytest.raises(ConfigError, match="seed must be an integer"):
+        with pytest.raises(ConfigError, match="seed must be a whole number, 0 or more"):
             labelled([4, 4]).split(0.5, seed=seed)
     with pytest.raises(DataError, match="Cannot split 1 example:"):
         Dataset(np.zeros(1)).split(0.5)

@@ -159,7 +159,7 @@ def test_noisy_digits_have_the_clean_ones_as_targets():
     middle = (clean.train.x > 6) & (clean.train.x < 10)  # seldom cut
     assert abs(np.std((train.x - clean.train.x)[middle]) - 1.6) < 0.05
     assert not np.array_equal(train.x, datasets.load("noisy-digits", seed=4).train.x)
-    with pytest.raises(ConfigError, match="standard deviation"):
+    with pytest.raises(ConfigError, match="noise must be a number, 0 or more, not -1"):
         datasets.load("noisy-digits", noise=-1)
 
 

@@ -98,7 +98,7 @@ def test_what_is_no_path_is_refused():
     for options, words in (
         ({"start": (1.0,)}, "two finite numbers"),
         ({"start": (1.0, np.nan)}, "two finite numbers"),
-        ({"steps": 0}, "positive integer"),
+        ({"steps": 0}, "steps must be a whole number, 1 or more"),
         ({"noise": -1.0}, "standard deviation"),
         ({"noise": np.inf}, "standard deviation"),
     ):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, ShapeError
+from denpa.data.arguments import as_whole
 from denpa.data.checks import check_data, check_x, is_one_hot
 from denpa.data.counted import counted
 
@@ -17,7 +18,6 @@ __all__ = [
     "centred",
     "decomposed",
     "examples",
-    "integer",
     "labels_of",
     "numbers_of",
     "numerical_rank",
@@ -70,7 +70,7 @@ def labels_of(x: np.ndarray, t: Any, classes: int | None = None) -> tuple[np.nda
         DataError: labels that are no integers from 0, or one class only.
         ConfigError: a number of classes below 2.
     """
-    t, classes = np.asarray(t), None if classes is None else integer(classes, "classes", 2)
+    t, classes = np.asarray(t), None if classes is None else as_whole(classes, "classes", 2)
     check_data(x, t, task="classification", classes=classes)
     if t.ndim == 1:
         return t.astype(np.int64), classes or int(t.max()) + 1
@@ -117,13 +117,6 @@ def rate_of(learning_rate: Any) -> float:
     if not real or not 0 < float(learning_rate) < float("inf"):
         raise ConfigError(f"learning_rate must be a number greater than 0, not {learning_rate!r}.")
     return float(learning_rate)
-
-
-def integer(value: Any, name: str, least: int) -> int:
-    """A whole number, `least` or more; else a `ConfigError`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise ConfigError(f"{name} must be a whole number, {least} or more, not {value!r}.")
-    return int(value)
 
 
 class Centred(NamedTuple):

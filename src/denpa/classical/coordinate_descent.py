@@ -20,13 +20,13 @@ from denpa.classical.arrays import (
     centred,
     decomposed,
     examples,
-    integer,
     strength_of,
     strengths_of,
     targets,
     weights,
 )
 from denpa.core.errors import ConfigError, ShapeError
+from denpa.data.arguments import as_whole
 
 __all__ = ["SparseModel", "elastic_net", "largest_strength", "lasso", "lasso_path", "soft_threshold"]
 
@@ -150,7 +150,7 @@ def lasso_path(
     problem = _problem(x, t, sample_weight, intercept)
     if strengths is None:
         least = _fraction(smallest, "smallest")
-        strengths = (np.geomspace(1, least, integer(steps, "steps", 2)) * _largest(problem)).tolist()
+        strengths = (np.geomspace(1, least, as_whole(steps, "steps", 2)) * _largest(problem)).tolist()
     lambdas = sorted(strengths_of(strengths), reverse=True)
     return _path(problem, lambdas, 0.0, _fraction(tolerance, "tolerance"))
 

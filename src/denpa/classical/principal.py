@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from denpa.classical.arrays import examples, integer
+from denpa.classical.arrays import examples
 from denpa.core.errors import ConfigError
+from denpa.data.arguments import as_whole
 
 __all__ = ["PrincipalComponents", "pca"]
 
@@ -67,7 +68,7 @@ def pca(x: Any, components: int) -> PrincipalComponents:
     Baldi & Hornik (1989), "Neural networks and principal component analysis".
     """
     x = examples(x)
-    if integer(components, "components", 1) > min(x.shape):
+    if as_whole(components, "components", 1) > min(x.shape):
         raise ConfigError(f"components must be at most {min(x.shape)} for x of shape {x.shape}, not {components}.")
     mean = x.mean(axis=0)
     if len(x) > 4 * x.shape[1]:

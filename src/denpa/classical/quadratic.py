@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from denpa.classical.arrays import integer, numbers_of, rate_of, strength_of
+from denpa.classical.arrays import numbers_of, rate_of, strength_of
 from denpa.core.errors import ConfigError, DataError, ShapeError
+from denpa.data.arguments import as_whole
 
 __all__ = ["decayed", "descended", "effective_parameters", "equivalent_strength"]
 
@@ -60,7 +61,7 @@ def descended(H: Any, w: Any, learning_rate: float, steps: int, start: Any = Non
     begin = np.zeros_like(w) if start is None else numbers_of(start, "start")
     if begin.shape != w.shape:
         raise ShapeError(f"start must have the shape {w.shape}, not {begin.shape}.")
-    left = (1 - rate_of(learning_rate) * h) ** integer(steps, "steps", 0)
+    left = (1 - rate_of(learning_rate) * h) ** as_whole(steps, "steps", 0)
     return w + Q @ (left * (Q.T @ (begin - w)))
 
 
@@ -81,7 +82,7 @@ def equivalent_strength(learning_rate: float, steps: int, curvature: Any = 0.0) 
 
     Source: Goodfellow, Bengio & Courville (2016), equations 7.41 to 7.45.
     """
-    rate, steps = rate_of(learning_rate), integer(steps, "steps", 1)
+    rate, steps = rate_of(learning_rate), as_whole(steps, "steps", 1)
     h = numbers_of(curvature, "curvature")
     if (h < 0).any() or (rate * h >= 1).any():
         raise ConfigError(f"The curvature must lie from 0 to below 1/η = {1 / rate:g}.")

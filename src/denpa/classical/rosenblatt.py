@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from denpa.classical.arrays import examples, integer, labels_of, numbers_of, rate_of
+from denpa.classical.arrays import examples, labels_of, numbers_of, rate_of
 from denpa.core.errors import DataError, ShapeError
+from denpa.data.arguments import as_whole
 from denpa.data.counted import counted
 
 __all__ = ["GATES", "Perceptron", "formal_neuron", "margin", "mistake_bound", "perceptron"]
@@ -112,7 +113,7 @@ def perceptron(
     if w.shape != x.shape[1:]:
         raise ShapeError(f"W must have the shape {x.shape[1:]}, not {w.shape}.")
     b, mistakes = _intercept(b), []
-    for _ in range(integer(epochs, "epochs", 1)):
+    for _ in range(as_whole(epochs, "epochs", 1)):
         wrong = 0
         for example, label in zip(x, labels, strict=True):
             error = label - (example @ w + b > 0)

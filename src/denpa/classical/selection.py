@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from denpa.classical.arrays import integer, numbers_of, strength_of
+from denpa.classical.arrays import numbers_of, strength_of
 from denpa.classical.least_squares import linear_regression, polynomial_features, ridge
 from denpa.core.errors import ConfigError, DataError, ShapeError
+from denpa.data.arguments import as_whole
 from denpa.data.checks import check_data
 from denpa.data.splitting import k_fold_indices, split_indices
 
@@ -96,7 +97,7 @@ def degree_curve(train: Any, test: Any, degrees: Iterable[int], strength: float 
         check_data(some_x[:, None], some_t, task="regression")
     strength, rows = strength_of(strength), []
     for degree in degrees:
-        if integer(degree, "degree", 0) == 0:
+        if as_whole(degree, "degree", 0) == 0:
             rows.append((mean_squared_error(np.full_like(t, t.mean()), t), np.mean((t.mean() - t_test) ** 2), 0.0))
             continue
         features = polynomial_features(x, degree)

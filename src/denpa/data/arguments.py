@@ -1,7 +1,9 @@
-"""What names a file or several texts, brought to one form; truth values."""
+"""Single arguments, checked and brought to one form: numbers, truth values, what names a file or several texts."""
 
 from __future__ import annotations
 
+import math
+import numbers
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError
 
-__all__ = ["as_flag", "as_path", "as_texts"]
+__all__ = ["as_flag", "as_number", "as_path", "as_texts", "as_whole"]
 
 
 def as_flag(value: Any, name: str) -> bool:
@@ -19,6 +21,24 @@ def as_flag(value: Any, name: str) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise ConfigError(f"{name} must be true or false, not {value!r}.")
     return bool(value)
+
+
+def as_whole(value: Any, name: str, least: int, most: int | None = None) -> int:
+    """An integer, Python's or NumPy's, as Python's; a `ConfigError` for anything else, and outside of least..most."""
+    found = int(value) if isinstance(value, numbers.Integral) and not isinstance(value, bool) else None
+    if found is None or found < least or (most is not None and found > most):
+        span = f", {least} or more" if most is None else f" from {least} to {most:,}"
+        raise ConfigError(f"{name} must be a whole number{span}, not {value!r}.")
+    return found
+
+
+def as_number(value: Any, name: str, least: float = 0.0) -> float:
+    """A finite real number, Python's or NumPy's, as Python's; a `ConfigError` for anything else, and below `least`."""
+    found = float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else math.nan
+    if not math.isfinite(found) or found < least:
+        span = f", {least:g} or more" if math.isfinite(least) else ""
+        raise ConfigError(f"{name} must be a number{span}, not {value!r}.")
+    return found
 
 
 def as_path(path: Any) -> Path:

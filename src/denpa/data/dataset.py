@@ -137,8 +137,8 @@ class Dataset:
         return [(self[rest], self[held_out]) for rest, held_out in parts]
 
     def take(self, n: int, seed: int = 0) -> Dataset:
-        """n examples chosen at random without repetition, in the order of the rows."""
-        if not 1 <= n <= len(self):
+        """n examples chosen at random without repetition, in the order of the rows; a `DataError` for more."""
+        if not isinstance(n, (int, np.integer)) or not 1 <= n <= len(self):
             raise DataError(f"Cannot take {n} of {counted(len(self), 'example')}.")
         return self[np.sort(permutation(len(self), seed)[:n])]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, nearest
 from denpa.data import mnist, opinions, parallel, sequences, series, text, toys
-from denpa.data.arguments import as_flag
+from denpa.data.arguments import as_flag, as_number, as_whole
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.pairs import Pairs, PairSplits
 
@@ -57,9 +57,7 @@ def noisy_digits(noise: float = 0.3, seed: int = 0) -> Splits:
             is cut to 0..16.
         seed: of the noise.
     """
-    if not 0 <= noise < float("inf"):
-        raise ConfigError(f"noise must be a standard deviation, 0 or more, not {noise!r}.")
-    rng = np.random.default_rng(seed)
+    noise, rng = as_number(noise, "noise"), np.random.default_rng(as_whole(seed, "seed", 0))
 
     def noisy(part: Dataset) -> Dataset:
         x = np.clip(part.x + 16 * noise * rng.standard_normal(part.x.shape), 0, 16).astype(np.float32)

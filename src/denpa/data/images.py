@@ -164,9 +164,9 @@ def _shape(size: Any) -> tuple[int, int] | None:
     if size is None:
         return None
     pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
-    if len(pair) != 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in pair):
+    if len(pair) != 2 or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in pair):
         raise ConfigError(f"size must be (height, width) in pixels, not {size!r}.")
-    return pair
+    return int(pair[0]), int(pair[1])
 
 
 def _pixels(pillow: Any, path: Path, shape: tuple[int, int] | None, grayscale: bool) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from denpa.core.checks import want_not_negative, want_positive
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError
 from denpa.core.padded import Padded, silenced
@@ -40,12 +41,8 @@ class PairEncoder(Description):
 
     def validate(self) -> None:
         """Refuse targets without start or end, and numbers that make no search."""
-        if isinstance(self.beam, bool) or not isinstance(self.beam, int) or self.beam < 1:
-            raise ConfigError(f"beam must be a whole number, 1 or more, not {self.beam!r}.")
-        if not isinstance(self.length_penalty, float) or self.length_penalty < 0:
-            raise ConfigError(f"length_penalty must be a number, 0 or more, not {self.length_penalty!r}.")
-        if not isinstance(self.reverse, bool):
-            raise ConfigError(f"reverse must be true or false, not {self.reverse!r}.")
+        want_positive(self, "beam")
+        want_not_negative(self, "length_penalty")
         for special in ("start", "end"):
             if self.target.number_of(special) is None:
                 raise ConfigError(f"A decoder needs a {special} token in its vocabulary.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from denpa.core.errors import ConfigError
+from denpa.core.checks import want_positive
 from denpa.core.shapes import want
 from denpa.data.checks import check_x
 from denpa.data.normalise import Normalizer
@@ -44,8 +44,7 @@ class PolynomialFeatures(Normalizer):
 
     def validate(self) -> None:
         """Refuse a degree below 1."""
-        if isinstance(self.degree, bool) or not isinstance(self.degree, int) or self.degree < 1:
-            raise ConfigError(f"PolynomialFeatures.degree must be a whole number, 1 or more, not {self.degree!r}.")
+        want_positive(self, "degree")
 
     def fit(self, x: Any) -> dict[str, Any]:
         x = np.asarray(x)

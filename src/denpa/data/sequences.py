@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from denpa.core.errors import ConfigError, DataError
+from denpa.core.errors import DataError
+from denpa.data.arguments import as_whole
 from denpa.data.fetched import find
 from denpa.data.pairs import Pairs
 from denpa.data.text import read_text
@@ -39,7 +40,7 @@ def addition(n: int = 50_000, seed: int = 0) -> Pairs:
     Source: Sutskever, Vinyals & Le (2014) for the model, Zaremba & Sutskever (2014) for the task; the form of
     Saito (2018), Deep Learning from Scratch 2, chapter 7.
     """
-    _want_number(n, 500_000)
+    n, seed = as_whole(n, "n", 1, 500_000), as_whole(seed, "seed", 0)
     if found := _given("addition", n, seed):
         return found
     rng = np.random.default_rng(seed)
@@ -69,7 +70,7 @@ def dates(n: int = 50_000, seed: int = 0) -> Pairs:
 
     Source: the form of Saito (2018), Deep Learning from Scratch 2, chapter 8.
     """
-    _want_number(n, 10_000_000)
+    n, seed = as_whole(n, "n", 1, 10_000_000), as_whole(seed, "seed", 0)
     if found := _given("date", n, seed):
         return found
     rng = np.random.default_rng(seed)
@@ -110,8 +111,3 @@ def _given(name: str, n: int, seed: int) -> Pairs | None:
     """The user's file, where it is there and what it holds is asked for."""
     path = find(f"{name}.txt", "sequence")
     return read_pairs(path) if path is not None and (n, seed) == (50_000, 0) else None
-
-
-def _want_number(n: int, most: int) -> None:
-    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= most:
-        raise ConfigError(f"n must be a whole number from 1 to {most:,}, not {n!r}.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError
+from denpa.data.arguments import as_number, as_whole
 from denpa.data.counted import counted
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.splitting import in_order
@@ -27,8 +28,7 @@ def next_value_rows(values: np.ndarray, length: int) -> tuple[np.ndarray, np.nda
         ConfigError: a length below 1.
         DataError: fewer steps than one row and its last target need.
     """
-    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-        raise ConfigError(f"The length of a row must be a whole number, 1 or more, not {length!r}.")
+    length = as_whole(length, "The length of a row", 1)
     rows, columns = (len(values) - 1) // length, values.shape[1]
     if rows < 1:
         raise DataError(
@@ -115,12 +115,8 @@ def sine_wave(
         test: the part to hold back, from the end.
         seed: of the noise.
     """
-    for title, value, least in (("n", n, 2), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ConfigError(f"{title} must be a whole number, {least} or more, not {value!r}.")
-    for title, value in (("period", period), ("noise", noise)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < np.inf:
-            raise ConfigError(f"{title} must be a number, 0 or more, not {value!r}.")
+    n, seed = as_whole(n, "n", 2), as_whole(seed, "seed", 0)
+    period, noise = as_number(period, "period"), as_number(noise, "noise")
     if period == 0:
         raise ConfigError("period must be above 0.")
     values = np.sin(2 * np.pi * np.arange(n) / period) + noise * np.random.default_rng(seed).standard_normal(n)

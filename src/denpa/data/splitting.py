@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError
+from denpa.data.arguments import as_whole
 from denpa.data.counted import counted
 
 __all__ = ["in_order", "k_fold_indices", "permutation", "split_indices"]
@@ -22,9 +23,7 @@ def permutation(n: int, seed: int) -> np.ndarray:
     `Generator.permutation` may change between versions, and with it every published split. The stream is one
     of its own: data drawn by `default_rng(seed)` must not be divided by the very numbers they are made of.
     """
-    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
-        raise ConfigError(f"seed must be an integer, 0 or more, not {seed!r}.")
-    stream = np.random.SeedSequence([int(seed), zlib.crc32(b"denpa split")])
+    stream = np.random.SeedSequence([as_whole(seed, "seed", 0), zlib.crc32(b"denpa split")])
     return np.argsort(np.random.PCG64(stream).random_raw(n), kind="stable")
 
 
@@ -115,9 +114,7 @@ def k_fold_indices(
         DataError: fewer rows than folds, or a class with a single row, which the fold that holds it out
             would not know.
     """
-    if isinstance(folds, bool) or not isinstance(folds, numbers.Integral) or folds < 2:
-        raise ConfigError(f"folds must be a whole number, 2 or more, not {folds!r}.")
-    if n < folds:
+    if n < as_whole(folds, "folds", 2):
         raise DataError(f"Cannot make {folds} folds of {counted(n, 'example')}: each fold needs at least one.")
     order = permutation(n, seed)
     if labels is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, FileFormatError
-from denpa.data.arguments import as_path
+from denpa.data.arguments import as_path, as_whole
 from denpa.data.counted import counted
 from denpa.data.dataset import Dataset, Splits
 from denpa.data.fetched import fetched
@@ -75,8 +75,7 @@ def next_token_rows(numbers: np.ndarray, length: int) -> tuple[np.ndarray, np.nd
         ConfigError: a length below 1.
         DataError: fewer tokens than one row and its last target need.
     """
-    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-        raise ConfigError(f"The length of a row must be a whole number, 1 or more, not {length!r}.")
+    length = as_whole(length, "The length of a row", 1)
     numbers = np.asarray(numbers)
     if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
         raise DataError(f"One sequence of token numbers (n,) is cut into rows, not {numbers.dtype} of {numbers.shape}.")

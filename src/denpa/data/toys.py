@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import numbers
+import math
 from typing import Any
 
 import numpy as np
 
 from denpa.core.errors import ConfigError, nearest
+from denpa.data.arguments import as_number, as_whole
 from denpa.data.dataset import Dataset
 
 __all__ = ["gate", "letters", "linear", "moons", "sine", "spirals", "xor"]
@@ -35,8 +36,8 @@ def letters(
         flat: images as rows (n, 12), pixels numbered row by row.
         seed: of noise and shift.
     """
-    _want_count("copies", copies, 1)
-    _want_count("shift", shift, 0)
+    as_whole(copies, "copies", 1)
+    as_whole(shift, "shift", 0)
     rng = _generator(seed, noise)
     images = np.tile(np.array([_C, _T], np.float64), (copies, 1, 1))
     if shift:  # each image is a window of 4x3, placed at random, on a frame wide enough
@@ -60,7 +61,7 @@ def xor(n: int = 4, noise: float = 0.0, seed: int = 0) -> Dataset:
 
     n points (n, 2), with Gaussian noise of standard deviation `noise` on each coordinate.
     """
-    _want_count("n", n, 1)
+    as_whole(n, "n", 1)
     corners = np.array([(0, 0), (0, 1), (1, 0), (1, 1)], np.float64)
     points, t = np.resize(corners, (n, 2)), np.resize([0, 1, 1, 0], n)
     return _points("xor", points, t, noise, seed, "Exclusive or of two inputs.")
@@ -75,7 +76,7 @@ def gate(gate: str = "and", n: int = 4) -> Dataset:
     """
     if gate not in _GATES:
         raise ConfigError(f"Unknown gate {gate!r}: {nearest(str(gate), _GATES, plural='gates')}")
-    _want_count("n", n, 1)
+    as_whole(n, "n", 1)
     corners = np.array([(0, 0), (0, 1), (1, 0), (1, 1)], np.float64)
     return _points("gate", np.resize(corners, (n, 2)), np.resize(_GATES[gate], n), 0.0, 0, f"The gate {gate}.")
 
@@ -85,7 +86,7 @@ def moons(n: int = 200, noise: float = 0.1, seed: int = 0) -> Dataset:
 
     n points (n, 2), the classes by turns, a uniform at random; Gaussian noise of standard deviation `noise`.
     """
-    _want_count("n", n, 1)
+    as_whole(n, "n", 1)
     rng = _generator(seed, noise)
     t, angle = np.arange(n) % 2, rng.uniform(0, np.pi, n)
     upper = np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -100,8 +101,9 @@ def spirals(n: int = 200, noise: float = 0.02, classes: int = 2, turns: float = 
 
     Source: Lang & Witbrock (1988), "Learning to tell two spirals apart" (there with 3 turns).
     """
-    _want_count("n", n, 1)
-    _want_count("classes", classes, 2)
+    as_whole(n, "n", 1)
+    as_whole(classes, "classes", 2)
+    as_number(turns, "turns", -math.inf)
     rng = _generator(seed, noise)
     t, radius = np.arange(n) % classes, rng.uniform(0, 1, n)
     angle = 2 * np.pi * (turns * radius + t / classes)
@@ -121,9 +123,9 @@ def linear(n: int = 100, features: int = 10, informative: int = 3, noise: float 
         noise: standard deviation of the Gaussian noise on t.
         seed: of x and noise.
     """
-    _want_count("n", n, 1)
-    _want_count("features", features, 1)
-    _want_count("informative", informative, 0)
+    as_whole(n, "n", 1)
+    as_whole(features, "features", 1)
+    as_whole(informative, "informative", 0)
     if informative > features:
         raise ConfigError(f"informative must be at most the {features} features, not {informative}.")
     rng = _generator(seed, noise)
@@ -144,7 +146,7 @@ def sine(n: int = 100, noise: float = 0.1, seed: int = 0) -> Dataset:
 
     Source: Bishop (2006), "Pattern Recognition and Machine Learning", section 1.1 and appendix A.
     """
-    _want_count("n", n, 1)
+    as_whole(n, "n", 1)
     rng = _generator(seed, noise)
     x = rng.uniform(0, 1, (n, 1))
     t = np.sin(2 * np.pi * x) + noise * rng.standard_normal((n, 1))
@@ -163,13 +165,7 @@ def _points(
     )
 
 
-def _want_count(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise ConfigError(f"{name} must be an integer, {least} or more, not {value!r}.")
-
-
 def _generator(seed: Any, noise: Any) -> np.random.Generator:
-    _want_count("seed", seed, 0)
-    if isinstance(noise, bool) or not isinstance(noise, numbers.Real) or not 0 <= float(noise) < float("inf"):
-        raise ConfigError(f"noise must be a number, 0 or more, not {noise!r}.")
+    as_whole(seed, "seed", 0)
+    as_number(noise, "noise")
     return np.random.default_rng(seed)

@@ -14,6 +14,7 @@ import numpy as np
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError, DataError, nearest
 from denpa.core.padded import Padded
+from denpa.data.arguments import as_whole
 from denpa.data.counted import counted
 
 __all__ = ["SPECIAL", "Vocabulary", "tokens_of"]
@@ -92,8 +93,8 @@ class Vocabulary(Description):
             ConfigError: tokens to be left out, but no "unknown" to stand for them; numbers below 1.
         """
         for name, number in (("minimum_count", minimum_count), ("most", most)):
-            if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
-                raise ConfigError(f"{name} must be a whole number, 1 or more, not {number!r}.")
+            if number is not None:
+                as_whole(number, name, 1)
         if (minimum_count > 1 or most is not None) and "unknown" not in special:
             raise ConfigError('What the vocabulary leaves out needs a token that stands for it: special=("unknown",).')
         counts: Counter[str] = Counter()

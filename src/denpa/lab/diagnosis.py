@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 
 from denpa.core import tree
 from denpa.core.errors import ConfigError
+from denpa.data.arguments import as_whole
 from denpa.gradients import Trace
 from denpa.lab.figures.inside import every_layer
 from denpa.lab.findings import Finding, findings
@@ -112,8 +112,7 @@ def diagnose(model: Model, data: Any, examples: int = 256) -> Diagnosis:
     """
     if not isinstance(model, Model):
         raise ConfigError(f"diagnose wants a Model, not {model!r}.")
-    if isinstance(examples, bool) or not isinstance(examples, numbers.Integral) or examples < 1:
-        raise ConfigError(f"examples must be a whole number, 1 or more, not {examples!r}.")
+    examples = as_whole(examples, "examples", 1)
     (x, t, weight), _ = prepared_data(model, data, None)
     count = len(jax.tree.leaves(x)[0])
     chosen = np.unique(np.linspace(0, count - 1, min(examples, count)).astype(int))

@@ -22,6 +22,7 @@ import numpy as np
 from denpa.core import tree
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Params
+from denpa.data.arguments import as_whole
 from denpa.training import Model
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.inputs import Batch
@@ -84,8 +85,7 @@ def loss_surface(
     """
     params, state = model.variables
     low, high = _ends(span)
-    if not isinstance(resolution, int) or resolution < 2:
-        raise ConfigError(f"resolution must be an integer of 2 or more, not {resolution!r}.")
+    resolution = as_whole(resolution, "resolution", 2)
     if directions is None:
         directions = random_direction(params, (seed, 0)), random_direction(params, (seed, 1))
     for direction in directions:

@@ -9,7 +9,6 @@ numbers as it would uncut.
 
 from __future__ import annotations
 
-import numbers
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError
 from denpa.core.padded import Padded
+from denpa.data.arguments import as_whole
 from denpa.training.batches import BatchPlan
 
 __all__ = ["Buckets", "check_buckets"]
@@ -31,13 +31,12 @@ def check_buckets(buckets: Any, data: Any, window: int) -> int:
     """
     if buckets is None:
         return 0
-    if isinstance(buckets, bool) or not isinstance(buckets, numbers.Integral) or buckets < 1:
-        raise ConfigError(f"buckets must be a whole number, 1 or more, not {buckets!r}.")
+    count = as_whole(buckets, "buckets", 1)
     if window:
         raise ConfigError("Windows cut sequences into pieces of one length: leave either window or buckets out.")
     if not _padded(data):
         raise ConfigError("Buckets sort padded sequences by length, but none of the data are Padded.")
-    return int(buckets)
+    return count
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ from jax import lax
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context
 from denpa.core.padded import values_of
+from denpa.data.arguments import as_whole
 from denpa.kernels import settings
 from denpa.networks import EncoderDecoder, Sequential
 from denpa.training.inputs import checked_examples
@@ -89,9 +90,7 @@ def beam_search(
 
     Source: Sutskever, Vinyals & Le (2014), section 3.2, for the search; Wu et al. (2016), equation 14, for the penalty.
     """
-    for name, value in (("beam", beam), ("longest", longest)):
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-            raise ConfigError(f"{name} must be a whole number, 1 or more, not {value!r}.")
+    beam, longest = as_whole(beam, "beam", 1), as_whole(longest, "longest", 1)
     if not isinstance(length_penalty, numbers.Real) or not 0 <= length_penalty < np.inf:
         raise ConfigError(f"length_penalty must be a number, 0 or more, not {length_penalty!r}.")
     net = getattr(model, "net", model)
@@ -103,7 +102,7 @@ def beam_search(
     check_words(Sequential(net.encoder), source, "the sources")
     examples = len(values_of(source))
     rows = min(max(_AT_ONCE // beam, 1), 1 << (examples - 1).bit_length())  # powers of two need few programs
-    options = (net, int(beam), int(longest), end, settings.current())
+    options = (net, beam, longest, end, settings.current())
     alpha = np.asarray(length_penalty, jax.dtypes.canonicalize_dtype(float))
     found = []
     for first in range(0, examples, rows):

@@ -26,6 +26,7 @@ from jax import lax
 
 from denpa.core.errors import ConfigError, DataError
 from denpa.core.layer import Context
+from denpa.data.arguments import as_whole
 from denpa.data.vocabulary import Vocabulary
 from denpa.kernels import settings
 from denpa.networks.carried import with_carry
@@ -123,8 +124,7 @@ def _written(
 def _check(model: Model, vocabulary: Vocabulary, length: Any, temperature: Any, top_k: Any, seed: Any) -> None:
     if not isinstance(model, Model) or not isinstance(vocabulary, Vocabulary):
         raise ConfigError(f"Text is drawn from a Model with its Vocabulary, not from {model!r} with {vocabulary!r}.")
-    if isinstance(length, bool) or not isinstance(length, numbers.Integral) or length < 1:
-        raise ConfigError(f"length must be a whole number, 1 or more, not {length!r}.")
+    as_whole(length, "length", 1)
     wanted_seed(seed)
     if isinstance(temperature, bool) or not isinstance(temperature, numbers.Real) or not _is_temperature(temperature):
         raise ConfigError(f"The temperature must be a number, 0 (always the likeliest) or more, not {temperature!r}.")

@@ -12,6 +12,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, nearest
 from denpa.core.layer import Array
+from denpa.data.arguments import as_whole
 from denpa.lab.landscapes.surfaces import SURFACES, Surface
 from denpa.optim import SGD, Adadelta, AdaGrad, Adam, ClipByNorm, Momentum, Nesterov, RMSprop, chain
 
@@ -65,8 +66,7 @@ def trajectory(
         raise ConfigError(f"{surface!r} is no surface: {nearest(str(surface), SURFACES, plural='surfaces')}")
     if not hasattr(optimizer, "update"):
         raise ConfigError(f"{optimizer!r} is no optimiser such as SGD(0.1).")
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ConfigError(f"steps must be a positive integer, not {steps!r}.")
+    steps = as_whole(steps, "steps", 1)
     w = np.asarray(surface.start if start is None else start, jax.dtypes.canonicalize_dtype(float))
     if w.shape != (2,) or not np.isfinite(w).all():
         raise ConfigError(f"A start is two finite numbers (w1, w2), not {start!r}.")
