@@ -22,8 +22,8 @@ def learning_curves(history: Any, path: Any = None, columns: list[str] | None = 
     """A panel for each quantity over the epochs; training solid, validation dashed, the best epoch marked."""
     from matplotlib.figure import Figure
 
-    first = history.epochs[-1]
-    quantities = [n for n, v in first.items() if is_number(v) and n not in ("epoch", "step")]
+    last = history.epochs[-1]
+    quantities = [n for n, v in last.items() if is_number(v) and n not in ("epoch", "step")]
     names = list(dict.fromkeys(name.removeprefix("validation_") for name in quantities))
     for name in columns or ():
         if name not in names:
@@ -38,7 +38,7 @@ def learning_curves(history: Any, path: Any = None, columns: list[str] | None = 
             (name, "training", _TRAINING, "-"),
             (f"validation_{name}", "validation", _VALIDATION, "--"),
         ):
-            if column in first:
+            if column in last:
                 values = [row.get(column, np.nan) for row in history.epochs]
                 axes.plot(epochs, values, line, color=colour, label=label, marker=marker, markersize=3)
         if history.best_epoch:
