@@ -149,3 +149,12 @@ def test_no_constant_is_better_than_the_best_one(loss):
     tried = [float(loss(np.broadcast_to(np.float32([a, b]), t.shape), t, weight)) for a in values for b in values]
     assert least <= min(tried) + 1e-6
     assert min(tried) < least + 0.05
+
+
+def test_data_that_were_refused_leave_no_trace():
+    model = dp.Model([dp.Dense(3)], dp.SoftmaxCrossEntropy(), normalizer=dp.Standardize())
+    x = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
+    with pytest.raises(dp.DataError):
+        diagnose(model, (x, np.full(8, 7)))
+    assert (model.in_shape, model.statistics, model.run) == (None, None, None)
+    assert diagnose(model, (x[:, :2], np.arange(8) % 3)).examples == 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from denpa.core.errors import ConfigError
+from denpa.data.arguments import as_whole
 from denpa.data.pairs import Pairs
 
 __all__ = ["opinions"]
@@ -35,9 +35,7 @@ def opinions(n: int = 2000, seed: int = 0) -> Pairs:
         n: how many sentences.
         seed: draws them.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 10_000_000:
-        raise ConfigError(f"n must be a whole number from 1 to 10,000,000, not {n!r}.")
-    rng = np.random.default_rng(seed)
+    n, rng = as_whole(n, "n", 1, 10_000_000), np.random.default_rng(as_whole(seed, "seed", 0))
     drawn = [_sentence(rng) for _ in range(n)]
     return Pairs(tuple(text for text, _ in drawn), tuple(label for _, label in drawn), "opinions")
 

@@ -20,6 +20,7 @@ from denpa.lab.findings import Finding, findings
 from denpa.layers import ReLU, Sigmoid, Tanh
 from denpa.training import Model
 from denpa.training.inputs import rows_of
+from denpa.training.arguments import unchanged_if_refused
 from denpa.training.preparation import prepared_data
 
 __all__ = ["Diagnosis", "Row", "diagnose", "rms"]
@@ -113,7 +114,8 @@ def diagnose(model: Model, data: Any, examples: int = 256) -> Diagnosis:
     if not isinstance(model, Model):
         raise ConfigError(f"diagnose wants a Model, not {model!r}.")
     examples = as_whole(examples, "examples", 1)
-    (x, t, weight), _ = prepared_data(model, data, None)
+    with unchanged_if_refused(model):
+        (x, t, weight), _ = prepared_data(model, data, None)
     count = len(jax.tree.leaves(x)[0])
     chosen = np.unique(np.linspace(0, count - 1, min(examples, count)).astype(int))
     x, t, weight = rows_of((x, t, weight), chosen)
