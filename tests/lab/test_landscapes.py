@@ -239,7 +239,7 @@ def test_what_is_no_surface_is_refused(trained, tmp_path):
             loss_surface(model, data, span=span)
     assert loss_surface(model, data, span=np.float32(2), resolution=2).b.tolist() == [-2, 2]
     for resolution in (1, True, 2.0):
-        with pytest.raises(dp.ConfigError, match=f"resolution must be an integer of 2 or more, not {resolution}"):
+        with pytest.raises(dp.ConfigError, match=f"resolution must be a whole number, 2 or more, not {resolution}"):
             loss_surface(model, data, resolution=resolution)
     with pytest.raises(dp.ConfigError, match="no parameters"):
         loss_surface(dp.Model([dp.Dense(1)], dp.MeanSquaredError()), data)

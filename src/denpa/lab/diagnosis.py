@@ -19,8 +19,8 @@ from denpa.lab.figures.inside import every_layer
 from denpa.lab.findings import Finding, findings
 from denpa.layers import ReLU, Sigmoid, Tanh
 from denpa.training import Model
-from denpa.training.inputs import rows_of
 from denpa.training.arguments import unchanged_if_refused
+from denpa.training.inputs import rows_of
 from denpa.training.preparation import prepared_data
 
 __all__ = ["Diagnosis", "Row", "diagnose", "rms"]
