@@ -163,7 +163,7 @@ def test_training_starts_where_pretraining_ends(capsys):
     x = RNG.normal(size=(16, 3)).astype(np.float32)
     net, scale = dp.Sequential([dp.Dense(4), dp.Tanh(), dp.Dense(2)]), dp.Standardize()
     model = dp.Model(net, dp.SoftmaxCrossEntropy(), normalizer=scale, seed=3)
-    begin(model, TrainingConfig(pretrain=2, batch_size=100), x)
+    begin(model, TrainingConfig(pretrain=2, batch_size=100), dp.Dataset(x))
     expected = dp.pretrain(net, x, normalizer=scale, seed=3, epochs=2, batch_size=16)
     jax.tree.map(np.testing.assert_array_equal, model.variables, expected)
     fresh = dp.Model(net, dp.SoftmaxCrossEntropy(), seed=3, in_shape=(3,)).variables
