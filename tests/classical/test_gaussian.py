@@ -186,3 +186,11 @@ def test_a_class_is_judged_by_its_own_examples():
     twins = np.column_stack([x, np.where(t == 1, x[:, 0], x[:, 1] ** 2)])
     with pytest.raises(dp.DataError, match=rf"within class 1 is singular: 3 .* on its {(t == 1).sum()} examples"):
         classical.quadratic_discriminant(twins, t)
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 1e-4, 1.0])
+def test_a_class_of_one_example_has_no_width_that_could_be_shrunk(shrinkage):
+    x = np.random.default_rng(0).normal(size=(9, 2))
+    t = np.array([0, 0, 0, 0, 1, 1, 1, 1, 2])
+    with pytest.raises(dp.DataError, match=r"No feature varies within class 2 \(1 example\).* however it is shrunk"):
+        classical.quadratic_discriminant(x, t, shrinkage=shrinkage)

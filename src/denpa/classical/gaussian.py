@@ -115,7 +115,8 @@ def linear_discriminant(
 
     Raises:
         DataError, ShapeError: bad data; a class without examples; a singular covariance (a feature that is constant
-            within the classes, linearly dependent features, too few examples), where shrinkage is 0.
+            within the classes, linearly dependent features, too few examples), where shrinkage is 0; no feature that
+            varies at all.
         ConfigError: priors, shrinkage or a number of classes out of range.
 
     Source: Fisher (1936), "The use of multiple measurements in taxonomic problems"; Bishop (2006), "Pattern
@@ -203,6 +204,11 @@ def _regular(covariance: np.ndarray, x: np.ndarray, shrinkage: float, where: str
     variances = np.diag(covariance)
     # What is left of a constant is the rounding of its mean.
     constant = variances <= (len(x) * np.finfo(np.float64).eps * np.abs(x).max(axis=0)) ** 2
+    if constant.all():
+        raise DataError(
+            f"No feature varies within {where} ({counted(len(x), 'example')}): a Gaussian has no width there, however "
+            "it is shrunk. Add examples, or leave these out."
+        )
     if constant.any():
         raise DataError(f"Feature {int(constant.argmax())} is constant within {where}: no covariance inverse. {mend}")
     scale = np.sqrt(variances)

@@ -29,6 +29,7 @@ _PHRASES = {
     "or split with stratify=False": "or hold none back: --data.test 0 --validation 0",
     "Add examples, or hold none back.": "Add examples, or hold none back: --data.test 0 --validation 0.",
     "as ScaleImages(maximum=...), or use Standardize()": "as --normalizer.maximum ..., or use --normalizer Standardize",
+    "give a shrinkage such as 0.1": "give --training.shrinkage 0.1",
     "size=(height, width)": "--data.options.size '[height, width]'",
     "only (in a config initial_only), such as": "--initial-only, such as",
 }

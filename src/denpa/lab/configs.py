@@ -11,7 +11,7 @@ from denpa.core.errors import ConfigError, nearest
 from denpa.lab import toml
 from denpa.training.early_stopping import EarlyStopping
 
-__all__ = ["DataConfig", "TrainingConfig", "check_options"]
+__all__ = ["DataConfig", "TrainingConfig", "check_options", "unknown_name"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class DataConfig(Description):
             "text": a text file, each token of which foretells the next; options are level ("character" or "word"),
             length of the rows that it is cut into, minimum_count and most (which tokens to know). "series": a table
             whose rows follow each other in time, to predict the target's next value; the option length.
+            "pairs": texts and what to make of them. "text-classification": a table with a text and its class in each
+            row; options are text (the column), level, length (tokens to read), minimum_count and most.
         missing: of a table: what to do about missing values: "error", "drop", "mean", "median", "category",
             "keep"; a list of these, such as ["median", "category"], each for the columns it fits; or by column.
         categorical: of a table: columns whose numbers are names.
@@ -173,7 +175,7 @@ class TrainingConfig(Description):
             )
         if not isinstance(self.shrinkage, float) or not 0 <= self.shrinkage <= 1:
             raise ConfigError(f"training.shrinkage must lie between 0 and 1, not be {self.shrinkage!r}.")
-        given = [name for name in ("initial_weights", "pretrain", "members") if getattr(self, name) is not None]
+        given = [name for name in ("initial_weights", "pretrain") if getattr(self, name) is not None]
         if given:
             raise ConfigError(f"training.generative and training.{given[0]} both set where to start: give one.")
         if self.epochs == 0 and self.early_stopping is not None:
@@ -194,13 +196,19 @@ class TrainingConfig(Description):
                 raise ConfigError("training.bootstrap is for the members of an ensemble: give training.members too.")
             return
         _want_whole("training.members", self.members, 2)
-        alone = ("pretrain", "buckets", "window")
+        alone = ("generative", "pretrain", "buckets", "window")
         if given := [f"training.{name}" for name in alone if getattr(self, name) is not None]:
             raise ConfigError(
                 "training.members trains all members at once, from their own seeds and in batches of one shape, which "
                 f"does not go with {' and '.join(given)}: set {'it' if len(given) == 1 else 'them'} to none, or leave "
                 "members out."
             )
+
+
+def unknown_name(source: str, names: Iterable[str]) -> ConfigError:
+    """What to raise where data are neither a data set by name nor a path."""
+    hint = nearest(source, names, plural="data sets")
+    return ConfigError(f"Unknown data set {source!r}: {hint} Data of your own are a path such as my.csv.")
 
 
 def check_options(source: str, options: dict[str, Any], known: Iterable[str]) -> dict[str, Any]:
