@@ -278,3 +278,14 @@ def test_pictures_of_nats_and_of_a_series(tmp_path):
     axes = series(true, true + 1, tmp_path / "series.png").axes[0]
     np.testing.assert_array_equal(axes.lines[1].get_ydata(), np.arange(1, 21))
     assert (tmp_path / "nats.png").stat().st_size > 1000
+
+
+def test_weights_of_another_alphabet_are_refused_though_they_fit(tmp_path, capsys):
+    for name, text in (("a.txt", "ab"), ("c.txt", "ac")):
+        (tmp_path / name).write_text(text * 200)
+    small = ["--hidden", "4", "--epochs", "1"]
+    first = ["train", "shakespeare-rnn", "--data", str(tmp_path / "a.txt"), "--run", str(tmp_path / "first"), *small]
+    assert main(first) == 0
+    words = [*first[:3], str(tmp_path / "c.txt"), "--run", str(tmp_path / "other"), *small]
+    assert main([*words, "--initial-weights", str(tmp_path / "first")]) == 2
+    assert "another vocabulary: token 1 is 'b' there, 'c' here" in capsys.readouterr().err.replace("\n", " ")

@@ -18,7 +18,7 @@ from denpa.lab.describe import KINDS, check_experiment, heading, list_of, seen_s
 from denpa.lab.diagnosis import diagnose as inspect
 from denpa.lab.measure import measure
 from denpa.lab.overrides import read_value
-from denpa.lab.start import model_of
+from denpa.lab.start import begin, model_of
 from denpa.lab.trained import Trained, predictions_csv, predictions_npy
 from denpa.training.storage import write_bytes
 
@@ -113,7 +113,10 @@ def diagnose(options: Any, places: Places, words: list[str]) -> int:
         model, data = trained.model, training_examples(trained, options.data, written)
     else:
         experiment, prepared = assembled(options, places)
-        model, data = model_of(experiment), prepared.train
+        model, data, plan = model_of(experiment), prepared.train, experiment.training
+        model.encoder = prepared.encoder
+        if plan.pretrain is None:  # which takes its time, and no step tells of it
+            begin(model, plan, data)
     found = inspect(model, data)
     if figure is not None:  # before the text, whose reader may go early
         found.plot(figure)

@@ -101,6 +101,7 @@ def train_once(experiment: Experiment, data: Prepared) -> Model:
     if plan.members is not None:
         raise ConfigError("Comparisons are between single networks: leave training.members out.")
     size = plan.batch_size
+    model.encoder = data.encoder
     begin(model, plan, data.train)
     if plan.epochs == 0:
         return model

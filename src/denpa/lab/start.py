@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from denpa.core.description import to_config
+from denpa.core.errors import ConfigError
 from denpa.data.dataset import Dataset
 from denpa.lab.experiment import Experiment, TrainingConfig
 from denpa.lab.generative import start_as_generative
 from denpa.training import Model, pretrain
 from denpa.training.history import History
 from denpa.training.inputs import shape_of_example
+from denpa.training.storage import read_arrays
 
 __all__ = ["begin", "model_of", "untrained"]
 
@@ -38,6 +41,8 @@ def begin(model: Model, plan: TrainingConfig, train: Dataset, verbose: Any = Fal
     if plan.initial_weights is not None:
         model.build(shape_of_example(x))
         model.load_weights(plan.initial_weights, plan.initial_only or None)
+        if not plan.initial_only:
+            _want_same_tokens(model.encoder, plan.initial_weights)
     elif plan.pretrain is not None:
         size = min(plan.batch_size, len(x)) if isinstance(plan.batch_size, int) else plan.batch_size
         options = {"epochs": plan.pretrain, "batch_size": size, "seed": model.seed, "verbose": verbose}
@@ -56,3 +61,27 @@ def untrained(model: Model, train: Dataset, validation: Dataset | None) -> Histo
     model.history.epochs.append({"epoch": 0, "step": 0, **row, **{f"validation_{k}": v for k, v in held.items()}})
     model.history.seconds.append(0.0)
     return model.history
+
+
+def _want_same_tokens(encoder: Any, source: str) -> None:
+    """Weights may fit by their shapes and yet be those of other tokens: a row of the embedding is another word then."""
+    path = Path(source)
+    _, found = read_arrays(path / "model.safetensors" if path.is_dir() else path)
+    theirs, ours = _tokens((found.get("model") or {}).get("encoder")), _tokens(to_config(encoder))
+    for name in theirs.keys() & ours.keys():
+        for number, (there, here) in enumerate(zip(theirs[name], ours[name], strict=False)):
+            if there != here:
+                raise ConfigError(
+                    f"The weights of {source} were learned with another vocabulary: token {number} is {there!r} there, "
+                    f"{here!r} here. Take what does not hang on it: only (in a config initial_only), such as '2_gru/*'."
+                )
+
+
+def _tokens(encoder: Any) -> dict[str, list[str]]:
+    """The tokens of each vocabulary in the config of an encoder, by its field; "" where it is one itself."""
+    parts = {"": encoder, **encoder} if isinstance(encoder, dict) else {}
+    return {
+        name: part["tokens"]
+        for name, part in parts.items()
+        if isinstance(part, dict) and part.get("type") == "Vocabulary"
+    }

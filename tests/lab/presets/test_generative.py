@@ -107,7 +107,10 @@ def test_validation_examples_are_measured_too(tmp_path):
         ({"generative": "common"}, '"shared" or "separate", as the covariances are to be, not \'common\''),
         ({"generative": "shared", "shrinkage": 1.5}, "shrinkage must lie between 0 and 1, not be 1.5"),
         ({"generative": "shared", "pretrain": 1}, "both set where to start"),
-        ({"generative": "shared", "members": 2}, "both set where to start"),
+        (
+            {"generative": "shared", "members": 2},
+            "from their own seeds .* does not go with training.generative: set it",
+        ),
         (
             {"generative": "shared", "epochs": 0, "early_stopping": dp.EarlyStopping(monitor="loss")},
             "early_stopping has nothing to stop",
@@ -126,6 +129,7 @@ def test_what_goes_with_it_and_what_does_not(changes, message):
         (["softmax-regression", "--training.generative", "separate"], r"PolynomialFeatures\(2, products=True\)"),
         (["quadratic-discriminant", "--data", "digits"], "for tables and points"),
         (["linear-discriminant", "--training.shrinkage", "0"], "Feature 0 is constant within the classes"),
+        (["linear-discriminant", "--training.shrinkage", "0"], "pca, or give --training.shrinkage 0.1"),
         (["linear-discriminant", "--hidden", "3"], "has one layer and no hidden units"),
     ],
 )
@@ -150,3 +154,13 @@ def test_a_run_that_was_ended_before_its_results_is_taken_up(tmp_path):
     again = Run.resume(tmp_path / "run")
     assert again.go(verbose=False).numbers == measured.numbers
     assert len(json.loads((tmp_path / "run" / "environment.json").read_text())["sessions"]) == 2
+
+
+def test_the_diagnosis_begins_where_training_would(table, capsys):
+    assert main(["diagnose", "linear-discriminant", "--data", str(table), "--target", "kind"]) == 0
+    begun = capsys.readouterr().out.splitlines()[0]
+    experiment, data = assemble("linear-discriminant", [("data.source", str(table)), ("data.target", "kind")])
+    run = Run(experiment, table.parent / "diagnosed", prepared=data)
+    run.go(verbose=False)
+    assert main(["diagnose", str(run.folder.path)]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == begun
