@@ -115,7 +115,14 @@ def test_members_read_texts_too(folder):
     [
         ("a,b,t\nx,y,1\nu,v,2\n", {}, DataError, r"which column holds the texts\? Name it, as in --data.options.text"),
         ("a,b,t\nx,y,1\nu,v,2\n", {"text": "c"}, DataError, "no column 'c'"),
-        ("a,t\nx,1\n,2\n", {}, DataError, "missing values in 1 column: 'a'"),
+        ("a,t\nx,1\ny,2\n", {"text": "t"}, DataError, "'t' holds the classes: the texts are in another column"),
+        ("a,t\nx,1\n,2\n", {}, DataError, r"missing values in 1 column: 'a' \(text, line 3\)"),
+        (
+            "a,t\n7,1\n,2\n",
+            {},
+            DataError,
+            r"'a' \(text, line 3\). Choose missing=... 'drop' to leave these rows out; by",
+        ),
         ("a,t\nx,1\ny,\n", {}, DataError, "missing values in 1 column: 't'"),
         ("a,t\nx,1\ny,2\n", {"levle": "word"}, ConfigError, "no option 'levle': did you mean 'level'"),
         ("a,t\nx x,1\ny,2\n", {"level": "syllable"}, ConfigError, "Unknown level 'syllable'"),
@@ -132,8 +139,12 @@ def test_rows_without_a_text_can_be_dropped(tmp_path):
     (tmp_path / "my.csv").write_text("text,t\na a,1\n,2\nb b,2\n")
     config = DataConfig(str(tmp_path / "my.csv"), "t", "text-classification", test=0.0)
     assert len(load_data(config.replace(missing="drop")).train) == 2
-    with pytest.raises(ConfigError, match='"error" or "drop", not \'median\''):
-        load_data(config.replace(missing="median"))
+    assert len(load_data(config.replace(missing={"text": "drop"})).train) == 2
+    for missing in ("median", {"text": "median"}):
+        with pytest.raises(ConfigError, match='"error" or "drop", not \'median\''):
+            load_data(config.replace(missing=missing))
+    with pytest.raises(DataError, match="missing values in 1 column: 'text'"):
+        load_data(config.replace(missing={"t": "drop"}))
 
 
 @pytest.mark.parametrize(
@@ -144,6 +155,9 @@ def test_rows_without_a_text_can_be_dropped(tmp_path):
         (["text-classifier", "--data", "lines.txt", "--target", "1"], "in a table: .csv, .tsv or .parquet"),
         (["text-classifier", "--data", "my.csv"], "name the column of classes, as in --target NAME. The columns: a, t"),
         (["text-classifier", "--activation", "relu"], "has its own activations"),
+        (["text-classifier", "--data", "opinion"], "Unknown data set 'opinion': did you mean 'opinions'?"),
+        (["text-classifier", "--target", "nope"], "data.target is for tables, but opinions is none"),
+        (["text-classifier", "--ignore", "text"], "data.ignore is for tables, but opinions is none"),
     ],
 )
 def test_the_command_line_says_what_is_amiss(tmp_path, monkeypatch, capsys, words, message):
@@ -153,3 +167,25 @@ def test_the_command_line_says_what_is_amiss(tmp_path, monkeypatch, capsys, word
     extra = ["--data", "my.csv", "--target", "t"] if words[0] == "mlp" else []
     assert main(["train", *words, *extra]) == 2
     assert re.search(message, capsys.readouterr().err)
+
+
+def test_weights_of_another_vocabulary_are_refused_though_they_fit(tmp_path, capsys):
+    def table(name, words):
+        (tmp_path / name).write_text(
+            "text,t\n" + "".join(f"{words[i % 2]} {words[i % 2]},{i % 2}\n" for i in range(20))
+        )
+        return ["text-classifier", "--data", str(tmp_path / name), "--target", "t", "--epochs", "1", "--hidden", "4"]
+
+    first, again, other = str(tmp_path / "first"), str(tmp_path / "again"), str(tmp_path / "other")
+    assert main(["train", *table("a.csv", ("good", "bad")), "--run", first]) == 0
+    assert main(["train", *table("a.csv", ("good", "bad")), "--run", again, "--initial-weights", first]) == 0
+    capsys.readouterr()
+    words = [*table("b.csv", ("warm", "cold")), "--initial-weights", first]
+    assert main(["train", *words, "--run", other]) == 2
+    message = capsys.readouterr().err.replace("\n", " ")
+    assert (
+        "another vocabulary: token 2 is 'bad' there, 'cold' here. Take what does not hang on it: --initial-" in message
+    )
+    assert main(["cv", *words]) == 2
+    assert "another vocabulary" in capsys.readouterr().err
+    assert main(["train", *words, "--run", other, "--initial-only", "2_gru/*"]) == 0

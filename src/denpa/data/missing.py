@@ -46,7 +46,7 @@ def settle_missing(table: Table, missing: str | Mapping[str, str]) -> Table:
 
     def marked(column: Column) -> Column:
         fill = policy[column.name]
-        fits = fill == "keep" or fill in _FILLS[column.kind]
+        fits = fill == "keep" or fill in _FILLS.get(column.kind, ())
         return dataclasses.replace(column[~dropped], missing=fill if fits else "error")
 
     return dataclasses.replace(

@@ -17,7 +17,7 @@ from denpa.data.table import Column, Table, objects
 from denpa.data.text import read_text
 from denpa.data.text_encoder import TextEncoder
 from denpa.data.text_format import TextFormat
-from denpa.lab.configs import DataConfig, check_options
+from denpa.lab.configs import DataConfig, check_options, unknown_name
 
 __all__ = ["LABELLED_TEXTS", "new_texts", "table_of_texts", "text_encoder"]
 
@@ -38,6 +38,8 @@ def table_of_texts(config: DataConfig) -> Table:
     if config.source in datasets.names():
         check_options(config.source, options, (*_CODING, *_DRAWN))
         return _named(config.source, {name: options[name] for name in _DRAWN if name in options})
+    if not Path(config.source).suffix and not Path(config.source).exists():
+        raise unknown_name(config.source, datasets.names())
     check_options(config.source, options, ("text", *_CODING, *vars(TextFormat())))
     if Path(config.source).suffix.lower() == ".txt":
         raise ConfigError(f"{config.source}: texts come with their classes in a table: .csv, .tsv or .parquet.")
@@ -48,8 +50,7 @@ def table_of_texts(config: DataConfig) -> Table:
     lists: dict[str, Any] = {"categorical": config.categorical, "ignore": config.ignore}
     table = read_table(config.source, config.target, task="classification", missing="keep", **lists, **reading)
     text = _text_column(table, options.get("text"))
-    table = settle_missing(dataclasses.replace(table, columns=(text,)), _missing(config))
-    return dataclasses.replace(table, columns=(_as_text(table.columns[0]),))
+    return settle_missing(dataclasses.replace(table, columns=(_as_text(text),)), _missing(config))
 
 
 def text_encoder(config: DataConfig, train: Table) -> TextEncoder:
@@ -89,7 +90,9 @@ def _named(name: str, options: dict[str, Any], text: str = "text", target: str =
 def _text_column(table: Table, name: Any) -> Column:
     """The column that is named, or the only one that holds texts."""
     if name is not None:
-        return table.column(str(name))
+        if (found := table.column(str(name))) is table.target:
+            raise DataError(f"{table.source}: {found.name!r} holds the classes: the texts are in another column.")
+        return found
     texts = [column for column in table.columns if column.kind == "categorical"]
     found = table.columns if len(table.columns) == 1 else texts
     if len(found) == 1:
@@ -101,12 +104,13 @@ def _text_column(table: Table, name: Any) -> Column:
     )
 
 
-def _missing(config: DataConfig) -> str:
-    if config.missing not in ("error", "drop"):
-        raise ConfigError(
-            f'Texts have nothing to fill gaps with: data.missing is "error" or "drop", not {config.missing!r}.'
-        )
-    return config.missing
+def _missing(config: DataConfig) -> str | dict[str, str]:
+    by_column = isinstance(config.missing, tuple) and all(isinstance(entry, tuple) for entry in config.missing)
+    ways: Any = dict(config.missing) if by_column else config.missing
+    for way in ways.values() if isinstance(ways, dict) else (ways,):
+        if way not in ("error", "drop"):
+            raise ConfigError(f'Texts have nothing to fill gaps with: data.missing is "error" or "drop", not {way!r}.')
+    return ways
 
 
 def _as_text(column: Column) -> Column:

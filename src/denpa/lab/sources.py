@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from denpa.core.errors import ConfigError, DataError, nearest
+from denpa.core.errors import ConfigError, DataError
 from denpa.data import datasets
 from denpa.data.checks import check_data
 from denpa.data.columns import warn_of
@@ -20,7 +20,7 @@ from denpa.data.readers import raw_table, read_table
 from denpa.data.table import Column, Table
 from denpa.data.text_format import TextFormat
 from denpa.lab.arrays import read_npz
-from denpa.lab.configs import check_options
+from denpa.lab.configs import check_options, unknown_name
 from denpa.lab.experiment import DataConfig
 from denpa.lab.in_order import TEXT_OPTIONS, rows_of_series, rows_of_text, sequence_kind
 from denpa.lab.labelled_texts import LABELLED_TEXTS, table_of_texts, text_encoder
@@ -150,10 +150,7 @@ def _found(config: DataConfig) -> Dataset | Splits:
         return read(path, **options)
     if path.suffix or len(path.parts) > 1:
         raise DataError(f"{source} cannot be read: there is no such file or folder.")
-    raise ConfigError(
-        f"Unknown data set {source!r}: {nearest(source, datasets.names(), plural='data sets')} "
-        "Data of your own are a path such as my.csv."
-    )
+    raise unknown_name(source, datasets.names())
 
 
 def _divided(found: Dataset | Splits, config: DataConfig) -> tuple[Dataset, Dataset | None, tuple[Dataset, ...]]:
@@ -210,6 +207,8 @@ def table_of(config: DataConfig, alone: bool = False, later: bool = False) -> Ta
 def _whole_table(config: DataConfig) -> Table | None:
     """The table that the data are, or None where they are none."""
     if config.task == LABELLED_TEXTS:
+        if config.source in datasets.names():
+            _refuse_options_of_tables(config, "is none")
         return table_of_texts(config)
     return table_of(config) if is_table(config.source) else None
 
