@@ -54,3 +54,28 @@ def test_what_makes_no_sense_is_refused(words, complaint, inside, capsys):
     assert main(["worksheet", *words]) == 2
     assert complaint in capsys.readouterr().err
     assert not list(inside.iterdir())
+
+
+def test_the_ending_of_the_output_tells_the_format(tmp_path):
+    for name, begins in (("a.tex", "\\documentclass"), ("b.html", "<!DOCTYPE html>"), ("c.txt", "<!DOCTYPE html>")):
+        assert main(["worksheet", "2-2", "--output", str(tmp_path / name)]) == 0
+        assert begins in (tmp_path / name).read_text().splitlines()[0] + (tmp_path / name).read_text()[:400]
+    assert main(["worksheet", "2-2", "--format", "html", "--output", str(tmp_path / "d.tex")]) == 0
+    assert (tmp_path / "d.tex").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_parameters_of_gaussian_classes_are_told_as_such_in_a_preset_and_in_its_run(tmp_path):
+    assert main(["train", "linear-discriminant", "--run", str(tmp_path / "run"), "--progress", "none"]) == 0
+    pages = []
+    for name, what in (("preset", "linear-discriminant"), ("run", str(tmp_path / "run"))):
+        page = tmp_path / f"{name}.tex"
+        assert main(["worksheet", what, "--answers", "--output", str(page)]) == 0
+        pages.append(page.read_text())
+    assert pages[0] == pages[1]
+    assert "digits, as the network is given it; parameters of Gaussian classes by maximum likelihood." in pages[0]
+    page = tmp_path / "ja.tex"
+    assert main(["worksheet", str(tmp_path / "run"), "--language", "ja", "--output", str(page)]) == 0
+    assert (
+        "digitsの訓練データの例0（0から数える。前処理後の値）。パラメータは各クラスを正規分布とする最尤推定による"
+        in page.read_text()
+    )

@@ -254,7 +254,7 @@ class Worksheet:
     answers: Annotated[bool, _option("", "With the answers in place of the numbered boxes.")] = False
     no_numbers: Annotated[bool, _option("", "Letters alone, without the numbers of an example.")] = False
     language: Annotated[str, _option("LANGUAGE", "en or ja.")] = "en"
-    format: Annotated[str, _option("FORMAT", "html or latex.")] = "html"
+    format: Annotated[str, _option("FORMAT", "html or latex; when not given by the ending of FILE, else html.")] = ""
     example: Annotated[int, _option("N", "Which of the training examples, from 0.")] = 0
     seed: Annotated[int, _option("N", "Draws the parameters; a run has its own.")] = 0
     output: Annotated[str, _option("FILE", "Where to write it; worksheet-NAME.html or .tex when not given.")] = ""

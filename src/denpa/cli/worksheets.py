@@ -23,9 +23,10 @@ def worksheet_(options: Any, places: Places, words: list[str]) -> int:
     language = checked_language(options.language)
     if options.example < 0:
         raise ConfigError(f"--example wants a whole number, 0 or more, not {options.example}.")
-    if options.format not in _FORMATS:
-        raise ConfigError(f"Unknown format {options.format!r}: {nearest(options.format, _FORMATS, plural='formats')}")
-    ending, write = _FORMATS[options.format]
+    kind = options.format or ("latex" if options.output.lower().endswith(".tex") else "html")
+    if kind not in _FORMATS:
+        raise ConfigError(f"Unknown format {kind!r}: {nearest(kind, _FORMATS, plural='formats')}")
+    ending, write = _FORMATS[kind]
     output = free_file(options.output, options.overwrite) if options.output else None
     sheet = worksheet(what, numbers=not options.no_numbers, example=options.example, seed=options.seed)
     if output is None:

@@ -14,6 +14,7 @@ from denpa.lab import presets
 from denpa.lab.assemble import assemble
 from denpa.lab.experiment import Experiment
 from denpa.lab.sources import Prepared, load_data
+from denpa.lab.start import begin, model_of
 from denpa.lab.trained import Trained
 from denpa.lab.worksheet.backward import gradients, hidden_delta, output_delta, update
 from denpa.lab.worksheet.document import Draft, Text, Worksheet
@@ -124,17 +125,22 @@ def _with_data(experiment: Experiment, data: Prepared, model: Model | None, numb
         return derive(net, None, experiment.name, remarks)
     if isinstance(net.loss, CrossEntropy) and d.ndim == 0:
         d = np.eye(net.sizes[-1])[d]
+    seed, plan, source = experiment.training.seed, experiment.training, experiment.data.source
+    if model is None and plan.generative is not None:
+        model = model_of(experiment)
+        begin(model, plan, data.train)
+    params = experiment.network.init(jax.random.key(seed), x.shape)[0] if model is None else model.variables[0]
     if model is None:
-        seed = experiment.training.seed
-        params = experiment.network.init(jax.random.key(seed), x.shape)[0]
         state = Text(f"as initialised with seed {seed}", f"シード{seed}による初期値である")
+    elif model.steps == 0 and plan.generative is not None:
+        state = Text("of Gaussian classes by maximum likelihood", "各クラスを正規分布とする最尤推定によるものである")
     else:
-        params = model.variables[0]
         state = Text(f"as trained in {counted(model.steps, 'step')}", f"{model.steps:,}回の更新で学習したものである")
-    source = experiment.data.source
+    changed = experiment.normalizer is not None or data.encoder is not None
     text = Text(
-        f"Example {index} of the training examples of {source}; parameters {state.en}.",
-        f"{source}の訓練データの例{index}（0から数える）。パラメータは{state.ja}。",
+        f"Example {index} of the training examples of {source}{', as the network is given it' * changed}; parameters "
+        f"{state.en}.",
+        f"{source}の訓練データの例{index}（0から数える{'。前処理後の値' * changed}）。パラメータは{state.ja}。",
     )
     return derive(net, Example.of(net, x.ravel(), d.ravel(), net.params_of(params), text), experiment.name, remarks)
 
