@@ -188,4 +188,4 @@ def test_weights_of_another_vocabulary_are_refused_though_they_fit(tmp_path, cap
     )
     assert main(["cv", *words]) == 2
     assert "another vocabulary" in capsys.readouterr().err
-    assert main(["train", *words, "--run", other, "--initial-only", "2_gru/*"]) == 0
+    assert main(["train", *words, "--run", other, "--initial-only", "2_bidirectional/*"]) == 0

@@ -73,7 +73,7 @@ def _want_same_tokens(encoder: Any, source: str) -> None:
             if there != here:
                 raise ConfigError(
                     f"The weights of {source} were learned with another vocabulary: token {number} is {there!r} there, "
-                    f"{here!r} here. Take what does not hang on it: only (in a config initial_only), such as '2_gru/*'."
+                    f"{here!r} here. Take what does not hang on it: only (in a config initial_only), such as '2_bidirectional/*'."
                 )
 
 
