@@ -183,9 +183,8 @@ def test_weights_of_another_vocabulary_are_refused_though_they_fit(tmp_path, cap
     words = [*table("b.csv", ("warm", "cold")), "--initial-weights", first]
     assert main(["train", *words, "--run", other]) == 2
     message = capsys.readouterr().err.replace("\n", " ")
-    assert (
-        "another vocabulary: token 2 is 'bad' there, 'cold' here. Take what does not hang on it: --initial-" in message
-    )
+    assert "another vocabulary: token 2 is 'bad' there, 'cold' here. Take what does not hang on it:" in message
+    assert "--initial-only, such as '2_bidirectional/*'" in message
     assert main(["cv", *words]) == 2
     assert "another vocabulary" in capsys.readouterr().err
     assert main(["train", *words, "--run", other, "--initial-only", "2_bidirectional/*"]) == 0

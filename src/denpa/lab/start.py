@@ -42,7 +42,7 @@ def begin(model: Model, plan: TrainingConfig, train: Dataset, verbose: Any = Fal
         model.build(shape_of_example(x))
         model.load_weights(plan.initial_weights, plan.initial_only or None)
         if not plan.initial_only:
-            _want_same_tokens(model.encoder, plan.initial_weights)
+            _want_same_tokens(model, plan.initial_weights)
     elif plan.pretrain is not None:
         size = min(plan.batch_size, len(x)) if isinstance(plan.batch_size, int) else plan.batch_size
         options = {"epochs": plan.pretrain, "batch_size": size, "seed": model.seed, "verbose": verbose}
@@ -63,17 +63,21 @@ def untrained(model: Model, train: Dataset, validation: Dataset | None) -> Histo
     return model.history
 
 
-def _want_same_tokens(encoder: Any, source: str) -> None:
+def _want_same_tokens(model: Model, source: str) -> None:
     """Weights may fit by their shapes and yet be those of other tokens: a row of the embedding is another word then."""
     path = Path(source)
     _, found = read_arrays(path / "model.safetensors" if path.is_dir() else path)
-    theirs, ours = _tokens((found.get("model") or {}).get("encoder")), _tokens(to_config(encoder))
+    theirs, ours = _tokens((found.get("model") or {}).get("encoder")), _tokens(to_config(model.encoder))
     for name in theirs.keys() & ours.keys():
         for number, (there, here) in enumerate(zip(theirs[name], ours[name], strict=False)):
             if there != here:
+                free = next(
+                    (name for name, own in model.variables.params.items() if own and "embedding" not in name), "*"
+                )
                 raise ConfigError(
                     f"The weights of {source} were learned with another vocabulary: token {number} is {there!r} there, "
-                    f"{here!r} here. Take what does not hang on it: only (in a config initial_only), such as '2_bidirectional/*'."
+                    f"{here!r} here. Take what does not hang on it: only (in a config initial_only), such as "
+                    f"'{free}/*'."
                 )
 
 
