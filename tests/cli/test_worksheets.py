@@ -41,6 +41,7 @@ def test_latex_with_answers_in_a_file_of_ones_own(inside):
         (["leters"], "did you mean 'letters'"),
         ([], "denpa worksheet wants NETWORK"),
         (["notes", "--format", "pdf"], "Unknown format 'pdf'"),
+        (["notes", "--output", "notes.pdf"], "Unknown format 'pdf'"),
         (["notes", "--language", "de"], "Unknown language 'de'"),
         (["notes", "--seed", "-1"], "0 or more"),
         (["notes", "--answer"], "did you mean '--answers'"),

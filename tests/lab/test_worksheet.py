@@ -444,3 +444,24 @@ def test_biases_that_are_not_there_are_not_updated(use_bias):
     net = DenseNetwork.of(layers, dp.MeanSquaredError(), (4,))
     source = latex_source(derive(net, None, "a network"), "en", answers=True)
     assert ("B^{( l )}" in source) == use_bias
+
+
+@pytest.mark.parametrize(
+    ("description", "rate"),
+    [("3-4-2:sigmoid:softmax", 0.1), ("17-1601-2:relu:identity", 0.001), ("784-100-10:relu", 0.1)],
+)
+def test_the_error_falls_by_the_step_that_is_shown(description, rate):
+    net = DenseNetwork.short(description)
+    example = Example.drawn(net, 3)
+    assert example.learning_rate == pytest.approx(rate)
+    assert example.after < float(example.met.loss)
+
+    def error_after(rate):
+        moved = {
+            name: {key: np.asarray(w) - rate * np.asarray(example.met.grads[name][key]) for key, w in arrays.items()}
+            for name, arrays in example.params.items()
+        }
+        return float(Example.of(net, example.x, example.d, moved, example.origin).met.loss)
+
+    assert error_after(rate) == pytest.approx(example.after, rel=1e-9)
+    assert rate == 0.1 or error_after(10 * rate) > float(example.met.loss)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from denpa.cli.asked import wanted
@@ -23,7 +24,7 @@ def worksheet_(options: Any, places: Places, words: list[str]) -> int:
     language = checked_language(options.language)
     if options.example < 0:
         raise ConfigError(f"--example wants a whole number, 0 or more, not {options.example}.")
-    kind = options.format or ("latex" if options.output.lower().endswith(".tex") else "html")
+    kind = options.format or {".tex": "latex", ".pdf": "pdf"}.get(Path(options.output).suffix.lower(), "html")
     if kind not in _FORMATS:
         raise ConfigError(f"Unknown format {kind!r}: {nearest(kind, _FORMATS, plural='formats')}")
     ending, write = _FORMATS[kind]

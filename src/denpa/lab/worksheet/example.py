@@ -60,16 +60,15 @@ class Example:
             d: (outputs,).
             params: W (in, units) and b (units,) under the names of `DenseNetwork.network`.
             origin: where the numbers come from, in words.
-            learning_rate: of the update.
+            learning_rate: of the update; a tenth of it, or less, where the error would rise by the step.
         """
         with jax.enable_x64(True):
             x, d, params = (oracle.in_float64(part) for part in (np.asarray(x), np.asarray(d, np.float64), params))
             params |= {f"y{level}": {} for level in range(1, net.depth + 1)}
             met = trace(net.network, net.loss, Variables(params, {}), x[None], d[None], train=False)
-            moved = jax.tree.map(lambda w, slope: w - learning_rate * np.asarray(slope), params, met.grads)
-            after = trace(net.network, net.loss, Variables(moved, {}), x[None], d[None], train=False).loss
+            rate, after = _descended(net, x[None], d[None], params, met, learning_rate)
             slopes = _slopes(net, x[None], d[None], params)
-            return cls(x, d, params, met, slopes, learning_rate, float(after), origin)
+            return cls(x, d, params, met, slopes, rate, after, origin)
 
     @classmethod
     def drawn(cls, net: DenseNetwork, seed: int = 0) -> Example:
@@ -124,6 +123,20 @@ class Example:
     def slope(self, level: int, name: str) -> np.ndarray:
         """The same by central differences."""
         return np.asarray(self.slopes[f"u{level}"][name]).T
+
+
+def _descended(
+    net: DenseNetwork, x: np.ndarray, d: np.ndarray, params: dict[str, Any], met: Trace, rate: float
+) -> tuple[float, float]:
+    """The learning rate, and E after one step of gradient descent, which is too long in wide layers at times."""
+
+    def after(rate: float) -> float:
+        moved = jax.tree.map(lambda w, slope: w - rate * np.asarray(slope), params, met.grads)
+        return float(trace(net.network, net.loss, Variables(moved, {}), x, d, train=False).loss)
+
+    rates = (rate / 10**tenths for tenths in range(6))
+    rate = next((shorter for shorter in rates if after(shorter) <= float(met.loss)), rate)
+    return rate, after(rate)
 
 
 def _more_decimals(inputs: int) -> int:
