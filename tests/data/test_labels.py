@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import denpa as dp
 from denpa.core.errors import DataError
-from denpa.data.labels import class_indices, encode_labels, one_hot
+from denpa.data.labels import class_indices, encode_labels, one_hot, true_classes
+from denpa.lab.measure import measure
 
 
 def test_one_hot_puts_a_1_at_the_label():
@@ -49,3 +51,18 @@ def test_missing_and_nested_labels_are_refused():
         encode_labels([float("nan"), 1.0])
     with pytest.raises(DataError, match="one label per example"):
         encode_labels([["a"], ["b"]])
+
+
+def test_the_class_that_targets_speak_for():
+    indices = np.array([0, 2, 1], np.int32)
+    assert true_classes(indices) is indices
+    assert true_classes(np.array([[0.0, 0.9, 0.1], [0.7, 0.2, 0.1]])).tolist() == [1, 0]
+    assert true_classes(np.array([[1], [0], [1]])).tolist() == [1, 0, 1]  # one unit: not the only column's place
+
+
+def test_targets_of_one_unit_are_counted_in_the_confusion_matrix():
+    x = np.array([[-2.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [2.0, 0.0]], np.float32)
+    model = dp.Model([dp.Dense(1)], dp.SigmoidCrossEntropy(), in_shape=(2,))
+    model.load_weights(dp.Variables({"0_dense": {"W": np.ones((2, 1), np.float32), "b": np.zeros(1, np.float32)}}, {}))
+    data = dp.Dataset(x, np.array([[0], [1], [1], [1]]), "classification")
+    assert measure(model, data).confusion.tolist() == [[1, 0], [1, 2]]

@@ -9,7 +9,7 @@ import numpy as np
 from denpa.core.errors import DataError
 from denpa.data.checks import is_one_hot
 
-__all__ = ["class_indices", "encode_labels", "one_hot"]
+__all__ = ["class_indices", "encode_labels", "one_hot", "true_classes"]
 
 
 def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> np.ndarray:
@@ -39,6 +39,16 @@ def class_indices(t: Any) -> np.ndarray:
     if not is_one_hot(t):
         raise DataError(f"class_indices wants one-hot rows (n, K), each with a single 1, not shape {t.shape}.")
     return t.argmax(axis=1).astype(np.int32)
+
+
+def true_classes(t: np.ndarray) -> np.ndarray:
+    """The class that targets speak for: t (n,) indices, (n, 1) of one unit, or (n, K) rows -> (n,)
+
+    Of rows that are no one-hot ones, such as smoothed labels, the likeliest class.
+    """
+    if t.ndim == 1:
+        return t
+    return np.rint(t[:, 0]).astype(np.int32) if t.shape[1:] == (1,) else t.argmax(axis=-1)
 
 
 def encode_labels(values: Any) -> tuple[np.ndarray, tuple[str, ...]]:

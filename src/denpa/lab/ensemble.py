@@ -17,6 +17,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError
 from denpa.data.dataset import Dataset
+from denpa.data.labels import true_classes
 from denpa.lab.labelled_texts import LABELLED_TEXTS
 from denpa.lab.prepared import Prepared
 from denpa.training import Bagging
@@ -82,8 +83,7 @@ def apart(bagging: Bagging, data: Dataset, classes: bool) -> Apart:
     members = _columns(bagging.evaluate_members(data))
     if not classes or data.t is None:
         return Apart(members)
-    true = data.t if data.t.ndim == 1 else data.t.argmax(axis=-1)
-    return Apart(members, float(np.mean(bagging.predict_classes(data.inputs, vote="majority") == true)))
+    return Apart(members, float(np.mean(bagging.predict_classes(data.inputs, vote="majority") == true_classes(data.t))))
 
 
 def best_epochs(model: Any) -> list[int | None]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import ConfigError
+from denpa.data.labels import true_classes
 from denpa.data.widths import cells, padded
 from denpa.lab.answers import answers_of, bleu
 from denpa.lab.ensemble import Apart, apart
@@ -76,11 +77,10 @@ def _measured(model: Any, data: Any) -> Measured:
     predicted = model.predict_classes(data.inputs)
     if predicted.ndim > 1:  # for every step too
         return Measured(len(data), numbers)
-    true = data.t if data.t.ndim == 1 else data.t.argmax(axis=-1)
     classes = max(model.net.out_shape(model.in_shape)[-1], 2)
     names = data.class_names or model.class_names or tuple(map(str, range(classes)))
     counts = np.zeros((classes, classes), int)
-    np.add.at(counts, (true, predicted), 1)
+    np.add.at(counts, (true_classes(data.t), predicted), 1)
     return Measured(len(data), numbers, counts, names, predicted)
 
 

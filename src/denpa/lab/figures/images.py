@@ -9,6 +9,7 @@ import numpy as np
 
 from denpa.core import tree
 from denpa.core.layer import Context
+from denpa.data.labels import true_classes
 from denpa.lab.figures.inside import every_layer
 from denpa.layers import Conv2d, Dense
 from denpa.networks import Network
@@ -90,7 +91,7 @@ def feature_maps(model: Any, image: Any, path: Any) -> Any:
 def most_wrong(model: Any, x: Any, t: Any) -> np.ndarray:
     """Indices of the examples of another class than the model says, those with the largest loss first."""
     outputs = model.predict(x)
-    true = t if t.ndim == 1 else t.argmax(axis=-1)
+    true = true_classes(t)
     losses = np.asarray(model.loss.per_item(outputs, np.asarray(true, np.int32))).reshape(len(true), -1).sum(axis=1)
     wrong = np.flatnonzero(np.asarray(model.loss.decide(outputs)) != true)
     return wrong[np.argsort(-losses[wrong], kind="stable")]

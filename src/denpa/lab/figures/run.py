@@ -8,6 +8,7 @@ from typing import Any
 from denpa.core import tree
 from denpa.core.padded import step_mask
 from denpa.data import datasets
+from denpa.data.labels import true_classes
 from denpa.lab.figures import alignment, answers, autoencoder, images, sequences
 from denpa.lab.fonts import every_character
 from denpa.training import Bagging
@@ -52,7 +53,7 @@ def _write(folder: Path, run: Any, measured: Any) -> None:
     if len(measured.confusion) <= _MOST_CLASSES:
         confusion_matrix(measured.confusion, folder / "confusion_matrix.png", measured.class_names)
     if test.lengths is None and test.x.ndim == 4 and test.x.shape[-1] in (1, 3):
-        true = test.t if test.t.ndim == 1 else test.t.argmax(axis=-1)
+        true = true_classes(test.t)
         ink = run.experiment.data.source in datasets.names()
         worst = images.most_wrong(run.model, test.x, true)
         shown = test.x[worst], true[worst], measured.predicted[worst]
