@@ -8,10 +8,11 @@ from typing import Any
 
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError, nearest
+from denpa.data.readers import raw_table
 from denpa.lab import toml
 from denpa.training.early_stopping import EarlyStopping
 
-__all__ = ["DataConfig", "TrainingConfig", "check_options", "unknown_name"]
+__all__ = ["DataConfig", "TrainingConfig", "check_options", "unknown_name", "want_target"]
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,13 @@ class TrainingConfig(Description):
                 f"does not go with {' and '.join(given)}: set {'it' if len(given) == 1 else 'them'} to none, or leave "
                 "members out."
             )
+
+
+def want_target(config: DataConfig, reading: dict[str, Any], what: str) -> None:
+    """Refuse a table of which no column is named as the target; the columns that there are are listed."""
+    if config.target is None:
+        columns = ", ".join(column.name for column in raw_table(config.source, **reading).columns[:20])
+        raise ConfigError(f"{config.source}: name the column {what}, as in --target NAME. The columns: {columns}.")
 
 
 def unknown_name(source: str, names: Iterable[str]) -> ConfigError:

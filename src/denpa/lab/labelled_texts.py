@@ -12,12 +12,12 @@ from denpa.core.errors import ConfigError, DataError
 from denpa.data import datasets
 from denpa.data.missing import settle_missing
 from denpa.data.pairs import Pairs
-from denpa.data.readers import raw_table, read_table
+from denpa.data.readers import read_table
 from denpa.data.table import Column, Table, objects
 from denpa.data.text import read_text
 from denpa.data.text_encoder import TextEncoder
 from denpa.data.text_format import TextFormat
-from denpa.lab.configs import DataConfig, check_options, unknown_name
+from denpa.lab.configs import DataConfig, check_options, unknown_name, want_target
 
 __all__ = ["LABELLED_TEXTS", "new_texts", "table_of_texts", "text_encoder"]
 
@@ -44,9 +44,7 @@ def table_of_texts(config: DataConfig) -> Table:
     if Path(config.source).suffix.lower() == ".txt":
         raise ConfigError(f"{config.source}: texts come with their classes in a table: .csv, .tsv or .parquet.")
     reading = {name: value for name, value in options.items() if name in vars(TextFormat())}
-    if config.target is None:
-        columns = ", ".join(column.name for column in raw_table(config.source, **reading).columns[:20])
-        raise ConfigError(f"{config.source}: name the column of classes, as in --target NAME. The columns: {columns}.")
+    want_target(config, reading, "of classes")
     lists: dict[str, Any] = {"categorical": config.categorical, "ignore": config.ignore}
     table = read_table(config.source, config.target, task="classification", missing="keep", **lists, **reading)
     text = _text_column(table, options.get("text"))

@@ -16,11 +16,11 @@ from denpa.data.dataset import Dataset, Splits
 from denpa.data.encoder import TableEncoder
 from denpa.data.images import read_image_pairs, read_images, read_unsorted_images
 from denpa.data.missing import settle_missing
-from denpa.data.readers import raw_table, read_table
+from denpa.data.readers import read_table
 from denpa.data.table import Column, Table
 from denpa.data.text_format import TextFormat
 from denpa.lab.arrays import read_npz
-from denpa.lab.configs import check_options, unknown_name
+from denpa.lab.configs import check_options, unknown_name, want_target
 from denpa.lab.experiment import DataConfig
 from denpa.lab.in_order import TEXT_OPTIONS, rows_of_series, rows_of_text, sequence_kind
 from denpa.lab.labelled_texts import LABELLED_TEXTS, table_of_texts, text_encoder
@@ -189,9 +189,8 @@ def table_of(config: DataConfig, alone: bool = False, later: bool = False) -> Ta
         ConfigError, DataError, FileFormatError: no target is named; otherwise as for `read_table`.
     """
     reading = check_options(config.source, dict(config.options), vars(TextFormat()))
-    if config.target is None and config.task != "reconstruction":
-        columns = ", ".join(column.name for column in raw_table(config.source, **reading).columns[:20])
-        raise ConfigError(f"{config.source}: name the column to predict, as in --target NAME. The columns: {columns}.")
+    if config.task != "reconstruction":
+        want_target(config, reading, "to predict")
     lists: dict[str, Any] = {"categorical": config.categorical, "ignore": config.ignore, "ignore_absent": later}
     task = None if config.task == "reconstruction" else config.task
     table = read_table(
