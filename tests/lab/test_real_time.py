@@ -16,6 +16,7 @@ from denpa.lab import TrainingConfig
 from denpa.lab.assemble import assemble
 from denpa.lab.real_time import RealTime
 from denpa.lab.run import Run
+from denpa.lab.selection import train_once
 from denpa.lab.trained import Trained
 
 SERIES = [("data.source", "sine-wave"), ("data.options", {"n": 600, "length": 50}), ("training.rtrl", True)]
@@ -60,6 +61,14 @@ def test_it_foretells_a_series_of_ones_own(tmp_path, capsys, name):
     assert main(["predict", str(tmp_path / "run"), "--input", str(tmp_path / "my.csv")]) == 0
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert np.corrcoef([float(row["predicted_next"]) for row in rows[:-1]], values[1:])[0, 1] > 0.95
+
+
+def test_what_is_compared_learns_in_real_time_too(tmp_path):
+    run = begun(tmp_path, ("training.epochs", 2))
+    run.go(verbose=False)
+    alone = train_once(run.experiment, run.data)
+    jax.tree.map(np.testing.assert_array_equal, alone.variables, run.model.variables)
+    assert alone.history["online_loss"] == run.history["online_loss"]
 
 
 def test_what_ends_early_keeps_the_last_good_epoch(tmp_path, monkeypatch):
@@ -111,3 +120,21 @@ def test_what_is_no_series_is_refused(tmp_path, monkeypatch, capsys, words, mess
     assert main(["train", *given]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_sweep_knows_that_it_is_a_series(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = [
+        "--training.rtrl",
+        "true",
+        "--epochs",
+        "1",
+        "--data.options.n",
+        "400",
+        "--data.options.length",
+        "40",
+        "--hidden",
+        "3",
+    ]
+    assert main(["sweep", "sine-wave", *words, "--learning-rate", "1e-4,1e-2"]) == 0
+    assert "least loss on what was held out" in capsys.readouterr().out

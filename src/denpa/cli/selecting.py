@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def _values(place: str, value: Any, steps: int) -> list[Any] | None:
 
 def _hold_out(data: Prepared) -> Prepared:
     """One fold, whose test part is the validation part: the test part itself stays out of the choice."""
-    return Prepared(data.train, data.validation, None, data.whole)
+    return replace(data, test=None)
 
 
 def _folder(options: Any, name: str) -> Path:

@@ -21,6 +21,7 @@ from denpa.core.errors import ConfigError, DataError, DivergenceError
 from denpa.lab.experiment import Experiment
 from denpa.lab.measure import measure
 from denpa.lab.overrides import read_value
+from denpa.lab.real_time import RealTime
 from denpa.lab.sources import Prepared
 from denpa.lab.start import begin, model_of
 from denpa.training import Model
@@ -104,6 +105,9 @@ def train_once(experiment: Experiment, data: Prepared) -> Model:
     model.encoder = data.encoder
     begin(model, plan, data.train)
     if plan.epochs == 0:
+        return model
+    if plan.rtrl:
+        RealTime(model, data).learn(plan, False, keep=lambda: None)
         return model
     model.fit(
         data.train,
