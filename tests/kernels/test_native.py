@@ -205,11 +205,15 @@ def test_pooling_takes_the_first_of_equals_and_marks_what_is_blocked():
     np.testing.assert_array_equal(index[0, :, :, 0], [[0, 1], [4, 4]])
 
 
+# One vector of channels and of filters, and nine tiles an image, which threads group by four or by five images.
+SQUARES = [(10, 9, 10, lanes, 3, 3, lanes, ((1, 1), (1, 1))) for lanes in (4, 8, 16)]
+
+
 def digest(winograd):
     """One number for the bits of all results, on batches, and filters, that are cut into many pieces."""
     leaves = [
         leaf
-        for shape in (SHAPES[7], *WINOGRAD_SHAPES[3:5])
+        for shape in (SHAPES[7], *WINOGRAD_SHAPES[3:5], *SQUARES)
         for leaf in jax.tree.leaves(computed(problem(shape), winograd))
     ]
     return hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in leaves)).hexdigest()

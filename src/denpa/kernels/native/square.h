@@ -27,11 +27,12 @@ void multiply_by_square(const float* a, Int rows, const float* b, const float* s
 #pragma GCC unroll 4
     for (int p = 0; p < 4; ++p) store(c + p * kLanes, sum[p]);
   }
+  // In the same order: how many rows there are depends on the number of threads, which no bit may depend on.
   for (; row < rows; ++row, a += kLanes, c += kLanes) {
-    Vector sum[2] = {first, Vector{}};
+    Vector sum = first;
 #pragma GCC unroll 16
-    for (int j = 0; j < kLanes; ++j) sum[j % 2] = sum[j % 2] + broadcast(a[j]) * right[j];
-    store(c, sum[0] + sum[1]);
+    for (int j = 0; j < kLanes; ++j) sum = sum + broadcast(a[j]) * right[j];
+    store(c, sum);
   }
 }
 
