@@ -366,6 +366,18 @@ def test_an_instruction_set_that_this_processor_lacks(unloaded):
     assert SETS[0] in native.reason()
 
 
+@pytest.mark.skipif(not {"sse4", "avx2"} <= set(SETS), reason="this processor does not run both SSE4.2 and AVX2")
+def test_the_chosen_instruction_set_serves(restore):
+    """1 + 2 e + e² is 1 + 2 e where a product is rounded before it is added: SSE4.2 does that, the others do not."""
+    e, left = np.float32(2.0**-12), {}
+    x = np.full((1, 1, 1, 1), 1 + e)
+    for name in SETS:
+        native.use_instruction_set(name)
+        left[name] = float(native.conv(x, x, np.full(1, -1 - 2 * e), ((0, 0), (0, 0)))[0, 0, 0, 0])
+    assert list(left) == [name for name in ("avx512", "avx2", "sse4") if name in SETS]  # the best comes first
+    assert left == {name: 0 if name == "sse4" else e * e for name in SETS}
+
+
 @needs_library
 def test_choosing_an_unknown_instruction_set():
     with pytest.raises(ConfigError, match="No kernels for 'avx3'"):

@@ -122,6 +122,59 @@ def test_a_sequence_has_the_same_bits_alone(name):
     jax.tree.map(np.testing.assert_array_equal, silent, zero)
 
 
+@needs_library
+@pytest.mark.parametrize("after", [True, False])
+@pytest.mark.parametrize("reverse", [True, False])
+@pytest.mark.parametrize("inputs", [700, 0])
+def test_gradients_of_weights_from_many_sequences_of_wide_inputs_and_of_none(after, reverse, inputs):
+    """More sequences than are summed at once; and the columns that want x take longer than those that do not.
+
+    Sums of whole numbers are exact in any order.
+    """
+    rng, (time, batch, units) = np.random.default_rng(0), (3, 140, 17)
+    sizes = {"x": inputs, "h": units, "delta": 3 * units, "inner": units}
+    p = {name: rng.integers(-2, 3, (time, batch, size)).astype(np.float32) for name, size in sizes.items()}
+    x, h, delta, inner = p.values()
+    first = rng.integers(-2, 3, (batch, units)).astype(np.float32)
+    before = np.concatenate([h[1:], first[None]] if reverse else [first[None], h[:-1]])
+    others, last = delta[..., : 2 * units], delta[..., 2 * units :]
+    wanted = {
+        "Wx": np.einsum("tbi,tbg->ig", x, delta),
+        "Wh": np.einsum("tbi,tbg->ig", before, np.concatenate([others, inner if after else last], axis=-1)),
+        "b": delta.sum((0, 1)),
+        "bh": inner.sum((0, 1)),
+    }
+    if not after:
+        del wanted["bh"]
+        wanted["Wh"][:, 2 * units :] = np.einsum("tbi,tbg->ig", inner, last)
+    found = native.gru_weights(x, first, h, delta, inner, after, reverse)
+    jax.tree.map(np.testing.assert_array_equal, found, wanted)
+
+
+@needs_library
+@pytest.mark.parametrize("size", [(0, 2), (4, 0)])
+def test_no_steps_hand_on_what_comes_from_the_end_and_no_sequences_give_nothing(size):
+    rng = np.random.default_rng(0)
+    h, c, dh, dc = (jnp.asarray(rng.standard_normal((size[1], 3), np.float32)) for _ in range(4))
+    none = [jnp.zeros((*size, 3 * gates)) for gates in range(5)]
+    Wh = [jnp.ones((3, 3 * gates)) for gates in range(5)]
+    given = [
+        native.lstm_backward(none[4], none[1], c, Wh[4], None, dh, dc, False)[1:],
+        native.gru_backward(none[3], None, none[1], h, Wh[3], None, dh, False)[2:],
+        native.gru_backward(none[3], none[1], none[1], h, Wh[3], none[1], dh, True)[2:],
+        native.rnn_backward(none[1], Wh[1], None, dh, False, False)[1:],
+    ]
+    jax.tree.map(np.testing.assert_array_equal, given, [(dh, dc), (dh,), (dh,), (dh,)])
+    forward = [
+        native.lstm(none[4], None, Wh[4], h, c, False)[1],
+        native.gru(none[3], None, None, Wh[3], h, True, False)[2],
+        native.rnn(none[1], None, Wh[1], h, False, False),
+    ]
+    assert {after.shape for after in forward} == {(*size, 3)}
+    sums = native.gru_weights(none[1], h, none[1], none[3], none[1], True, False)
+    assert not any(np.any(array) for array in sums.values())
+
+
 @pytest.mark.parametrize(
     ("layer", "batch", "serves"),
     [
