@@ -50,6 +50,17 @@ def test_a_module_is_named_for_its_layers_one_by_one_or_together():
         model(dp.GRU(2, reset_after=True)).load_weights(state, pytorch=True)
 
 
+def test_the_order_of_a_modules_own_arrays_is_of_no_matter():
+    """A safetensors file, and a dict made by hand, may have the second layer in front of the first."""
+    state = load("weights/rnn_two_layers", np.float32)["state"]
+    ours, there = (model(*STACKS["rnn_two_layers"]) for _ in range(2))
+    ours.load_weights(state, pytorch=True)
+    second_first = {name: state[name] for name in sorted(state, key=lambda name: (name[0], -ord(name[-1])))}
+    assert list(second_first).index("1.weight_ih_l1") < list(second_first).index("1.weight_ih_l0")
+    there.load_weights(second_first, pytorch=True)
+    jax.tree.map(np.testing.assert_array_equal, there.variables, ours.variables)
+
+
 def test_a_cell_is_one_layer():
     state = load("weights/rnn_two_layers", np.float32)["state"]
     cell = {f"cell.{name}": state[f"1.{name}_l0"] for name in ("weight_ih", "weight_hh")}
