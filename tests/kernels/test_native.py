@@ -250,6 +250,22 @@ def test_calls_from_many_threads_do_not_disturb_each_other():
         jax.tree.map(np.testing.assert_array_equal, found, alone[i % len(problems)])
 
 
+@needs_library
+def test_programs_that_run_at_once_do_not_disturb_each_other():
+    """Hundreds of calls in each, so that those of several threads are under way together."""
+
+    @jax.jit
+    def program(x, W):
+        return lax.fori_loop(0, 500, lambda _, x: jnp.tanh(native.conv(x, W, None, ((1, 1), (1, 1)))), x)
+
+    problems = [problem(shape, seed) for seed, shape in enumerate(SQUARES)]
+    alone = [np.asarray(program(p.x, p.W)) for p in problems]
+    with ThreadPoolExecutor(len(problems)) as pool:
+        together = list(pool.map(lambda p: np.asarray(program(p.x, p.W)), problems * 2))
+    for i, found in enumerate(together):
+        np.testing.assert_array_equal(found, alone[i % len(problems)])
+
+
 def fused_of(x, W, b, dy, dz, padding):
     y = fused.conv_relu(x, W, b, padding)
     z, index = fused.conv_relu_pool(x, W, b, padding)

@@ -123,6 +123,28 @@ def test_what_a_recurrent_layer_writes_stays_as_it_is(before):
     np.testing.assert_array_equal(model.variables.params["head"]["W"], weight.T.astype(np.float32))
 
 
+def taken(net, weight):
+    """What the layer `head` makes of a weight, as a weight again."""
+    model = dp.Model(net, dp.MeanSquaredError(), in_shape=(6, 3))
+    model.load_weights({"h.weight": weight}, pytorch=True, names={"head": "h"}, strict=False)
+    return model.variables.params["head"]["W"].T
+
+
+def test_attention_writes_steps_whatever_stands_before_it():
+    """It mixes two sequences of one shape, which a sum puts together place by place."""
+    value, weight = dp.Input(), np.arange(120.0, dtype=np.float32).reshape(5, 24)
+    h = dp.Conv1d(4, 1)(value)
+    net = dp.Graph(value, dp.Dense(5)(dp.Flatten()(dp.DotAttention()(h, h)), name="head"))
+    np.testing.assert_array_equal(taken(net, weight), weight)
+
+
+def test_the_second_of_several_values_is_followed():
+    value, weight = dp.Input(), np.arange(96.0, dtype=np.float32).reshape(24, 4)
+    _, carry = dp.RNN(4, return_sequences=True, return_carry=True)(value)
+    net = dp.Graph(value, dp.Conv2d(2, 2)(dp.Reshape((2, 3, 4))(dp.Dense(24)(carry, name="head"))))
+    np.testing.assert_array_equal(taken(net, weight), weight[np.arange(24).reshape(4, 6).T.ravel()])
+
+
 def test_raw_sequences_stay_as_they_are():
     x, torch = data(6, 3), Torch()
     expected = torch.linear("3", rows(back(theirs(torch, front(x)))), 5)
@@ -243,6 +265,13 @@ def wanted_twice():
     return dp.Graph(value, dp.Concatenate()(*images))
 
 
+def wanted_as_steps():
+    value = dp.Input()
+    h = dp.Dense(24)(dp.GlobalAveragePool2d()(value), name="head")
+    steps = dp.RNN(2)(dp.Reshape((6, 4))(dp.Tanh()(h)))
+    return dp.Graph(value, dp.Concatenate()(steps, dp.Flatten()(dp.Conv2d(2, 2)(dp.Reshape((2, 3, 4))(h)))))
+
+
 def wanted_as_it_is():
     value = dp.Input()
     h = dp.Dense(24)(dp.GlobalAveragePool2d()(value), name="head")
@@ -263,6 +292,10 @@ def mirrored():
 REFUSED = {
     "sums": (sums(4), "5_add|4_add|3_add"),
     "another image": (flattened(dp.Reshape((2, 2, 6)), ("head", dp.Conv2d(2, 2))), "2_reshape makes"),
+    "another image, transposed": (
+        flattened(dp.Reshape((2, 2, 6)), ("head", dp.ConvTranspose2d(2, 2))),
+        "2_reshape makes",
+    ),
     "a sequence": (flattened(dp.Reshape((4, 6)), ("head", dp.RNN(2))), "2_reshape makes"),
     "pooled": (
         flattened(dp.Reshape((4, 3, 2)), dp.MaxPool2d(2), dp.Flatten(), ("head", dp.Dense(2))),
@@ -272,6 +305,7 @@ REFUSED = {
     "response": (flattened(dp.LocalResponseNorm(3), ("head", dp.Dense(2))), "2_localresponsenorm cannot follow"),
     "gain": (flattened(Gain(), ("head", dp.Dense(2))), "2_gain cannot follow"),
     "two orders": (wanted_twice(), "outputs of head are wanted in different orders"),
+    "as steps": (wanted_as_steps(), "outputs of head are wanted in different orders"),
     "as the output": (wanted_as_it_is(), "outputs of head are wanted in different orders"),
     "two uses": (used_twice(), "head is used for numbers in different orders"),
     "tied": (mirrored(), "it is tied to code"),
@@ -280,7 +314,8 @@ REFUSED = {
 
 def arrays_for(net):
     """Arrays for every layer that PyTorch has, which are never looked at."""
-    names = [path for path, kind in net.inner() if isinstance(kind, (dp.Dense, dp.Conv2d, dp.RNN)) and "@" not in path]
+    kinds = dp.Dense, dp.Conv2d, dp.ConvTranspose2d, dp.RNN
+    names = [path for path, kind in net.inner() if isinstance(kind, kinds) and "@" not in path]
     return {f"{name}.weight": np.zeros((1, 1)) for name in names}
 
 
@@ -290,6 +325,13 @@ def test_an_order_that_cannot_be_followed_is_refused_and_told(case):
     model = dp.Model(net, dp.MeanSquaredError(), in_shape=(4, 5, 2))
     with pytest.raises(dp.ShapeError, match=rf"head cannot be put in order, since .*({why}).*set its arrays by hand"):
         model.load_weights(arrays_for(net), pytorch=True, strict=False)
+
+
+def test_ties_inside_of_a_network_are_told_too():
+    model = dp.Model(dp.Sequential([("inner", mirrored())]), dp.MeanSquaredError(), in_shape=(4, 5, 2))
+    arrays, names = {"c.weight": np.zeros((1, 1)), "h.weight": np.zeros((1, 1))}, {"inner/code": "c", "inner/head": "h"}
+    with pytest.raises(dp.ShapeError, match="inner/head cannot be put in order, since it is tied to inner/code"):
+        model.load_weights(arrays, pytorch=True, names=names, strict=False)
 
 
 def test_nothing_is_refused_where_orders_agree_or_the_layer_is_left_out():
