@@ -147,8 +147,9 @@ def test_gradients_of_weights_from_many_sequences_of_wide_inputs_and_of_none(aft
     if not after:
         del wanted["bh"]
         wanted["Wh"][:, 2 * units :] = np.einsum("tbi,tbg->ig", inner, last)
-    found = native.gru_weights(x, first, h, delta, inner, after, reverse)
-    jax.tree.map(np.testing.assert_array_equal, found, wanted)
+    for _ in range(10):  # whoever writes last must have the same to write
+        found = native.gru_weights(x, first, h, delta, inner, after, reverse)
+        jax.tree.map(np.testing.assert_array_equal, found, wanted)
 
 
 @needs_library

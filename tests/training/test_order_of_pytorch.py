@@ -229,6 +229,16 @@ def test_shared_layers_and_demands_on_sums_and_blocks():
     check(dp.Graph(value, dp.Conv2d(2, 2)(dp.Reshape((2, 3, 1))(both))), x, torch, expected)
 
 
+def test_an_order_that_keeps_to_the_blocks_of_a_concatenation_reaches_each():
+    """Two pixels of two channels: the first and the last number stay, those between change places."""
+    x, torch, value = data(7), Torch(), dp.Input()
+    sizes = enumerate((1, 2, 1))
+    flat = np.concatenate([torch.linear(f"{k}", x, size) for k, size in sizes], axis=1)
+    expected = back(torch.conv("3", flat.reshape(3, 2, 1, 2), 2, 1, 2))
+    blocks = dp.Concatenate()(*(dp.Dense(size)(value) for size in (1, 2, 1)))
+    check(dp.Graph(value, dp.Conv2d(2, (1, 2))(dp.Reshape((1, 2, 2))(blocks))), x, torch, expected)
+
+
 def test_flat_data_of_the_users_are_an_image_with_channels_last():
     x, torch = data(24), Torch()
     image = theirs(torch, rows(front(x.reshape(3, 2, 3, 4)))).reshape(3, 4, 2, 3)
@@ -265,6 +275,13 @@ def wanted_twice():
     return dp.Graph(value, dp.Concatenate()(*images))
 
 
+def across_blocks():
+    value = dp.Input()
+    h = dp.GlobalAveragePool2d()(value)
+    blocks = dp.Concatenate()(dp.Dense(2)(h), dp.Dense(2)(h))
+    return dp.Graph(value, dp.Dense(2)(dp.Flatten()(dp.MaxPool2d((1, 2))(dp.Reshape((1, 2, 2))(blocks))), name="head"))
+
+
 def wanted_as_steps():
     value = dp.Input()
     h = dp.Dense(24)(dp.GlobalAveragePool2d()(value), name="head")
@@ -296,6 +313,7 @@ REFUSED = {
         flattened(dp.Reshape((2, 2, 6)), ("head", dp.ConvTranspose2d(2, 2))),
         "2_reshape makes",
     ),
+    "another image, normalised": (flattened(dp.Reshape((2, 2, 6)), ("head", dp.BatchNorm())), "2_reshape makes"),
     "a sequence": (flattened(dp.Reshape((4, 6)), ("head", dp.RNN(2))), "2_reshape makes"),
     "pooled": (
         flattened(dp.Reshape((4, 3, 2)), dp.MaxPool2d(2), dp.Flatten(), ("head", dp.Dense(2))),
@@ -305,6 +323,7 @@ REFUSED = {
     "response": (flattened(dp.LocalResponseNorm(3), ("head", dp.Dense(2))), "2_localresponsenorm cannot follow"),
     "gain": (flattened(Gain(), ("head", dp.Dense(2))), "2_gain cannot follow"),
     "two orders": (wanted_twice(), "outputs of head are wanted in different orders"),
+    "across blocks": (across_blocks(), "4_reshape makes"),
     "as steps": (wanted_as_steps(), "outputs of head are wanted in different orders"),
     "as the output": (wanted_as_it_is(), "outputs of head are wanted in different orders"),
     "two uses": (used_twice(), "head is used for numbers in different orders"),
@@ -314,7 +333,7 @@ REFUSED = {
 
 def arrays_for(net):
     """Arrays for every layer that PyTorch has, which are never looked at."""
-    kinds = dp.Dense, dp.Conv2d, dp.ConvTranspose2d, dp.RNN
+    kinds = dp.BatchNorm, dp.Dense, dp.Conv2d, dp.ConvTranspose2d, dp.RNN
     names = [path for path, kind in net.inner() if isinstance(kind, kinds) and "@" not in path]
     return {f"{name}.weight": np.zeros((1, 1)) for name in names}
 
@@ -332,6 +351,21 @@ def test_ties_inside_of_a_network_are_told_too():
     arrays, names = {"c.weight": np.zeros((1, 1)), "h.weight": np.zeros((1, 1))}, {"inner/code": "c", "inner/head": "h"}
     with pytest.raises(dp.ShapeError, match="inner/head cannot be put in order, since it is tied to inner/code"):
         model.load_weights(arrays, pytorch=True, names=names, strict=False)
+
+
+def test_layers_inside_of_a_layer_are_told_too():
+    net = flattened(dp.Reshape((4, 6)), ("head", dp.Bidirectional(dp.RNN(2))))
+    model = dp.Model(net, dp.MeanSquaredError(), in_shape=(4, 5, 2))
+    with pytest.raises(dp.ShapeError, match="head/forward cannot be put in order, since 2_reshape makes"):
+        model.load_weights({"f.weight_ih": np.zeros((1, 1))}, pytorch=True, names={"head/forward": "f"}, strict=False)
+
+
+def test_an_input_that_is_read_in_both_ways_is_in_doubt_only_where_it_is_flattened():
+    value, weight = dp.Input(), np.arange(36.0, dtype=np.float32).reshape(4, 3, 3)
+    both = dp.Concatenate()(dp.RNN(2)(dp.Conv1d(4, 3)(value, name="conv")), dp.RNN(2)(value))
+    model = dp.Model(dp.Graph(value, both), dp.MeanSquaredError(), in_shape=(6, 3))
+    model.load_weights({"c.weight": weight}, pytorch=True, names={"conv": "c"}, strict=False)
+    np.testing.assert_array_equal(model.variables.params["conv"]["W"], weight.T)
 
 
 def test_nothing_is_refused_where_orders_agree_or_the_layer_is_left_out():
