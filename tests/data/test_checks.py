@@ -164,7 +164,7 @@ def test_batch_sizes():
     with pytest.raises(DataError, match="batch_size 101 is larger than the 100 examples"):
         check_batch_size(101, 100)
     for wrong in (0, -3, 2.0, True, "all"):
-        with pytest.raises(ConfigError, match="positive integer"):
+        with pytest.raises(ConfigError, match="a whole number, 1 or more"):
             check_batch_size(wrong, 100)
 
 

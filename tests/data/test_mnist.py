@@ -14,7 +14,7 @@ import pooch
 import pytest
 
 from denpa.core.errors import DataError, FileFormatError, StorageError
-from denpa.data import datasets, mnist
+from denpa.data import datasets, downloads, mnist
 from tests.data.idx_files import write_idx
 
 NAMES = tuple(mnist.FILES)
@@ -175,7 +175,7 @@ def test_what_is_no_file_of_mnist_is_told_of_each_mirror(small, tmp_path, monkey
 def test_a_mirror_that_keeps_silent_is_left(small, tmp_path, monkeypatch, serve):
     compress(small, tmp_path / "served")
     (good, asked), silent = serve(tmp_path / "served"), socket.create_server(("127.0.0.1", 0))
-    monkeypatch.setattr(mnist, "TIMEOUT", 0.1)
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.1)
     monkeypatch.setattr(mnist, "MIRRORS", (f"http://127.0.0.1:{silent.getsockname()[1]}/", good))
     ends = threading.Timer(5, silent.close)  # so that who waits for an answer waits no longer
     ends.start()

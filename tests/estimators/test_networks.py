@@ -207,13 +207,13 @@ def test_a_linear_code_spans_the_principal_components():
     [
         ({"optimizer": "adamm"}, "'adam'"),
         ({"activation": "rely", "hidden_units": (4,)}, "'relu'"),
-        ({"epochs": 0}, "positive integer"),
+        ({"epochs": 0}, "a whole number, 1 or more"),
         ({"batch_size": "all"}, '"full"'),
         ({"strength": -1.0}, "strength"),
         ({"network": [dp.Dense(2)]}, r"\(3,\) for each example, not \(2,\)"),
         ({"network": 3}, "A network is wanted"),
-        ({"early_stopping": "no"}, "early_stopping must be True or False"),
-        ({"warm_start": "no"}, "warm_start must be True or False"),
+        ({"early_stopping": "no"}, "early_stopping must be true or false"),
+        ({"warm_start": "no"}, "warm_start must be true or false"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(groups, options, message):

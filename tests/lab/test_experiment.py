@@ -148,7 +148,7 @@ SLIPS = {
     "[penalty]\ntype = 'Adam'": "penalty must be a penalty such as L2",
     "[training]\nepochs = 0": "training.epochs must be a whole number, 1 or more",
     "[training]\nepochs = 2.5": "epochs must be an integer",
-    "[training]\nbatch_size = 'half'": 'or "full"',
+    "[training]\nbatch_size = 'half'": 'batch_size, if not "full", must be a whole number, 1 or more',
     "[training]\nshuffle = 'no'": "true or false",
     "[data]\nsource = 'moons'\ntest = 1.0": "from 0 to below 1",
     "[data]\nsource = 'moons'\nseed = -1": "data.seed",
@@ -219,7 +219,7 @@ def test_the_config_of_the_documentation_is_one():
         (lambda: Experiment.from_config(3), "described by a dict of its parts, not by int"),
         (lambda: diagnose(3, None), "diagnose wants a Model, not 3"),
         (lambda: diagnose(UNTRAINED, None, examples=0), "examples must be a whole number, 1 or more, not 0"),
-        (lambda: dp.Bagging(UNTRAINED, 2, bootstrap="no"), "bootstrap must be True or False, not 'no'"),
+        (lambda: dp.Bagging(UNTRAINED, 2, bootstrap="no"), "bootstrap must be true or false, not 'no'"),
     ],
 )
 def test_what_is_no_experiment_and_no_model(make, message):

@@ -100,7 +100,7 @@ def test_a_sweep_over_what_is_no_number_is_refused_by_name(over, message):
         ({"seeds": ["a"]}, "seed must be an integer .* not 'a'"),
         ({"seeds": [1.5]}, "seed must be an integer .* not 1.5"),
         ({"seeds": -1}, "seed must be an integer .* not -1"),
-        ({"epochs": 0}, "epochs must be a positive integer, not 0"),
+        ({"epochs": 0}, "epochs must be a whole number, 1 or more, not 0"),
     ],
 )
 def test_options_of_a_sweep_that_are_none(options, message):
@@ -119,7 +119,7 @@ def of_sweep(model, data=(X, T), **options):
 @pytest.mark.parametrize("train", [of_bagging, of_sweep])
 @pytest.mark.parametrize("option", ["shuffle", "replacement", "record_steps"])
 def test_options_of_members_that_are_true_or_false_take_no_words(train, option):
-    with pytest.raises(dp.ConfigError, match=f"{option} must be True or False, not 'no'"):
+    with pytest.raises(dp.ConfigError, match=f"{option} must be true or false, not 'no'"):
         train(described(), **{option: "no"})
 
 
@@ -373,7 +373,7 @@ def test_what_cannot_be_an_ensemble_is_refused():
     with pytest.raises(dp.ConfigError, match="Model"):
         dp.Bagging(NET)
     for members in (0, 2.0, True):
-        with pytest.raises(dp.ConfigError, match=f"members must be a positive integer, not {members}"):
+        with pytest.raises(dp.ConfigError, match=f"members must be a whole number, 1 or more, not {members}"):
             dp.Bagging(described(), members=members)
     with pytest.raises(dp.ConfigError, match="bootstrap"):
         dp.Bagging(described(), bootstrap="no")

@@ -144,8 +144,8 @@ PLAIN = dp.Sequential([dp.Embedding(4, 2), dp.Dense(CLASSES)])
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"window": 0}, dp.ConfigError, "number of time steps"),
-        ({"window": 2.5}, dp.ConfigError, "number of time steps"),
+        ({"window": 0}, dp.ConfigError, "window must be a whole number, 1 or more"),
+        ({"window": 2.5}, dp.ConfigError, "window must be a whole number, 1 or more"),
         ({"window": 8}, dp.DataError, "longer than the sequences, which have 7"),
         ({"net": PLAIN}, dp.ConfigError, "there is none"),
         ({"net": BOTH}, dp.ConfigError, "from their end"),

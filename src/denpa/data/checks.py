@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError
+from denpa.data.arguments import as_whole
 from denpa.data.counted import counted
 
 __all__ = ["check_batch_size", "check_data", "check_features", "check_x", "is_one_hot", "unmasked"]
@@ -125,9 +126,7 @@ def check_features(
 
 def check_batch_size(batch_size: Any, n: int) -> None:
     """Refuse a batch size that is no positive integer (`ConfigError`) or exceeds the n examples (`DataError`)."""
-    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-        raise ConfigError(f"batch_size must be a positive integer, not {batch_size!r}.")
-    if batch_size > n:
+    if as_whole(batch_size, "batch_size", 1) > n:
         raise DataError(f"batch_size {batch_size} is larger than the {counted(n, 'example')}: choose {n} or less.")
 
 

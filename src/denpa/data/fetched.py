@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
 
 from denpa.core.errors import DataError, FileFormatError, StorageError
-from denpa.data.mnist import TIMEOUT, cache_folder
+from denpa.data.downloads import cache_folder, retrieve
 
 __all__ = ["fetched", "find"]
 
@@ -41,22 +40,14 @@ def fetched(name: str, folder: str, url: str, sha256: str) -> Path:
 
 
 def _fetch(name: str, folder: Path, url: str, sha256: str) -> Path:
-    import pooch
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{name} cannot be kept in {folder}: {error.strerror}.") from None
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel("ERROR")  # it would print advice for programmers
-    downloader: Any = pooch.HTTPDownloader(timeout=TIMEOUT)
     try:
-        return Path(pooch.retrieve(url, sha256, name, folder, downloader=downloader))
-    except (OSError, ValueError) as error:  # requests' errors are OSErrors, a wrong checksum is a ValueError
+        return retrieve(url, sha256, name, folder)
+    except (OSError, ValueError) as error:
         raise DataError(
             f"{name} is neither in $DENPA_DATA/{folder.name} nor in {folder}, and {url} did not give it "
             f"({str(error)[:150]}). Put it there by hand."
         ) from None
-    finally:
-        logger.setLevel(level)

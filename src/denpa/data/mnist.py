@@ -10,15 +10,15 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from denpa.core.errors import DataError, FileFormatError, StorageError
 from denpa.data.dataset import Dataset, Splits
+from denpa.data.downloads import cache_folder, retrieve
 from denpa.data.idx import parse_idx, read_bytes
 
-__all__ = ["cache_folder", "load_mnist"]
+__all__ = ["load_mnist"]
 
 # SHA-256 of the UNCOMPRESSED bytes: mirrors compress differently, and the files may lie there raw.
 FILES = {
@@ -32,7 +32,6 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "https://raw.githubusercontent.com/fgnt/mnist/master/",
 )
-TIMEOUT = 30.0  # seconds without an answer before the next mirror is tried
 
 
 def load_mnist(flat: bool = False) -> Splits:
@@ -51,13 +50,6 @@ def load_mnist(flat: bool = False) -> Splits:
     """
     train_x, train_t, test_x, test_t = (_array(name) for name in FILES)
     return Splits(_part("train", train_x, train_t, flat), _part("test", test_x, test_t, flat))
-
-
-def cache_folder() -> Path:
-    """Where denpa keeps what it fetched: `denpa` in the user's cache folder."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("denpa", appauthor=False))
 
 
 def _part(part: str, images: np.ndarray, labels: np.ndarray, flat: bool) -> Dataset:
@@ -111,22 +103,14 @@ def _fetch(name: str) -> np.ndarray:
 
 
 def _from_mirrors(name: str, folder: Path) -> tuple[Path, np.ndarray]:
-    import pooch
-
     faults = []
     for number, mirror in enumerate(MIRRORS):
-        downloader: Any = pooch.HTTPDownloader(timeout=TIMEOUT)
-        logger = pooch.get_logger()
-        level = logger.level
-        logger.setLevel("ERROR")  # it would print each file's digest, with advice for programmers
         try:
-            got = pooch.retrieve(f"{mirror}{name}.gz", None, f"{number}.gz", folder, downloader=downloader)
-            return Path(got), _checked(Path(got), name)
-        except (OSError, ValueError) as error:  # requests' errors are OSErrors, FileFormatError is a ValueError
+            got = retrieve(f"{mirror}{name}.gz", None, f"{number}.gz", folder)
+            return got, _checked(got, name)
+        except (OSError, ValueError) as error:  # FileFormatError, which is a ValueError, where it is another file
             reason = str(error).replace(str(folder), "the answer")
             faults.append(f"{mirror}: {reason[:150]}")
-        finally:
-            logger.setLevel(level)
     raise DataError(
         f"MNIST's file {name} is in none of {', '.join(map(str, _folders()))}, and no mirror gave it: "
         f"{'; '.join(faults)}. Put MNIST's four files into a folder and name it in the variable DENPA_DATA."

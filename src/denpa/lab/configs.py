@@ -8,6 +8,7 @@ from typing import Any
 
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError, nearest
+from denpa.data.arguments import as_flag, as_whole
 from denpa.data.readers import raw_table
 from denpa.lab import toml
 from denpa.training.early_stopping import EarlyStopping
@@ -73,7 +74,7 @@ class DataConfig(Description):
                 raise ConfigError(
                     f"data.{name} is the part to hold back, from 0 to below 1, such as 0.1; not {part!r}."
                 )
-        _want_whole("data.seed", self.seed, 0)
+        as_whole(self.seed, "data.seed", 0)
         _want_ways(self.missing)
         _want_texts("data.categorical", self.categorical)
         _want_texts("data.ignore", self.ignore)
@@ -137,27 +138,26 @@ class TrainingConfig(Description):
     bootstrap: bool = True
 
     def validate(self) -> None:
-        _want_whole("training.epochs", self.epochs, 0 if self.generative is not None else 1)
+        as_whole(self.epochs, "training.epochs", 0 if self.generative is not None else 1)
         if self.batch_size not in (None, "full"):
-            _want_whole("training.batch_size", self.batch_size, 1, ' or "full"')
-        _want_whole("training.seed", self.seed, 0)
+            as_whole(self.batch_size, 'training.batch_size, if not "full",', 1)
+        as_whole(self.seed, "training.seed", 0)
         _want_texts("training.frozen", self.frozen)
         _want_texts("training.initial_only", self.initial_only)
         if self.buckets is not None:
-            _want_whole("training.buckets", self.buckets, 1)
+            as_whole(self.buckets, "training.buckets", 1)
         for name in ("shuffle", "replacement", "record_steps", "bootstrap", "rtrl"):
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigError(f"training.{name} must be true or false, not {getattr(self, name)!r}.")
+            as_flag(getattr(self, name), f"training.{name}")
         if self.early_stopping is not None and not isinstance(self.early_stopping, EarlyStopping):
             raise ConfigError(f"training.early_stopping must be EarlyStopping(...), not {self.early_stopping!r}.")
         if not isinstance(self.checkpoint_seconds, float) or self.checkpoint_seconds <= 0:
             raise ConfigError(f"training.checkpoint_seconds must be positive, not {self.checkpoint_seconds!r}.")
         if self.window is not None:
-            _want_whole("training.window", self.window, 1)
+            as_whole(self.window, "training.window", 1)
         if self.initial_only and self.initial_weights is None:
             raise ConfigError("training.initial_only says what to take from training.initial_weights: give these too.")
         if self.pretrain is not None:
-            _want_whole("training.pretrain", self.pretrain, 1)
+            as_whole(self.pretrain, "training.pretrain", 1)
             if self.initial_weights is not None:
                 raise ConfigError("training.pretrain and training.initial_weights both set where to start: give one.")
         self._check_generative()
@@ -196,7 +196,7 @@ class TrainingConfig(Description):
             if not self.bootstrap:
                 raise ConfigError("training.bootstrap is for the members of an ensemble: give training.members too.")
             return
-        _want_whole("training.members", self.members, 2)
+        as_whole(self.members, "training.members", 2)
         alone = ("generative", "pretrain", "buckets", "window")
         if given := [f"training.{name}" for name in alone if getattr(self, name) is not None]:
             raise ConfigError(
@@ -242,8 +242,3 @@ def _want_ways(missing: Any) -> None:
 def _want_texts(name: str, value: Any) -> None:
     if not isinstance(value, str) and not (isinstance(value, tuple) and all(isinstance(text, str) for text in value)):
         raise ConfigError(f'{name} must be a list of texts such as ["a", "b"], not {value!r}.')
-
-
-def _want_whole(name: str, value: Any, least: int, alternative: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(f"{name} must be a whole number, {least} or more{alternative}, not {value!r}.")

@@ -14,6 +14,7 @@ from denpa.core import tree
 from denpa.core.checks import want_methods
 from denpa.core.description import Description, to_config
 from denpa.core.errors import ConfigError
+from denpa.data.arguments import as_flag, as_whole
 from denpa.data.checks import check_batch_size
 from denpa.data.counted import counted
 from denpa.networks import Network, Sequential
@@ -116,15 +117,13 @@ def _name_of_type(dtype: Any) -> Any:
 
 def want_epochs(epochs: Any) -> None:
     """Refuse what is no number of epochs."""
-    if isinstance(epochs, bool) or not isinstance(epochs, numbers.Integral) or epochs < 1:
-        raise ConfigError(f"epochs must be a positive integer, not {epochs!r}.")
+    as_whole(epochs, "epochs", 1)
 
 
 def want_flags(**flags: Any) -> None:
     """Refuse what is neither true nor false, such as "no", which would count as true."""
     for name, flag in flags.items():
-        if not isinstance(flag, (bool, np.bool_)):
-            raise ConfigError(f"{name} must be True or False, not {flag!r}.")
+        as_flag(flag, name)
 
 
 def check_class_names(model: Any, shape: Any) -> None:

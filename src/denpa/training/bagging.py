@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import numbers
 from typing import Any
 
 import jax
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, FileFormatError
+from denpa.data.arguments import as_whole
 from denpa.data.counted import counted
 from denpa.training import checkpoint
 from denpa.training.arguments import batch_size_of, check_training, unchanged_if_refused, verbosity, want_flags
@@ -84,12 +84,10 @@ class Bagging(Stacked):
     def __init__(self, model: Model, members: int = 10, *, bootstrap: bool = True) -> None:
         if not isinstance(model, Model):
             raise ConfigError(f"Bagging wants a Model, not {model!r}.")
-        if isinstance(members, bool) or not isinstance(members, numbers.Integral) or members < 1:
-            raise ConfigError(f"members must be a positive integer, not {members!r}.")
         want_flags(bootstrap=bootstrap)
         if model.steps:
             raise ConfigError("Bagging trains models from the start: give one that has not been trained.")
-        self.model, self.members, self.bootstrap = model, int(members), bool(bootstrap)
+        self.model, self.members, self.bootstrap = model, as_whole(members, "members", 1), bool(bootstrap)
         super().__init__(self.members)
         self.examples = 0
         self.out_of_bag: dict[str, Any] = {}

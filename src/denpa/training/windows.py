@@ -13,7 +13,6 @@ trajectories; Mikolov et al. (2010) for language models.
 from __future__ import annotations
 
 import dataclasses
-import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +23,7 @@ from jax import lax
 
 from denpa.core.errors import ConfigError, DataError
 from denpa.core.padded import Padded
+from denpa.data.arguments import as_whole
 from denpa.data.counted import counted
 from denpa.networks import Network
 from denpa.networks.carried import with_carry, without_carry
@@ -42,8 +42,7 @@ def check_window(window: Any, net: Network, x: Any, t: Any) -> int:
     """
     if window is None:
         return 0
-    if isinstance(window, bool) or not isinstance(window, numbers.Integral) or window < 1:
-        raise ConfigError(f"window must be a number of time steps, 1 or more, not {window!r}.")
+    window = as_whole(window, "window", 1)
     if not with_carry(net, {}, 1, None):
         raise ConfigError(f"A window hands the carry of recurrent layers on, but there is none in {net!r}.")
     arrays = [part.values if isinstance(part, Padded) else part for part in _parts((x, t))]
@@ -53,8 +52,8 @@ def check_window(window: Any, net: Network, x: Any, t: Any) -> int:
         raise DataError(f"Windows cut inputs and targets (batch, time, ...) of the same steps, not arrays of {shapes}.")
     time = arrays[0].shape[1]
     if window > time:
-        raise DataError(f"A window of {counted(int(window), 'step')} is longer than the sequences, which have {time}.")
-    return int(window)
+        raise DataError(f"A window of {counted(window, 'step')} is longer than the sequences, which have {time}.")
+    return window
 
 
 def in_windows(step: Step, recipe: Any, run: Any, statistics: Any, *batch: Any) -> tuple[Any, dict[str, Any]]:
