@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -138,21 +135,3 @@ def test_members_come_out_the_same_on_any_number_of_cores(cores, monkeypatch):
         for a, b in zip(jax.tree.leaves(ours.variables), jax.tree.leaves(alone.variables), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(ours.history["loss"], alone.history["loss"], rtol=1e-5)
-
-
-def test_a_thread_goes_on_when_the_main_thread_has_ended(tmp_path):
-    program = tmp_path / "threads.py"
-    program.write_text(
-        """
-import threading
-from denpa.training import side_by_side
-
-def later():
-    threading.main_thread().join()
-    print(side_by_side._in_threads(lambda x: x + 1, [1, 2]))
-
-threading.Thread(target=later).start()
-"""
-    )
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False, timeout=120)
-    assert (done.stdout.strip(), done.returncode) == ("[2, 3]", 0), done.stderr

@@ -57,6 +57,7 @@ from denpa.training.preparation import (
 from denpa.training.program import Programs, Recipe, Run, programs_for
 from denpa.training.progress import Progress
 from denpa.training.pytorch import from_pytorch
+from denpa.training.threads import two_at_a_time
 from denpa.training.transfer import renamed, transferred, weights_of
 from denpa.training.windows import check_window
 
@@ -362,7 +363,7 @@ class Model:
     def measure(self, batches: list[Batch]) -> dict[str, Any]:
         """Loss and metrics over batches on the device."""
         programs, (params, state) = self.programs, self.variables
-        logs = [programs.measure(params, state, self.statistics, *batch) for batch in batches]
+        logs = two_at_a_time(lambda batch: programs.measure(params, state, self.statistics, *batch), batches)
         stacked = jax.tree.map(lambda *parts: np.stack([np.asarray(part) for part in parts]), *logs)
         if self.penalty is not None:
             stacked["penalty"] = np.asarray(programs.charge(params))[None]
@@ -396,8 +397,9 @@ class Model:
         x = checked_input(self, x)
         use_compile_cache()
         (params, state), predict = self.variables, self.programs.predict
-        batches = batches_to_predict(self, x)
-        outputs = [read(predict(params, state, self.statistics, batch)) for batch in batches]
+        outputs = two_at_a_time(
+            lambda batch: read(predict(params, state, self.statistics, batch)), batches_to_predict(self, x)
+        )
         examples = len(jax.tree.leaves(x)[0])
         return jax.tree.map(lambda *parts: np.concatenate([np.asarray(p) for p in parts])[:examples], *outputs)
 

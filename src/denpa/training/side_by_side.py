@@ -7,10 +7,7 @@ can take one through all steps of a call.
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import functools
-import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from denpa.training.compiled import has_small_products
-from denpa.training.kept import SETTINGS, cores
+from denpa.training.kept import cores
+from denpa.training.threads import in_threads
 
 __all__ = ["SideBySide", "groups_of"]
 
@@ -44,9 +42,8 @@ class SideBySide:
         if len(groups.starts) == 1:
             return self.program(*args)
         cut = [_cut(arg, axis, groups) for arg, axis in zip(args, self.in_axes, strict=True)]
-        settings = {name: getattr(jax.config, name, None) for name in SETTINGS}  # each thread has its own
-        call = functools.partial(_called, settings, self.program)
-        return _joined(_in_threads(call, list(zip(*cut, strict=True))), self.out_axes, groups)
+        parts = in_threads(lambda given: self.program(*given), list(zip(*cut, strict=True)))
+        return _joined(parts, self.out_axes, groups)
 
 
 class Groups(NamedTuple):
@@ -104,40 +101,3 @@ def _joined(parts: list[Any], axes: tuple[int, ...], groups: Groups) -> Any:
 
     each = zip(axes, zip(*parts, strict=True), strict=True)
     return tuple(jax.tree.map(functools.partial(whole, axis), *results) for axis, results in each)
-
-
-def _called(settings: dict[str, Any], program: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    """The finished result, under the settings of who asks for it."""
-    with contextlib.ExitStack() as entered:
-        for name, value in settings.items():
-            if getattr(jax.config, name, None) != value:
-                entered.enter_context(getattr(jax, name.removeprefix("jax_"))(value))
-        return jax.block_until_ready(program(*args))
-
-
-def _in_threads(call: Callable[[Any], Any], parts: list[Any]) -> list[Any]:
-    """What becomes of each part: of the first in this thread, of the others in their own.
-
-    An executor's threads would do as well, but those end with the main thread, even while other threads train on.
-    """
-    results: list[Any] = [None] * len(parts)
-    errors: list[BaseException] = []
-
-    def keep(index: int) -> None:
-        try:
-            results[index] = call(parts[index])
-        except BaseException as error:  # noqa: BLE001, raised again below
-            errors.append(error)
-
-    threads = [
-        threading.Thread(target=contextvars.copy_context().run, args=(keep, index), daemon=True)
-        for index in range(1, len(parts))
-    ]
-    for thread in threads:
-        thread.start()
-    keep(0)
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-    return results
