@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,9 @@ def begin(model: Model, plan: TrainingConfig, train: Dataset, verbose: Any = Fal
         model.build(shape_of_example(x))
         model.load_weights(plan.initial_weights, plan.initial_only or None)
         if not plan.initial_only:
-            _want_same_tokens(model, plan.initial_weights)
+            theirs = _description(plan.initial_weights)
+            _want_same_tokens(model, theirs, plan.initial_weights)
+            _warn_of_other_classes(model, train.class_names, theirs.get("class_names"), plan.initial_weights)
     elif plan.pretrain is not None:
         size = min(plan.batch_size, len(x)) if isinstance(plan.batch_size, int) else plan.batch_size
         options = {"epochs": plan.pretrain, "batch_size": size, "seed": model.seed, "verbose": verbose}
@@ -63,11 +66,30 @@ def untrained(model: Model, train: Dataset, validation: Dataset | None) -> Histo
     return model.history
 
 
-def _want_same_tokens(model: Model, source: str) -> None:
-    """Weights may fit by their shapes and yet be those of other tokens: a row of the embedding is another word then."""
+def _description(source: str) -> dict[str, Any]:
+    """What a model file, or that of a run folder, says of its model."""
     path = Path(source)
     _, found = read_arrays(path / "model.safetensors" if path.is_dir() else path)
-    theirs, ours = _tokens((found.get("model") or {}).get("encoder")), _tokens(to_config(model.encoder))
+    return found.get("model") or {}
+
+
+def _warn_of_other_classes(model: Model, ours: Any, theirs: Any, source: str) -> None:
+    """Weights of as many classes fit by their shapes, but what spoke for one class speaks for another then."""
+    for number, (there, here) in enumerate(zip(theirs or (), ours or (), strict=False)):
+        if there != here:
+            first = next(name for name, own in model.variables.params.items() if own)
+            message = (
+                f"The weights of {source} were learned with other classes: what spoke for {there!r}, class {number} "
+                f"there, begins as {here!r} here. For a new last layer take the others: only (in a config "
+                f"initial_only), such as '{first}/*'."
+            )
+            warnings.warn(message, UserWarning, stacklevel=2)
+            return
+
+
+def _want_same_tokens(model: Model, description: dict[str, Any], source: str) -> None:
+    """Weights may fit by their shapes and yet be those of other tokens: a row of the embedding is another word then."""
+    theirs, ours = _tokens(description.get("encoder")), _tokens(to_config(model.encoder))
     for name in theirs.keys() & ours.keys():
         for number, (there, here) in enumerate(zip(theirs[name], ours[name], strict=False)):
             if there != here:
