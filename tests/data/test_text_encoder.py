@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from denpa.core.description import from_config, to_config
 from denpa.core.errors import ConfigError, DataError
 from denpa.data import datasets
+from denpa.data.encoder import TableEncoder
 from denpa.data.readers import read_table
 from denpa.data.text_encoder import TextEncoder, words_of
 
@@ -98,6 +99,26 @@ def test_what_cannot_be_read_is_named_by_line(table, encoder, tmp_path):
         TextEncoder.of(table[[1, 2]], "review", minimum_count=1)
     with pytest.raises(ConfigError, match="length must be positive"):
         TextEncoder.of(table, "review", length=0)
+
+
+def test_texts_are_read_without_a_table(table, encoder):
+    texts = list(table.column("review").values)
+    for read in (texts, tuple(texts), np.array(texts), (text for text in texts)):
+        found = encoder.apply(read)
+        np.testing.assert_array_equal(found.values, encoder.apply(table).values)
+        np.testing.assert_array_equal(found.lengths, encoder.apply(table).lengths)
+    assert encoder.apply("A good film!").lengths.tolist() == [4]
+    with pytest.raises(DataError, match="the texts: the text 'review' is missing on number 2"):
+        encoder.apply(["good", " "])
+    with pytest.raises(ConfigError, match=r"texts must be a list of texts, not \[1, 2\]"):
+        encoder.apply([1, 2])
+
+
+@pytest.mark.parametrize("of", [TextEncoder.of, TableEncoder.of])
+def test_what_is_no_table_is_told_what_one_is(of):
+    options = {} if of == TableEncoder.of else {"column": "review"}
+    with pytest.raises(ConfigError, match=r"A table is wanted, such as dp.read_table\(FILE, TARGET\) gives, not \['a'"):
+        of(["a", "b"], **options)
 
 
 def test_it_is_a_description_like_any_other(encoder):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
+import reprlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -52,5 +53,5 @@ def as_texts(texts: Any, name: str) -> tuple[str, ...]:
     """Several texts as a tuple, one alone as one of them; a `ConfigError` for anything else."""
     found = (texts,) if isinstance(texts, str) or not isinstance(texts, Iterable) else tuple(texts)
     if not all(isinstance(text, str) for text in found):
-        raise ConfigError(f"{name} must be a list of texts, not {texts!r}.")
+        raise ConfigError(f"{name} must be a list of texts, not {reprlib.repr(texts)}.")
     return found

@@ -29,7 +29,7 @@ from denpa.data.dataset import Dataset
 from denpa.data.normalise import Normalizer
 from denpa.data.readers import raw_table
 from denpa.data.statistics import inverse, kept, mean_and_variance
-from denpa.data.table import Column, Table
+from denpa.data.table import Column, Table, want_table
 from denpa.data.text_format import TextFormat
 
 __all__ = ["CategoricalColumn", "NumericColumn", "TableEncoder"]
@@ -79,7 +79,9 @@ class TableEncoder(Normalizer):
 
         Raises:
             DataError: gaps that nothing is to fill, or a target of one class only.
+            ConfigError: no table.
         """
+        want_table(table)
         columns = tuple(described(table, column) for column in table.columns)
         for column in table.every:
             warn_of(table, column)

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import re
+import reprlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from denpa.data.splitting import k_fold_indices, split_indices
 from denpa.data.text_format import TextFormat
 from denpa.data.widths import cells, padded
 
-__all__ = ["Column", "Later", "Table", "objects", "sorted_categories"]
+__all__ = ["Column", "Later", "Table", "objects", "sorted_categories", "want_table"]
 
 _SHOWN = 20  # columns of a table with many
 _OF_A_TEXT = 50  # characters
@@ -199,6 +200,12 @@ class Table:
         numbers = [str(self.lines[row]) for row in rows[:most]]
         more = f" and {len(rows) - most} more" if len(rows) > most else ""
         return f"{self.place}{'s' if len(rows) > 1 else ''} {', '.join(numbers)}{more}"
+
+
+def want_table(table: Any) -> None:
+    """Refuse what is no `Table`, by `ConfigError`."""
+    if not isinstance(table, Table):
+        raise ConfigError(f"A table is wanted, such as dp.read_table(FILE, TARGET) gives, not {reprlib.repr(table)}.")
 
 
 def _parse_numbers(texts: np.ndarray) -> tuple[np.ndarray, list[int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,16 @@ from denpa.core.checks import want_positive
 from denpa.core.description import Description
 from denpa.core.errors import DataError
 from denpa.core.padded import Padded
+from denpa.data.arguments import as_texts
 from denpa.data.columns import CategoricalColumn, NumericColumn, described_target, targets_of
 from denpa.data.counted import counted
 from denpa.data.dataset import Dataset
 from denpa.data.readers import raw_table
-from denpa.data.table import Table
+from denpa.data.table import Column, Table, objects, want_table
 from denpa.data.text_format import TextFormat
 from denpa.data.vocabulary import Vocabulary
 
-__all__ = ["LONGEST", "TextEncoder", "words_of"]
+__all__ = ["LONGEST", "TextEncoder", "texts_as_table", "words_of"]
 
 LONGEST = 256  # tokens of a text, of which the first ones say what it is about
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
@@ -82,8 +84,9 @@ class TextEncoder(Description):
 
         Raises:
             DataError: no such column, a text that is missing, one class only.
-            ConfigError: an unknown level, numbers below 1.
+            ConfigError: no table, an unknown level, numbers below 1.
         """
+        want_table(table)
         count = (2 if level == "word" else 1) if minimum_count is None else minimum_count
         texts = (" ".join(words_of(text)) if level == "word" else text for text in _texts(table, column))
         vocabulary = Vocabulary.of(texts, level, minimum_count=count, most=most, special=("padding", "unknown"))
@@ -105,14 +108,17 @@ class TextEncoder(Description):
         """A text as the tokens that are looked up."""
         return words_of(text) if self.vocabulary.level == "word" else list(text)
 
-    def apply(self, table: Table) -> Padded:
-        """The inputs of a table: values (n, time) int32, as long as its longest text; other columns are not looked at.
+    def apply(self, table: Table | Iterable[str]) -> Padded:
+        """The inputs of a table's texts, or of texts: values (n, time) int32, as long as the longest of them.
 
-        Warns (UserWarning) where texts are longer than `length`.
+        Other columns are not looked at. Warns (UserWarning) where texts are longer than `length`.
 
         Raises:
             DataError: no such column, or a text that is missing; lines are named.
+            ConfigError: neither a table nor texts.
         """
+        if not isinstance(table, Table):
+            table = texts_as_table(as_texts(table, "texts"), self.column, "number", "the texts")
         rows = [self.tokens(text) for text in _texts(table, self.column)]
         if longer := [row for row, tokens in enumerate(rows) if len(tokens) > self.length]:
             unit = counted(self.length, self.vocabulary.level)
@@ -140,6 +146,12 @@ class TextEncoder(Description):
             name=table.source,
             lengths=np.asarray(x.lengths),
         )
+
+
+def texts_as_table(texts: Iterable[str], name: str, place: str, source: str) -> Table:
+    """A table of one column of texts; the first is at `place` 1 of the source."""
+    values = objects(list(texts))
+    return Table((Column(name, "text", values),), None, None, np.arange(1, len(values) + 1), place, source)
 
 
 def _texts(table: Table, name: str) -> np.ndarray:

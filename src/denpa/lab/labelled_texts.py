@@ -15,7 +15,7 @@ from denpa.data.pairs import Pairs
 from denpa.data.readers import read_table
 from denpa.data.table import Column, Table, objects
 from denpa.data.text import read_text
-from denpa.data.text_encoder import TextEncoder
+from denpa.data.text_encoder import TextEncoder, texts_as_table
 from denpa.data.text_format import TextFormat
 from denpa.lab.configs import DataConfig, check_options, unknown_name, want_target
 
@@ -71,8 +71,7 @@ def new_texts(encoder: TextEncoder, source: str, options: dict[str, Any]) -> Tab
         return encoder.read(source, **check_options(source, options, vars(TextFormat())))
     check_options(source, options, ())
     lines = read_text(source).removesuffix("\n").split("\n")
-    numbers = np.arange(1, len(lines) + 1)
-    return Table((Column(encoder.column, "text", objects(lines)),), None, None, numbers, "line", source)
+    return texts_as_table(lines, encoder.column, "line", source)
 
 
 def _named(name: str, options: dict[str, Any], text: str = "text", target: str = "opinion") -> Table:
