@@ -7,7 +7,7 @@ import pytest
 
 import denpa as dp
 from denpa.training import compiled, loop
-from denpa.training.program import Run, programs_for
+from denpa.training.program import Recipe, Run, programs_for
 
 
 @pytest.fixture
@@ -27,20 +27,54 @@ def losses():
 
 
 def test_small_networks_learn_the_same_with_other_products(fresh, monkeypatch):
-    small = losses()
-    programs_for.cache_clear()
-    monkeypatch.setattr(compiled, "_SMALL", 0)
-    np.testing.assert_allclose(small, losses(), rtol=1e-5)
+    tiny = losses()
+    for limit in ("_TINY", "_SMALL"):
+        programs_for.cache_clear()
+        monkeypatch.setattr(compiled, limit, 0)
+        np.testing.assert_allclose(losses(), tiny, rtol=1e-5)
 
 
-@pytest.mark.parametrize("past", [("xla_cpu_of_the_past", ""), (compiled._YNN, "LIBRARY_FUSION_OF_THE_PAST")])
-def test_an_xla_without_the_option_trains_all_the_same(fresh, monkeypatch, past):
+@pytest.mark.parametrize("options", ["_WITHOUT_YNN", "_WITH_ONE_THREAD"])
+@pytest.mark.parametrize("past", [{"xla_cpu_of_the_past": ""}, dict.fromkeys(compiled._WITHOUT_YNN, "OF_THE_PAST")])
+def test_an_xla_without_the_option_trains_all_the_same(fresh, monkeypatch, options, past):
     expected = losses()
     programs_for.cache_clear()
-    option, value = past
-    monkeypatch.setattr(compiled, "_YNN", option)
-    monkeypatch.setattr(compiled, "_WITHOUT_YNN", {option: value})
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    monkeypatch.setattr(compiled, "_TINY", 0 if options == "_WITHOUT_YNN" else compiled._TINY)
+    monkeypatch.setattr(compiled, options, past)
     np.testing.assert_allclose(losses(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("net", "shape", "rows"),
+    [
+        (dp.Sequential([dp.Dense(3)]), (12,), 5),
+        (dp.Sequential([dp.Dense(3)]), (7, 12), 35),
+        (dp.Sequential([dp.Conv2d(3, 3)]), (8, 9, 2), 360),
+        (dp.Sequential([dp.Embedding(10, 3)]), (7,), 35),
+    ],
+)
+def test_rows_are_those_of_the_largest_product(net, shape, rows):
+    recipe = Recipe(net, dp.MeanSquaredError(), dp.SGD(0.1))
+    order = np.zeros((2, 5), np.int32)
+    assert recipe.rows((np.zeros((20, *shape)), None, None), order) == rows
+    assert recipe.rows(((np.zeros((20, *shape)), np.zeros((20, 1))), None, None), order) == rows
+
+
+def test_a_program_is_compiled_as_its_largest_product_wants(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    asked = []
+    jitted = jax.jit
+
+    def jit(function, compiler_options=None, **rest):
+        program = jitted(function, **rest)
+        return lambda *args: asked.append(compiler_options) or program(*args)
+
+    monkeypatch.setattr(jax, "jit", jit)
+    program = compiled.compiled_training(lambda run, rows: run.step, "auto", rows=lambda rows: rows)
+    for size, rows in [(1 << 10, 1 << 6), (1 << 10, (1 << 6) + 1), (1 << 17, 1)]:
+        program(Run([jnp.zeros(size)], {}, (), jnp.zeros(()), jnp.zeros(())), rows)
+    assert asked == [compiled._WITH_ONE_THREAD, compiled._WITHOUT_YNN, {}]
 
 
 def test_other_failures_are_not_taken_for_a_missing_option():
@@ -48,7 +82,7 @@ def test_other_failures_are_not_taken_for_a_missing_option():
         raise jax.errors.JaxRuntimeError("out of memory")
 
     with pytest.raises(jax.errors.JaxRuntimeError, match="out of memory"):
-        compiled.compiled_training(failing, "auto")(Run({}, {}, (), jnp.zeros(()), jnp.zeros(())))
+        compiled.compiled_training(failing, "auto", rows=lambda: 1)(Run({}, {}, (), jnp.zeros(()), jnp.zeros(())))
 
 
 def test_what_counts_is_the_largest_array_of_a_member(monkeypatch):
@@ -68,7 +102,7 @@ def test_what_counts_is_the_largest_array_of_a_member(monkeypatch):
 def test_memory_goes_back_once_for_each_compilation(fresh, monkeypatch):
     given = []
     monkeypatch.setattr(compiled, "give_back_memory", lambda: given.append(1))
-    program = compiled.compiled_training(lambda run: run.step + 1, "auto")
+    program = compiled.compiled_training(lambda run: run.step + 1, "auto", rows=lambda: 1)
     run = Run({}, {}, (), jnp.zeros(()), jnp.zeros(()))
     assert [float(program(run)), float(program(run))] == [1, 1]
     assert len(given) == 1

@@ -19,8 +19,12 @@ __all__ = ["compiled", "compiled_training", "give_back_memory", "has_small_produ
 # On a CPU, XLA gives products and sums to the library YNN, whose threads find together too slowly for small ones:
 # 784-100-10 takes 0.40 ms a step without it and 0.51 with it, 784-1024-1024-10 takes 14 without it and 10 with it.
 _SMALL = 1 << 17  # numbers in the largest array of parameters
-_YNN = "xla_cpu_experimental_ynn_fusion_type"
-_WITHOUT_YNN = {_YNN: ""}
+_WITHOUT_YNN = {"xla_cpu_experimental_ynn_fusion_type": ""}
+# What computes them then wakes a second thread for each, which takes longer than a tiny product does: 12-3-2 in batches
+# of 100 takes 12.4 µs a step with it and 10.8 without, 4-16-3 in batches of 16 takes 11.9 and 7.8, 64-32-10 in batches
+# of 32 takes 20.5 and 17.4, but 64-100-10 in batches of 100 takes 69 and 79.
+_TINY = 1 << 16  # multiplications in the largest product
+_WITH_ONE_THREAD = {**_WITHOUT_YNN, "xla_cpu_multi_thread_eigen": False}
 
 
 def compiled(function: Callable[..., Any], kernels: str, *told: Any, static_argnums: tuple[int, ...] = ()) -> Any:
@@ -32,10 +36,17 @@ def compiled(function: Callable[..., Any], kernels: str, *told: Any, static_argn
     return Kept(jitted, function.__qualname__, kernels, *told) if told else jitted
 
 
-def compiled_training(function: Callable[..., Any], kernels: str, *told: Any) -> Callable[..., Any]:
-    """The same of `function(run, ...)`, compiled as suits the size of the parameters in its run or stacked runs.
+def compiled_training(
+    function: Callable[..., Any], kernels: str, *told: Any, rows: Callable[..., int]
+) -> Callable[..., Any]:
+    """The same of `function(run, ...)`, compiled as suits the size of its products.
 
     It may not be called inside another compiled function. What the compiler needed and freed goes back to the system.
+
+    Args:
+        function: its first argument is a `Run`, or stacked ones.
+        kernels, told: as for `compiled`.
+        rows: how many rows the products of a step have, from the arguments behind the run.
     """
     within, known, traced = _with_kernels(function, kernels), True, 0
 
@@ -44,20 +55,21 @@ def compiled_training(function: Callable[..., Any], kernels: str, *told: Any) ->
         traced += 1
         return within(*args)
 
-    plain, small = jax.jit(noted), jax.jit(noted, compiler_options=_WITHOUT_YNN)
-    if told:
-        plain = Kept(plain, function.__qualname__, kernels, *told)
-        small = Kept(small, function.__qualname__, kernels, str(_WITHOUT_YNN), *told)
+    def compiled_by(options: dict[str, Any]) -> Callable[..., Any]:
+        jitted = jax.jit(noted, compiler_options=options)
+        return Kept(jitted, function.__qualname__, kernels, str(options), *told) if told else jitted
+
+    plain, small, tiny = map(compiled_by, ({}, _WITHOUT_YNN, _WITH_ONE_THREAD))
 
     def chosen(run: Any, *args: Any) -> Any:
         nonlocal known
         if known and has_small_products(run):
             try:
-                return small(run, *args)
+                return (tiny if rows(*args) * _largest(run) <= _TINY else small)(run, *args)
             except jax.errors.JaxRuntimeError as error:
-                if _YNN not in str(error):
+                if not any(option in str(error) for option in (*_WITHOUT_YNN, *_WITH_ONE_THREAD)):
                     raise
-                known = False  # the option's name says that it may go
+                known = False  # an option of XLA's has gone
         return plain(run, *args)
 
     @functools.wraps(function)
@@ -91,10 +103,11 @@ def _with_kernels(function: Callable[..., Any], kernels: str) -> Callable[..., A
 
 
 def has_small_products(run: Any) -> bool:
-    """Whether the products of a run on a CPU are too small to be shared by threads.
+    """Whether the products of a run on a CPU are too small to be shared by threads."""
+    return _largest(run) < _SMALL and jax.default_backend() == "cpu"
 
-    Of members, whose arrays and steps are stacked, each makes its own.
-    """
+
+def _largest(run: Any) -> int:
+    """Numbers in the largest array of parameters; of members, whose arrays and steps are stacked, in that of each."""
     stacked = len(run.step.shape)
-    largest = max((math.prod(array.shape[stacked:]) for array in jax.tree.leaves(run.params)), default=0)
-    return largest < _SMALL and jax.default_backend() == "cpu"
+    return max((math.prod(array.shape[stacked:]) for array in jax.tree.leaves(run.params)), default=0)

@@ -41,7 +41,9 @@ class MemberPrograms:
         self.single = Programs(recipe)
         self.paces: dict[int, int] = {}  # steps in a chunk that last long enough, by the examples in a step
         self.init = compiled(self._init, recipe.kernels, static_argnums=(1,))
-        train = compiled_training(self._train, recipe.kernels, recipe, places)
+        train = compiled_training(
+            self._train, recipe.kernels, recipe, places, rows=lambda *given: recipe.rows(given[2], given[4])
+        )
         self.train = SideBySide(train, in_axes=(0, 0, None, None, 0, 1, None), out_axes=(0, 1, 0))
         self.step = compiled(self._step, recipe.kernels, recipe, places)  # traced once, though `train` reads it twice
         self.each = compiled(self._each, recipe.kernels, recipe, places)

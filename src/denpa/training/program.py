@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -174,6 +175,12 @@ class Recipe:
 
         return {"value": whole(met.loss, run), "grad": grads, "value_fn": value_of}
 
+    def rows(self, data: Any, order: Any) -> int:
+        """How many rows the products of a step over `data` have: examples, or in each all its steps or pixels."""
+        features = 1 if self.net.takes_integers is False else 0  # in the last axis; a token has none
+        inside = max(math.prod(array.shape[1 : array.ndim - features]) for array in jax.tree.leaves(data[0]))
+        return order.shape[-1] * inside
+
     def price(self, y: Any, cost: Any) -> dict[str, Any]:
         """What layers add to the objective, in a form that adds up over batches, and the rows of y; empty without any.
 
@@ -203,7 +210,9 @@ class Programs:
         self.recipe = recipe
         self.paces: dict[int, int] = {}  # steps in a chunk that last long enough, by batch size
         self.moments = Kept(jax.jit(recipe.optimizer.init), "moments", recipe.optimizer)
-        self.train = compiled_training(self._train, recipe.kernels, recipe)
+        self.train = compiled_training(
+            self._train, recipe.kernels, recipe, rows=lambda _, data, order, __: recipe.rows(data, order)
+        )
         self.step = compiled(recipe.step, recipe.kernels, recipe)  # traced once, though `train` reads it twice
         self.measure = compiled(self._measure, recipe.kernels, recipe)
         self.predict = compiled(self._predict, recipe.kernels, recipe)
