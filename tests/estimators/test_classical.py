@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -84,3 +85,13 @@ def test_the_perceptron_learns_gates():
             PerceptronClassifier().partial_fit(corners, y, classes=classes)
     with warnings.catch_warnings(), pytest.raises(ValueError, match="Only binary"):
         PerceptronClassifier().fit(corners, ["a", "b", "c", "a"])
+
+
+def test_the_perceptron_leaves_the_warnings_of_other_threads_alone(monkeypatch):
+    """To catch warnings is to change what the whole process does with them; it has no more than `warn`."""
+    X, y, told = np.array([[0.0], [1.0], [2.0]]), [0, 1, 0], []
+    only = SimpleNamespace(warn=lambda message, category, **options: told.append(category))
+    monkeypatch.setattr("denpa.estimators.perceptron.warnings", only)
+    PerceptronClassifier(epochs=5).fit(X, y)
+    PerceptronClassifier().partial_fit(X, y, [0, 1])
+    assert told == [ConvergenceWarning]

@@ -15,7 +15,7 @@ from denpa.core.errors import DataError, ShapeError
 from denpa.data.arguments import as_whole
 from denpa.data.counted import counted
 
-__all__ = ["GATES", "Perceptron", "formal_neuron", "margin", "mistake_bound", "perceptron"]
+__all__ = ["GATES", "Perceptron", "formal_neuron", "margin", "mistake_bound", "perceptron", "trained"]
 
 # (W, theta): W (in, 1) and theta (1,) as `ThresholdDense(1)` holds them.
 GATES: Mapping[str, tuple[np.ndarray, np.ndarray]] = MappingProxyType(
@@ -76,6 +76,15 @@ class Perceptron:
         """Whether an epoch passed without a mistake."""
         return self.mistakes[-1] == 0
 
+    @property
+    def failure(self) -> str:
+        """What there is to say of mistakes in the last epoch."""
+        return (
+            f"The perceptron made {counted(self.mistakes[-1], 'mistake')} in the last of "
+            f"{counted(len(self.mistakes), 'epoch')}: no hyperplane separates the classes, or it takes more epochs. "
+            "logistic_regression serves both cases."
+        )
+
     def predict(self, x: Any) -> np.ndarray:
         """x (n, d) -> 0 or 1, (n,)."""
         return (examples(x, len(self.W)) @ self.W + self.b > 0).astype(np.int32)
@@ -106,6 +115,14 @@ def perceptron(
     Source: Rosenblatt (1958), "The perceptron: a probabilistic model for information storage and
     organization in the brain".
     """
+    found = trained(x, t, learning_rate, epochs, W, b)
+    if not found.converged:
+        warnings.warn(found.failure, UserWarning, stacklevel=2)
+    return found
+
+
+def trained(x: Any, t: Any, learning_rate: float, epochs: int, W: Any = None, b: float = 0.0) -> Perceptron:
+    """`perceptron` without its warning: what catches warnings catches those of other threads too."""
     x = examples(x)
     labels, _ = labels_of(x, t, classes=2)
     learning_rate = rate_of(learning_rate)
@@ -124,14 +141,6 @@ def perceptron(
         mistakes.append(wrong)
         if wrong == 0:
             break
-    else:
-        warnings.warn(
-            f"The perceptron made {counted(mistakes[-1], 'mistake')} in the last of {counted(epochs, 'epoch')}: "
-            "no hyperplane separates the "
-            "classes, or it takes more epochs. logistic_regression serves both cases.",
-            UserWarning,
-            stacklevel=2,
-        )
     return Perceptron(w, b, tuple(mistakes))
 
 

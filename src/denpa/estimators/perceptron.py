@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from denpa.classical import perceptron
+from denpa.classical.rosenblatt import trained
 from denpa.core.errors import ConfigError
 from denpa.estimators.checked import encoded, examples, labelled
 
@@ -52,11 +52,9 @@ class PerceptronClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"Only binary classification is supported. The type of the target is {kind}.")
         self.classes_ = np.unique(y)
         t = encoded(y, self.classes_)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            found = perceptron(X, t, self.learning_rate, self.epochs)
-        for warning in caught:
-            warnings.warn(str(warning.message), ConvergenceWarning, stacklevel=2)
+        found = trained(X, t, self.learning_rate, self.epochs)
+        if not found.converged:
+            warnings.warn(found.failure, ConvergenceWarning, stacklevel=2)
         self._keep(found)
         self.mistakes_ = list(found.mistakes)
         self.n_iter_ = len(self.mistakes_)
@@ -80,9 +78,7 @@ class PerceptronClassifier(ClassifierMixin, BaseEstimator):
             self.coef_, self.intercept_ = np.zeros((1, X.shape[1])), np.zeros(1)
             self.mistakes_, self.n_iter_ = [], 0
         t = encoded(y, self.classes_)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # one epoch is not meant to converge
-            found = perceptron(X, t, self.learning_rate, 1, self.coef_[0], float(self.intercept_[0]))
+        found = trained(X, t, self.learning_rate, 1, self.coef_[0], float(self.intercept_[0]))
         self._keep(found)
         self.mistakes_ += found.mistakes
         self.n_iter_ += 1
