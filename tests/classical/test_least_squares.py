@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -165,3 +166,70 @@ def test_bad_strengths_are_refused(strength):
 def test_bad_degrees_are_refused(degree):
     with pytest.raises(dp.ConfigError, match="degree must be"):
         classical.polynomial_features(np.ones(2), degree)
+
+
+def exact(F, t, strength):
+    """Ridge regression in rational numbers, without rounding: predictions at the examples."""
+    F, t = [[Fraction(value) for value in row] for row in F.tolist()], [Fraction(value) for value in t.tolist()]
+    n, d = len(F), len(F[0])
+    F = [[value - sum(column) / n for value, column in zip(row, zip(*F, strict=True), strict=True)] for row in F]
+    mean = sum(t) / n
+    rows = [
+        [sum(r[i] * r[j] for r in F) / n + (Fraction(strength) if i == j else 0) for j in range(d)]
+        + [sum(r[i] * (v - mean) for r, v in zip(F, t, strict=True)) / n]
+        for i in range(d)
+    ]
+    for i in range(d):  # Gauss and Jordan; the matrix is positive definite
+        rows[i] = [value / rows[i][i] for value in rows[i]]
+        for k in range(d):
+            if k != i:
+                rows[k] = [a - rows[k][i] * b for a, b in zip(rows[k], rows[i], strict=True)]
+    return np.array([float(mean + sum(a * row[-1] for a, row in zip(r, rows, strict=True))) for r in F])
+
+
+@pytest.mark.parametrize("strength", [0, 1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("unit", [1.0, 1000.0, 1e-6])
+def test_powers_of_any_unit_are_solved(unit, strength):
+    """x⁶ of x up to 1000 is 10¹⁵ times as large as x, which yet has its part in the fit."""
+    x = np.linspace(0, 1, 12) * unit
+    F, t = classical.polynomial_features(x, 6), np.sin(2 * np.pi * x / unit)
+    models = [classical.ridge(F, t, strength)]
+    if strength == 0:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            models.append(classical.linear_regression(F, t))
+    for model in models:
+        assert model.rank == 6
+        np.testing.assert_allclose(model.predict(F), exact(F, t, strength), atol=1e-10)
+
+
+@pytest.mark.parametrize("unit", [1e160, 1e-160])
+def test_numbers_whose_squares_are_none(unit):
+    """s² would be infinity or 0, s is not."""
+    x, t, _ = problem()
+    plain = classical.ridge(x, t, 0)
+    np.testing.assert_allclose(classical.ridge(x * unit, t, 0).W * unit, plain.W, rtol=1e-9)
+
+
+def test_dependent_columns_of_other_units_give_the_smallest_solution():
+    """t = x₂ + 10⁻²⁰ x₁ with x₃ = x₂: halves of the weight of x₂."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20, 2))
+    x = np.column_stack([x[:, 0] * 1e20, x[:, 1], x[:, 1], np.full(20, 3.0)])
+    t = x[:, 1] + 1e-20 * x[:, 0]
+    with pytest.warns(UserWarning, match="rank 2"):
+        model = classical.linear_regression(x, t)
+    for W in (model.W, classical.ridge(x, t, 0).W):
+        np.testing.assert_allclose(W * [1e20, 1, 1, 1], [1, 0.5, 0.5, 0], atol=1e-10)
+
+
+def test_weights_whose_sum_is_no_number():
+    x, t, _ = problem()
+    np.testing.assert_allclose(classical.ridge(x, t, 0.1, [1e308] * 30).W, classical.ridge(x, t, 0.1).W, rtol=1e-12)
+
+
+def test_a_penalty_beyond_all_data_leaves_their_covariance():
+    """λ W -> Xᵀ T / N for λ -> ∞."""
+    x, t, _ = problem()
+    model = classical.ridge(x, t, 1e30)
+    np.testing.assert_allclose(1e30 * model.W, (x - x.mean(axis=0)).T @ t / len(x), rtol=1e-9)

@@ -189,3 +189,20 @@ def test_arguments_that_are_none_are_refused_in_words(make, message):
     x, t, _ = problem()
     with pytest.raises(dp.DenpaError, match=message):
         make(x, t)
+
+
+def test_a_feature_of_a_small_unit_counts():
+    """Metres beside bytes: the likelihood does not depend on units."""
+    x, t, _ = problem()
+    plain = classical.logistic_regression(x, t)
+    units = np.array([1e15, 1, 1e-3])
+    np.testing.assert_allclose(classical.logistic_regression(x * units, t).W * units, plain.W, rtol=1e-6)
+    soft = classical.softmax_regression(x * units, t).W * units[:, None]
+    np.testing.assert_allclose(soft[:, 1] - soft[:, 0], plain.W, rtol=1e-6)
+
+
+@pytest.mark.parametrize("solve", [classical.logistic_regression, classical.softmax_regression])
+def test_without_features_or_intercept_all_classes_are_equally_probable(solve):
+    model = solve(np.zeros((4, 2)), [0, 1, 1, 1], intercept=False)
+    np.testing.assert_array_equal(model.W, 0)
+    np.testing.assert_allclose(model.probabilities([[1.0, 2.0]]), 0.5)

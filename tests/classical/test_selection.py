@@ -232,3 +232,14 @@ def test_principal_components(n):
     assert (flat.variances >= 0).all()
     assert flat.explained == pytest.approx(1)
     assert classical.pca(np.ones((n, 2)), 1).explained == 1
+
+
+@pytest.mark.parametrize("unit", [100.0, 1e6])
+def test_the_error_of_training_falls_with_the_degree_in_any_unit(unit):
+    """To 0 at M = N - 1, as the docstring says; x⁹ is 10⁴⁸ times as large as x there."""
+    rng = np.random.default_rng(0)
+    x = np.linspace(0, unit, 10)
+    t = np.sin(2 * np.pi * x / unit) + 0.2 * rng.normal(size=10)
+    curve = classical.degree_curve((x, t), (x, t), range(10))
+    assert (np.diff(curve.train_errors) <= 1e-12).all()
+    assert curve.train_errors[-1] < 1e-15

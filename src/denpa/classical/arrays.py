@@ -91,8 +91,9 @@ def weights(x: np.ndarray, sample_weight: Any) -> np.ndarray:
     s = numbers_of(sample_weight, "sample_weight")
     if s.shape != (len(x),):
         raise ShapeError(f"sample_weight must have the shape {(len(x),)}, one weight per example, not {s.shape}.")
-    if not np.isfinite(s).all() or s.min() < 0 or s.sum() == 0:
+    if not np.isfinite(s).all() or s.min() < 0 or s.max() == 0:
         raise DataError("sample_weight must hold finite numbers, 0 or more and not all of them 0.")
+    s /= s.max()  # so that the sum is a number too
     return s / s.sum()
 
 
@@ -156,8 +157,29 @@ def numerical_rank(singular_values: np.ndarray, shape: tuple[int, int]) -> int:
     return int(np.sum(singular_values > max(shape) * np.finfo(np.float64).eps * singular_values[0]))
 
 
-def decomposed(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """U (n, r), s (r,), V (d, r) with A = U diag(s) Vᵀ, r being the numerical rank."""
-    U, s, Vt = np.linalg.svd(A, full_matrices=False)
-    rank = numerical_rank(s, A.shape)
-    return U[:, :rank], s[:rank], Vt[:rank].T
+def decomposed(A: np.ndarray, strength: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """U (n, r), T (d, r): of all minima of ‖A W - B‖² + λ ‖W‖² the smallest is T Uᵀ B. r is the numerical rank.
+
+    With A = U₀ diag(s) Vᵀ they are U₀ diag(s / √(s² + λ)) and V diag(1 / √(s² + λ)), up to one rotation of both. For
+    n >= d they are found without the units of the columns: one of 10⁻¹⁸ beside one of 1 would be lost in the rounding
+    of a decomposition of A itself, and x beside x⁶ may be such a one.
+    """
+    if len(A) < A.shape[1]:
+        U, s, Vt = np.linalg.svd(A, full_matrices=False)
+        rank = numerical_rank(s, A.shape)
+        size = np.hypot(s, strength**0.5)[:rank]
+        return U[:, :rank] * (s[:rank] / size), Vt[:rank].T / size
+    used = np.flatnonzero(A.any(axis=0))
+    rows = A[:, used]
+    if strength:
+        rows = np.vstack([rows, strength**0.5 * np.eye(len(used))])
+    units = np.abs(rows).max(axis=0, initial=0)
+    U, s, Vt = np.linalg.svd(rows / units, full_matrices=False)
+    rank = numerical_rank(s, rows.shape)
+    # Of all solutions the smallest: none of it along what A does not see.
+    unseen = np.linalg.qr(Vt[rank:].T / units[:, None])[0]
+    T = np.zeros((A.shape[1], rank))
+    T[used] = Vt[:rank].T / s[:rank] / units[:, None]
+    T[used] -= unseen @ (unseen.T @ T[used])
+    # Beside a large λ the rows of A are of the size of its rounding.
+    return A @ T if strength**0.5 > np.abs(A).max() else U[: len(A), :rank], T

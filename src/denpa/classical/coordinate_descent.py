@@ -193,8 +193,8 @@ def _path(problem: Centred, lambdas: list[float], l2: float, tolerance: float) -
         if l1 > 0:
             w, gap, sweeps = _descend(np.asfortranarray(A), c, w.copy(), l1, l2, tolerance * scale, rank)
         else:
-            U, s, V = decomposed(A)
-            w, gap, sweeps = V @ (s / (s**2 + l2) * (U.T @ c)), 0.0, 0
+            U, T = decomposed(A, l2)
+            w, gap, sweeps = T @ (U.T @ c), 0.0, 0
         models.append(SparseModel(w, problem.intercept(w[:, None])[0], l1, gap, sweeps))
     return models
 

@@ -19,7 +19,6 @@ from denpa.classical.arrays import (
     centred,
     decomposed,
     examples,
-    numerical_rank,
     strengths_of,
     targets,
     weights,
@@ -81,8 +80,8 @@ def linear_regression(x: Any, t: Any, sample_weight: Any = None, *, intercept: b
     x, t, p = _problem(x, t, sample_weight)
     problem = centred(x, t, p, intercept)
     Q, R = np.linalg.qr(problem.A)
-    U, s, Vt = np.linalg.svd(R)
-    rank, d = numerical_rank(s, problem.A.shape), x.shape[1]
+    U, T = decomposed(R)
+    rank, d = T.shape[1], x.shape[1]
     if rank == d:
         W = _back_substitution(R, Q.T @ problem.B)
     else:
@@ -92,7 +91,7 @@ def linear_regression(x: Any, t: Any, sample_weight: Any = None, *, intercept: b
             UserWarning,
             stacklevel=2,
         )
-        W = Vt[:rank].T @ ((U[:, :rank].T @ (Q.T @ problem.B)) / s[:rank, None])
+        W = T @ (U.T @ (Q.T @ problem.B))
     return _model(problem, W, rank, t)
 
 
@@ -100,8 +99,9 @@ def ridge(x: Any, t: Any, strength: float, sample_weight: Any = None, *, interce
     """(W, b) = argmin (1/2N) Σ_n ‖x_n W + b - t_n‖² + (λ/2) ‖W‖²,   W = (XᵀX + N λ I)⁻¹ XᵀT
 
     with means taken out of X and T. λ is `strength`, as in `dp.L2(strength)`; the same W minimises
-    (1/N) Σ ‖...‖² + λ ‖W‖². In the SVD X/√N = U S Vᵀ it is W = V diag(s / (s² + λ)) Uᵀ T/√N, which is what
-    is computed: flat directions (s² ≪ λ) shrink, none becomes exactly 0. scikit-learn's alpha is N λ.
+    (1/N) Σ ‖...‖² + λ ‖W‖². In the SVD X/√N = U S Vᵀ it is W = V diag(s / (s² + λ)) Uᵀ T/√N:
+    flat directions (s² ≪ λ) shrink, none becomes exactly 0. What is decomposed is X/√N over √λ I, the columns in units
+    of their own for n >= d, so that x and x⁶ may stand side by side. scikit-learn's alpha is N λ.
 
     Args:
         x, t, sample_weight, intercept: as for `linear_regression`.
@@ -120,13 +120,14 @@ def ridge(x: Any, t: Any, strength: float, sample_weight: Any = None, *, interce
 def ridge_path(
     x: Any, t: Any, strengths: Sequence[float], sample_weight: Any = None, *, intercept: bool = True
 ) -> list[LinearModel]:
-    """`ridge` for each of several strengths, by one decomposition; arguments and errors are those of `ridge`."""
+    """`ridge` for each of several strengths, by one QR decomposition; arguments and errors are those of `ridge`."""
     x, t, p = _problem(x, t, sample_weight)
     lambdas = strengths_of(strengths)
     problem = centred(x, t, p, intercept)
-    U, s, V = decomposed(problem.A)
-    projected = U.T @ problem.B
-    return [_model(problem, V @ ((s / (s**2 + lam))[:, None] * projected), len(s), t) for lam in lambdas]
+    Q, R = np.linalg.qr(problem.A)
+    C, rank = Q.T @ problem.B, decomposed(R)[1].shape[1]
+    found = (decomposed(R, lam) for lam in lambdas)
+    return [_model(problem, T @ (U.T @ C), rank, t) for U, T in found]
 
 
 def polynomial_features(x: Any, degree: int) -> np.ndarray:

@@ -35,9 +35,13 @@ def newton(
         except np.linalg.LinAlgError:
             break
         slope, size = float(np.sum(gradient * step)), 1.0
-        # Armijo's rule; what rounding adds to E must not stop the last steps.
-        while (after := value(theta + size * step)) > now + 1e-4 * size * slope + 1e-13 * abs(now) and size > 1e-9:
-            size /= 2
+        # Armijo's rule; what rounding adds to E must not stop the last steps. On a plain a step may be of any length.
+        with np.errstate(over="ignore", invalid="ignore"):
+            while (
+                not (after := value(theta + size * step)) <= now + 1e-4 * size * slope + 1e-13 * abs(now)
+                and size > 1e-9
+            ):
+                size /= 2
         theta, now = theta + size * step, after
         if separates is not None and separates(theta):
             raise DataError(
@@ -45,7 +49,7 @@ def newton(
                 "weights: there is no best solution without a penalty. Give a strength, such as 1e-3."
             )
         if size * np.abs(logits(step)).max() <= 1e-8 * (1 + np.abs(logits(theta)).max()):
-            if separates is not None and np.linalg.cond(hessian) > _FLAT:
+            if separates is not None and theta.size and np.linalg.cond(hessian) > _FLAT:
                 break
             return theta, iteration
     raise DataError(
@@ -57,21 +61,23 @@ def newton(
 def whitened(
     x: np.ndarray, p: np.ndarray, strength: float, intercept: bool
 ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
-    """Z (n, r + 1) with uncorrelated columns of variance 1 and a column of ones, its penalty, and the way back.
+    """Z (n, r + 1) with uncorrelated columns, whose variance and penalty make 1, and a column of ones; the way back.
 
-    In A = U diag(s) Vᵀ, the centred examples, w = V v / s: then x w = Z v, and λ‖w‖² = λ Σ v²/s². The
-    Hessian is well conditioned whatever the units of the features, and dependent columns need no care:
+    With A = U diag(s) Vᵀ, the centred examples, w = T v = V v / √(s² + λ): then x w = Z v, and λ‖w‖² = λ Σ v²/(s² + λ).
+    The Hessian is well conditioned whatever the units of the features, and dependent columns need no care:
     every minimiser is, or may be taken, in the space of V.
     """
     problem = centred(x, np.zeros(len(x)), p, intercept)
-    _, s, V = decomposed(problem.A)
-    Z, penalty = (x - problem.x_mean) @ (V / s), strength / s**2
+    _, T = decomposed(problem.A, strength)
+    _, shares, Vt = np.linalg.svd(strength**0.5 * T, full_matrices=False)
+    T, penalty = T @ Vt.T, shares**2
+    Z = (x - problem.x_mean) @ T
     if intercept:
         Z, penalty = np.column_stack([Z, np.ones(len(x))]), np.append(penalty, 0.0)
 
     def restore(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        W = V / s @ theta[: len(s)]
-        b = theta[len(s)] if intercept else np.zeros(theta.shape[1])
+        W = T @ theta[: T.shape[1]]
+        b = theta[-1] if intercept else np.zeros(theta.shape[1])
         return W, b - problem.x_mean @ W
 
     return Z, penalty, restore
