@@ -193,3 +193,36 @@ def test_what_makes_no_sense_is_refused():
         classical.lasso_path(x, t, smallest=1)
     with pytest.raises(dp.ConfigError, match="smallest must lie between 0 and 1, not be 'a'"):
         classical.lasso_path(x, t, smallest="a")
+
+
+@pytest.mark.parametrize("seed", [15, 21])
+def test_more_columns_than_rows_of_few_values_are_solved_to_rounding(seed):
+    """Many of the columns are sums of others: from point to point of one objective the signs may change for ever."""
+    rng = np.random.default_rng(seed)
+    x, t = rng.integers(-1, 2, (4, 9)).astype(float), rng.normal(size=4)
+    strength = 0.01 * classical.largest_strength(x, t, intercept=False)
+    model = classical.lasso(x, t, strength, intercept=False)
+    assert model.gap <= 1e-13 * np.mean(t**2) / 2
+    assert model.sweeps < 200
+
+
+def test_a_ridge_that_brings_all_columns_into_use_is_solved_to_rounding():
+    """With λ₂ > 0 the stationary point of known signs is w = (xᵀx + λ₂ I)⁻¹ (xᵀt - λ₁ sign w), however few the rows."""
+    x = np.array([[3.0, 1.0, 1.0, 1.0, 2.0]])
+    model = classical.elastic_net(x, [1.0], 1e-6, 1e-5, intercept=False)
+    w = np.linalg.solve(x.T @ x + 1e-5 * np.eye(5), x[0] - 1e-6 * np.ones(5))
+    assert (w > 0).all()
+    np.testing.assert_allclose(model.W, w, rtol=1e-9)
+    assert model.sweeps < 200
+
+
+@pytest.mark.parametrize("seed", [6, 8, 12])
+def test_nothing_is_chosen_at_the_largest_strength(seed):
+    """Not even by the rounding of the decomposition that stands for x."""
+    rng = np.random.default_rng(seed)
+    x, t = rng.normal(size=(30, 6)), rng.normal(size=30)
+    largest = classical.largest_strength(x, t)
+    for model in (classical.lasso(x, t, largest), classical.lasso_path(x, t, steps=3)[0]):
+        assert model.strength == largest
+        np.testing.assert_array_equal(model.W, 0)
+        assert model.gap == 0

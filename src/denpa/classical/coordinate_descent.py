@@ -20,6 +20,7 @@ from denpa.classical.arrays import (
     centred,
     decomposed,
     examples,
+    numerical_rank,
     strength_of,
     strengths_of,
     targets,
@@ -32,6 +33,7 @@ __all__ = ["SparseModel", "elastic_net", "largest_strength", "lasso", "lasso_pat
 
 _SWEEPS = 100_000
 _PATIENCE = 100  # sweeps, after which the signs are searched for
+_FEW = 64  # coordinates whose linear system costs nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,9 +190,11 @@ def _path(problem: Centred, lambdas: list[float], l2: float, tolerance: float) -
         # ‖A w - c‖² = ‖R w - Qᵀc‖² + what no w changes: sweeps then cost d² in place of n d.
         Q, A = np.linalg.qr(A)
         c = Q.T @ c
-    w, models, rank = np.zeros(A.shape[1]), [], min(problem.rows, A.shape[1])
+    w, models, rank, most = np.zeros(A.shape[1]), [], min(problem.rows, A.shape[1]), _largest(problem)
     for l1 in lambdas:
-        if l1 > 0:
+        if l1 >= most:  # said here, for what Q rounds differently
+            w, gap, sweeps = np.zeros(A.shape[1]), 0.0, 0
+        elif l1 > 0:
             w, gap, sweeps = _descend(np.asfortranarray(A), c, w.copy(), l1, l2, tolerance * scale, rank)
         else:
             U, T = decomposed(A, l2)
@@ -257,14 +261,12 @@ def _searched(
     """
     for _ in range(steps):
         used = np.flatnonzero(w)
-        if not 0 < len(used) <= 2 * rank:
+        if not 0 < len(used) <= max(2 * rank, _FEW):
             break
-        part, before = A[:, used], w[used]
-        signs, products = np.sign(before), part.T @ part
-        # More coordinates than independent rows have no single minimum: then a sign changes before it is reached.
-        ridge = l2 if l2 > 0 or len(used) <= rank else 1e-9 * np.trace(products) / len(used)
+        before = w[used]
+        signs = np.sign(before)
         try:
-            goal = np.linalg.solve(products + ridge * np.eye(len(used)), part.T @ c - l1 * signs)
+            goal = _goal(A[:, used], c, before, signs, l1, l2, rank)
         except np.linalg.LinAlgError:
             break
         changing = np.flatnonzero(signs * goal <= 0)
@@ -283,6 +285,27 @@ def _searched(
                 break
             w[steepest] = soft_threshold(pull[steepest], l1) / (squares[steepest] + l2)
     return w
+
+
+def _goal(
+    part: np.ndarray, c: np.ndarray, before: np.ndarray, signs: np.ndarray, l1: float, l2: float, rank: int
+) -> np.ndarray:
+    """Where the objective is least for these signs.
+
+    More coordinates than independent rows have no single minimum: along what the fit does not see, V⊥, the penalty
+    falls at a constant rate until a sign changes.
+    """
+    if l2 > 0 or len(signs) <= rank:
+        # By QR: the normal equations would square the condition number of columns that are nearly dependent.
+        Q, R = np.linalg.qr(np.vstack([part, l2**0.5 * np.eye(len(signs))]) if l2 > 0 else part)
+        return np.linalg.solve(R, Q[: len(c)].T @ c - l1 * np.linalg.solve(R.T, signs))
+    _, s, Vt = np.linalg.svd(part, full_matrices=False)
+    Vt = Vt[: numerical_rank(s, part.shape)]
+    downhill = Vt.T @ (Vt @ signs) - signs
+    steepness = float(downhill @ downhill)
+    if steepness > 1e-20 * len(signs):
+        return before + 2 * np.abs(before).sum() / steepness * downhill
+    return before + Vt.T @ (Vt @ (part.T @ (c - part @ before) - l1 * signs) / s[: len(Vt)] ** 2)
 
 
 def _objective(A: np.ndarray, c: np.ndarray, w: np.ndarray, l1: float, l2: float) -> float:
