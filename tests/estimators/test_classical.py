@@ -52,6 +52,7 @@ def test_logistic_regression_agrees(flowers):
         ours = LogisticClassifier(0.01).fit(X[rows], y[rows])
         theirs = LogisticRegression(C=1 / (0.01 * rows.sum()), tol=1e-10, max_iter=10_000).fit(X[rows], y[rows])
         np.testing.assert_allclose(ours.predict_proba(X[rows]), theirs.predict_proba(X[rows]), atol=1e-6)
+        np.testing.assert_allclose(ours.predict_log_proba(X[rows]), theirs.predict_log_proba(X[rows]), atol=1e-4)
         np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-5)
         assert (ours.predict(X[rows]) == theirs.predict(X[rows])).all()
 

@@ -99,6 +99,7 @@ def test_it_computes_in_one_precision_and_answers_in_that_of_x(groups, given, op
         found = net.predict_proba(X.astype(dtype))
         assert found.dtype == dtype
         np.testing.assert_allclose(found.sum(axis=1), 1, atol=4 * np.finfo(dtype).eps)
+        np.testing.assert_allclose(np.exp(net.predict_log_proba(X.astype(dtype))), found, rtol=1e-5)
     assert net.partial_fit(X.astype(given), y).n_iter_ == 4
     assert net.model_.variables.params["0_dense"]["W"].dtype == computed
 

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, validate_data
 
-__all__ = ["FLOATS", "checked_weight", "encoded", "examples", "labelled"]
+__all__ = ["FLOATS", "LogProbabilityMixin", "checked_weight", "encoded", "examples", "labelled"]
 
 FLOATS = (np.float64, np.float32)  # either stays as it is
+
+
+class LogProbabilityMixin:
+    """`predict_log_proba` of a classifier with `predict_proba`."""
+
+    predict_proba: Callable[[Any], np.ndarray]
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """ln P(C_k|x), (n, K), in the order of `classes_`; -inf where the probability is 0."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
 
 def examples(estimator: Any, X: Any, reset: bool = False, dtype: Any = np.float64) -> np.ndarray:

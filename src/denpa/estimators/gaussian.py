@@ -10,12 +10,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from denpa import classical
 from denpa.core.errors import ConfigError
-from denpa.estimators.checked import checked_weight, encoded, examples, labelled
+from denpa.estimators.checked import LogProbabilityMixin, checked_weight, encoded, examples, labelled
 
 __all__ = ["GaussianClassifier"]
 
 
-class GaussianClassifier(ClassifierMixin, BaseEstimator):
+class GaussianClassifier(LogProbabilityMixin, ClassifierMixin, BaseEstimator):
     """P(C_k|x) = N(x; μ_k, Σ_k) π_k / Σ_j N(x; μ_j, Σ_j) π_j      μ, Σ, π by maximum likelihood, Σ shrunk
 
     Args:

@@ -9,12 +9,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from denpa.classical import LogisticModel, SoftmaxModel, logistic_regression, softmax_regression
-from denpa.estimators.checked import checked_weight, encoded, examples, labelled
+from denpa.estimators.checked import LogProbabilityMixin, checked_weight, encoded, examples, labelled
 
 __all__ = ["LogisticClassifier"]
 
 
-class LogisticClassifier(ClassifierMixin, BaseEstimator):
+class LogisticClassifier(LogProbabilityMixin, ClassifierMixin, BaseEstimator):
     """log( P(C₁|x) / P(C₀|x) ) = x w + b;   P(C_k|x) = softmax_k(x W + b) for more than two classes
 
     by Newton's method: `dp.classical.logistic_regression`, `softmax_regression`. The objective is the mean negative

@@ -9,14 +9,14 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from denpa.core.errors import ConfigError
-from denpa.estimators.checked import FLOATS, checked_weight, encoded, examples, labelled
+from denpa.estimators.checked import FLOATS, LogProbabilityMixin, checked_weight, encoded, examples, labelled
 from denpa.estimators.network import NeuralNetEstimator
 from denpa.losses import MeanSquaredError, SoftmaxCrossEntropy
 
 __all__ = ["NeuralNetClassifier", "NeuralNetRegressor"]
 
 
-class NeuralNetClassifier(ClassifierMixin, NeuralNetEstimator):
+class NeuralNetClassifier(LogProbabilityMixin, ClassifierMixin, NeuralNetEstimator):
     """P(C_k|x) = softmax_k(u(x)),   E = -(1/N) Σ_n log P(C_{t_n}|x_n) + (λ/2) Σ ‖W‖²
 
     u is a network of dense layers, or one of your own. With the same `random_state` the same bits come out on the
