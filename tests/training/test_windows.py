@@ -178,8 +178,9 @@ def test_a_shared_layer_would_need_two_carries():
     x, cell = dp.Input(), dp.GRU(3, return_sequences=True)
     once = cell(dp.Embedding(4, 2)(x), name="cell")
     net = dp.Graph(x, dp.Dense(CLASSES)(cell(dp.Dense(2)(once), name="cell")))
-    with pytest.raises(dp.ConfigError, match=r"'cell@2' shares the layer 'cell'.* name them apart"):
-        refused(net)
+    for whole in (net, dp.Tied(net, (dp.Tie("cell/b", "cell/b", at=(1,), source_at=(0,)),))):
+        with pytest.raises(dp.ConfigError, match=r"'cell@2' shares the layer 'cell'.* name them apart"):
+            refused(whole)
 
 
 def test_each_window_draws_for_itself():

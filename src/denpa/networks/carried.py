@@ -9,6 +9,7 @@ from denpa.core.layer import Layer, State
 from denpa.networks.encoder_decoder import EncoderDecoder
 from denpa.networks.graph import Graph
 from denpa.networks.recurrent import Recurrent
+from denpa.networks.tied import Tied
 
 __all__ = ["with_carry", "without_carry"]
 
@@ -29,6 +30,8 @@ def with_carry(net: Layer, state: State, batch: int, dtype: Any) -> State:
         if net.reverse:
             raise ConfigError(f"{net!r} reads sequences from their end, which a window has not seen yet.")
         return state if net.takes_carry else state | net.carry_state(batch, dtype)
+    if isinstance(net, Tied):  # its layers and state are those of the network inside, whose slots only that one knows
+        return with_carry(net.net, state, batch, dtype)
     found = dict(state)
     slots = {vertex.name: vertex.slot for vertex in net.vertices} if isinstance(net, Graph) else {}
     for name, layer in net.inner():
@@ -43,7 +46,4 @@ def with_carry(net: Layer, state: State, batch: int, dtype: Any) -> State:
 
 def without_carry(state: State, before: State) -> State:
     """The state without the carries that `with_carry` put into `before`."""
-    return {
-        name: without_carry(state[name], value) if isinstance(value, dict) else state[name]
-        for name, value in before.items()
-    }
+    return {name: without_carry(state[name], v) if isinstance(v, dict) else state[name] for name, v in before.items()}
