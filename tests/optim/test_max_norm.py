@@ -60,6 +60,26 @@ def test_the_step_ends_at_the_nearest_point_of_the_ball(seed, c):
     assert (np.sum((found - (w + u)) ** 2, axis=0) <= nearest + 1e-3).all()
 
 
+def test_weights_whose_squares_are_too_large_come_back_to_the_ball_too():
+    w = jnp.asarray(RNG.standard_normal((5, 2)), jnp.float32)
+    far = {"W": w * jnp.array([1e-3, 1e25], jnp.float32)}
+    found = dp.MaxNorm(2.0).project(far)["W"]
+    assert np.array_equal(found[:, 0], far["W"][:, 0])  # short ones are left alone, to the bit
+    np.testing.assert_allclose(found[:, 1], 2 * w[:, 1] / lengths(w)[1], rtol=1e-5)
+    assert not np.isfinite(dp.MaxNorm(2.0).project({"W": w.at[0, 0].set(np.inf)})["W"][:, 0]).any()  # to be noticed
+
+
+def test_factors_of_groups_do_not_lead_out_of_the_ball_again():
+    for chained in (dp.chain(dp.SGD(0.1), dp.MaxNorm(2.0)), dp.chain(dp.chain(dp.SGD(0.1), dp.MaxNorm(2.0)))):
+        with pytest.raises(dp.ConfigError, match=r"write chain\(ParameterGroups\(...\), MaxNorm\(2.0\)\)"):
+            dp.ParameterGroups(chained, {"*": 10.0})
+    held = dp.chain(dp.ParameterGroups(dp.SGD(0.1), {"0_dense/*": 10.0}), dp.MaxNorm(2.0))
+    grads = jax.tree.map(lambda w: -100 * w, PARAMS)
+    updates, _ = held.update(grads, held.init(PARAMS), PARAMS)
+    for layer, arrays in PARAMS.items():
+        assert lengths(arrays["W"] + updates[layer]["W"]).max() <= 2 * (1 + 1e-6)
+
+
 def test_training_keeps_to_it_where_it_would_not_otherwise(tmp_path):
     x = RNG.standard_normal((40, 6)).astype(np.float32)
     t = (x[:, 0] > 0).astype(np.int32)

@@ -11,6 +11,7 @@ import jax
 from denpa.core import tree
 from denpa.core.errors import ConfigError
 from denpa.optim.base import Optimizer
+from denpa.optim.chain import Chain
 
 __all__ = ["ParameterGroups"]
 
@@ -23,7 +24,8 @@ class ParameterGroups(Optimizer):
 
     In fine-tuning, early layers that were learned elsewhere may move less than a new head (Howard & Ruder 2018,
     section 3.2, "discriminative fine-tuning"). Every update of the optimiser is proportional to its rate, so the
-    factor may be applied to the update; the state is the optimiser's own.
+    factor may be applied to the update; the state is the optimiser's own. Not so what `MaxNorm` makes of it, which has
+    the last word: `chain(ParameterGroups(Adam(1e-3), {"b": 2.0}), MaxNorm(3.0))`.
 
     Args:
         optimizer: what makes updates of gradients.
@@ -31,7 +33,8 @@ class ParameterGroups(Optimizer):
             pattern that fits counts; what fits none has factor 1.
 
     Raises:
-        ConfigError: not an optimiser, a factor below 0, or a pattern that fits no parameter.
+        ConfigError: not an optimiser, or a chain that ends in `MaxNorm`; a factor below 0, or a pattern that fits no
+            parameter.
     """
 
     optimizer: Optimizer
@@ -45,6 +48,11 @@ class ParameterGroups(Optimizer):
     def validate(self) -> None:
         if not isinstance(self.optimizer, Optimizer):
             raise ConfigError(f"ParameterGroups wants an optimiser such as Adam(0.001), not {self.optimizer!r}.")
+        if behind := _behind(self.optimizer):
+            raise ConfigError(
+                f"ParameterGroups scales the updates, which {behind[0]!r} must see as they are added: write "
+                f"chain(ParameterGroups(...), {behind[0]!r})."
+            )
         try:
             factors = tuple((str(pattern), float(factor)) for pattern, factor in self.factors)
         except (TypeError, ValueError):
@@ -91,3 +99,11 @@ class ParameterGroups(Optimizer):
         return jax.tree_util.tree_map_with_path(  # the way ahead is a step, and steps are scaled
             lambda path, w, point: w + (point - w) * self.factor(tree.path_name(path)), params, ahead
         )
+
+
+def _behind(optimizer: Any) -> list[Any]:
+    """The parts of a chain, and of chains inside, that act on finished updates."""
+    if isinstance(optimizer, ParameterGroups):
+        return _behind(optimizer.optimizer)
+    parts = optimizer.parts if isinstance(optimizer, Chain) else ()
+    return [found for part in parts for found in ([part] if part.follows_optimizer else _behind(part))]

@@ -54,8 +54,10 @@ class MaxNorm(Transform):
         def inside(w: Any) -> Any:
             if w.ndim < 2:
                 return w
-            length = jnp.sqrt(jnp.sum(jnp.square(w), axis=tuple(range(w.ndim - 1)), keepdims=True))
-            return w * (self.limit / jnp.maximum(length, self.limit))
+            unit = {"axis": tuple(range(w.ndim - 1)), "keepdims": True}
+            scale = jnp.maximum(jnp.max(jnp.abs(w), initial=0.0, **unit), self.limit)  # whose squares overflow nowhere
+            length, limit = jnp.sqrt(jnp.sum(jnp.square(w / scale), **unit)), self.limit / scale
+            return w * (limit / jnp.maximum(length, limit))
 
         return tree.map_matching(inside, self.on, params)
 
