@@ -78,6 +78,12 @@ def test_the_perceptron_learns_gates():
     for _ in range(6):
         slowly.partial_fit(corners, y, classes=["yes", "no"])
     assert slowly.mistakes_ == found.mistakes_ == list(classical.perceptron(corners, [0, 0, 0, 1]).mistakes)
+    online = PerceptronClassifier()
+    for _ in range(6):
+        for corner, label in zip(corners, y, strict=True):
+            online.partial_fit([corner], [label], classes=["yes", "no"])
+    assert (online.coef_.tolist(), online.intercept_.tolist()) == ([[2.0, 1.0]], [-2.0])
+    assert sum(online.mistakes_) == sum(found.mistakes_)
     assert found.predict(corners).tolist() == y.tolist()
     with pytest.warns(ConvergenceWarning, match="no hyperplane"):
         PerceptronClassifier(epochs=20).fit(corners, [0, 1, 1, 0])

@@ -63,15 +63,15 @@ def targets(x: np.ndarray, t: Any) -> np.ndarray:
     return t.astype(np.float64)
 
 
-def labels_of(x: np.ndarray, t: Any, classes: int | None = None) -> tuple[np.ndarray, int]:
+def labels_of(x: np.ndarray, t: Any, classes: int | None = None, *, several: bool = True) -> tuple[np.ndarray, int]:
     """Class indices (n,) from indices or one-hot rows, and the number K of classes.
 
     Raises:
-        DataError: labels that are no integers from 0, or one class only.
+        DataError: labels that are no integers from 0, or one class only where `several` are wanted.
         ConfigError: a number of classes below 2.
     """
     t, classes = np.asarray(t), None if classes is None else as_whole(classes, "classes", 2)
-    check_data(x, t, task="classification", classes=classes)
+    check_data(x, t, task="classification", classes=classes, several=several)
     if t.ndim == 1:
         return t.astype(np.int64), classes or int(t.max()) + 1
     if not is_one_hot(t):

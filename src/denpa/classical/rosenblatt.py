@@ -103,7 +103,7 @@ def perceptron(
         t: 0 and 1, (n,), or one-hot rows (n, 2).
         learning_rate: η > 0; from w = 0 it changes the length of w alone.
         epochs: how many to try.
-        W, b: where to begin; 0 when None.
+        W, b: where to begin; 0 when None. With W the examples may be of one class, or only one, as they come online.
 
     Raises:
         DataError, ShapeError: data that cannot be learned from.
@@ -124,7 +124,7 @@ def perceptron(
 def trained(x: Any, t: Any, learning_rate: float, epochs: int, W: Any = None, b: float = 0.0) -> Perceptron:
     """`perceptron` without its warning: what catches warnings catches those of other threads too."""
     x = examples(x)
-    labels, _ = labels_of(x, t, classes=2)
+    labels, _ = labels_of(x, t, classes=2, several=W is None)  # who has begun may meet one class alone, in a stream
     learning_rate = rate_of(learning_rate)
     w = np.zeros(x.shape[1]) if W is None else numbers_of(W, "W")
     if w.shape != x.shape[1:]:

@@ -64,7 +64,7 @@ class PerceptronClassifier(ClassifierMixin, BaseEstimator):
         """Show each example once.
 
         Args:
-            X, y: as for `fit`.
+            X, y: as for `fit`, also of one class, or a single example.
             classes: both labels; wanted by the first call alone.
         """
         first = not hasattr(self, "coef_")
