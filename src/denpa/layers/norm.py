@@ -23,9 +23,9 @@ class BatchNorm(ShapePreserving):
     """y = γ x̂ + β,  x̂ = (x − μ) / √(σ² + ε)      x (..., features) -> y (..., features)      saves x, μ, σ²
 
     gamma, beta (features,); state mean, var (features,), the running statistics. In training μ and σ² are the mean
-    and the variance (divided by N) of the N values of a feature in the mini-batch: its samples, and for
-    images (batch, height, width, channels) all places of all samples; of padded sequences the true steps
-    alone, with y = 0 on the others. They depend on x, whence two terms more:
+    and the variance (divided by N) of the N values of a feature in the mini-batch: its samples, whatever they weigh in
+    the loss, and for images (batch, height, width, channels) all places of all samples; of padded sequences the true
+    steps alone, with y = 0 on the others. They depend on x, whence two terms more:
 
         ∂E/∂γ = Σ dy x̂      ∂E/∂β = Σ dy      ∂E/∂x = γ / √(σ² + ε) · (dy − mean(dy) − x̂ mean(dy x̂))
 

@@ -57,11 +57,13 @@ class Bagging(Stacked):
 
     A bootstrap sample is N examples drawn with replacement from the N at hand; a member goes through the distinct
     ones among them, about 0.632 N, each weighted by how often it was drawn. With batch_size="full" that is the same
-    objective. In mini-batches the mean is over the weights of the batch, so that they act the less the fewer examples
-    it has, and not at all where it has one; a loss of reduction="sum", with a learning rate divided by the batch size,
-    has no such effect. All members are trained in one compiled program with stacked arrays. Outputs are averaged:
-    values as they are, probabilities for classes. With errors of mean 0, variance s² and covariances s_lm the error of
-    the mean of M members has the variance s²/M + (2/M²) Σ_{l<m} s_lm: members gain as far as their errors differ.
+    mean of the loss. (Layers that look at the batch itself, `BatchNorm`, `ActivityL1` and `KLSparsity`, know no
+    weights: their means are over the examples that the member goes through.) In mini-batches the mean is over the
+    weights of the batch, so that they act the less the fewer examples it has, and not at all where it has one; a loss
+    of reduction="sum", with a learning rate divided by the batch size, has no such effect. All members are trained in
+    one compiled program with stacked arrays. Outputs are averaged: values as they are, probabilities for classes. With
+    errors of mean 0, variance s² and covariances s_lm the error of the mean of M members has the variance
+    s²/M + (2/M²) Σ_{l<m} s_lm: members gain as far as their errors differ.
 
     Args:
         model: the description of each member; it is not trained itself. Member m has the seed `model.seed` + m.
