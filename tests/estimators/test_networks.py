@@ -203,6 +203,16 @@ def test_a_linear_code_spans_the_principal_components():
         net.inverse_transform(X)
 
 
+def test_examples_held_back_of_weight_0_alone_are_refused(groups):
+    X, y = groups
+    net = classifier(early_stopping=True).fit(X, y)
+    _, held = split_indices(40, 0.1, net.model_.seed, net.classes_.searchsorted(y).astype(np.int32))
+    weight = np.ones(40)
+    weight[held] = 0
+    with pytest.raises(ValueError, match="0 for all 4 examples held back"):
+        classifier(early_stopping=True).fit(X, y, weight)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import denpa as dp
+from denpa.training.inputs import held_back
 from tests.training.common import DATA, HELD_OUT, QUIET, RANDOM_NET, model, whole
 
 X, T = DATA
@@ -149,6 +150,18 @@ def test_rows_are_counted_in_the_users_data_even_if_a_part_is_held_back():
     ):
         with pytest.raises(dp.DataError, match=message):
             model().fit(data, validation=0.5, epochs=1, **QUIET)
+
+
+@pytest.mark.parametrize(("held_weighs", "what"), [(0.0, "3 examples held back"), (1.0, "17 examples to train on")])
+def test_weights_of_0_in_one_part_alone_are_refused(held_weighs, what):
+    """Of a validation loss that is 0 whatever the network gives, early stopping would learn to stop."""
+    _, held = held_back(X, T, "classification", 0.1, 0, "the data")
+    weight = np.full(20, 1.0 - held_weighs)
+    weight[held] = held_weighs
+    for fresh in (model(), dp.Bagging(model(), 2)):
+        with pytest.raises(dp.DataError, match=f"0 for all {what}"):
+            fresh.fit((X, T, weight), validation=0.1, epochs=1, **QUIET)
+        assert fresh.run is None
 
 
 def test_a_shape_that_the_network_cannot_take_is_refused_with_its_layer():

@@ -24,7 +24,7 @@ from denpa.training.arguments import network_of, want_epochs, want_flags
 from denpa.training.batches import BatchPlan
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.hidden import hidden_layers
-from denpa.training.inputs import padded_batches
+from denpa.training.inputs import padded_batches, parted
 from denpa.training.interrupts import interrupts_wait
 from denpa.training.loop import Training
 from denpa.training.program import Recipe, programs_for
@@ -172,9 +172,8 @@ class NeuralNetEstimator(BaseEstimator):
             if self.early_stopping:
                 labels = t if t.ndim == 1 else None
                 rest, out = split_indices(len(x), self.validation_fraction, model.seed, labels)
-                part = x[out], t[out], None if weight is None else weight[out]
+                (x, t, weight), part = parted((x, t, weight), rest, out)
                 held = padded_batches(model.net, *part, _AT_ONCE)
-                x, t, weight = x[rest], t[rest], None if weight is None else weight[rest]
                 rules.append(EarlyStopping(patience=self.patience))
             data, plan = self._arranged(x, t, weight)
             last = model.epochs + int(epochs)

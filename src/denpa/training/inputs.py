@@ -29,6 +29,7 @@ __all__ = [
     "filled_batches",
     "held_back",
     "padded_batches",
+    "parted",
     "rows_of",
     "shape_of_example",
     "unpacked",
@@ -192,6 +193,22 @@ def held_back(
 def rows_of(batch: Batch, rows: np.ndarray) -> Batch:
     """Some rows of all arrays."""
     return jax.tree.map(lambda a: a[rows], batch)
+
+
+def parted(batch: Batch, rest: np.ndarray, held: np.ndarray) -> tuple[Batch, Batch]:
+    """The examples to train on and those held back, in both of which one has a weight at least.
+
+    Raises:
+        DataError: all weights of a part are 0, so that it would say that nothing is wrong.
+    """
+    parts = rows_of(batch, rest), rows_of(batch, held)
+    for (_, _, weight), what in zip(parts, ("to train on", "held back for validation"), strict=True):
+        if weight is not None and not np.any(weight):
+            raise DataError(
+                f"sample_weight is 0 for all {counted(len(weight), 'example')} {what}: none of them would count. Leave "
+                "examples of weight 0 out, or choose what to hold back."
+            )
+    return parts
 
 
 def examples_at_once(net: Network, in_shape: Any, members: int = 1) -> int:

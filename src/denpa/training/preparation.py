@@ -29,7 +29,7 @@ from denpa.training.inputs import (
     filled_batches,
     held_back,
     padded_batches,
-    rows_of,
+    parted,
     shape_of_example,
     unpacked,
 )
@@ -197,7 +197,7 @@ def prepared_data(model: Model, data: Any, validation: Any) -> tuple[Batch, Batc
     check_class_names(model, network_shape(model))
     train, held_out = _with_targets(model, x, t, weight, where, train=True), None
     if rest is not None and held is not None:
-        train, held_out = rows_of(train, rest), rows_of(train, held)
+        train, held_out = parted(train, rest, held)
     elif validation is not None:
         held_out = checked_data(model, validation, "the validation data")
     if model.target_normalizer is not None and "targets" not in (model.statistics or {}):
