@@ -303,13 +303,23 @@ def test_r2_of_constant_targets_is_one_when_they_are_met_and_else_zero():
     assert value(R2(), t + np.array([0, 1], np.float32), t) == 0.5
 
 
-def test_r2_far_from_zero_needs_a_center():
+@pytest.mark.parametrize("level", [-30.0, 500.0, 1e4])
+def test_r2_is_as_exact_far_from_zero_as_near_it(level):
+    """Σ w t² - (Σ w t)² / Σ w in float32 would be off by 0.05 at 500 standard deviations from 0, and nothing at 1e4."""
     rng = np.random.default_rng(6)
-    t = (1e4 + rng.normal(size=(2000, 1))).astype(np.float32)
-    y = (t + 0.5 * rng.normal(size=t.shape)).astype(np.float32)
-    expected = plain(R2(), y, t.astype(np.float64), np.ones(2000))
-    assert value(R2(center=1e4), y, t) == pytest.approx(expected, rel=1e-4)
-    assert math.isnan(value(R2(), y, t))  # float32 sums cannot tell the targets apart, and say so
+    t = (level + np.sort(rng.normal(size=(2000, 2)), axis=0)).astype(np.float32)  # batches with unlike means
+    y = (t + 0.7 * rng.normal(size=t.shape)).astype(np.float32)
+    for weight in (np.ones(2000), rng.integers(0, 3, 2000).astype(np.float64)):
+        expected = plain(R2(), y.astype(np.float64), t.astype(np.float64), weight)
+        for size in (2000, 300):
+            assert in_batches(R2(), y, t, weight, size) == pytest.approx(expected, abs=1e-6)
+        assert value(R2(center=level), y, t, weight) == pytest.approx(expected, abs=1e-6)
+
+
+def test_r2_says_when_float32_does_not_hold_the_spread():
+    t = (1e6 + np.arange(40.0) % 4)[:, None].astype(np.float32)
+    assert math.isnan(value(R2(), t + 1, t))
+    assert value(R2(center=1e6), t + 1, t) == pytest.approx(1 - 1 / 1.25)
 
 
 def test_regression_metrics_take_one_output_without_an_axis():
