@@ -167,6 +167,7 @@ def test_its_memory_does_not_grow_with_time():
     [
         (dp.Sequential([dp.Dense(3), dp.RNN(3, return_sequences=True)]), "recurrent layer"),
         (dp.Sequential([dp.RNN(3, return_sequences=True), dp.RNN(3, return_sequences=True)]), "recurrent layer"),
+        (dp.Sequential([dp.RNN(3, return_sequences=True), dp.Conv1d(3, 2, padding=(1, 0))]), "layers on each step"),
         (dp.RNN(3), "return_sequences"),
         (dp.GRU(3, return_sequences=True, reverse=True), "return_sequences"),
         (dp.LSTM(3, return_sequences=True, truncated=True), "wants return_sequences=True alone, not .*truncated=True"),

@@ -123,6 +123,19 @@ def test_a_network_that_remembers_nothing_is_refused():
         dp.sample(model, LETTERS, "a", 3)
 
 
+def test_a_network_that_looks_at_other_steps_by_itself_is_refused():
+    x = dp.Input()
+    h = dp.GRU(4, return_sequences=True)(dp.Embedding(5, 4)(x))
+    looks = dp.Graph(x, dp.Dense(5)(dp.Concatenate()(h, dp.DotAttention()(h, h))))
+    causal = [dp.Embedding(5, 4), dp.Conv1d(4, 2, padding=(1, 0)), dp.GRU(4, return_sequences=True), dp.Dense(5)]
+    for net in (looks, causal):
+        along = dp.Model(net, dp.SoftmaxCrossEntropy(), in_shape=(10,))
+        with pytest.raises(dp.ConfigError, match=r"Text is written step by step.* looks at other steps too"):
+            dp.sample(along, LETTERS, "cab", 3)
+    net = [dp.Embedding(5, 4), dp.Conv1d(4, 1), dp.GRU(4, return_sequences=True), dp.Dense(5)]
+    assert dp.sample(dp.Model(net, dp.SoftmaxCrossEntropy(), in_shape=(10,)), LETTERS, "cab", 3)
+
+
 def test_of_equally_likely_tokens_no_more_than_k_are_left(model):
     params = {**model.variables.params, "3_dense": {"W": np.zeros((6, 5), "f"), "b": np.zeros(5, "f")}}
     equal = dp.Model(model.net, loss=model.loss, in_shape=(10,))

@@ -30,12 +30,12 @@ from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.layer import Array, Context, Grads, Params, Variables
 from denpa.core.padded import step_mask, step_weights, values_of
 from denpa.gradients.backprop import Step, want_problem
+from denpa.layers.convolution import Conv1d
 from denpa.layers.recurrent import Carry
 from denpa.networks import Network, Recurrent, Sequential
 from denpa.networks.base import entering, paired, readable
 
 __all__ = ["Online", "Sensitivities", "learn_online", "rtrl", "rtrl_start", "rtrl_step"]
-
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -154,8 +154,7 @@ def rtrl_step(
     Args:
         net, loss, variables, key, train: as for `rtrl`.
         before: from `rtrl_start` or the last step.
-        x: (batch, features).
-        t: (batch, ...) targets of this step.
+        x, t: (batch, features), and the targets of this step (batch, ...).
         sample_weight: (batch,) weights of the samples.
 
     Raises:
@@ -228,7 +227,8 @@ def _parts(net: Any, variables: Variables) -> tuple[Recurrent, Params, str, Sequ
     name, rest, layer = "", (), net
     if isinstance(net, Sequential) and net.layers:
         (name, layer), *rest = net.inner()
-    if not isinstance(layer, Recurrent) or any(isinstance(other, Network) for _, other in rest):
+    wide = any(isinstance(one, Network) or (isinstance(one, Conv1d) and one.windows.reach[0] > 1) for _, one in rest)
+    if not isinstance(layer, Recurrent) or wide:
         raise ConfigError(f"RTRL wants a recurrent layer, or a Sequential of one and layers on each step, not {net!r}.")
     unlike = "reverse", "takes_carry", "return_carry", "teacher_forcing", "truncated"  # the last is no gradient
     if not layer.return_sequences or any(getattr(layer, option, False) for option in unlike):

@@ -33,6 +33,7 @@ from denpa.networks.carried import with_carry
 from denpa.training.arguments import wanted_seed
 from denpa.training.compile_cache import use_compile_cache
 from denpa.training.model import Model
+from denpa.training.single_steps import want_single_steps
 
 __all__ = ["sample"]
 
@@ -60,7 +61,8 @@ def sample(
 
     Raises:
         ConfigError: a length below 1, a temperature below 0, a `top_k` that is not from 1 to the number of tokens; a
-            model that is no language model of this vocabulary, or keeps nothing from step to step.
+            model that is no language model of this vocabulary, keeps nothing from step to step, or looks at other
+            steps by more than its recurrent layers.
         DataError: an empty prompt, or a token in it that is not in the vocabulary.
     """
     _check(model, vocabulary, length, temperature, top_k, seed)
@@ -146,6 +148,7 @@ def _check(model: Model, vocabulary: Vocabulary, length: Any, temperature: Any, 
         raise ConfigError(
             f"A language model keeps what it has read in recurrent layers, but there is none in {model!r}."
         )
+    want_single_steps(model.net, "Text is written")
 
 
 def _is_temperature(value: Any) -> bool:
