@@ -26,7 +26,8 @@ class MaxNorm(Transform):
 
     It stands behind the optimiser, whose update it turns into one that ends inside: u' = P(w + u) - w. The weights of
     a unit are all entries of W but for the last axis, which counts units: W[:, j] of `Dense` (in, units), W[..., f]
-    of convolutions. The next step begins inside again even where the initial weights were outside.
+    of convolutions (of a `ConvTranspose2d` in groups, one unit of each group together). The next step begins inside
+    again even where the initial weights were outside.
 
     Args:
         limit: c > 0, the largest length.
