@@ -42,6 +42,13 @@ def test_a_layer_that_is_wrong_fails_its_study(monkeypatch):
     )
 
 
+def test_no_curve_leaves_the_picture_of_shifts():
+    figure = STUDIES["translation-equivariance"].run(Plan(seeds=(0,))).pictures[0].figure
+    for axes in figure.axes:
+        heights = np.concatenate([line.get_ydata() for line in axes.get_lines()])
+        assert heights.max() < axes.get_ylim()[1], axes.get_title()
+
+
 def test_hidden_layers_are_taken_over_and_the_last_is_not():
     source = transfers._started("ReLU", 1, 9, None)
     taken, fresh = (transfers._started("ReLU", 2, 9, start).variables.params for start in (source, None))

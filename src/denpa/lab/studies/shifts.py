@@ -140,9 +140,10 @@ def _edge_checks(digit: np.ndarray, W: Any, y: np.ndarray) -> tuple[Check, ...]:
 
 def _shifts_drawn(lines: dict[str, np.ndarray]) -> Any:
     figure, panels = figure_of(len(lines), size=(2.3, 2.4))
+    largest = max(float(values.max()) for values in lines.values())
     for index, (axes, (name, values)) in enumerate(zip(panels, lines.items(), strict=True)):
         curve(axes, _SHIFTS, values, index, marker="o", markersize=3)
-        limits = {"ylim": (-0.1, 1.1 * lines["stride 3"].max()), "xticks": _SHIFTS[::2]}
+        limits = {"ylim": (-0.1, 1.1 * largest), "xticks": _SHIFTS[::2]}
         finish(axes, "shift", "" if index else "difference", name, "", **limits)
     return figure
 
