@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from denpa.lab.studies import Plan, adaptive, pieces, registry, subnetworks
+from denpa.lab.studies import Plan, adaptive, pieces, rates, registry, signals, sparse, subnetworks
 from denpa.layers import Dropout
 from denpa.networks import Sequential
 from denpa.optim import AdaGrad, RMSprop
@@ -53,3 +54,26 @@ def test_a_factor_in_training_is_noticed(monkeypatch):
     monkeypatch.setattr(subnetworks, "_UPDATES", 8)
     found = failed(registry.find("dropout-subnetworks").run(ONE))
     assert any("network of the kept units" in line for line in found)
+
+
+def test_the_plateau_of_online_learning_is_that_of_the_formula_for_every_seed():
+    noise, predicted = rates._noise(Plan(seeds=tuple(range(20))))
+    ratios = np.mean(noise / np.array(list(predicted.values()))[:, None], axis=0)
+    assert np.abs(ratios - 1).max() < 0.06
+
+
+def test_a_single_unit_that_is_not_sparse_is_noticed():
+    """Means of 0.05 in the mean are not enough: every unit's is to be near."""
+    even, uneven = np.full((1, 10), 0.05), np.array([[0.25, 0.25, *[0.0] * 8]])
+    none = sparse._Learned(np.full((1, 10), 0.5), np.ones(1), np.ones(1), even)
+    for means, passed in ((even, True), (uneven, False)):
+        found = {"none": none, "KL": none._replace(means=means, errors=np.full(1, 2.0)), "L1": none}
+        assert sparse._sparse_checks(Plan(), found)[0].passed == passed
+
+
+def test_xaviers_weights_that_saturate_are_noticed():
+    names, ends = list(signals._SETTINGS), {name: np.ones(1) for name in signals._SETTINGS}
+    flat = {names[0]: np.array([0.75]), names[1]: np.array([0.75])}
+    checks = signals._saturation_checks(flat, ends)
+    assert [check.passed for check in checks[:2]] == [True, False]
+    assert [check.claim.en.split(":")[0] for check in checks[:2]] == names[:2]

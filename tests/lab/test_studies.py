@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import denpa as dp
-from denpa.lab.studies import images, linear, plots, registry, store
+from denpa.lab.studies import checks, images, linear, plots, registry, store
 from denpa.lab.studies.page import page, translated
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
-from denpa.lab.studies.terms import in_japanese
+from denpa.lab.studies.terms import FORMULA_WORDS, in_japanese, words_apart
 from denpa.lab.studies.together import steps_of, train_together
 
 ONE = Plan(False, (0,))
@@ -28,6 +28,19 @@ def test_a_check_passes_only_if_every_seed_lies_within_the_bounds():
     assert not Check(claim, [0.5, float("nan")], 0, 1).passed
     assert Check(claim, np.array([2.0]), 2, 2).expected == "= 2"
     assert Check(claim, [0.1, 0.3], 0, 1).measured == "0.2 [0.1 … 0.3]"
+
+
+def test_a_check_without_values_is_none():
+    with pytest.raises(dp.ConfigError, match="'accuracy' has no values"):
+        Check(Text("accuracy", "正解率"), [])
+
+
+def test_what_single_networks_do_not_all_do_is_checked_of_the_median():
+    check = checks.typically("swing", "振れ幅", [0.0, 0.3, 0.5], 0.1, 1)
+    assert check.values == (0.3,)
+    assert check.passed
+    assert check.claim == Text("swing, median of the seeds", "振れ幅（シードの中央値）")
+    assert not checks.typically("swing", "振れ幅", [0.0, 0.05, 0.5], 0.1, 1).passed
 
 
 def test_every_study_is_told_in_both_languages_under_a_name_of_its_own():
@@ -218,6 +231,34 @@ def test_words_of_pictures_are_known_as_a_whole_or_part_by_part():
     assert in_japanese("0.5") == "0.5"
     assert in_japanese("sigmoid, N(0, 1)") == "シグモイド、N(0, 1)"
     assert in_japanese("5, 1, 1, 6") == "5, 1, 1, 6"
+
+
+def test_words_of_formulas_stand_in_japanese_between_their_parts(stored):
+    assert words_apart(r"a \qquad \mathrm{lasso:}\ b + c \quad \mathrm{nearest}: d") == [
+        *(("a", ""), ("", "LASSO："), ("b + c", ""), ("", "最近傍："), ("d", "")),
+    ]
+    assert words_apart(r"W_{\mathrm{random}} = \mathrm{softmax}(x)") == [
+        (r"W_{\mathrm{random}} = \mathrm{softmax}(x)", "")
+    ]
+    _, study, found = stored
+    told = dataclasses.replace(study, formula=(r"\mathrm{ridge:}\ w^2",))
+    assert "リッジ：</span><img" in page([(told, found)], "ja")
+    assert '<div class="formula"><img' in page([(told, found)])
+
+
+def test_no_english_word_is_left_in_a_formula_of_the_japanese_page():
+    names = {"arg", "argmin", "col", "im", "max", "softmax", "tanh"}  # of functions
+    for study in registry.STUDIES.values():
+        for formula in study.formula:
+            rest = " ".join(part for part, _ in words_apart(formula))
+            rest = re.sub(r"_\{\\mathrm\{\w+\}\}", "", rest)  # indices are names as well
+            words = {word for text in re.findall(r"\\mathrm\{(.*?)\}", rest) for word in re.findall("[A-Za-z]+", text)}
+            assert not {word for word in words if word.islower()} - names, study.name
+    assert set(FORMULA_WORDS) == {
+        word
+        for word in FORMULA_WORDS
+        if any(f"\\mathrm{{{word}" in formula for study in registry.STUDIES.values() for formula in study.formula)
+    }
 
 
 def test_members_that_train_together_learn_what_each_would_alone():

@@ -166,7 +166,7 @@ STUDIES = (
         formula=(
             r"E(w) = \frac{1}{2} (w - w^0)^T H (w - w^0) + \frac{\alpha}{2} \Vert w \Vert^2",
             r"w_i^* = \frac{h_i}{h_i + \alpha}\, w_i^0 \qquad "
-            r"\mathrm{stopped\ after}\ t:\ w_i^{(t)} = (1 - (1 - \eta h_i)^t)\, w_i^0",
+            r"\alpha = 0:\ w_i^{(t)} = (1 - (1 - \eta h_i)^t)\, w_i^0",
         ),
         setting=Text(
             "A linear unit with 5 weights, eigenvalues 0, 0.02, 0.1, 0.5 and 3 along axes turned at random, from 0 "

@@ -159,7 +159,7 @@ STUDIES = (
             "る。XOR は直線で分離できないため 1 個では計算できず、2 層なら計算できる。",
         ),
         formula=(
-            r"y = 1\ \mathrm{if}\ \sum_i w_i x_i + b > 0,\ \mathrm{else}\ 0",
+            r"y = 1\ (\sum_i w_i x_i + b > 0),\ 0\ (\sum_i w_i x_i + b \leq 0)",
             r"w \leftarrow w + \eta (t - y)\, x, \qquad b \leftarrow b + \eta (t - y) \qquad "
             r"\mathrm{mistakes} \leq (R / \gamma)^2",
         ),

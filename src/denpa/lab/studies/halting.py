@@ -10,6 +10,7 @@ import numpy as np
 from denpa.core.layer import Variables
 from denpa.init import He
 from denpa.lab.studies import chapters
+from denpa.lab.studies.checks import typically
 from denpa.lab.studies.images import Images, images
 from denpa.lab.studies.plots import GREY, curve, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
@@ -68,9 +69,9 @@ def _stopping_checks(curves: Curves, stops: np.ndarray) -> tuple[Check, ...]:
     """Of curves, and for each member the row of the measurement at which it is stopped early."""
     stopped, least = curves.test["loss"][stops, np.arange(len(stops))], curves.test["loss"].min(axis=0)
     end = curves.test["loss"][-1]
-    return (  # over 5 seeds on digits: 0.002; 1.08 to 1.33; 0.00 to 0.01; 0.75 to 0.95; 1.00 to 1.10
+    return (  # over 20 seeds on digits: 0.002; 1.02 to 1.33; 0.00 to 0.01; 0.75 to 1.00; 1.00 to 1.10
         Check(Text("training error at the end", "最後の訓練誤差"), curves.train["loss"][-1], high=0.02),
-        Check(Text("test error, end / least", "テスト誤差の比（最後／最小）"), end / least, low=1.02),
+        typically("test error, end / least", "テスト誤差の比：最後／最小", end / least, 1.02, np.inf),
         Check(
             Text(
                 "test accuracy, best less end: it does not show the rise",
@@ -79,11 +80,7 @@ def _stopping_checks(curves: Curves, stops: np.ndarray) -> tuple[Check, ...]:
             curves.test["accuracy"].max(axis=0) - curves.test["accuracy"][-1],
             high=0.05,
         ),
-        Check(
-            Text("test error, stopped early / end", "テスト誤差の比（早期終了／最後）"),
-            stopped / end,
-            high=0.98,
-        ),
+        typically("test error, stopped early / end", "テスト誤差の比：早期終了／最後", stopped / end, 0, 0.98),
         Check(
             Text("test error, stopped early / least", "テスト誤差の比（早期終了／最小）"),
             stopped / least,

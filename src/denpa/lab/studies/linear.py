@@ -92,7 +92,7 @@ def _polynomials(plan: Plan) -> Result:
 def _polynomial_checks(fits: _Fits) -> tuple[Check, ...]:
     return (  # ranges measured over 5 seeds in comments
         Check(_error("training", 9), fits.train[9], high=1e-6),  # 0
-        Check(_error("training", 3), fits.train[3], 1e-3, 0.08),
+        Check(_error("training", 3), fits.train[3], 1e-3, 0.2),  # over 20 seeds 0.007 to 0.12
         Check(_RISE, np.diff(fits.train, axis=0).max(axis=0), high=1e-12),  # it falls every time
         Check(
             Text("test error, degree 9 / degree 3", "テスト誤差の比（9 次／3 次）"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from denpa.init import He
 from denpa.lab.studies import chapters
-from denpa.lab.studies.checks import check
+from denpa.lab.studies.checks import check, typically
 from denpa.lab.studies.images import Images, images
 from denpa.lab.studies.plots import curve, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
@@ -108,13 +108,13 @@ def _remedied(plan: Plan, found: dict[str, Curves], last: int) -> tuple[Check, .
     plain = found["none"]
     best = np.max([curves.test["accuracy"].max(axis=0) for curves in found.values()], axis=0)
     # Over 5 seeds on digits: 0.19 to 0.23; 0.04 to 0.10; -0.18 to -0.11; 0.28 to 0.56; 0.10 to 0.63; 240 to 400;
-    # -0.44 to -0.32; 0.01 to 0.04.
+    # -0.44 to -0.32; 0.01 to 0.04. Of the second and the fifth 26 single seeds had 0.00 to 0.12 and 0.01 to 0.60.
     return (
         Check(_gap("none"), plain.at(last, part="train") - plain.at(last), low=0.15),
         *_weight_decay_checks(plain, found["L2, 0.1"], found["L2, 0.2"], last),
-        check(
+        typically(
             "L1: largest swing of the test accuracy between two measurements, less that without",
-            "L1：テスト正解率の振れ幅（なしの場合との差）",
+            "L1：テスト正解率の振れ幅の、なしの場合との差",
             _swing(found["L1, 0.005"], last) - _swing(plain, last),
             *(0.05, np.inf),
         ),
@@ -143,14 +143,16 @@ def _remedied(plan: Plan, found: dict[str, Curves], last: int) -> tuple[Check, .
 def _gap_checks(plan: Plan, found: dict[str, Curves], last: int) -> tuple[Check, ...]:
     """By how much the gap between training and test is wider than without a remedy."""
     gaps = {name: curves.at(last, part="train") - curves.at(last) for name, curves in found.items()}
-    bounds = {  # over 5 seeds on digits (MNIST): 0.05 to 0.08 (-0.07 to -0.04); -0.03 to 0.06 (-0.01 to 0.03)
+    # Over 5 seeds on digits (MNIST): 0.05 to 0.08 (-0.07 to -0.04); -0.03 to 0.06 (-0.01 to 0.03). Of the first 26
+    # single seeds on digits had 0.00 to 0.16.
+    bounds = {
         "L2, 0.1": plan.pick((0.01, 0.2, True), (-0.2, -0.01, False)),
         "dropout, 0.15": (-0.1, 0.1, True),
     }
     return tuple(
-        check(
+        typically(
             f"{_gap(name).en}, less that without",
-            f"{_gap(name).ja}（なしの場合との差）",
+            f"{_gap(name).ja}の、なしの場合との差",
             gaps[name] - gaps["none"],
             *of,
         )
@@ -163,7 +165,7 @@ def _weight_decay_checks(plain: Curves, weak: Curves, strong: Curves, last: int)
     # Lost: 0.04 to 0.1 on digits over 5 seeds, 0.06 to 0.09 on MNIST over 3.
     lost, gained = plain.at(last, part="train") - weak.at(last, part="train"), weak.at(last) - plain.at(last)
     return (
-        check("L2, 0.1: training accuracy lost", "L2、0.1：訓練正解率の低下", lost, 0.01, np.inf),
+        typically("L2, 0.1: training accuracy lost", "L2、0.1：訓練正解率の低下", lost, 0.01, np.inf),
         check("L2, 0.1: test accuracy gained", "L2、0.1：テスト正解率の向上", gained, -np.inf, 0.02, True),
         check(
             "L2, 0.2: training accuracy lost from its best to the end",
@@ -215,7 +217,7 @@ STUDIES = (
             "大きなネットワークは少数の訓練データを丸暗記する。訓練正解率は 100 % "
             "でも、テスト正解率は低い。訓練データを増やすと差は縮まる。",
         ),
-        formula=(r"E_{\mathrm{train}} \rightarrow 0 \ \mathrm{while}\ E_{\mathrm{test}} \gg E_{\mathrm{train}}",),
+        formula=(r"E_{\mathrm{train}} \rightarrow 0, \quad E_{\mathrm{test}} \gg E_{\mathrm{train}}",),
         setting=_NET,
         run=_examples,
     ),

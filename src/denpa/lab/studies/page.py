@@ -13,7 +13,7 @@ from pathlib import Path
 import denpa
 from denpa.lab.studies.store import Stored
 from denpa.lab.studies.study import Study, Text
-from denpa.lab.studies.terms import in_japanese
+from denpa.lab.studies.terms import in_japanese, words_apart
 
 __all__ = ["page"]
 
@@ -31,6 +31,7 @@ vertical-align:top}td.n{white-space:nowrap;font-variant-numeric:tabular-nums}
 .but{border-left:4px solid #E69F00;padding:.2rem .8rem;background:#fff7e6}
 .remark{border-left:4px solid #0072B2;padding:.2rem .8rem;background:#eef6fb}.setting{color:#444;font-size:.9rem}
 figure{margin:1rem 0}img{max-width:100%;height:auto}figcaption{color:#444;font-size:.9rem}.formula{margin:.6rem 0}
+.formula img{vertical-align:middle}.formula span{margin-right:.4rem}.formula img+span{margin-left:1.6rem}
 nav li.bad{color:#a63603;font-weight:bold}
 @media print{h3{break-before:page}body{max-width:none}}
 """
@@ -100,7 +101,7 @@ def _section(study: Study, stored: Stored, language: str) -> str:
     lines = [
         f'<section id="{study.name}"><h3>{html.escape(study.title.of(language))}</h3>',
         f"<p>{html.escape(study.claim.of(language))}</p>",
-        *(_formula(formula) for formula in study.formula),
+        *(_formula(formula, language) for formula in study.formula),
         f'<p class="setting">{space.join(html.escape(text.of(language)) for text in settings)}</p>',
         *(_picture(stored.folder, *picture, language) for picture in stored.pictures),
         _checks(stored, language),
@@ -156,8 +157,15 @@ def _ems(words: str) -> float:
     return 0.3 + sum(1.0 if unicodedata.east_asian_width(letter) in "WF" else 0.65 for letter in words)
 
 
-def _formula(formula: str) -> str:
-    """A formula as a picture with its LaTeX as the alternative text."""
+def _formula(formula: str, language: str) -> str:
+    """A formula as a picture; in Japanese its words stand between pictures, for mathtext has no Japanese letters."""
+    parts = words_apart(formula) if language == "ja" else [(formula, "")]
+    shown = [_typeset(part) if part else f"<span>{html.escape(word)}</span>" for part, word in parts]
+    return f'<div class="formula">{"".join(shown)}</div>'
+
+
+def _typeset(formula: str) -> str:
+    """A picture with the LaTeX as the alternative text."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -165,7 +173,7 @@ def _formula(formula: str) -> str:
         figure, content = Figure(figsize=(0.1, 0.1)), io.BytesIO()
         figure.text(0, 0, f"${formula}$", fontsize=14)
         figure.savefig(content, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
-    return f'<div class="formula">{_image("svg+xml", content.getvalue(), html.escape(formula))}</div>'
+    return _image("svg+xml", content.getvalue(), html.escape(formula))
 
 
 def _image(kind: str, content: bytes, words: str) -> str:

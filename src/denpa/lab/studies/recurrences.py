@@ -11,6 +11,7 @@ import numpy as np
 from denpa.gradients import trace
 from denpa.init import Normal
 from denpa.lab.studies import chapters
+from denpa.lab.studies.checks import check, typically
 from denpa.lab.studies.plots import curve, figure_of, finish
 from denpa.lab.studies.study import Check, Picture, Plan, Result, Study, Text
 from denpa.lab.studies.terms import in_japanese
@@ -111,19 +112,17 @@ def _over_time(plan: Plan) -> Result:
 
 
 def _checks(found: dict[str, np.ndarray]) -> tuple[Check, ...]:
-    bounds = {  # low, high; measured over 5 seeds
-        "RNN, g = 0.5": (0.0, 1e-20),  # 5e-31 to 8e-24
-        "RNN, g = 3": (1e6, np.inf),  # 8e8 to 7e14
-        "GRU": (0.0, 1e-12),  # 2e-16 to 5e-16
-        "LSTM, forget bias 1": (0.0, 1e-4),  # 4e-6 to 1e-5
-        "LSTM, forget bias 5": (1.0, 1e4),  # 37 to 126
+    bounds = {  # low, high; measured over 30 seeds
+        "RNN, g = 0.5": (0.0, 1e-20),  # 1e-32 to 3e-22
+        "RNN, g = 3": (1e6, np.inf),  # 2e-5 once, otherwise 2e9 to 1e14: of the median
+        "GRU": (0.0, 1e-12),  # 1e-16 to 5e-16
+        "LSTM, forget bias 1": (0.0, 1e-4),  # 2e-6 to 1e-5
+        "LSTM, forget bias 5": (1.0, 1e4),  # 26 to 151
     }
     return tuple(
-        Check(
-            Text(
-                f"{name}: delta 99 steps back / delta of the last step",
-                f"{in_japanese(name)}：99 ステップ前のデルタ／最後のデルタ",
-            ),
+        (typically if name == "RNN, g = 3" else check)(
+            f"{name}: delta 99 steps back / delta of the last step",
+            f"{in_japanese(name)}：99 ステップ前のデルタ／最後のデルタ",
             found[name][0],
             *bound,
         )
@@ -132,14 +131,12 @@ def _checks(found: dict[str, np.ndarray]) -> tuple[Check, ...]:
 
 
 def _jacobian_checks(found: dict[float, np.ndarray]) -> tuple[Check, ...]:
-    # over 5 seeds: 9e-31 to 7e-21; 0.35 to 4.5; 5 to 2e3; 8e10 to 1e13
+    # over 30 seeds: 7e-33 to 3e-19; 4e-7 to 5e2; 8e-5 to 9e4; 8e6 to 3e13; medians 1e-28, 0.4, 60, 2e12
     bounds = {0.5: (0.0, 1e-15), 1.0: (1e-3, 1e2), 1.5: (0.5, 1e5), 3.0: (1e8, np.inf)}
     return tuple(
-        Check(
-            Text(
-                f"RNN, g = {gain:g}: spectral norm of ∂zᵗ/∂z⁰ at t = 100",
-                f"RNN、g = {gain:g}：t = 100 の ∂zᵗ/∂z⁰ のスペクトルノルム",
-            ),
+        typically(
+            f"RNN, g = {gain:g}: spectral norm of ∂zᵗ/∂z⁰ at t = 100",
+            f"RNN、g = {gain:g}：t = 100 の ∂zᵗ/∂z⁰ のスペクトルノルム",
             found[gain][-1],
             *bound,
         )
@@ -193,10 +190,11 @@ STUDIES = (
         remark=Text(
             "An LSTM or a GRU is no remedy by itself: with gates half open, as they are where biases start at 0 or 1, "
             "its deltas vanish at first as well. It can learn to keep them open; a large forget bias opens them from "
-            "the start.",
+            "the start. And large weights do not make every RNN explode: of 30 with g = 3 the deltas of one shrank.",
             "LSTM や GRU にするだけでは解決しない。バイアスが 0 や 1 "
             "から始まるとゲートは半開きで、学習前はデルタがやはり消失する。ゲートを開くことは学習でき、忘却ゲートのバ"
-            "イアスを大きくすれば最初から開いている。",
+            "イアスを大きくすれば最初から開いている。また重みが大きくても必ず爆発するとは限らず、g = 3 の RNN 30 個の"
+            "うち 1 個ではデルタが小さくなった。",
         ),
     ),
 )

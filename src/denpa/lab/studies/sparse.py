@@ -67,7 +67,8 @@ def _bottleneck_checks(
 ) -> tuple[Check, ...]:
     """Of errors and parts outside (widths, seeds), and the least errors (widths,); the last code is no bottleneck."""
     *narrow, wide = widths
-    # Over 5 seeds on digits: 1.000; 1.000 to 1.001; 1.011 to 1.022; 6e-5 to 1e-4; 1e-4 to 3e-3; 4e-5 to 8e-5 (0.01).
+    # Over 5 seeds on digits: 1.000; 1.000 to 1.001; 1.011 to 1.022; 6e-5 to 1e-4; over 20 1e-4 to 0.05, of a space at
+    # random 0.88; 4e-5 to 8e-5 (0.01).
     errors = (
         Check(
             Text(
@@ -87,7 +88,7 @@ def _bottleneck_checks(
                 f"符号 {width} 個：主成分の部分空間からはみ出す割合",
             ),
             outside[row],
-            high=0.02,
+            high=0.15,
         )
         for row, width in enumerate(narrow[:2])
     )
@@ -172,10 +173,15 @@ def _activations(found: dict[str, _Learned]) -> Any:
 
 def _sparse_checks(plan: Plan, found: dict[str, _Learned]) -> tuple[Check, ...]:
     none, divergence, absolute = found["none"], found["KL"], found["L1"]
-    return (  # over 5 seeds on digits: 0.056; 0.49 to 0.50; 0.17 to 0.18; 1.00; 11 to 17
+    ends = np.stack([divergence.means.min(axis=1), divergence.means.max(axis=1)])
+    # Over 8 seeds on digits: 0.050 and 0.068 to 0.075; over 5: 0.49 to 0.50; 0.17 to 0.18; 1.00; 11 to 17.
+    return (
         Check(
-            Text("KL: mean activation of the units", "KL：ユニットの平均活性度"),
-            divergence.means.mean(axis=1),
+            Text(
+                "KL: mean activation, of the unit with the least and of that with the largest",
+                "KL：平均活性度が最小のユニットと最大のユニットの値",
+            ),
+            ends,
             0.5 * _RHO,
             2 * _RHO,
         ),

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from denpa.core.errors import ConfigError
+
 __all__ = ["LANGUAGES", "Check", "Picture", "Plan", "Result", "Study", "Text"]
 
 LANGUAGES = ("en", "ja")
@@ -52,6 +54,9 @@ class Check:
         values: one measured number for each seed, or a single one where nothing is random.
         low, high: the bounds, both included.
         contradicts: the bounds say the opposite of what is commonly claimed; the page points that out.
+
+    Raises:
+        ConfigError: there are no values.
     """
 
     claim: Text
@@ -62,6 +67,8 @@ class Check:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", tuple(float(value) for value in np.ravel(np.asarray(self.values))))
+        if not self.values:
+            raise ConfigError(f"The check {self.claim.en!r} has no values: nothing was measured that could fail.")
 
     @property
     def passed(self) -> bool:

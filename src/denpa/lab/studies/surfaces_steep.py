@@ -103,7 +103,7 @@ STUDIES = (
         ),
         formula=(
             r"E = f(w_1) + w_2^2 / 2,\quad f(w) = w^2 / 2\ (w \leq 1),\ \ 1/2 + 1000\,(w - 1)\ (w > 1)",
-            r"\Delta w = -\eta\,(g_0 / \|\nabla E\|)\,\nabla E\quad \mathrm{if}\ \|\nabla E\| \geq g_0",
+            r"\Delta w = -\eta\,(g_0 / \|\nabla E\|)\,\nabla E\quad (\|\nabla E\| \geq g_0)",
         ),
         setting=Text(
             "From a point just on the wall, 80 steps; η = 0.1, g₀ = 1; momentum with μ = 0.8.",

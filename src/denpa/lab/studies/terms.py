@@ -1,10 +1,10 @@
-"""The words of the pictures in Japanese: what stands in them in English, and in its place."""
+"""The words of pictures and formulas in Japanese: what stands in them in English, and in its place."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["TERMS", "in_japanese"]
+__all__ = ["FORMULA_WORDS", "TERMS", "in_japanese", "words_apart"]
 
 TERMS = {
     "-t log z alone": "−t log z のみ",
@@ -179,6 +179,23 @@ TERMS = {
     "with output feedback": "出力フィードバックつき",
 }
 
+FORMULA_WORDS = {
+    "back": "逆伝播",
+    "dropout": "ドロップアウト",
+    "Gaussian": "ガウス",
+    "lasso": "LASSO",
+    "maxout": "マックスアウト",
+    "mistakes": "誤りの数",
+    "momentum": "モーメンタム",
+    "nearest": "最近傍",
+    "random": "乱数",
+    "rectifier": "一般のランプ関数",
+    "ridge": "リッジ",
+    "transposed": "転置畳み込み",
+}
+
+_SPACE = r"(?:\\ |\\q?quad|\s)*"
+_WORD = re.compile(rf"{_SPACE}\\mathrm\{{(\w+)(:?)\}}(:?){_SPACE}")
 _COMMA = re.compile(r", (?![^(]*\))")  # not that of N(0, 1)
 _COUNTED = re.compile(r"(?:([\d.,]+) )?(.*?)(?: ([\d.]+))?")
 
@@ -200,3 +217,19 @@ def _part(text: str) -> str:
     if match is None or match[2] not in TERMS:
         return text
     return " ".join(part for part in (match[1], TERMS[match[2]], match[3]) if part)
+
+
+def words_apart(formula: str) -> list[tuple[str, str]]:
+    """A formula in LaTeX cut at the `FORMULA_WORDS` in it: parts of it ("...", ""), and words in Japanese ("", "...").
+
+    Those in braces, as in an index, stay where they are, and so do names that are not among the words.
+    """
+    parts, done = [], 0
+    for match in _WORD.finditer(formula):
+        before = formula[: match.start()]
+        if match[1] in FORMULA_WORDS and before.count("{") == before.count("}"):
+            word = FORMULA_WORDS[match[1]] + "：" * bool(match[2] or match[3])
+            parts += [(formula[done : match.start()], ""), ("", word)]
+            done = match.end()
+    parts.append((formula[done:], ""))
+    return [part for part in parts if any(part)]

@@ -101,7 +101,8 @@ def _run(plan: Plan) -> Result:
 
 
 def _checks(plan: Plan, found: dict[str, np.ndarray]) -> tuple[Check, ...]:
-    # over 6 seeds on digits: 0.12 to 0.23; 0.20 to 0.35; 0.39 to 0.50; -0.10 to 0.00; 0.93 to 0.96
+    # over 6 seeds on digits: 0.12 to 0.23, over 20 0.06 to 0.32; 0.20 to 0.35; 0.39 to 0.50; -0.10 to 0.00, over
+    # 26 to 0.05; 0.93 to 0.96
     # over 5 seeds on MNIST: 0.07 to 0.11; 0.19 to 0.40; 0.50 to 0.58; -0.10 to -0.02; 0.78 to 0.84
     gains = {name: values[1] - values[0] for name, values in found.items()}
     last, least = _UPDATES[-1], plan.pick(0.05, 0.03)  # what is less is no gain
@@ -126,7 +127,7 @@ def _checks(plan: Plan, found: dict[str, np.ndarray]) -> tuple[Check, ...]:
             Text(f"ReLU: {mean.en}", f"ReLU：{mean.ja}"),
             gains["ReLU"][1:].mean(axis=0),
             -0.15,
-            least,
+            plan.pick(0.08, least),
             contradicts=True,
         ),
         check(

@@ -203,7 +203,7 @@ STUDIES = (
         formula=(
             r"\mathrm{nearest}: u_{Si+p,\ Sj+q} = z_{ij} \qquad \mathrm{back}: \delta_I = \sum_J "
             r"[I = \mathrm{arg\,max}_{Q_J} z]\ \delta_J",
-            r"\mathrm{transposed}: u_{Si+p,\ Sj+q} \ {+}{=}\ z_{ij} h_{pq}, \quad \mathrm{size}\ S (n - 1) + H - 2P",
+            r"\mathrm{transposed}: u_{Si+p,\ Sj+q} \ {+}{=}\ z_{ij} h_{pq}, \quad n' = S (n - 1) + H - 2P",
         ),
         setting=Text(
             "200 test images, maxima over 2 × 2; the transposed convolution of the digit has the fixed filter (1, 3, "

@@ -197,7 +197,8 @@ STUDIES = (
             r"\frac{\partial E}{\partial W^{(2)}} = \left( (y_k^{(2)} - d_k)\, y_j^{(1)} \right), \qquad "
             r"\frac{\partial E}{\partial B^{(2)}} = \left( y_k^{(2)} - d_k \right)",
             r"\frac{\partial E}{\partial W^{(1)}} = \left( \left( \sum_r (y_r^{(2)} - d_r)\, w_{rj}^{(2)} \right) "
-            r"h'(u_j^{(1)})\, x_i \right), \qquad h' = y_j (1 - y_j)\ \mathrm{or}\ 1\ (u_j \geq 0),\ 0\ (u_j < 0)",
+            r"h'(u_j^{(1)})\, x_i \right), \qquad \sigma: h' = y_j (1 - y_j), \ "
+            r"\mathrm{ReLU}: h' = 1\ (u_j \geq 0),\ 0\ (u_j < 0)",
         ),
         setting=Text(
             "Two to six inputs, hidden units and outputs, drawn anew for each seed; inputs, weights, biases and the "
