@@ -130,6 +130,23 @@ def test_the_picture_of_paths_moves_and_stands_still(tmp_path):
         paths_picture(Valley(), {str(i): paths["sgd"] for i in range(8)})
 
 
+def test_an_error_that_grows_is_drawn_as_one():
+    """The start is at the bottom where every path diverges, and no axis stands on its head."""
+    path = trajectory(Valley(), dp.SGD(5.0), steps=60)
+    axes = paths_picture(Valley(), {"sgd": path}).axes[1]
+    low, high = axes.get_ylim()
+    assert low <= Valley().value(path[0]) <= high
+    heights = axes.get_lines()[0].get_ydata()
+    assert (np.diff(heights) > 0).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("surface", [Valley(), Saddle(), Saddle(0.0)])
+def test_paths_that_begin_where_nothing_pulls_are_drawn_as_they_are(surface):
+    low, high = paths_picture(surface, {"sgd": trajectory(surface, dp.SGD(0.1), (0.0, 0.0), 9)}).axes[1].get_ylim()
+    assert low < high
+
+
 def test_contestants_have_one_rate_when_asked():
     assert contestants(Valley(), 0.3)["adam"] == dp.Adam(0.3)
     assert contestants(Valley(), 0.3)["clipped-sgd"] == dp.chain(dp.ClipByNorm(1.0), dp.SGD(0.3))

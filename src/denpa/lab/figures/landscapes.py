@@ -150,15 +150,17 @@ def _contours(axes: Any, surface: Surface, paths: dict[str, Any]) -> None:
 
 
 def _error_axes(axes: Any, surface: Surface, errors: list[np.ndarray]) -> None:
-    start, least = max(float(e[0]) for e in errors), min(float(e[-1]) for e in errors)
+    start = max(float(e[0]) for e in errors)
+    least = min(start, *(float(e[-1]) for e in errors))  # where all diverge the start is the lowest
     axes.set_ylabel("$E - \\min E$" if math.isfinite(surface.lowest) else "$E$")
     if math.isfinite(surface.lowest):
         most = min(max(float(e.max()) for e in errors), 1e6 * start)
         if wide := least < 0.05 * start or most > 20 * start:
             axes.set_yscale("log")
-        axes.set_ylim(max(1e-5 * start, 0.5 * least) if wide else 0, (3 if wide else 1.05) * most)
+        axes.set_ylim(max(1e-5 * start, 0.5 * least) if wide else 0, (3 if wide else 1.05) * most or 1.0)
     else:
-        axes.set_ylim(-3 * abs(start), 1.1 * abs(start))
+        size = abs(start) or 1.0
+        axes.set_ylim(-3 * size, 1.1 * size)
     axes.set_xlim(0, max(map(len, errors)) - 1)
     axes.set_xlabel("step")
     axes.grid(alpha=0.25)
