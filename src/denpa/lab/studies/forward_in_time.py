@@ -22,7 +22,7 @@ from denpa.networks import LSTM, RNN, OutputFeedbackRNN
 __all__ = ["STUDIES"]
 
 _BATCH, _TIME, _INPUTS, _UNITS = 4, 12, 3, 4
-_RATES = (0.03, 0.01, 0.003, 0.001)
+_RATES = (0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
 _LOSS = MeanSquaredError(reduction="sum")
 _NETS = {
     "RNN": RNN(_UNITS, return_sequences=True),
