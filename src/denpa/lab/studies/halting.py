@@ -182,7 +182,7 @@ def _committee_checks(found: dict[str, tuple[np.ndarray, np.ndarray]]) -> tuple[
             "accuracy of the committee, all examples less bootstrap samples",
             "アンサンブルの正解率：全データ − ブートストラップ標本",
             whole[-1] - drawn[-1],
-            *(-0.04, 0.06, True),
+            *(-0.04, 0.06),
         ),
     )
 
