@@ -93,5 +93,5 @@ def test_committees_differ_by_what_they_are_told_to():
 def test_a_committee_that_gains_by_its_starts_alone_is_noticed():
     """Without bootstrap samples members from starts of their own gain 0.06 at most over their mean."""
     starts, alike = (np.full((10, 1), 0.85), np.full(1, 0.8)), (np.full((10, 1), 0.8), np.full(1, 0.8))
-    found = {"bootstrap": starts, "bootstrap, one start": alike, "no bootstrap": starts}
+    found = {"samples and starts": starts, "samples alone": alike, "starts alone": starts}
     assert [check.passed for check in halting._committee_checks(found)] == [False, False, True, True]
