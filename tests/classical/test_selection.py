@@ -243,3 +243,18 @@ def test_the_error_of_training_falls_with_the_degree_in_any_unit(unit):
     curve = classical.degree_curve((x, t), (x, t), range(10))
     assert (np.diff(curve.train_errors) <= 1e-12).all()
     assert curve.train_errors[-1] < 1e-15
+
+
+def test_masked_entries_are_not_learned_from():
+    x = np.ma.masked_array(np.arange(12.0).reshape(6, 2), mask=[[False, i == 3] for i in range(6)])
+    t = np.ma.masked_array(np.arange(6.0), mask=[False] * 5 + [True])
+    for learn in (
+        lambda: classical.linear_regression(x, np.arange(6.0)),
+        lambda: classical.linear_regression(x.data, t),
+        lambda: classical.linear_discriminant(x, np.arange(6) % 2),
+        lambda: classical.mean_squared_error(t, np.arange(6.0)),
+        lambda: dp.Standardize().fit(x),
+        lambda: dp.PolynomialFeatures(2).fit(x),
+    ):
+        with pytest.raises(dp.DataError, match="masked at"):
+            learn()

@@ -197,3 +197,22 @@ def test_objects_are_answered_by_what_they_hold(entries, hint):
     t[:] = entries
     with pytest.raises(DataError, match=rf"t has dtype object in the data, which is not numeric: {hint}"):
         check_data(np.zeros((2, 3)), t)
+
+
+@pytest.mark.parametrize(
+    ("thing", "message"),
+    [
+        (None, "x must be an array of numbers in the data, not None"),
+        ((row for row in examples()), r"not generator\. Try np.array\(list\(x\)\)"),
+        ({"a": [1, 2]}, r"not dict\. Try np.array\(list\(x.values\(\)\)\)"),
+        ([[1.0], [1.0, 2.0]], "x has rows of unlike length"),
+    ],
+    ids=["None", "generator", "dict", "rows"],
+)
+def test_what_is_no_array_is_told_what_makes_one_of_it(thing, message):
+    refused(message, thing)
+
+
+def test_a_sparse_matrix_is_told_how_it_becomes_an_array():
+    sparse = pytest.importorskip("scipy.sparse")
+    refused(r"not a sparse csr_array: give x.toarray\(\)", sparse.csr_array(examples()))

@@ -6,9 +6,12 @@ here. One of them takes all checks; the others, which share their base, those of
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
+import denpa as dp
+from denpa import estimators
 from denpa.estimators import (
     GaussianClassifier,
     LassoRegressor,
@@ -64,3 +67,14 @@ def test_another_network_passes_the_checks_of_its_kind(estimator):
             check(instance)
             tried += 1
     assert tried >= 7
+
+
+def test_masked_entries_are_refused():
+    """scikit-learn would take the numbers under the mask."""
+    x, y = np.arange(12.0).reshape(6, 2), np.arange(6) % 2
+    hidden = np.ma.masked_array(x, mask=x > 10)
+    for estimator in (estimators.GaussianClassifier(), estimators.RidgeRegressor(), estimators.NeuralNetRegressor()):
+        with pytest.raises(dp.DataError, match="masked entries"):
+            estimator.fit(hidden, y)
+        with pytest.raises(dp.DataError, match="masked entries"):
+            estimator.fit(x, np.ma.masked_array(y, mask=y == 1))

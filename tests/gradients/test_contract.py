@@ -269,7 +269,7 @@ def test_work_grows_with_the_edges_not_with_the_paths():
         ({"t": None}, dp.DataError, "t must be numbers, not None"),
         ({"x": np.full((6, 5), "a")}, dp.DataError, "x must be numbers, not text"),
         ({"x": np.full((6, 5), b"a")}, dp.DataError, "x must be numbers, not text"),
-        ({"t": np.full(6, {}, object)}, dp.DataError, "t must be numbers, not text or objects"),
+        ({"t": np.full(6, {}, object)}, dp.DataError, "t must be numbers, not text, dates or objects"),
         ({"t": np.array([0, 2, 1, 1, 0, 3])}, dp.DataError, r"class indices 0 to 2, but target \(5,\) is 3"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",

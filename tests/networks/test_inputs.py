@@ -148,3 +148,67 @@ def test_lengths_of_targets_that_cannot_be_are_refused(way):
     t = dp.Padded(np.zeros((2, 5), int), np.array([3, 6]))
     with pytest.raises(dp.DataError, match="Sequence 1 in t has length 6: it must be 1 to 5"):
         way(net, LOSS, net.init(jax.random.key(0), (5, 2)), x, t)
+
+
+FOREIGN = np.arange(24, dtype=np.float32).reshape(6, 4)
+HIDDEN = np.ma.masked_array(FOREIGN, mask=FOREIGN > 20)
+
+
+def dense():
+    net = dp.Sequential([dp.Dense(3)])
+    return net, net.init(jax.random.key(0), (4,))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (HIDDEN, "x is masked at 5, 1 in the batch"),
+        (FOREIGN.astype(complex), "complex"),
+        (jnp.asarray(FOREIGN, jnp.complex64), "complex"),
+        (FOREIGN.astype(str), "numbers|not numeric"),
+        (FOREIGN.astype(object), "numbers|not numeric"),
+        (FOREIGN.astype("datetime64[s]"), "dates"),
+    ],
+    ids=["masked", "complex", "complex of JAX", "text", "objects", "dates"],
+)
+def test_what_is_no_number_is_refused_rather_than_cast(given, message):
+    """A cast would drop masks and imaginary parts and read dates as seconds."""
+    net, variables = dense()
+    with pytest.raises(dp.DataError, match=message):
+        net.apply(variables, given)
+    with pytest.raises(dp.DataError, match=message):
+        dp.backprop(net, LOSS, variables, given, np.arange(6) % 3)
+
+
+def test_masked_targets_are_refused():
+    net, variables = dense()
+    with pytest.raises(dp.DataError, match="t is masked at 5, 0"):
+        dp.backprop(net, dp.MeanSquaredError(), variables, FOREIGN, HIDDEN[:, 1:])
+
+
+class FromElsewhere:
+    """An array of another library: NumPy can read it, JAX cannot."""
+
+    def __array__(self, dtype=None, copy=None):
+        return FOREIGN
+
+
+@pytest.mark.parametrize("given", [FromElsewhere(), FOREIGN.astype(">f4"), FOREIGN.astype(">i8"), FOREIGN.tolist()])
+def test_arrays_of_other_libraries_and_byte_orders_are_read(given):
+    net, variables = dense()
+    t = np.arange(6) % 3
+    np.testing.assert_array_equal(net.apply(variables, given), net.apply(variables, FOREIGN))
+    wanted, step = (dp.backprop(net, LOSS, variables, x, t) for x in (FOREIGN, given))
+    np.testing.assert_array_equal(step.grads["0_dense"]["W"], wanted.grads["0_dense"]["W"])
+
+
+def test_a_list_of_tracers_is_an_array():
+    net, variables = dense()
+    rows = jax.jit(lambda a, b: net.apply(variables, [a, b]))(*FOREIGN[:2])
+    np.testing.assert_allclose(rows, net.apply(variables, FOREIGN[:2]), rtol=1e-6)
+
+
+def test_a_tuple_of_rows_is_not_a_batch():
+    net, variables = dense()
+    with pytest.raises(dp.ShapeError, match="takes a single input, not a tuple of 6"):
+        net.apply(variables, tuple(FOREIGN))

@@ -357,3 +357,11 @@ def test_a_small_kink_within_the_step_is_left_behind_by_a_shorter_one():
     report = check_gradients(net, LOSS, dp.Variables(params, {}), x, t)
     assert report.kinks == 0
     assert max(report.numerical.values()) < 1e-8
+
+
+def test_gradients_are_checked_without_compilation_too():
+    """`jax.disable_jit` hands NumPy's arrays through, which have no `.at`."""
+    net = dp.Sequential([dp.Dense(2)])
+    variables = net.init(jax.random.key(0), (3,))
+    with jax.disable_jit():
+        check_gradients(net, dp.SoftmaxCrossEntropy(), variables, np.ones((2, 3), np.float32), np.array([0, 1]))

@@ -10,7 +10,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, ShapeError
 from denpa.data.arguments import as_whole
-from denpa.data.checks import check_data, check_x, is_one_hot
+from denpa.data.checks import check_data, check_x, is_one_hot, unmasked
 from denpa.data.counted import counted
 
 __all__ = [
@@ -32,7 +32,12 @@ __all__ = [
 def numbers_of(a: Any, name: str) -> np.ndarray:
     """An array in float64; a `DataError` where it holds something else than numbers."""
     try:
-        return np.array(a, np.float64)
+        numbers = unmasked(a, name, "the data")
+        if numbers.dtype.kind in "cmM":
+            raise TypeError(f"{numbers.dtype} would lose what it means")
+        return np.array(numbers, np.float64)
+    except DataError:
+        raise
     except (TypeError, ValueError):
         raise DataError(f"{name} must hold numbers, in rows of the same length, not {a!r}.") from None
 
@@ -44,7 +49,7 @@ def examples(x: Any, features: int | None = None) -> np.ndarray:
         DataError: no examples, NaN, infinity, text.
         ShapeError: not one row per example, or another d than the `features` that a model was fitted to.
     """
-    x = np.asarray(x)
+    x = unmasked(x, "x", "the data")
     check_x(x)
     if x.ndim != 2:
         hint = "x.reshape(len(x), -1)" if x.ndim > 2 else "x[:, None]"
@@ -56,7 +61,7 @@ def examples(x: Any, features: int | None = None) -> np.ndarray:
 
 def targets(x: np.ndarray, t: Any) -> np.ndarray:
     """t (n,) or (n, k) in float64; errors as for `examples`."""
-    t = np.asarray(t)
+    t = unmasked(t, "t", "the data")
     check_data(x, t, task="regression")
     if t.ndim > 2:
         raise ShapeError(f"t must have the shape (n,) or (n, k), not {t.shape}.")
@@ -70,7 +75,7 @@ def labels_of(x: np.ndarray, t: Any, classes: int | None = None, *, several: boo
         DataError: labels that are no integers from 0, or one class only where `several` are wanted.
         ConfigError: a number of classes below 2.
     """
-    t, classes = np.asarray(t), None if classes is None else as_whole(classes, "classes", 2)
+    t, classes = unmasked(t, "t", "the data"), None if classes is None else as_whole(classes, "classes", 2)
     check_data(x, t, task="classification", classes=classes, several=several)
     if t.ndim == 1:
         return t.astype(np.int64), classes or int(t.max()) + 1

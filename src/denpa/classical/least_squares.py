@@ -24,6 +24,7 @@ from denpa.classical.arrays import (
     weights,
 )
 from denpa.data.arguments import as_whole
+from denpa.data.checks import unmasked
 from denpa.data.counted import counted
 
 __all__ = ["LinearModel", "linear_regression", "polynomial_features", "ridge", "ridge_path"]
@@ -146,7 +147,7 @@ def polynomial_features(x: Any, degree: int) -> np.ndarray:
 
     Source: Bishop (2006), "Pattern Recognition and Machine Learning", equation 1.1.
     """
-    degree, x = as_whole(degree, "degree", 1), np.asarray(x)
+    degree, x = as_whole(degree, "degree", 1), unmasked(x, "x", "the data")
     x = examples(x[:, None] if x.ndim == 1 else x)
     powers = x[:, :, None] ** np.arange(1, degree + 1)
     return powers.reshape(len(x), -1)

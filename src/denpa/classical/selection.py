@@ -13,7 +13,7 @@ from denpa.classical.arrays import numbers_of, strength_of
 from denpa.classical.least_squares import linear_regression, polynomial_features, ridge
 from denpa.core.errors import ConfigError, DataError, ShapeError
 from denpa.data.arguments import as_whole
-from denpa.data.checks import check_data
+from denpa.data.checks import check_data, unmasked
 from denpa.data.splitting import k_fold_indices, split_indices
 
 __all__ = [
@@ -232,7 +232,7 @@ def bias_variance(predictions: Any, truth: Any) -> BiasVariance:
 
 
 def _paired(x: Any, t: Any) -> tuple[np.ndarray, np.ndarray]:
-    x, t = np.asarray(x), np.asarray(t)
+    x, t = unmasked(x, "x", "the data"), unmasked(t, "t", "the data")
     if not x.ndim or not t.ndim or len(x) != len(t):
         raise ShapeError(f"Examples {x.shape} and targets {t.shape} must be equally many.")
     return x, t

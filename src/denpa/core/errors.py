@@ -49,7 +49,6 @@ def nearest(word: str, known: Iterable[str], *, plural: str) -> str:
     """The tail of an error message about an unknown name: the nearest known one, or all of them."""
     known = sorted(known)
     folded = {name.lower(): name for name in reversed(known)}
-    close = difflib.get_close_matches(str(word).lower(), folded, n=1, cutoff=0.6)
-    if close:
+    if close := difflib.get_close_matches(str(word).lower(), folded, n=1, cutoff=0.6):
         return f"did you mean {folded[close[0]]!r}?"
     return f"known {plural}: {', '.join(known)}."

@@ -41,7 +41,7 @@ def want(owner: Any, pattern: str, shape: Any, sizes: dict[str, int] | None = No
         ShapeError: names the owner, the pattern with its sizes, what came, and a likely mend.
     """
     got: Shape = tuple(getattr(shape, "shape", shape))
-    if any(isinstance(size, tuple) for size in got):
+    if any(isinstance(size, tuple) or getattr(size, "ndim", 0) for size in got):
         raise ShapeError(f"{owner!r} takes a single input, not a tuple of {len(got)}.")
     known = sizes or {}
     names = pattern.split()
@@ -52,9 +52,8 @@ def want(owner: Any, pattern: str, shape: Any, sizes: dict[str, int] | None = No
     fits = len(got) >= fixed if open_ended else len(got) == fixed
     if fits:
         pairs = [*zip(head, got, strict=False), *zip(tail, got[len(got) - len(tail) :], strict=False)]
-        fits = all(_wanted(name, known) in (None, size) for name, size in pairs)
-    if fits:
-        return got
+        if all(_wanted(name, known) in (None, size) for name, size in pairs):
+            return got
     wanted = " ".join(f"{n}={known[n]}" if n in known else n for n in names)
     raise ShapeError(f"{owner!r} wants shape ({wanted}) but got {got}.{_hint(names, known, got)}")
 

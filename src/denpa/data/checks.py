@@ -6,7 +6,7 @@ y at index y-1 here. In binary problems the positive class has target 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,25 @@ from denpa.core.errors import ConfigError, DataError
 from denpa.data.arguments import as_whole
 from denpa.data.counted import counted
 
-__all__ = ["check_batch_size", "check_data", "check_features", "check_x", "is_one_hot", "unmasked"]
+__all__ = [
+    "check_batch_size",
+    "check_data",
+    "check_features",
+    "check_x",
+    "is_one_hot",
+    "unmasked",
+    "want_numbers",
+    "widened",
+]
 
 TASKS = ("classification", "binary", "regression")
 _CHUNK = 1 << 18
+# Kinds of numbers that JAX adds to NumPy's, and those of NumPy's that hold them all.
+_SMALL = {
+    **dict.fromkeys(("bfloat16", "float8_e4m3fn", "float8_e5m2"), np.float32),
+    **dict.fromkeys(("int2", "int4"), np.int8),
+    **dict.fromkeys(("uint2", "uint4"), np.uint8),
+}
 
 
 def check_data(
@@ -56,7 +71,7 @@ def check_data(
     if t is None:
         return
     t = unmasked(t, "t", where)
-    _check_numeric(t, "t", where)
+    want_numbers(t, "t", where)
     if t.ndim == 0 or len(t) != len(x):
         got = "a single number" if t.ndim == 0 else counted(len(t), "target")
         raise DataError(f"x has {counted(len(x), 'example')} but t has {got} in {where}: they must be equally many.")
@@ -69,7 +84,7 @@ def check_data(
 
 def check_x(x: np.ndarray, *, feature_names: Sequence[str] | None = None, where: str = "the data") -> None:
     """The part of `check_data` that concerns x alone."""
-    _check_numeric(x, "x", where)
+    want_numbers(x, "x", where)
     if x.ndim == 0:
         raise DataError(f"x is a single number in {where}: it wants a batch axis in front, one entry per example.")
     if x.size == 0:
@@ -79,13 +94,52 @@ def check_x(x: np.ndarray, *, feature_names: Sequence[str] | None = None, where:
 
 
 def unmasked(a: Any, name: str, where: str) -> np.ndarray:
-    """`a` as an array; a `DataError` where entries are masked: an array alone would show what lies under the mask."""
+    """`a` as an array of NumPy's with its bytes in this machine's order, which JAX wants.
+
+    Raises:
+        DataError: rows of unlike length, an array that NumPy cannot read, or masked entries: an array alone would show
+            what lies under the mask.
+    """
     if np.ma.is_masked(a):
         first = ", ".join(map(str, np.argwhere(np.ma.getmaskarray(a))[0].tolist()))
         raise DataError(
             f"{name} is masked at {first} in {where}: fill such entries, as by {name}.filled(0), or drop them."
         )
-    return np.asarray(a)
+    try:
+        a = np.asarray(a)
+    except ValueError:
+        raise DataError(f"{name} has rows of unlike length in {where}: make all rows equally long.") from None
+    except (TypeError, RuntimeError) as error:  # a library's own arrays that NumPy cannot read
+        raise DataError(f"{name} cannot be read as an array in {where}: {error}") from None
+    return a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("="))
+
+
+def widened(a: np.ndarray) -> np.ndarray:
+    """Numbers of few bits, which JAX adds to NumPy's, as NumPy's own that hold them all; others as they are."""
+    return a.astype(_SMALL[a.dtype.name]) if a.dtype.name in _SMALL else a
+
+
+def want_numbers(a: Any, name: str, where: str) -> None:
+    """Refuse an array of text, dates, complex numbers or objects, by `DataError`."""
+    kind = a.dtype.kind
+    if kind in "biuf" or a.dtype.name in _SMALL:
+        return
+    if kind == "O" and a.ndim == 0:
+        raise DataError(f"{name} must be an array of numbers in {where}, not {_no_array(a.item(), name)}")
+    mend = {
+        "U": "turn text into numbers first, by "
+        + ("names, t = np.unique(t, return_inverse=True)" if name == "t" else "read_table and TableEncoder"),
+        "c": "give real and imaginary part as two features",
+        "M": "give dates as numbers, such as days since the first",
+        "m": "give durations as numbers, in seconds or days",
+    }
+    mend["S"] = mend["U"]
+    if kind == "O" and all(isinstance(entry, str) for entry in a.flat):
+        kind = "U"
+    elif kind == "O" and all(isinstance(entry, (int, float, np.number)) for entry in a.flat):
+        mend["O"] = f"{name}.astype('float32') makes an array of numbers of it"
+    usual = "make all rows equally long and all entries numbers, or read tables with read_table and TableEncoder"
+    raise DataError(f"{name} has dtype {a.dtype} in {where}, which is not numeric: {mend.get(kind, usual)}.")
 
 
 def check_features(
@@ -138,24 +192,13 @@ def is_one_hot(t: np.ndarray) -> bool:
     return bool(((t == 0) | ones).all() and (ones.sum(axis=1) == 1).all())
 
 
-def _check_numeric(a: np.ndarray, name: str, where: str) -> None:
-    kind = a.dtype.kind
-    if kind in "biuf" or a.dtype.name in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):
-        return
-    mend = {
-        "U": "turn text into numbers first, by "
-        + ("names, t = np.unique(t, return_inverse=True)" if name == "t" else "read_table and TableEncoder"),
-        "c": "give real and imaginary part as two features",
-        "M": "give dates as numbers, such as days since the first",
-        "m": "give durations as numbers, in seconds or days",
-    }
-    mend["S"] = mend["U"]
-    if kind == "O" and all(isinstance(entry, str) for entry in a.flat):
-        kind = "U"
-    elif kind == "O" and all(isinstance(entry, (int, float, np.number)) for entry in a.flat):
-        mend["O"] = f"{name}.astype('float32') makes an array of numbers of it"
-    usual = "make all rows equally long and all entries numbers, or read tables with read_table and TableEncoder"
-    raise DataError(f"{name} has dtype {a.dtype} in {where}, which is not numeric: {mend.get(kind, usual)}.")
+def _no_array(thing: Any, name: str) -> str:
+    """What came in place of an array, and how to make one of it."""
+    if hasattr(thing, "toarray"):
+        return f"a sparse {type(thing).__name__}: give {name}.toarray()."
+    got = "None" if thing is None else f"{type(thing).__name__}"
+    values = f"{name}.values()" if isinstance(thing, Mapping) else name
+    return f"{got}." + (f" Try np.array(list({values}))." if isinstance(thing, Iterable) else "")
 
 
 def _check_finite(a: np.ndarray, name: str, feature_names: Sequence[str] | None, where: str) -> None:

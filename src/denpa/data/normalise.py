@@ -19,7 +19,7 @@ from denpa.core.checks import want_not_negative
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError, DataError
 from denpa.core.shapes import want
-from denpa.data.checks import check_x
+from denpa.data.checks import check_x, unmasked
 from denpa.data.statistics import inverse, kept, mean_and_variance, minimum_and_maximum
 
 __all__ = ["MinMax", "Normalizer", "Pipeline", "ScaleImages", "Standardize"]
@@ -222,7 +222,7 @@ class Pipeline(Normalizer):
 
 
 def _training_examples(x: Any) -> np.ndarray:
-    x = np.asarray(x)
+    x = unmasked(x, "x", "the training examples")
     check_x(x, where="the training examples")
     return x
 

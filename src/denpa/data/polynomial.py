@@ -9,7 +9,7 @@ import numpy as np
 
 from denpa.core.checks import want_positive
 from denpa.core.shapes import want
-from denpa.data.checks import check_x
+from denpa.data.checks import check_x, unmasked
 from denpa.data.normalise import Normalizer
 
 __all__ = ["PolynomialFeatures"]
@@ -47,7 +47,7 @@ class PolynomialFeatures(Normalizer):
         want_positive(self, "degree")
 
     def fit(self, x: Any) -> dict[str, Any]:
-        x = np.asarray(x)
+        x = unmasked(x, "x", "the training examples")
         check_x(x, where="the training examples")
         want(self, "n d", x)
         return {}

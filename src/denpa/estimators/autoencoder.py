@@ -9,7 +9,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from denpa.core.errors import ConfigError
-from denpa.estimators.checked import FLOATS, checked_weight, examples
+from denpa.estimators.checked import FLOATS, checked_weight, examples, want_unmasked
 from denpa.estimators.network import NeuralNetEstimator, sizes
 from denpa.layers import Dense
 from denpa.losses import MeanSquaredError
@@ -105,6 +105,7 @@ class NeuralNetAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ne
     def inverse_transform(self, X: Any) -> np.ndarray:
         """The reconstructions (n, d) of codes X (n, code_units)."""
         check_is_fitted(self)
+        want_unmasked(X)
         codes = check_array(X)
         if codes.shape[1] != self._n_features_out:
             raise ConfigError(f"Each code has {self._n_features_out} units, not {codes.shape[1]}.")

@@ -9,7 +9,9 @@ import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, validate_data
 
-__all__ = ["FLOATS", "LogProbabilityMixin", "checked_weight", "encoded", "examples", "labelled"]
+from denpa.core.errors import DataError
+
+__all__ = ["FLOATS", "LogProbabilityMixin", "checked_weight", "encoded", "examples", "labelled", "want_unmasked"]
 
 FLOATS = (np.float64, np.float32)  # either stays as it is
 
@@ -25,14 +27,26 @@ class LogProbabilityMixin:
             return np.log(self.predict_proba(X))
 
 
+def want_unmasked(*given: Any) -> None:
+    """Refuse masked entries by `DataError`: scikit-learn would take the numbers under the mask."""
+    for array in given:
+        if np.ma.is_masked(array):
+            raise DataError(
+                "There are masked entries: fill them, as by X.filled(0), or drop their rows. Numbers under a mask are "
+                "not to be learned from."
+            )
+
+
 def examples(estimator: Any, X: Any, reset: bool = False, dtype: Any = np.float64) -> np.ndarray:
     """X (n, d); with `reset` its columns are noted, else they must be those noted before."""
+    want_unmasked(X)
     checked: Any = validate_data(estimator, X, reset=reset, dtype=dtype)
     return checked
 
 
 def labelled(estimator: Any, X: Any, y: Any, reset: bool = True, dtype: Any = np.float64) -> tuple[Any, Any]:
     """X (n, d) and the labels y (n,), which may be text; refused where y is no classification."""
+    want_unmasked(X, y)
     X, y = validate_data(estimator, X, y, reset=reset, dtype=dtype)
     check_classification_targets(y)
     return X, y
@@ -63,6 +77,7 @@ def checked_weight(weight: Any, X: np.ndarray) -> np.ndarray | None:
     """
     if weight is None:
         return None
+    want_unmasked(weight)
     precision: Any = X.dtype
     weight = np.asarray(check_array(weight, ensure_2d=False, dtype=precision, input_name="sample_weight"))
     if weight.shape != (len(X),):

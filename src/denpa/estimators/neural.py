@@ -9,7 +9,15 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from denpa.core.errors import ConfigError
-from denpa.estimators.checked import FLOATS, LogProbabilityMixin, checked_weight, encoded, examples, labelled
+from denpa.estimators.checked import (
+    FLOATS,
+    LogProbabilityMixin,
+    checked_weight,
+    encoded,
+    examples,
+    labelled,
+    want_unmasked,
+)
 from denpa.estimators.network import NeuralNetEstimator
 from denpa.losses import MeanSquaredError, SoftmaxCrossEntropy
 
@@ -149,6 +157,7 @@ class NeuralNetRegressor(RegressorMixin, NeuralNetEstimator):
         return tags
 
     def _checked(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> tuple[Any, Any, Any]:
+        want_unmasked(X, y)
         X, y = validate_data(self, X, y, reset=reset, dtype=FLOATS, multi_output=True, y_numeric=True)
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         t = y.reshape(len(y), -1).astype(X.dtype)

@@ -22,6 +22,7 @@ from denpa.core.errors import DataError, nearest
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, State, Variables
 from denpa.core.padded import Padded, checked_lengths, step_weights, values_of
+from denpa.data.arrays import arrays_in
 from denpa.kernels import settings
 from denpa.networks.base import entering, paired, readable
 
@@ -173,8 +174,8 @@ def want_problem(net: Any, loss: Any, x: Any, t: Any, way: str = "walk_forward")
         for part in data if isinstance(data, tuple) else (data,):
             if isinstance(part, Padded):
                 checked_lengths(part.lengths, part.values, name)
-        if data is None or kinds & set("OSU"):
-            raise DataError(f"{name} must be numbers, not {'None' if data is None else 'text or objects'}.")
+        if data is None or kinds & set("OSUMm"):
+            raise DataError(f"{name} must be numbers, not {'None' if data is None else 'text, dates or objects'}.")
 
 
 @functools.partial(jax.jit, static_argnames=("way", "kernels", "net", "loss", "train"))
@@ -193,6 +194,7 @@ def _run(way: Any, net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any
     want_problem(net, loss, x, t, "walk_forward" if way is walk else "forward")  # of a layer alone there is no walk
     if not isinstance(key, jax.Array):
         key_for(key, "")  # what is no key is refused by its own name, not by a tracer's
+    x, t = arrays_in(x, "x"), arrays_in(t, "t")
     found = _compiled(way, settings.current(), net, loss, variables, x, t, key, train, weight)
     loss.check_given(found.output, values_of(t), step_weights(loss, x, found.output, t, weight))
     return found

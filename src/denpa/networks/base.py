@@ -23,6 +23,7 @@ from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State,
 from denpa.core.padded import Padded, checked_lengths, on_values, silenced
 from denpa.core.shapes import as_shape
 from denpa.core.symbolic import Node
+from denpa.data.arrays import array_of
 from denpa.layers.merge import Part
 
 __all__ = ["Backward", "Delta", "Forward", "Network", "Stepping", "Value", "entering", "step_forward", "unrecorded"]
@@ -108,8 +109,7 @@ class Network(Layer):
     def check(self, variables: Variables, in_shape: Any) -> None:
         """Raise `ShapeError` unless `variables` belong to this network; list all that is wrong."""
         wanted = jax.eval_shape(lambda: self.init(jax.random.key(0), in_shape))
-        problems = differences(tree.flatten(variables._asdict()), tree.flatten(wanted._asdict()))
-        if problems:
+        if problems := differences(tree.flatten(variables._asdict()), tree.flatten(wanted._asdict())):
             raise ShapeError("These variables are not this network's: " + "; ".join(problems) + ".")
 
     def summary(self, in_shape: Any = None) -> Any:
@@ -137,8 +137,9 @@ def readable(net: Layer, x: Any, dtype: Any = None, unsaid: bool = False) -> Any
     """
 
     def read(values: Any, integers: Any) -> Any:
-        values = values if hasattr(values, "dtype") else jnp.asarray(values)
-        if (unsaid if integers is None else integers) and not jnp.issubdtype(values.dtype, jnp.floating):
+        whole = unsaid if integers is None else integers
+        values = array_of(values, "x", numbers=not whole)
+        if whole and not jnp.issubdtype(values.dtype, jnp.floating):
             return values
         return tree.floating(values) if dtype is None else values.astype(dtype)
 
@@ -170,12 +171,11 @@ def differences(got: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     """Every missing, extra and misshapen array, in words."""
     problems = [f"{path} is missing" for path in wanted if path not in got]
     problems += [f"{path} is extra" for path in got if path not in wanted]
-    problems += [
+    return problems + [
         f"{path} has shape {tuple(got[path].shape)} instead of {tuple(wanted[path].shape)}"
         for path in wanted
         if path in got and tuple(got[path].shape) != tuple(wanted[path].shape)
     ]
-    return problems
 
 
 @contextlib.contextmanager

@@ -183,7 +183,7 @@ def _energies(
     """The function at `vector`, and with each entry of `index` moved ahead and behind; one compiled program."""
 
     def moved(vector: Array, step: tuple[Array, Array]) -> Array:
-        return function(vector.at[step[0]].add(step[1]))
+        return function(jnp.asarray(vector).at[step[0]].add(step[1]))  # NumPy's under `jax.disable_jit`
 
     count = 2 * len(index) + 1
     together = min(128, count, max(1, 2**22 // max(vector.size, 1)))  # for each of them a copy of the vector

@@ -12,7 +12,7 @@ from denpa.core.errors import DataError, ShapeError
 from denpa.core.layer import Layer
 from denpa.core.padded import Padded, checked_lengths, silenced, values_of
 from denpa.core.shapes import Shape
-from denpa.data.checks import check_data, check_features, check_x, unmasked
+from denpa.data.checks import check_data, check_features, check_x, unmasked, widened
 from denpa.data.counted import counted
 from denpa.data.dataset import Dataset, Splits
 from denpa.kernels import native, settings
@@ -145,7 +145,7 @@ def checked_targets(
     if t.dtype.kind == "f" or loss.expects == "values":
         t = _as_float(t, "t", where)
     elif t.dtype.kind in "biu":
-        t = t.astype(np.int32)
+        t = _as_int32(t, where)
     if t.ndim == 1 and tuple(out_shape) == (1,):
         t = t[:, None]
     try:
@@ -284,14 +284,15 @@ def _is_array(part: Any) -> bool:
 
 
 def _array(a: Any, name: str, where: str) -> np.ndarray:
-    try:
-        return unmasked(a, name, where)
-    except DataError:
-        raise
-    except ValueError:
-        raise DataError(f"{name} has rows of unlike length in {where}: make all rows equally long.") from None
-    except (TypeError, RuntimeError) as error:  # a library's own arrays that NumPy cannot read
-        raise DataError(f"{name} cannot be read as an array in {where}: {error}") from None
+    return widened(unmasked(a, name, where))
+
+
+def _as_int32(t: np.ndarray, where: str) -> np.ndarray:
+    beyond = t != (narrow := t.astype(np.int32))
+    if beyond.any():
+        at = np.unravel_index(beyond.argmax(), t.shape)
+        raise DataError(f"The label in row {at[0]} of {where} is {t[at]}, which is no class.")
+    return narrow
 
 
 def _for_device(x: np.ndarray, name: str, where: str) -> np.ndarray:
