@@ -17,9 +17,10 @@ from denpa.core.errors import ConfigError
 from denpa.data.arguments import as_flag, as_whole
 from denpa.data.checks import check_batch_size
 from denpa.data.counted import counted
-from denpa.networks import Network, Sequential
+from denpa.networks import EncoderDecoder, Network, Sequential
 from denpa.training.elsewhere import called_here
 from denpa.training.foreign import ForeignOptimizer
+from denpa.training.single_steps import want_single_steps
 
 __all__ = [
     "batch_size_of",
@@ -42,7 +43,10 @@ __all__ = [
 
 
 def network_of(net: Any) -> Network:
-    """A network as it is, or a list of layers in a row."""
+    """A network as it is, or a list of layers in a row; `ConfigError` for a decoder that would see its own answers."""
+    if isinstance(net, EncoderDecoder):
+        for name in ("words", "decoder", "output"):
+            want_single_steps(dict(net.inner())[name], "A decoder writes")
     if isinstance(net, Network):
         return net
     if not isinstance(net, (list, tuple)):

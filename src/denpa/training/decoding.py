@@ -24,7 +24,6 @@ from denpa.data.arguments import as_whole
 from denpa.kernels import settings
 from denpa.networks import EncoderDecoder, Sequential
 from denpa.training.inputs import checked_examples
-from denpa.training.single_steps import want_single_steps
 from denpa.training.words import check_words
 
 __all__ = ["Decoded", "beam_search", "greedy"]
@@ -59,8 +58,7 @@ def greedy(model: Any, source: Any, *, start: int, end: int | None, longest: int
         longest: tokens that an answer has at most.
 
     Raises:
-        ConfigError: another network, or one whose decoder looks at other steps by more than its recurrent layers; a
-            model without parameters, numbers out of range.
+        ConfigError: another network, a model without parameters, numbers out of range.
         DataError: sources that are no sequences.
     """
     found = beam_search(model, source, beam=1, start=start, end=end, longest=longest)
@@ -98,9 +96,6 @@ def beam_search(
     net = getattr(model, "net", model)
     if not isinstance(net, EncoderDecoder) or net is model:
         raise ConfigError(f"Answers are written by the Model of an EncoderDecoder, not by {net!r}.")
-    for name, part in net.inner():
-        if name in ("words", "decoder", "output"):
-            want_single_steps(part, "Answers are written")
     params, state = model.variables
     _check_tokens(model, start, end)
     source = checked_examples(source, None, None, "the sources")

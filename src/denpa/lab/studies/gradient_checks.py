@@ -101,7 +101,8 @@ def _evaluations(hidden: int) -> float:
         differences(net, _LOSS).lower(variables, x, t, 1e-5),
         jax.jit(backward).lower(variables, x, t),
     )
-    numerical, once = (program.compile().cost_analysis()["transcendentals"] for program in programs)
+    costs: list[Any] = [program.compile().cost_analysis() for program in programs]
+    numerical, once = (cost["transcendentals"] for cost in costs)
     return numerical / once / len(_exact(net, variables, x, t))
 
 
