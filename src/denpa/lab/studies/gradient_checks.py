@@ -98,7 +98,7 @@ def _evaluations(hidden: int) -> float:
         return step.loss, step.grads
 
     programs = (
-        differences(net, _LOSS).lower(variables, x, t, 1e-5),
+        jax.jit(differences(net, _LOSS)).lower(variables, x, t, 1e-5),
         jax.jit(backward).lower(variables, x, t),
     )
     costs: list[Any] = [program.compile().cost_analysis() for program in programs]
