@@ -17,6 +17,7 @@ from denpa.estimators import (
     GaussianClassifier,
     LassoRegressor,
     LogisticClassifier,
+    NeuralNetRegressor,
     PerceptronClassifier,
     RidgeRegressor,
 )
@@ -102,3 +103,24 @@ def test_the_perceptron_leaves_the_warnings_of_other_threads_alone(monkeypatch):
     PerceptronClassifier(epochs=5).fit(X, y)
     PerceptronClassifier().partial_fit(X, y, [0, 1])
     assert told == [ConvergenceWarning]
+
+
+@pytest.mark.parametrize(
+    "regressor", [RidgeRegressor(), LassoRegressor(), NeuralNetRegressor(epochs=1)], ids=lambda r: type(r).__name__
+)
+def test_values_that_are_text_are_refused(regressor):
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    with pytest.raises(ValueError, match=r"y must hold numbers, not <U\d+: y.astype\(float\) reads numbers"):
+        regressor.fit(X, X[:, 0].astype(str))
+    with pytest.raises(ValueError, match=r"y must hold numbers, not datetime64\[s\]\."):
+        regressor.fit(X, X[:, 0].astype("datetime64[s]"))
+
+
+def test_one_number_is_the_weight_of_every_example():
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    alike, without = (RidgeRegressor().fit(X, X.sum(axis=1), weight) for weight in (2.0, None))
+    np.testing.assert_allclose(alike.coef_, without.coef_, rtol=1e-12)
+    assert isinstance(alike.intercept_, float)
+    for weight, message in ((0.0, "Every sample_weight is zero"), (-1, "0 or more"), (np.nan, "NaN"), ("a", "'a'")):
+        with pytest.raises(ValueError, match=message):
+            RidgeRegressor().fit(X, X[:, 0], weight)

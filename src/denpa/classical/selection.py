@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from denpa.classical.arrays import numbers_of, strength_of
-from denpa.classical.least_squares import linear_regression, polynomial_features, ridge
+from denpa.classical.least_squares import polynomial_features, ridge
 from denpa.core.errors import ConfigError, DataError, ShapeError
 from denpa.data.arguments import as_whole
 from denpa.data.checks import check_data, unmasked
@@ -101,9 +100,7 @@ def degree_curve(train: Any, test: Any, degrees: Iterable[int], strength: float 
             rows.append((mean_squared_error(np.full_like(t, t.mean()), t), np.mean((t.mean() - t_test) ** 2), 0.0))
             continue
         features = polynomial_features(x, degree)
-        with warnings.catch_warnings():  # a degree above N - 1 has many solutions: the smallest is what is wanted
-            warnings.simplefilter("ignore", UserWarning)
-            model = ridge(features, t, strength) if strength else linear_regression(features, t)
+        model = ridge(features, t, strength)  # the smallest of the many solutions that a degree above N - 1 has
         y, y_test = model.predict(features), model.predict(polynomial_features(x_test, degree))
         rows.append((mean_squared_error(y, t), mean_squared_error(y_test, t_test), np.abs(model.W).max()))
     return DegreeCurve(np.array(degrees), *np.array(rows).T)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from denpa.core.errors import DataError
 
-__all__ = ["FLOATS", "LogProbabilityMixin", "checked_weight", "encoded", "examples", "labelled", "want_unmasked"]
+__all__ = [
+    "FLOATS",
+    "LogProbabilityMixin",
+    "checked_weight",
+    "encoded",
+    "examples",
+    "labelled",
+    "valued",
+    "want_unmasked",
+]
 
 FLOATS = (np.float64, np.float32)  # either stays as it is
 
@@ -52,6 +62,18 @@ def labelled(estimator: Any, X: Any, y: Any, reset: bool = True, dtype: Any = np
     return X, y
 
 
+def valued(
+    estimator: Any, X: Any, y: Any, reset: bool = True, dtype: Any = np.float64, several: bool = True
+) -> tuple[Any, Any]:
+    """X (n, d) and the values y (n,) or, where `several` columns may be, (n, k); refused where y is text."""
+    want_unmasked(X, y)
+    X, y = validate_data(estimator, X, y, reset=reset, dtype=dtype, multi_output=several, y_numeric=True)
+    if y.dtype.kind not in "biuf":
+        mend = ": y.astype(float) reads numbers that are text" if y.dtype.kind in "SU" else ""
+        raise ValueError(f"y must hold numbers, not {y.dtype}{mend}.")
+    return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+
 def encoded(y: np.ndarray, classes: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """The index of each label among the sorted classes, (n,) int32.
 
@@ -70,7 +92,7 @@ def encoded(y: np.ndarray, classes: np.ndarray, weight: np.ndarray | None = None
 
 
 def checked_weight(weight: Any, X: np.ndarray) -> np.ndarray | None:
-    """Weights (n,) in X's precision, 0 or more, not all 0; None for none.
+    """Weights (n,) in X's precision, 0 or more, not all 0; None for none. A single number stands for n of them.
 
     Raises:
         ValueError: another length, a negative weight, or all weights 0.
@@ -79,6 +101,7 @@ def checked_weight(weight: Any, X: np.ndarray) -> np.ndarray | None:
         return None
     want_unmasked(weight)
     precision: Any = X.dtype
+    weight = np.full(len(X), weight) if isinstance(weight, numbers.Real) else weight
     weight = np.asarray(check_array(weight, ensure_2d=False, dtype=precision, input_name="sample_weight"))
     if weight.shape != (len(X),):
         raise ValueError(f"sample_weight has the shape {weight.shape}, not {(len(X),)}: one weight for each example.")

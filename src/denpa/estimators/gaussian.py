@@ -21,7 +21,8 @@ class GaussianClassifier(LogProbabilityMixin, ClassifierMixin, BaseEstimator):
     Args:
         covariance: "shared" by all classes (linear discriminant analysis), or "separate" for each (quadratic).
         shrinkage: s in Σ <- (1 - s) Σ + s (tr Σ / d) I, from 0 to 1. With 0, which is maximum likelihood itself,
-            a singular covariance is an error: constant or dependent features, too few examples.
+            a singular covariance is an error: constant or dependent features, too few examples. tr Σ / d is the mean
+            variance: features in units of their own want a `StandardScaler` in front, or small ones are drowned.
         priors: π (K,) that sum to 1, in the order of the sorted labels; None for the shares of the classes.
 
     Attributes:

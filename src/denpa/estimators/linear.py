@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from denpa.classical import lasso, ridge
-from denpa.estimators.checked import checked_weight, examples, want_unmasked
+from denpa.estimators.checked import checked_weight, examples, valued
 
 __all__ = ["LassoRegressor", "RidgeRegressor"]
 
@@ -48,11 +48,9 @@ class RidgeRegressor(LinearRegressor):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> RidgeRegressor:
         """Solve for X (n, d) and the values y (n,) or (n, k), with weights (n,) if given."""
-        want_unmasked(X, y)
-        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
-        y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        X, y = valued(self, X, y)
         found = ridge(X, y, self.strength, checked_weight(sample_weight, X), intercept=self.fit_intercept)
-        self.coef_, self.intercept_ = found.W.T, found.b
+        self.coef_, self.intercept_ = found.W.T, found.b if y.ndim == 2 else float(found.b)
         return self
 
     def __sklearn_tags__(self) -> Any:
@@ -80,8 +78,7 @@ class LassoRegressor(LinearRegressor):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LassoRegressor:
         """Solve for X (n, d) and the values y (n,), with weights (n,) if given."""
-        want_unmasked(X, y)
-        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+        X, y = valued(self, X, y, several=False)
         found = lasso(X, y, self.strength, checked_weight(sample_weight, X), intercept=self.fit_intercept)
         self.coef_, self.intercept_, self.dual_gap_ = found.W, float(found.b), found.gap
         return self

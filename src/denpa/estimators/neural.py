@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from denpa.core.errors import ConfigError
 from denpa.estimators.checked import (
@@ -16,7 +16,7 @@ from denpa.estimators.checked import (
     encoded,
     examples,
     labelled,
-    want_unmasked,
+    valued,
 )
 from denpa.estimators.network import NeuralNetEstimator
 from denpa.losses import MeanSquaredError, SoftmaxCrossEntropy
@@ -157,9 +157,7 @@ class NeuralNetRegressor(RegressorMixin, NeuralNetEstimator):
         return tags
 
     def _checked(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> tuple[Any, Any, Any]:
-        want_unmasked(X, y)
-        X, y = validate_data(self, X, y, reset=reset, dtype=FLOATS, multi_output=True, y_numeric=True)
-        y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        X, y = valued(self, X, y, reset=reset, dtype=FLOATS)
         t = y.reshape(len(y), -1).astype(X.dtype)
         if not reset and t.shape[1:] != self.model_.net.out_shape(X.shape[1:]):
             raise ConfigError(f"y has {t.shape[1]} columns, but the network was made for another number.")
