@@ -226,7 +226,7 @@ def deep(levels):
         {"in_shape": [4, 4]},
         {"in_shape": None},
         {"feature_names": {"predict": 1}},
-        {"network": deep(300)},
+        {"network": deep(450)},
     ],
 )
 def test_values_of_other_kinds_are_damage(path, broken):
