@@ -166,7 +166,7 @@ def _movements(drawn: dict[str, list[_Update]]) -> Any:
     for axes, (name, updates) in zip(panels, drawn.items(), strict=True):
         shown = np.stack([_sizes(update) for update in updates[:30]], axis=1)
         image = axes.imshow(shown, cmap="Blues", vmin=0, aspect="auto", extent=(0.5, 30.5, _UNITS + 0.5, 0.5))
-        steps, units = np.nonzero([~update.kept for update in updates[:30]])
+        steps, units = np.nonzero(np.stack([~update.kept for update in updates[:30]]))
         axes.plot(steps + 1, units + 1, "x", color=COLOURS[1], markersize=4)
         axes.set(xlabel="updates", ylabel="hidden unit", yticks=range(1, _UNITS + 1))
         axes.set_title(name, fontsize=10)
