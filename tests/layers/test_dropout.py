@@ -194,3 +194,12 @@ def test_noise_has_the_spread_asked_for_and_none_in_inference(key):
 def test_senseless_options_are_refused(make):
     with pytest.raises(ConfigError):
         make()
+
+
+def test_noise_in_half_precision_has_a_mean_of_0_and_tails(key):
+    # Drawn in bfloat16, which has 8 bits, none of a million would lie beyond 3σ, and their mean would be -0.01.
+    y, _ = GaussianNoise(1.0).forward({}, jnp.zeros((1000, 1000), jnp.bfloat16), training(key))
+    noise = np.asarray(y, np.float64)
+    assert y.dtype == jnp.bfloat16
+    assert abs(noise.mean()) < 5e-3
+    np.testing.assert_allclose((np.abs(noise) > 3).mean(), 0.0027, rtol=0.1)

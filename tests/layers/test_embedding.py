@@ -45,3 +45,11 @@ def test_what_is_no_word_is_refused(padding):
         dp.Embedding(5, 3, padding=padding)
     with pytest.raises(dp.DataError, match="integers, but got float32"):
         dp.Embedding(5, 3).forward({"W": jnp.asarray(W)}, jnp.ones((2, 4)))
+
+
+@pytest.mark.parametrize("jitted", [True, False])
+def test_a_table_of_numpy_is_read_outside_of_a_compiled_program(jitted):
+    layer = dp.Embedding(5, 3)
+    with jax.disable_jit(not jitted):
+        y, _ = layer.forward({"W": W}, jnp.array([[1, 0]]))
+    np.testing.assert_array_equal(y, W[[[1, 0]]])

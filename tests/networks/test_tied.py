@@ -34,6 +34,13 @@ def started(net, seed=0):
     return dp.Variables(moved, variables.state)
 
 
+def test_weights_of_numpy_are_tied_outside_of_a_compiled_program():
+    variables = started(ENTRIES)
+    with jax.disable_jit():
+        y = ENTRIES.apply(jax.tree.map(np.asarray, variables), X)
+    np.testing.assert_allclose(y, ENTRIES.apply(variables, X), rtol=1e-5)
+
+
 def test_the_tied_array_is_no_parameter_and_the_decoder_uses_the_encoder():
     variables = started(TRANSPOSED)
     assert set(tree.flatten(variables.params)) == {"0_dense/W", "0_dense/b", "2_dense/b"}

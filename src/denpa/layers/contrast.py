@@ -13,7 +13,7 @@ from denpa.core.checks import want_not_negative, want_positive
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Grads, Params
 from denpa.core.shapes import Shape, want
-from denpa.layers.base import ShapePreserving
+from denpa.layers.base import ShapePreserving, wide
 
 __all__ = ["LocalContrastNorm", "LocalResponseNorm"]
 
@@ -22,8 +22,8 @@ __all__ = ["LocalContrastNorm", "LocalResponseNorm"]
 class LocalResponseNorm(ShapePreserving):
     """y_c = x_c D_c^−β,  D_c = k + α Σ_m x_m² over the channels m from c − ⌊N/2⌋ to c + ⌊N/2⌋ that there are
 
-    x (..., channels) -> y (..., channels), all at the same place; saves x and D. Every channel is in the windows of
-    its neighbours, and these in its own:
+    x (..., channels) -> y (..., channels), all at the same place; saves x and, in float32 at least, D. Every channel is
+    in the windows of its neighbours, and these in its own:
 
         ∂E/∂x_c = dy_c D_c^−β − 2 α β x_c Σ_m dy_m x_m D_m^(−β−1)
 
@@ -54,14 +54,14 @@ class LocalResponseNorm(ShapePreserving):
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         want(self, "batch ... channels", x)
-        bracket = self.k + self.alpha * self._neighbours(x * x)  # D
-        return x * bracket**-self.beta, {"x": x, "D": bracket}
+        bracket = self.k + self.alpha * self._neighbours(jnp.square(wide(x)))  # D
+        return (wide(x) * bracket**-self.beta).astype(x.dtype), {"x": x, "D": bracket}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
-        x, bracket = saved["x"], saved["D"]
+        x, delta, bracket = wide(saved["x"]), wide(dy), saved["D"]
         power = bracket**-self.beta
-        others = self._neighbours(dy * x * power / bracket)
-        return dy * power - 2 * self.alpha * self.beta * x * others, {}
+        others = self._neighbours(delta * x * power / bracket)
+        return (delta * power - 2 * self.alpha * self.beta * x * others).astype(dy.dtype), {}
 
     def _neighbours(self, values: Array) -> Array:
         """The sum over each channel's window."""
@@ -80,7 +80,7 @@ class LocalContrastNorm(ShapePreserving):
 
     over the window p, q = −r … r, r = ⌊size/2⌋. At the border the part of the window inside the image is used, its
     weights scaled to sum 1: a uniform image gives 0 everywhere. x (batch, height, width, channels) -> y, of the same
-    shape; for "divisive" saves x, x̄ and s. Let A be the linear map x ↦ x̄ and Aᵀ its adjoint. Then
+    shape; for "divisive" saves x, x̄ and s, in float32 at least. Let A be the linear map x ↦ x̄ and Aᵀ its adjoint. Then
 
         subtractive:  ∂E/∂x = dy − Aᵀ dy
         divisive:     ∂E/∂x = v + Aᵀ(−v − 2 x̄ g) + 2 x Aᵀ g
@@ -117,22 +117,23 @@ class LocalContrastNorm(ShapePreserving):
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         want(self, "batch height width channels", x)
         # Neither mean nor deviation about it changes with a constant, and squares of small numbers are exact enough.
-        x = x - jnp.mean(x, axis=(1, 2), keepdims=True)
-        mean = self._mean(x)
+        u = wide(x) - jnp.mean(wide(x), axis=(1, 2), keepdims=True)
+        mean = self._mean(u)
         if self.mode == "subtractive":
-            return x - mean, {}
+            return (u - mean).astype(x.dtype), {}
         # Flat ground has variance 0, where the root has no slope for automatic differentiation to find.
-        deviation = jnp.sqrt(jnp.maximum(self._mean(x * x) - mean * mean, jnp.finfo(x.dtype).tiny))  # s
-        return (x - mean) / jnp.maximum(deviation, self.floor), {"x": x, "mean": mean, "deviation": deviation}
+        deviation = jnp.sqrt(jnp.maximum(self._mean(u * u) - mean * mean, jnp.finfo(u.dtype).tiny))  # s
+        y = (u - mean) / jnp.maximum(deviation, self.floor)
+        return y.astype(x.dtype), {"x": u, "mean": mean, "deviation": deviation}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
         if self.mode == "subtractive":
-            return dy - self._adjoint(dy), {}
+            return (wide(dy) - self._adjoint(wide(dy))).astype(dy.dtype), {}
         x, mean, deviation = saved["x"], saved["mean"], saved["deviation"]
         divisor, above = jnp.maximum(deviation, self.floor), deviation > self.floor
-        v = dy / divisor
+        v = wide(dy) / divisor
         g = jnp.where(above, -v * (x - mean) / (2 * divisor * jnp.where(above, deviation, 1)), 0)  # ∂E/∂s²
-        return v + self._adjoint(-v - 2 * mean * g) + 2 * x * self._adjoint(g), {}
+        return (v + self._adjoint(-v - 2 * mean * g) + 2 * x * self._adjoint(g)).astype(dy.dtype), {}
 
     def _weights(self) -> np.ndarray:
         """w along one axis; the window is its product with itself."""
@@ -159,7 +160,5 @@ class LocalContrastNorm(ShapePreserving):
             sides = [(reach, reach, 0) if a == axis else (0, 0, 0) for a in range(4)]
             padded = lax.pad(x, jnp.zeros((), x.dtype), sides)
             views = (lax.slice_in_dim(padded, i, i + x.shape[axis], axis=axis) for i in range(self.size))
-            x = sum(
-                (jnp.asarray(w, x.dtype) * view for w, view in zip(weights, views, strict=True)), jnp.zeros((), x.dtype)
-            )
+            x = sum((float(w) * view for w, view in zip(weights, views, strict=True)), jnp.zeros((), x.dtype))
         return x

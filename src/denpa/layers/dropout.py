@@ -12,7 +12,7 @@ from denpa.core.checks import want_not_negative
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Grads, Params
 from denpa.kernels.random import keep_mask
-from denpa.layers.base import ShapePreserving
+from denpa.layers.base import ShapePreserving, wide
 
 __all__ = ["Dropout", "GaussianNoise"]
 
@@ -75,7 +75,7 @@ class Dropout(ShapePreserving):
 class GaussianNoise(ShapePreserving):
     """y = x + ε,  ε ~ N(0, std²) in training;  y = x in inference      x (...) -> y (...)      saves nothing
 
-    ε does not depend on x, so dx = dy.
+    ε does not depend on x, so dx = dy. It is drawn in float32 at least: in bfloat16 it would have no tails.
 
     Args:
         std: the standard deviation, 0 or more.
@@ -95,7 +95,7 @@ class GaussianNoise(ShapePreserving):
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         if not ctx.train or self.std == 0:
             return x, {}
-        return x + self.std * jax.random.normal(ctx.random_key(self), x.shape, x.dtype), {}
+        return x + (self.std * jax.random.normal(ctx.random_key(self), x.shape, wide(x).dtype)).astype(x.dtype), {}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
         return dy, {}  # ∂y/∂x = 1

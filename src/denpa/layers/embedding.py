@@ -66,7 +66,7 @@ class Embedding(Layer):
         if not jnp.issubdtype(x.dtype, jnp.integer):
             raise DataError(f"{self!r} wants word numbers as integers, but got {x.dtype}.")
         want(self, "vocabulary units", params["W"], {"vocabulary": self.vocabulary, "units": self.units})
-        y = params["W"].at[x].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+        y = jnp.asarray(params["W"]).at[x].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
         return self._words(y, x), {"x": x}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:

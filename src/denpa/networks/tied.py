@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -200,7 +200,7 @@ def _at(arrays: Params, path: str) -> Array:
     """The array at a path of nested dicts."""
     for name in path.split("/"):
         arrays = arrays[name]
-    return cast(Array, arrays)
+    return jnp.asarray(arrays)
 
 
 def _put(arrays: Params, path: str, array: Array | None) -> Params:
