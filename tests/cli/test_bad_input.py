@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -357,3 +358,14 @@ def test_damaged_results_of_a_finished_run(run, refused, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "results.json").write_text('{"test": 3}')
     assert "results.json is damaged" in refused("train", "--resume", "run")
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are text there")
+def test_a_name_in_another_encoding_is_refused_and_nothing_is_written(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = os.fsdecode("表.csv".encode("cp932"))
+    with open(source, "w") as file:
+        file.write("a,b,label\n" + "1,2,x\n3,1,y\n" * 20)
+    assert main(["train", "mlp", "--data", source, "--target", "label", "--run", "run", "--progress", "none"]) == 2
+    assert "is no UTF-8. Rename" in capsys.readouterr().err
+    assert os.listdir() == [source]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -249,3 +250,11 @@ def test_an_image_without_its_partner_is_named(tmp_path):
             save(tmp_path / part / f"{name}.png", np.zeros((2, 2), np.uint8))
     with pytest.raises(DataError, match="'c' is in one of the folders"):
         read_image_pairs(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are text there")
+def test_a_class_whose_name_is_in_another_encoding_is_refused(pictures):
+    folder, _ = pictures
+    os.rename(folder / "cat", os.fsencode(folder) + "/猫".encode("cp932"))
+    with pytest.raises(DataError, match=r"\\udc94L' has a name that is no UTF-8: rename it"):
+        read_images(folder)

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import stat
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -261,3 +262,13 @@ def test_a_link_is_followed_and_a_pipe_is_written_into(tmp_path):
     assert os.read(reader, 100) == b"through the pipe"
     os.close(reader)
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are text there")
+def test_a_name_that_is_no_text_is_told(tmp_path):
+    text = 'x = 1\nsource = "' + os.fsdecode(b"/data/caf\xe9.csv") + '"\ny = 2\n'  # from Windows, or an old archive
+    with pytest.raises(
+        dp.StorageError, match=r"Cannot write .*config.toml: '/data/caf\\udce9.csv' is no UTF-8. Rename"
+    ):
+        storage.write_text(tmp_path / "config.toml", text)
+    assert not list(tmp_path.iterdir())

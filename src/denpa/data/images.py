@@ -38,8 +38,8 @@ def read_images(
         skip_bad: leave files out that cannot be read, with a warning that names them, in place of an error.
 
     Raises:
-        DataError: no such folder, no subfolders, an empty one, images of different sizes while `size` is
-            None.
+        DataError: no such folder, no subfolders, an empty one or one whose name is no UTF-8, images of different sizes
+            while `size` is None.
         FileFormatError: a file that is no readable image, or has more than 8 bits per channel; it is named, and
             `skip_bad` leaves it out.
         ConfigError: Pillow is not installed, or `size` makes no sense.
@@ -59,6 +59,8 @@ def read_images(
         found = [path for path in sorted(subfolder.iterdir()) if not hidden(path)]
         if not found:
             raise DataError(f"The class folder {subfolder} is empty.")
+        if any("\ud800" <= sign <= "\udfff" for sign in subfolder.name):  # Python's for what it cannot read
+            raise DataError(f"The class folder {str(subfolder)!r} has a name that is no UTF-8: rename it.")
         paths += found
         labels += [label] * len(found)
     names = tuple(subfolder.name for subfolder in classes)

@@ -177,7 +177,7 @@ def _surroundings() -> str:
     for path in _source():
         if path.stat().st_mtime > _STARTED:  # what runs here may be older than what lies there
             return ""
-        source.update(str(path).encode() + path.read_bytes())
+        source.update(os.fsencode(path) + path.read_bytes())
     versions = jax.__version__, jaxlib.version.__version__, np.__version__, sys.version
     return str((versions, platform.platform(), processor, cores(), source.hexdigest()))
 

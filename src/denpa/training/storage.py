@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import secrets
 import zlib
 from collections.abc import Callable
@@ -39,8 +40,23 @@ def write_bytes(path: Any, content: bytes) -> None:
 
 
 def write_text(path: Any, text: str) -> None:
-    """`write_bytes` for text, in UTF-8."""
-    write_bytes(path, text.encode())
+    """`write_bytes` for text, in UTF-8.
+
+    Raises:
+        StorageError: besides, a name of a file in it is no UTF-8.
+    """
+    try:
+        content = text.encode()
+    except UnicodeEncodeError as error:
+        raise StorageError(f"Cannot write {path}: {_no_text(error)}") from None
+    write_bytes(path, content)
+
+
+def _no_text(error: UnicodeEncodeError) -> str:
+    """Half a surrogate pair is what Python reads of a file's name in another encoding than that of the locale."""
+    before, after = (re.split(r'["\n]', part) for part in (error.object[: error.start], error.object[error.start :]))
+    name = before[-1] + after[0]
+    return f"{name!r} is no UTF-8. Rename that file or folder; if its name is right, set LC_ALL=C.UTF-8."
 
 
 def write_figure(path: Any, figure: Any) -> Any:
