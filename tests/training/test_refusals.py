@@ -490,3 +490,18 @@ def test_what_has_learned_in_float64_is_not_trained_in_float32():
         made.fit(data, epochs=1, verbose=False)
     with jax.enable_x64(True):
         made.fit(data, epochs=1, verbose=False)
+
+
+@pytest.mark.parametrize("loss", [dp.PerceptronLoss(), dp.SigmoidCrossEntropy()])
+def test_targets_of_minus_1_and_1_are_told_how_they_are_written(loss):
+    t = np.where(X[:, :1] > 0, 1.0, -1.0)
+    fitted = dp.Model([dp.Dense(1)], loss)
+    with pytest.raises(dp.DataError, match=r"is -1, but .* 0 \(no\) and 1 \(yes\). Of .* \(t \+ 1\) / 2 makes"):
+        fitted.fit((X, t), epochs=1, **QUIET)
+    fitted.fit((X, (t + 1) / 2), epochs=1, **QUIET)
+
+
+def test_a_bias_is_added_to_a_batch_where_jax_is_told_to_raise_at_other_ranks():
+    fitted = dp.Model([dp.Dense(3), dp.BatchNorm(), dp.Dense(1)], dp.MeanSquaredError(), normalizer=dp.Standardize())
+    with jax.numpy_rank_promotion("raise"), jax.numpy_rank_promotion("allow"):  # as the documentation says
+        fitted.fit((X, X[:, :1]), epochs=1, **QUIET)

@@ -278,9 +278,10 @@ def _check_between_0_and_1(t: np.ndarray, where: str, several: bool) -> None:
     wrong = (t < 0) | (t > 1)
     if wrong.any():
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
+        hint = " Of targets -1 and 1, (t + 1) / 2 makes them." if np.isin(t, (-1, 1)).all() else ""
         raise DataError(
-            f"The target in row {at[0]} of {where} is {t[at]:g}, but the targets of a binary cross entropy lie "
-            "between 0 (no) and 1 (yes)."
+            f"The target in row {at[0]} of {where} is {t[at]:g}, but targets of units that say yes or no lie "
+            f"between 0 (no) and 1 (yes).{hint}"
         )
     if several and (t == t.flat[0]).all() and t.flat[0] in (0, 1):
         raise _one_class(t.flat[0], where)
