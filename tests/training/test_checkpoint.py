@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -521,3 +522,18 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_bits(tmp_path):
     assert bits(ours[0]) == bits(theirs[0])
     assert ours[1] == theirs[1]
     assert ours[1]["model"]["steps"] == 4 * epochs
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (lambda: jax.enable_x64(True), "trained in float32, not float64: set jax_enable_x64"),
+        (lambda: jax.threefry_partitionable(False), "other random numbers: .*'jax_threefry_partitionable': True"),
+    ],
+    ids=["float64", "partitionable"],
+)
+def test_other_settings_of_jax_are_refused(tmp_path, setting, message):
+    """They were told as other data, or not at all, and then the bits were others."""
+    train(random_model(), tmp_path, epochs=1)
+    with setting(), pytest.raises(dp.ConfigError, match=message):
+        train(random_model(), epochs=2, resume=tmp_path)

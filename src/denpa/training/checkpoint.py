@@ -140,6 +140,7 @@ class CheckpointSession(Session):
             "stopped": training.stopped,
             "plan": training.plan.description(),
             "data": self.fingerprint,
+            "random": _random_numbers(training),
             "history": training.history.to_config(),
             "sessions": values,
         }
@@ -225,11 +226,15 @@ def restore(training: Any, folder: Any) -> None:
 
     Raises:
         FileFormatError: no readable checkpoint.
-        ConfigError: no path; the checkpoint belongs to another model, or to other data or batches.
+        ConfigError: no path; the checkpoint belongs to another model, to other data or batches, or to other settings
+            of JAX.
     """
     path = latest(folder)
     arrays, description = read_arrays(path)
     _check(training, description, path)
+    _check_settings(training, arrays, description, path)
+    if description["data"] != _fingerprint(training):
+        raise ConfigError(f"{path} was trained on other data: the training or validation data have other values.")
     with _naming(path):
         position, began = taken(description["position"], _POSITION), taken(description["began"], _BEGAN)
         history = History.from_config(description["history"], _under(arrays, "history"))
@@ -277,8 +282,25 @@ def _check(training: Any, description: dict[str, Any], path: Path) -> None:
             )
     if description["plan"] != (plan := training.plan.description()):
         raise ConfigError(f"{path} was trained on other data or batches: {description['plan']}, not {plan}.")
-    if description["data"] != _fingerprint(training):
-        raise ConfigError(f"{path} was trained on other data: the training or validation data have other values.")
+
+
+def _check_settings(training: Any, arrays: dict[str, Any], description: dict[str, Any], path: Path) -> None:
+    """Refuse a checkpoint of other settings of JAX: in another precision, or with other random numbers."""
+    params = _under(arrays, "run/params").values(), jax.tree.leaves(training.model.run.params)
+    there, here = ("float64" if any(a.dtype == np.float64 for a in part) else "float32" for part in params)
+    if there != here:
+        raise ConfigError(f"{path} was trained in {there}, not {here}: set jax_enable_x64 as it was then.")
+    known, used = description.get("random"), _random_numbers(training)
+    if known is not None and known != used:  # older files do not say it
+        raise ConfigError(f"{path} was trained with other random numbers: JAX's settings were {known}, not {used}.")
+
+
+def _random_numbers(training: Any) -> dict[str, Any]:
+    """JAX's settings that decide which random numbers a key gives."""
+    return {
+        "jax_default_prng_impl": str(jax.random.key_impl(training.model.run.key)),
+        "jax_threefry_partitionable": bool(jax.config.values["jax_threefry_partitionable"]),
+    }
 
 
 def _under(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
