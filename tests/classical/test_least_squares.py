@@ -233,3 +233,37 @@ def test_a_penalty_beyond_all_data_leaves_their_covariance():
     x, t, _ = problem()
     model = classical.ridge(x, t, 1e30)
     np.testing.assert_allclose(1e30 * model.W, (x - x.mean(axis=0)).T @ t / len(x), rtol=1e-9)
+
+
+@pytest.mark.parametrize("value", ["no", None, 1.5, np.ones(2), 0])
+def test_options_that_are_true_or_false_are_nothing_else(value):
+    x, t = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 2
+    for found in (classical.linear_regression, classical.logistic_regression, classical.largest_strength):
+        with pytest.raises(dp.ConfigError, match="intercept must be true or false"):
+            found(x, t, intercept=value)
+    for found in (classical.linear_discriminant, classical.quadratic_discriminant):
+        with pytest.raises(dp.ConfigError, match="unbiased must be true or false"):
+            found(x, t, unbiased=value)
+
+
+def test_strengths_that_are_no_list_are_refused():
+    x, t = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20.0)
+    for strengths in (np.array(2.0), b"x", 3):
+        with pytest.raises(dp.ConfigError, match="strengths must be a list"):
+            classical.ridge_path(x, t, strengths)
+
+
+def test_numbers_that_are_none_are_refused():
+    x, t, nan = np.array([[1.0], [-1.0]]), [1, 0], float("nan")
+    for curvature in (None, "3", nan):
+        with pytest.raises(dp.DataError, match="curvature"):
+            classical.equivalent_strength(0.1, 3, curvature)
+    with pytest.raises(dp.DataError, match="start"):
+        classical.descended([1.0, 2.0], [1.0, 2.0], 0.1, 3, [nan, 0.0])
+    for b in (None, "3", nan, float("inf")):
+        with pytest.raises(dp.DataError, match="b must"):
+            classical.perceptron(x, t, b=b)
+        with pytest.raises(dp.DataError, match="b must"):
+            classical.margin(x, t, [1.0], b)
+    with pytest.raises(dp.DataError, match="W must"):
+        classical.perceptron(x, t, W=[nan])

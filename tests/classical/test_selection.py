@@ -258,3 +258,29 @@ def test_masked_entries_are_not_learned_from():
     ):
         with pytest.raises(dp.DataError, match="masked at"):
             learn()
+
+
+def least_of(x, t):
+    return lambda z: np.zeros(len(z))
+
+
+@pytest.mark.parametrize("way", [classical.k_fold, classical.hold_out])
+def test_labels_and_errors_that_cannot_be_are_refused(way):
+    x, t = np.arange(12.0), np.arange(12.0)
+    for labels in ([], [0, 1], np.zeros((12, 2), int), np.zeros(13, int), [[1, 2], [3]]):
+        with pytest.raises(dp.DenpaError, match="labels"):
+            way(least_of, x, t, labels=labels)
+    with pytest.raises(dp.ConfigError, match="error must be a function"):
+        way(least_of, x, t, error="mse")
+
+
+@pytest.mark.parametrize("shape", [(), (0, 2), 3, "23", (2.0, 2), (2, 3, 4), np.int64(2)])
+def test_the_shape_of_a_table_is_a_pair_of_numbers(shape):
+    with pytest.raises(dp.ConfigError, match="shape"):
+        classical.joint_table([0, 1], [0, 1], shape)
+
+
+@pytest.mark.parametrize("x", [[[1, 2], [3]], np.ma.masked_array([0, 1], [True, False])])
+def test_pairs_that_cannot_be_read_are_refused(x):
+    with pytest.raises(dp.DataError, match="x"):
+        classical.joint_table(x, [0, 1])

@@ -295,3 +295,17 @@ def test_a_layer_alone_can_be_learned_but_not_traced():
     same((step.loss, step.dx, step.grads), (wanted.loss, wanted.dx, wanted.grads["0_dense"]))
     with pytest.raises(dp.ConfigError, match=r"A network, .* not Dense\(3\)"):
         dp.trace(layer, LOSS, alone, X, T)
+
+
+@pytest.mark.parametrize("way", [dp.backprop, dp.trace])
+def test_options_of_the_gradients_that_cannot_be_are_refused(way):
+    net = dp.Sequential([dp.Dense(2)])
+    variables = net.init(jax.random.key(0), (3,))
+    case = net, dp.MeanSquaredError(), variables, np.ones((4, 3), np.float32), np.ones((4, 2), np.float32)
+    for train in ("no", None, 1.5, []):
+        with pytest.raises(dp.ConfigError, match="train must be true or false"):
+            way(*case, train=train)
+    for weight in ("3", ["a"] * 4, [[1.0, 2.0], [3.0]], {}):
+        with pytest.raises(dp.DataError, match="sample_weight"):
+            way(*case, sample_weight=weight)
+    np.testing.assert_allclose(way(*case, sample_weight=[1, 1, 1, 1]).loss, way(*case, train=np.True_).loss, rtol=1e-6)

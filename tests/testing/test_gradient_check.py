@@ -365,3 +365,14 @@ def test_gradients_are_checked_without_compilation_too():
     variables = net.init(jax.random.key(0), (3,))
     with jax.disable_jit():
         check_gradients(net, dp.SoftmaxCrossEntropy(), variables, np.ones((2, 3), np.float32), np.array([0, 1]))
+
+
+@pytest.mark.parametrize("epsilon", [0, -1e-5, float("nan"), None, "3", True])
+def test_a_step_that_is_none_is_refused(epsilon):
+    net = dp.Sequential([dp.Dense(2)])
+    case = net, dp.MeanSquaredError(), net.init(jax.random.key(0), (3,)), np.ones((4, 3)), np.ones((4, 2))
+    for check in (numerical, check_gradients):
+        with pytest.raises(dp.ConfigError, match="epsilon"):
+            check(*case, epsilon=epsilon)
+    with pytest.raises(dp.ConfigError, match="entries"):
+        check_gradients(*case, entries=0)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from denpa.core.errors import ConfigError, DataError, ShapeError
-from denpa.data.arguments import as_whole
+from denpa.data.arguments import as_flag, as_whole
 from denpa.data.checks import check_data, check_x, is_one_hot, unmasked
 from denpa.data.counted import counted
 
@@ -33,7 +33,8 @@ def numbers_of(a: Any, name: str) -> np.ndarray:
     """An array in float64; a `DataError` where it holds something else than numbers."""
     try:
         numbers = unmasked(a, name, "the data")
-        if numbers.dtype.kind in "cmM":
+        missing = numbers.dtype.kind == "O" and any(entry is None for entry in numbers.flat)  # they would be NaN
+        if missing or numbers.dtype.kind in "cmMSU":
             raise TypeError(f"{numbers.dtype} would lose what it means")
         return np.array(numbers, np.float64)
     except DataError:
@@ -112,7 +113,8 @@ def strength_of(strength: Any, name: str = "strength") -> float:
 
 def strengths_of(strengths: Any) -> list[float]:
     """Several strengths, one or more of them; else a `ConfigError`."""
-    if isinstance(strengths, str) or not isinstance(strengths, Iterable) or not (several := list(strengths)):
+    listed = isinstance(strengths, Iterable) and not isinstance(strengths, (str, bytes))
+    if not listed or getattr(strengths, "ndim", 1) == 0 or not (several := list(strengths)):
         raise ConfigError(f"strengths must be a list of numbers such as [0.01, 0.1, 1], not {strengths!r}.")
     return [strength_of(strength) for strength in several]
 
@@ -145,7 +147,7 @@ class Centred(NamedTuple):
 
 def centred(x: np.ndarray, t: np.ndarray, p: np.ndarray, intercept: bool) -> Centred:
     """The problem without its intercept: min_b Σ p_n ‖x_n W + b - t_n‖² = ‖A W - B‖²."""
-    t = t.reshape(len(t), -1)
+    t, intercept = t.reshape(len(t), -1), as_flag(intercept, "intercept")
     x_mean, t_mean = (p @ x, p @ t) if intercept else (np.zeros(x.shape[1]), np.zeros(t.shape[1]))
     # Rounding of the mean must not leave a tiny slope in a constant column.
     counted = x[p > 0]

@@ -13,6 +13,7 @@ import numpy as np
 
 from denpa.classical.arrays import examples, labels_of, numbers_of, weights
 from denpa.core.errors import ConfigError, DataError, ShapeError
+from denpa.data.arguments import as_flag
 from denpa.data.counted import counted
 
 __all__ = ["GaussianClassifier", "linear_discriminant", "quadratic_discriminant"]
@@ -126,7 +127,7 @@ def linear_discriminant(
     x, labels, p, means, shares = _groups(x, t, sample_weight, classes, shrinkage)
     deviations = x - means[labels]
     covariance = (deviations.T * p) @ deviations
-    if unbiased:
+    if as_flag(unbiased, "unbiased"):
         covariance = _unbiased(covariance, p, len(shares))
     covariance = _regular(covariance, x, shrinkage, "the classes")
     return GaussianClassifier(means, covariance, _priors(priors, shares))
@@ -154,7 +155,7 @@ def quadratic_discriminant(
     for k, mean in enumerate(means):
         q = np.where(labels == k, p, 0) / shares[k]
         covariance = ((x - mean).T * q) @ (x - mean)
-        if unbiased:
+        if as_flag(unbiased, "unbiased"):
             covariance = _unbiased(covariance, q, 1)
         covariances.append(_regular(covariance, x[labels == k], shrinkage, f"class {k}"))
     return GaussianClassifier(means, np.stack(covariances), _priors(priors, shares))

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from denpa.classical.arrays import numbers_of
-from denpa.core.errors import DataError, ShapeError
+from denpa.core.errors import ConfigError, DataError, ShapeError
+from denpa.data.arguments import as_whole
+from denpa.data.checks import unmasked
 
 __all__ = ["conditional", "conditional_expectation", "expected_squared_error", "joint_table", "least_squared_error"]
 
@@ -25,17 +27,24 @@ def joint_table(x: Any, y: Any, shape: tuple[int, int] | None = None) -> np.ndar
     Raises:
         DataError: not whole numbers from 0, or none at all, or beyond `shape`.
         ShapeError: not equally many.
+        ConfigError: a `shape` that is no pair of whole numbers from 1.
     """
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = unmasked(x, "x", "the data"), unmasked(y, "y", "the data")
     if x.shape != y.shape or x.ndim != 1:
         raise ShapeError(f"x and y must have the same shape (n,), not {x.shape} and {y.shape}.")
     if not len(x) or x.dtype.kind not in "iu" or y.dtype.kind not in "iu" or min(x.min(), y.min()) < 0:
         raise DataError("x and y must hold whole numbers, 0 or more: indices into the table.")
-    shape = shape or (int(x.max()) + 1, int(y.max()) + 1)
+    shape = (int(x.max()) + 1, int(y.max()) + 1) if shape is None else _sizes(shape)
     if x.max() >= shape[0] or y.max() >= shape[1]:
         raise DataError(f"A table of shape {shape} has no entry at ({x.max()}, {y.max()}).")
     places = x.astype(np.int64) * shape[1] + y.astype(np.int64)  # bytes would overflow
     return np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape) / len(x)
+
+
+def _sizes(shape: Any) -> tuple[int, int]:
+    if not isinstance(shape, (tuple, list)) or len(shape) != 2:
+        raise ConfigError(f"shape must be a pair such as (2, 3): how many values x and y have, not {shape!r}.")
+    return as_whole(shape[0], "shape[0]", 1), as_whole(shape[1], "shape[1]", 1)
 
 
 def conditional(P: Any) -> np.ndarray:

@@ -61,6 +61,8 @@ def descended(H: Any, w: Any, learning_rate: float, steps: int, start: Any = Non
     begin = np.zeros_like(w) if start is None else numbers_of(start, "start")
     if begin.shape != w.shape:
         raise ShapeError(f"start must have the shape {w.shape}, not {begin.shape}.")
+    if not np.isfinite(begin).all():
+        raise DataError("start must hold finite numbers.")
     left = (1 - rate_of(learning_rate) * h) ** as_whole(steps, "steps", 0)
     return w + Q @ (left * (Q.T @ (begin - w)))
 
@@ -84,6 +86,8 @@ def equivalent_strength(learning_rate: float, steps: int, curvature: Any = 0.0) 
     """
     rate, steps = rate_of(learning_rate), as_whole(steps, "steps", 1)
     h = numbers_of(curvature, "curvature")
+    if np.isnan(h).any():
+        raise DataError("curvature must hold numbers, not NaN.")
     if (h < 0).any() or (rate * h >= 1).any():
         raise ConfigError(f"The curvature must lie from 0 to below 1/η = {1 / rate:g}.")
     exponent = -steps * np.log1p(-rate * h)

@@ -129,6 +129,8 @@ def trained(x: Any, t: Any, learning_rate: float, epochs: int, W: Any = None, b:
     w = np.zeros(x.shape[1]) if W is None else numbers_of(W, "W")
     if w.shape != x.shape[1:]:
         raise ShapeError(f"W must have the shape {x.shape[1:]}, not {w.shape}.")
+    if not np.isfinite(w).all():
+        raise DataError("W must hold finite numbers.")
     b, mistakes = _intercept(b), []
     for _ in range(as_whole(epochs, "epochs", 1)):
         wrong = 0
@@ -173,6 +175,8 @@ def _intercept(b: Any) -> float:
     b = numbers_of(b, "b")
     if b.ndim:
         raise ShapeError(f"b must be a number, not an array of shape {b.shape}.")
+    if not np.isfinite(b):
+        raise DataError(f"b must be a finite number, not {b}.")
     return float(b)
 
 

@@ -148,12 +148,13 @@ def k_fold(
         seed: draws the folds.
 
     Raises:
-        ConfigError, DataError: fewer than two folds, fewer examples than folds.
-        ShapeError: examples and targets are not equally many.
+        ConfigError, DataError: fewer than two folds, fewer examples than folds; `error` is no function.
+        ShapeError: examples, targets and labels are not equally many.
 
     Source: Stone (1974), "Cross-validatory choice and assessment of statistical predictions".
     """
     x, t = _paired(x, t)
+    error, labels = _measured_by(error), _strata(labels, len(x))
     parts = k_fold_indices(len(x), folds, seed, labels)
     return Scores(np.array([error(_fitted(fit, x[rest], t[rest])(x[held]), t[held]) for rest, held in parts]))
 
@@ -162,6 +163,21 @@ def _fitted(fit: Any, x: Any, t: Any) -> Callable[[Any], Any]:
     found = fit(x, t) if callable(fit) else None
     if not callable(found):
         raise ConfigError("fit must give a function that predicts, such as lambda x, t: ridge(x, t, 0.1).predict.")
+    return found
+
+
+def _measured_by(error: Any) -> Any:
+    if not callable(error):
+        raise ConfigError(f"error must be a function (predicted, true) -> number, not {error!r}.")
+    return error
+
+
+def _strata(labels: Any, count: int) -> np.ndarray | None:
+    if labels is None:
+        return None
+    found = unmasked(labels, "labels", "the data")
+    if found.shape != (count,):
+        raise ShapeError(f"labels must have the shape {(count,)}, one class for each example, not {found.shape}.")
     return found
 
 
@@ -182,12 +198,13 @@ def hold_out(
         fraction: of the examples to hold out, between 0 and 1.
 
     Raises:
-        ConfigError, DataError: a fraction that leaves one side without examples.
-        ShapeError: examples and targets are not equally many.
+        ConfigError, DataError: a fraction that leaves one side without examples; `error` is no function.
+        ShapeError: examples, targets and labels are not equally many.
 
     Source: Hastie, Tibshirani & Friedman (2009), "The Elements of Statistical Learning", section 7.2.
     """
     x, t = _paired(x, t)
+    error, labels = _measured_by(error), _strata(labels, len(x))
     rest, held = split_indices(len(x), fraction, seed, labels)
     return error(_fitted(fit, x[rest], t[rest])(x[held]), t[held])
 

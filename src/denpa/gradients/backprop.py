@@ -22,7 +22,8 @@ from denpa.core.errors import DataError, nearest
 from denpa.core.keys import key_for
 from denpa.core.layer import Array, Context, Grads, State, Variables
 from denpa.core.padded import Padded, checked_lengths, step_weights, values_of
-from denpa.data.arrays import arrays_in
+from denpa.data.arguments import as_flag
+from denpa.data.arrays import array_of, arrays_in
 from denpa.kernels import settings
 from denpa.networks.base import entering, paired, readable
 
@@ -70,8 +71,7 @@ class Record(NamedTuple):
 class Trace(Step, Mapping[str, Record]):
     """A `Step` that also remembers every layer's `Record`, by path: `trace["0_dense"].dy`. Prints as a table.
 
-    The layers come in the order of the walk forward; those of a network inside a network stand below
-    its name, behind it: `trace["block/0_dense"]`.
+    The layers come in the order of the walk forward, a network before those inside it: `trace["block/0_dense"]`.
     """
 
     records: OrderedDict[str, Record]  # JAX sorts the keys of any other dict
@@ -194,8 +194,8 @@ def _run(way: Any, net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any
     want_problem(net, loss, x, t, "walk_forward" if way is walk else "forward")  # of a layer alone there is no walk
     if not isinstance(key, jax.Array):
         key_for(key, "")  # what is no key is refused by its own name, not by a tracer's
-    x, t = arrays_in(x, "x"), arrays_in(t, "t")
-    found = _compiled(way, settings.current(), net, loss, variables, x, t, key, train, weight)
+    x, t, weight = arrays_in(x, "x"), arrays_in(t, "t"), None if weight is None else array_of(weight, "sample_weight")
+    found = _compiled(way, settings.current(), net, loss, variables, x, t, key, as_flag(train, "train"), weight)
     loss.check_given(found.output, values_of(t), step_weights(loss, x, found.output, t, weight))
     return found
 
@@ -224,7 +224,7 @@ def backprop(
 
     Raises:
         ShapeError: an array does not fit; the layer and the wanted shape are named.
-        ConfigError: no network or no loss.
+        ConfigError: no network or no loss; a `train` that is neither true nor false.
         DenpaError: a layer needs random numbers and no key was given.
         DataError: data that are no numbers, or targets that the loss cannot mean, such as a class that there is not.
     """

@@ -11,6 +11,7 @@ import numpy as np
 
 from denpa.core import tree
 from denpa.core.layer import Array, Variables
+from denpa.data.arguments import as_whole
 from denpa.data.counted import counted
 from denpa.gradients.backprop import Trace, trace, want_problem
 from denpa.networks import Network, Tied
@@ -89,9 +90,11 @@ def check_gradients(
     Raises:
         GradientError: names the first wrong layer on the way back from the loss, array and index; or the first layer
             whose forward automatic differentiation cannot differentiate (it gives NaN), so that nothing is compared.
-        ConfigError, DataError, ShapeError: as for `denpa.trace`.
+        ConfigError, DataError, ShapeError: as for `denpa.trace`; an epsilon that is not positive, no entries.
     """
     want_problem(net, loss, x, t)
+    oracle.want_step(epsilon)
+    as_whole(entries, "entries", 1)
     if isinstance(net, Tied):  # the gradients of all places, each by itself
         net, variables = net.untied(variables)
     with jax.enable_x64(True):

@@ -19,8 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from denpa.core import tree
+from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Layer, Variables
 from denpa.core.padded import step_weights, values_of
+from denpa.data.arguments import as_number
 from denpa.gradients.backprop import Record, Trace, want_problem
 from denpa.kernels import settings
 from denpa.networks import EncoderDecoder, Graph, Network, Sequential, Tied, Value
@@ -93,8 +95,12 @@ def numerical(
 
     in float64. Two evaluations of the network for every number in parameters, inputs and layer
     outputs: for small networks. Arguments and result are those of `denpa.trace`.
+
+    Raises:
+        ConfigError, DataError, ShapeError: as for `denpa.trace`; an epsilon that is not positive.
     """
     want_problem(net, loss, x, t)
+    want_step(epsilon)
     if isinstance(net, Tied):
         inside, unfolded = net.untied(variables)
         met = numerical(inside, loss, unfolded, x, t, epsilon, key, train, sample_weight)
@@ -105,6 +111,12 @@ def numerical(
         energy, nudged, values = nudged_energy(net, loss, variables, x, t, key, train, sample_weight)
         slopes, dx = central_differences(lambda at: energy(*at), (nudged, x), epsilon)[0]
         return _trace(net, variables[1], values, jax.jit(energy)(nudged, x), slopes, dx, train)
+
+
+def want_step(epsilon: Any) -> None:
+    """Refuse a step that is no number greater than 0: slopes over it would be NaN."""
+    if as_number(epsilon, "epsilon") == 0:
+        raise ConfigError(f"epsilon must be greater than 0, such as 1e-5, not {epsilon!r}.")
 
 
 def _tied(net: Tied, params: Any, met: Trace) -> Trace:
