@@ -537,3 +537,10 @@ def test_other_settings_of_jax_are_refused(tmp_path, setting, message):
     train(random_model(), tmp_path, epochs=1)
     with setting(), pytest.raises(dp.ConfigError, match=message):
         train(random_model(), epochs=2, resume=tmp_path)
+
+
+@pytest.mark.parametrize("value", ["3", 1.5, float("nan"), True, [], 0, -1])
+@pytest.mark.parametrize("name", ["every", "every_steps", "keep"])
+def test_numbers_that_are_no_counts_are_refused(tmp_path, name, value):
+    with pytest.raises(dp.ConfigError, match=rf"Checkpoint\.{name} must be"):
+        dp.Checkpoint(tmp_path, **{name: value})

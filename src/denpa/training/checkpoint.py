@@ -58,7 +58,7 @@ class Checkpoint(Callback):
         keep: how many of the latest to keep.
 
     Raises:
-        ConfigError: a number below 1.
+        ConfigError: what is no whole number from 1, or no name of a folder.
         StorageError: in `fit`, a checkpoint cannot be written, or the folder is that of another run.
     """
 
@@ -69,11 +69,13 @@ class Checkpoint(Callback):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", str(as_path(self.folder)))
-        self.validate()
+        super().__post_init__()
 
     def validate(self) -> None:
-        if self.every < 1 or self.keep < 1 or (self.every_steps is not None and self.every_steps < 1):
-            raise ConfigError("Checkpoint wants every, every_steps and keep to be 1 or more.")
+        for name in ("every", "every_steps", "keep"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"Checkpoint.{name} must be 1 or more, not {value!r}.")
 
     def begin(self, training: Any) -> Session:
         return CheckpointSession(training, self)
