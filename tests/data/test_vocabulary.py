@@ -99,3 +99,9 @@ def test_bad_vocabularies_are_refused(make, error, words):
 def test_texts_of_which_no_token_occurs_often_enough_are_refused():
     with pytest.raises(DataError, match=r"No word of the texts, such as '1\+2', occurs 2 times: .*level"):
         Vocabulary.of(["1+2", "3+4"], level="word", minimum_count=2, special=("unknown",))
+
+
+@pytest.mark.parametrize("texts", [None, 3, [1, 2], [None], b"ab", object()])
+def test_a_vocabulary_of_what_is_no_text_is_refused(texts):
+    with pytest.raises(ConfigError, match="texts must be"):
+        Vocabulary.of(texts)

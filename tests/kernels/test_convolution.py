@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from denpa.core.errors import ConfigError, ShapeError
+from denpa.core.errors import ConfigError, DenpaError, ShapeError
 from denpa.kernels import convolution as kernels
 from denpa.kernels import settings as choice
 from denpa.kernels.unfolding import col2im, im2col
@@ -242,3 +242,15 @@ def test_windows_that_are_none_are_refused_by_name(given, named):
         im2col(np.ones((1, 4, 4, 1)), **how)
     with pytest.raises(ConfigError, match=f"col2im: {named}"):
         col2im(np.ones((9, 4)), (1, 4, 4, 1), **how)
+
+
+def test_what_is_no_image_is_refused_by_im2col_and_col2im():
+    for x in ("text", None, [[1, 2], [3]], {}):
+        with pytest.raises(DenpaError):
+            im2col(x, 2)
+        with pytest.raises(DenpaError):
+            col2im(x, (1, 4, 4, 1), 2)
+    columns = im2col(np.ones((1, 4, 4, 1), np.float32), 2)
+    for shape in (None, 3, (4, 4), (1, 4, 4, 0), (1, 4.0, 4, 1), "abcd"):
+        with pytest.raises(ShapeError, match="x_shape"):
+            col2im(columns, shape, 2)

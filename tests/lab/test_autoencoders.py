@@ -170,3 +170,27 @@ def test_training_starts_where_pretraining_ends(capsys):
     assert np.all(fresh.params["0_dense"]["W"] != expected.params["0_dense"]["W"])
     assert main(["summary", "deep-autoencoder", "--pretrain", "7"]) == 0
     assert "after 7 layer by layer" in capsys.readouterr().out
+
+
+def test_the_output_of_a_layer_is_asked_for_as_a_prediction_is():
+    x = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    model = dp.Model(dp.Sequential([dp.Dense(2), dp.Tanh()]), dp.MeanSquaredError(), in_shape=(3,))
+    whole = layer_output(model, dp.Dataset(x), "1_tanh")
+    np.testing.assert_array_equal(whole, layer_output(model, x.tolist(), "1_tanh"))
+    np.testing.assert_allclose(whole, model.predict(x), rtol=1e-6)
+    for bad in (None, "text", np.array(3.0), x[0], x[:0], np.full((2, 3), "a")):
+        with pytest.raises((dp.DataError, dp.ShapeError)):
+            layer_output(model, bad, "1_tanh")
+    with pytest.raises(dp.ConfigError, match="wants a Model"):
+        layer_output("model", x, "1_tanh")
+    with pytest.raises(dp.ConfigError, match="wants a Model"):
+        layer_output(model, x, ["1_tanh"])
+
+
+def test_the_output_of_a_layer_of_two_inputs():
+    a, b = dp.Input("a"), dp.Input("b")
+    net = dp.Graph((a, b), dp.Tanh()(dp.Concatenate()(dp.Dense(2)(a), b)))
+    model = dp.Model(net, dp.MeanSquaredError(), in_shape=((3,), (2,)))
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(6, 3)).astype(np.float32), rng.normal(size=(6, 2)).astype(np.float32)
+    np.testing.assert_allclose(layer_output(model, x, "2_tanh"), model.predict(x), rtol=1e-6)

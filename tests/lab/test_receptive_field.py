@@ -71,3 +71,14 @@ def test_what_has_no_receptive_field_is_refused():
         receptive_field(net, SHAPE, "2_dense")
     with pytest.raises(dp.ConfigError, match="is not known"):
         receptive_field(dp.Sequential([dp.Conv2d(2, 3, padding="circular")]), SHAPE, "0_conv2d")
+
+
+@pytest.mark.parametrize("unit", [3, None, (0,), (0, 0, 0), (0.5, 0), (-1, 0), "ab"])
+def test_a_unit_is_a_pair_of_places(unit):
+    with pytest.raises(dp.ConfigError, match="unit"):
+        receptive_field(dp.Sequential([dp.Conv2d(2, 3)]), SHAPE, "0_conv2d", unit)
+
+
+def test_only_a_row_of_layers_has_receptive_fields():
+    with pytest.raises(dp.ConfigError, match="wants a Sequential"):
+        receptive_field(dp.Conv2d(2, 3), SHAPE, "0_conv2d")

@@ -104,3 +104,12 @@ def test_what_is_no_stack_of_layers_is_refused(net, message):
 def test_padding_is_not_to_be_learned():
     with pytest.raises(dp.ConfigError, match="would learn the padding of sequences"):
         dp.pretrain([dp.Dense(2), dp.Dense(3)], dp.Padded(np.ones((4, 5, 3)), np.array([5, 1, 2, 3])))
+
+
+def test_a_normaliser_and_a_folder_that_are_none_are_refused():
+    with pytest.raises(dp.ConfigError, match="normalizer"):
+        dp.pretrain(deep(), X, normalizer="minmax")
+    with pytest.raises(dp.ConfigError, match="named by a text or a path"):
+        dp.pretrain(deep(), X, folder=3)
+    with pytest.raises(dp.DataError, match="rows of unlike length"):
+        dp.pretrain(deep(), [[1.0, 2.0], [3.0]])

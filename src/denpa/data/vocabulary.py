@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,14 @@ __all__ = ["SPECIAL", "Vocabulary", "tokens_of"]
 # What has a part to play beside the text's own tokens, and how it is written.
 SPECIAL = {"padding": "<pad>", "unknown": "<unk>", "start": "<s>", "end": "</s>"}
 LEVELS = ("character", "word")
+
+
+def _one_by_one(texts: Any) -> Iterator[str]:
+    """Text after text, so that they need not fit into memory together."""
+    for text in [texts] if isinstance(texts, str) or not isinstance(texts, Iterable) else texts:
+        if not isinstance(text, str):
+            raise ConfigError(f"texts must be a text or a list of texts, not of {text!r}.")
+        yield text
 
 
 def tokens_of(text: str, level: str = "character") -> list[str]:
@@ -90,7 +98,7 @@ class Vocabulary(Description):
 
         Raises:
             DataError: texts without a single token, or none that occurs `minimum_count` times.
-            ConfigError: tokens to be left out, but no "unknown" to stand for them; numbers below 1.
+            ConfigError: tokens to be left out, but no "unknown" to stand for them; numbers below 1; no texts.
         """
         for name, number in (("minimum_count", minimum_count), ("most", most)):
             if number is not None:
@@ -98,7 +106,7 @@ class Vocabulary(Description):
         if (minimum_count > 1 or most is not None) and "unknown" not in special:
             raise ConfigError('What the vocabulary leaves out needs a token that stands for it: special=("unknown",).')
         counts: Counter[str] = Counter()
-        for text in [texts] if isinstance(texts, str) else texts:
+        for text in _one_by_one(texts):
             counts.update(tokens_of(text, level))
         if not counts:
             raise DataError("There is no text to make a vocabulary of: it is empty.")

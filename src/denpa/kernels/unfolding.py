@@ -22,6 +22,7 @@ import numpy as np
 from jax import lax
 
 from denpa.core.errors import ConfigError, ShapeError
+from denpa.data.arrays import array_of
 
 __all__ = [
     "NO_PADDING",
@@ -58,7 +59,7 @@ def im2col(x: Any, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation
         ShapeError: not images, or smaller than a window.
         ConfigError: a size, stride or dilation below 1, or a negative padding.
     """
-    x = jnp.asarray(x)
+    x = jnp.asarray(array_of(x, "x"))
     how = _how("im2col", x.shape, kernel_size, stride, padding, dilation)
     height, width = how[0]
     windows = unfold(x, *how)
@@ -80,7 +81,7 @@ def col2im(
     Raises:
         ConfigError, ShapeError: as for `im2col`; the matrix is not of the shape that this gives for such images.
     """
-    columns = jnp.asarray(columns)
+    columns, x_shape = jnp.asarray(array_of(columns, "columns")), _image_shape(x_shape)
     (height, width), strides, pads, dilations = _how("col2im", x_shape, kernel_size, stride, padding, dilation)
     batch, rows, across, channels = x_shape
     out = out_sizes((rows, across), (height, width), strides, pads, dilations)
@@ -150,6 +151,13 @@ def out_sizes(sizes: Any, kernel: Any, stride: Pair, padding: Padding, dilation:
         for n, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True)
     )
     return height, width
+
+
+def _image_shape(x_shape: Any) -> tuple[int, ...]:
+    sizes = tuple(x_shape) if isinstance(x_shape, (tuple, list)) else ()
+    if len(sizes) != 4 or any(isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 1 for n in sizes):
+        raise ShapeError(f"col2im wants x_shape to be (batch, height, width, channels), not {x_shape!r}.")
+    return sizes
 
 
 def _how(name: str, x_shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Any:

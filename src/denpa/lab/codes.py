@@ -9,9 +9,9 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, nearest
 from denpa.core.layer import Context
-from denpa.core.padded import Padded, values_of
 from denpa.networks.base import entering
 from denpa.training import Bagging, Model
+from denpa.training.preparation import checked_input
 
 __all__ = ["layer_output"]
 
@@ -30,10 +30,13 @@ def layer_output(model: Model | Bagging, x: Any, layer: str) -> np.ndarray:
         (n, ...), one row for each example.
 
     Raises:
-        ConfigError: there is no layer of this path; the nearest is named. Or the model is an ensemble.
+        ConfigError: there is no layer of this path; the nearest is named. Or the model is an ensemble, or none.
+        DataError, ShapeError: as `Model.predict`.
     """
     if isinstance(model, Bagging):
         raise ConfigError("Every member of an ensemble has layers of its own: only the common output is predicted.")
+    if not isinstance(model, Model) or not isinstance(layer, str):
+        raise ConfigError(f"layer_output wants a Model and the name of a layer, not {model!r} and {layer!r}.")
     recipe, (params, state) = model.programs.recipe, model.variables
 
     @jax.jit
@@ -43,12 +46,12 @@ def layer_output(model: Model | Bagging, x: Any, layer: str) -> np.ndarray:
         )
         return {path: value.y for path, value in record[2].items()}
 
-    x = jax.tree.map(np.asarray, x) if isinstance(x, Padded) else np.asarray(x)
+    x = checked_input(model, x)
 
     def cut(start: int, end: int) -> Any:
         return jax.tree.map(lambda array: array[start:end], x)
 
-    known, count = jax.eval_shape(met, cut(0, 1)), len(values_of(x))
+    known, count = jax.eval_shape(met, cut(0, 1)), len(jax.tree.leaves(x)[0])
     if layer not in known:
         raise ConfigError(f"There is no layer {layer!r} in this network: {nearest(layer, known, plural='layers')}")
     program = jax.jit(lambda x: met(x)[layer])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from denpa.core.errors import ConfigError, nearest
+from denpa.data.arguments import as_whole
 from denpa.layers import Conv2d, LocalContrastNorm
 from denpa.layers.base import ShapePreserving
 from denpa.layers.pooling import Pooling
@@ -47,6 +48,9 @@ def receptive_field(net: Sequential, in_shape: Any, layer: str, unit: tuple[int,
 
     Source: Araujo, Norris & Sim (2019), *Computing receptive fields of convolutional neural networks*, section 2.
     """
+    if not isinstance(net, Sequential):
+        raise ConfigError(f"receptive_field wants a Sequential of layers that look at images, not {net!r}.")
+    unit = _pair(unit)
     names = [name for name, _ in net.inner()]
     if layer not in names:
         raise ConfigError(f"No layer {layer!r}: {nearest(layer, names, plural='layers')}")
@@ -67,6 +71,12 @@ def receptive_field(net: Sequential, in_shape: Any, layer: str, unit: tuple[int,
         found.append(((max(first, 0), min(last, edge)), size, step))
     (rows, height, down), (columns, width, across) = found
     return ReceptiveField(rows, columns, (height, width), (down, across))
+
+
+def _pair(unit: Any) -> tuple[int, int]:
+    if not isinstance(unit, (tuple, list)) or len(unit) != 2:
+        raise ConfigError(f"unit must be a pair (row, column), not {unit!r}.")
+    return as_whole(unit[0], "unit[0]", 0), as_whole(unit[1], "unit[1]", 0)
 
 
 def _window(layer: Any, name: str, shape: Any, axis: int) -> tuple[int, int, int]:

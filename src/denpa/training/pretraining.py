@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,11 +14,13 @@ from denpa.core import tree
 from denpa.core.errors import ConfigError, FileFormatError
 from denpa.core.layer import Variables
 from denpa.core.padded import Padded
+from denpa.data.arguments import as_path
+from denpa.data.checks import unmasked
 from denpa.layers import Dense, Reshape
 from denpa.losses import MeanSquaredError
 from denpa.networks import Network, Sequential
 from denpa.networks.base import differences
-from denpa.training.arguments import described, network_of
+from denpa.training.arguments import described, network_of, want_part
 from denpa.training.model import Model
 from denpa.training.storage import read_arrays, write_arrays
 
@@ -92,8 +93,9 @@ def pretrain(
     """
     want_no_padding(x)
     net = network_of(net)
-    h = np.asarray(x)
+    h = unmasked(x, "x", "the data")
     if normalizer is not None:
+        want_part("normalizer", normalizer, "apply")
         h = np.asarray(normalizer.apply(normalizer.fit(h), h))
     found, blocks = check_stack(net, h.shape[1:], seed)
     arrays = tree.flatten(found._asdict())
@@ -146,7 +148,7 @@ class _Kept:
     """The layers that are done, in a file beside what they were made of."""
 
     def __init__(self, folder: Any, x: np.ndarray, made_of: list[Any]) -> None:
-        self.path = Path(folder) / PRETRAINING
+        self.path = as_path(folder) / PRETRAINING
         digest = hashlib.sha256(f"{x.shape}{x.dtype}".encode())
         digest.update(np.ascontiguousarray(x).view(np.uint8).data)
         self.made_of = repr([*made_of, digest.hexdigest()])
