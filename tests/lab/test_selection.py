@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -152,3 +153,15 @@ def test_pictures_of_penalties(tmp_path):
     points = np.linspace(0, 1, 8), np.sin(np.linspace(0, 6, 8))
     figure = figures.degree_picture(classical.degree_curve(points, points, range(1, 8)), tmp_path / "d.png")
     assert all((tmp_path / name).stat().st_size > 5000 for name in ("lasso.png", "decay.png", "d.png"))
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_the_picture_of_a_sweep_of_which_one_value_did_not_diverge_has_an_axis(order, tmp_path):
+    experiment = presets.build("softmax-regression", presets.Options(epochs=2), DataConfig("digits"))
+    rates = [(v, experiment.replace(optimizer=dp.SGD(v))) for v in (0.1, 1e30)][order]
+    rows = sweep(rates, load_folds(experiment.data, 5)[:1])
+    assert sorted(np.isnan([row.scores.mean("loss") for row in rows])) == [False, True]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figures.sweep_picture(rows, "optimizer.learning_rate", tmp_path / "sweep.png")
+    assert (tmp_path / "sweep.png").stat().st_size

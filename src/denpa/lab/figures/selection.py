@@ -24,6 +24,7 @@ def sweep_picture(rows: list[Any], place: str, path: Any = None) -> Any:
     at = values if numeric else list(range(len(values)))
     figure = Figure(figsize=(4.5 * len(names), 3.4), layout="constrained")
     losses = [row.scores.mean("loss") for row in rows]
+    seen = [value for value, loss in zip(values, losses, strict=True) if np.isfinite(loss)]  # the others diverged
     for index, name in enumerate(names):
         axes = figure.add_subplot(1, len(names), index + 1)
         for held_out, label, colour, line in ((False, "training", _TRAINING, "-"), (True, "held out", _HELD_OUT, "--")):
@@ -32,7 +33,7 @@ def sweep_picture(rows: list[Any], place: str, path: Any = None) -> Any:
             bars = spreads if any(spreads) else None
             axes.errorbar(at, means, bars, fmt=line, color=colour, label=label, marker="o", markersize=3, capsize=2)
         axes.axvline(at[int(np.nanargmin(losses))], color=GREY, linewidth=0.8, linestyle=":", label="least loss")
-        if numeric and min(values) > 0 and max(values) >= 100 * min(values):
+        if numeric and min(seen) > 0 and max(seen) >= 100 * min(seen):
             axes.set_xscale("log")
         elif not numeric:
             axes.set_xticks(at, [str(value) for value in values])
