@@ -22,7 +22,6 @@ import numpy as np
 from jax import lax
 
 from denpa.core.errors import ConfigError, ShapeError
-from denpa.data.arrays import array_of
 
 __all__ = [
     "NO_PADDING",
@@ -59,7 +58,7 @@ def im2col(x: Any, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation
         ShapeError: not images, or smaller than a window.
         ConfigError: a size, stride or dilation below 1, or a negative padding.
     """
-    x = jnp.asarray(array_of(x, "x"))
+    x = _numbers("im2col", x)
     how = _how("im2col", x.shape, kernel_size, stride, padding, dilation)
     height, width = how[0]
     windows = unfold(x, *how)
@@ -81,7 +80,7 @@ def col2im(
     Raises:
         ConfigError, ShapeError: as for `im2col`; the matrix is not of the shape that this gives for such images.
     """
-    columns, x_shape = jnp.asarray(array_of(columns, "columns")), _image_shape(x_shape)
+    columns, x_shape = _numbers("col2im", columns), _image_shape(x_shape)
     (height, width), strides, pads, dilations = _how("col2im", x_shape, kernel_size, stride, padding, dilation)
     batch, rows, across, channels = x_shape
     out = out_sizes((rows, across), (height, width), strides, pads, dilations)
@@ -151,6 +150,13 @@ def out_sizes(sizes: Any, kernel: Any, stride: Pair, padding: Padding, dilation:
         for n, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True)
     )
     return height, width
+
+
+def _numbers(name: str, values: Any) -> jax.Array:
+    try:
+        return jnp.asarray(values)
+    except (TypeError, ValueError):
+        raise ShapeError(f"{name} wants an array of numbers, not {values!r}.") from None
 
 
 def _image_shape(x_shape: Any) -> tuple[int, ...]:
