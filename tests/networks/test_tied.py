@@ -157,3 +157,14 @@ def test_a_tie_makes_sense(fields):
     tie = dp.Tie(B, A)
     with pytest.raises(dp.ConfigError, match=r"itself|entries"):
         dataclasses.replace(tie, **fields)
+
+
+@pytest.mark.parametrize("index", [0, 1, None, "", {}, 0.0, (0.5, 0), ("a", 0)])
+def test_an_index_of_an_entry_is_a_tuple_of_whole_numbers(index):
+    with pytest.raises(dp.ConfigError, match=r"entries want both at and source_at, such as \(0, 3\)"):
+        dp.Tie("2_dense/W", "0_dense/W", at=index, source_at=index)
+
+
+def test_an_index_may_be_a_list_or_an_array():
+    tie = dp.Tie("2_dense/W", "0_dense/W", at=[0, 3], source_at=np.array([1, 2]))
+    assert (tie.at, tie.source_at) == ((0, 3), (1, 2))

@@ -24,13 +24,12 @@ class Tie(Description):
         dp.Tie("2_dense/W", "0_dense/W", at=(0, 3), source_at=(1, 2))  # one weight is another
 
     Args:
-        target: the path of the array that is tied.
-        source: the path of the array that it is tied to, which stays a parameter.
+        target, source: paths of the array that is tied, and of that to which it is tied, which stays a parameter.
         transpose: the last two axes are exchanged: (in, out) of `Dense`, and channels in and out of convolutions.
-        at, source_at: indices of one entry each; () for the whole arrays.
+        at, source_at: indices of one entry each, such as (0, 3); () for the whole arrays.
 
     Raises:
-        ConfigError: an index for one side only, a transposed entry, an array tied to itself.
+        ConfigError: an index for one side only, or that is no tuple, a transposed entry, an array tied to itself.
     """
 
     target: str
@@ -40,8 +39,9 @@ class Tie(Description):
     source_at: tuple[int, ...] = ()
 
     def validate(self) -> None:
-        if bool(self.at) != bool(self.source_at) or (self.at and self.transpose):
-            raise ConfigError(f"{self!r}: entries want both at and source_at, and no transpose.")
+        named = all(isinstance(at, tuple) and all(isinstance(i, int) for i in at) for at in (self.at, self.source_at))
+        if not named or bool(self.at) != bool(self.source_at) or (self.at and self.transpose):
+            raise ConfigError(f"{self!r}: entries want both at and source_at, such as (0, 3), and no transpose.")
         if (self.target, self.at) == (self.source, self.source_at):
             raise ConfigError(f"{self!r} ties {self.target} to itself.")
 
