@@ -49,8 +49,8 @@ def write(name: str, options: argparse.Namespace, about: dict[str, Any], results
 
 
 def _inside(path: Path) -> str:
-    """A path in the project as seen from its root, so that results do not tell where it lies."""
-    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+    """A path in the project as seen from its root, and the name of another: results do not tell where they lay."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
 
 
 def _provenance(about: dict[str, Any], options: argparse.Namespace) -> str:
