@@ -297,15 +297,38 @@ def test_a_layer_alone_can_be_learned_but_not_traced():
         dp.trace(layer, LOSS, alone, X, T)
 
 
-@pytest.mark.parametrize("way", [dp.backprop, dp.trace])
+WAYS = [
+    dp.backprop, dp.trace, dp.rtrl, dp.testing.autodiff, dp.testing.numerical, dp.testing.check_gradients
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_options_of_the_gradients_that_cannot_be_are_refused(way):
-    net = dp.Sequential([dp.Dense(2)])
-    variables = net.init(jax.random.key(0), (3,))
-    case = net, dp.MeanSquaredError(), variables, np.ones((4, 3), np.float32), np.ones((4, 2), np.float32)
+    net = dp.Sequential([dp.RNN(2, return_sequences=True)])
+    variables = net.init(jax.random.key(0), (5, 3))
+    case = net, dp.MeanSquaredError(), variables, np.ones((4, 5, 3), np.float32), np.ones((4, 5, 2), np.float32)
     for train in ("no", None, 1.5, []):
         with pytest.raises(dp.ConfigError, match="train must be true or false"):
             way(*case, train=train)
     for weight in ("3", ["a"] * 4, [[1.0, 2.0], [3.0]], {}):
         with pytest.raises(dp.DataError, match="sample_weight"):
             way(*case, sample_weight=weight)
-    np.testing.assert_allclose(way(*case, sample_weight=[1, 1, 1, 1]).loss, way(*case, train=np.True_).loss, rtol=1e-6)
+    with pytest.raises(dp.DataError, match="must be finite and not negative"):
+        way(*case, sample_weight=[1, -1, 1, 1])
+    with pytest.raises(dp.ConfigError, match=r"A random key is wanted, .* not 3"):
+        way(*case, key=3)
+    with pytest.raises(dp.ConfigError, match="Variables are a pair"):
+        way(*case[:2], None, *case[3:])
+    for data in ("abc", None, [["a"]]):
+        with pytest.raises(dp.DataError, match="t must be numbers"):
+            way(*case[:4], data)
+
+
+@pytest.mark.parametrize("way", WAYS[:-1])
+def test_lists_and_truth_values_of_numpy_are_taken(way):
+    net = dp.Sequential([dp.RNN(2, return_sequences=True)])
+    variables = net.init(jax.random.key(0), (5, 3))
+    x, t = np.ones((4, 5, 3), np.float32), np.ones((4, 5, 2), np.float32)
+    lists = way(net, dp.MeanSquaredError(), variables, x.tolist(), t.tolist(), sample_weight=[1, 1, 1, 1])
+    arrays = way(net, dp.MeanSquaredError(), variables, x, t, train=np.True_)
+    np.testing.assert_allclose(lists.loss, arrays.loss, rtol=1e-6)

@@ -248,3 +248,22 @@ def test_learning_online_goes_on_with_the_state_of_the_optimiser():
         params = jax.tree.map(jnp.add, params, updates)
     for ours, theirs in zip(jax.tree.leaves(variables.params), jax.tree.leaves(params), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+
+
+def test_targets_and_weights_that_the_loss_cannot_mean_are_refused():
+    net, loss = with_head(dp.RNN(3)), dp.SoftmaxCrossEntropy()
+    variables, x, t = case(net)
+    wrong = t.at[0, 0].set(3)
+    before = dp.rtrl_start(net, variables, BATCH)
+    for learns in (
+        lambda t: dp.rtrl(net, loss, variables, x, t),
+        lambda t: dp.rtrl_step(net, loss, variables, before, x[:, 0], t[:, 0]),
+        lambda t: dp.learn_online(net, loss, dp.SGD(0.01), variables, x, t),
+    ):
+        learns(t)
+        with pytest.raises(dp.DataError, match=r"class indices 0 to 2, but target .* is 3"):
+            learns(wrong)
+    with pytest.raises(dp.DataError, match="sample_weight must be finite"):
+        dp.rtrl_step(net, loss, variables, before, x[:, 0], t[:, 0], sample_weight=[1, 1, -1])
+    with pytest.raises(dp.ConfigError, match=r"`before` must be what dp.rtrl_start"):
+        dp.rtrl_step(net, loss, variables, None, x[:, 0], t[:, 0])

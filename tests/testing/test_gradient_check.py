@@ -376,3 +376,14 @@ def test_a_step_that_is_none_is_refused(epsilon):
             check(*case, epsilon=epsilon)
     with pytest.raises(dp.ConfigError, match="entries"):
         check_gradients(*case, entries=0)
+
+
+@pytest.mark.parametrize("way", [autodiff, numerical])
+def test_a_refused_batch_leaves_nothing_behind(way):
+    """Labels of NumPy's integers were taken for those of the precision in which they had been refused."""
+    net, loss, labels = dp.Sequential([dp.Dense(3)]), dp.SoftmaxCrossEntropy(), np.arange(6) % 3
+    case = net, loss, net.init(jax.random.key(0), (2,)), np.ones((6, 2), np.float32), labels
+    with pytest.raises(dp.ShapeError, match="sample weights"):
+        way(*case, sample_weight=np.ones(4))
+    check_gradients(*case)
+    dp.trace(*case)

@@ -17,17 +17,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from denpa.core import tree
-from denpa.core.checks import want_methods
-from denpa.core.errors import DataError, nearest
-from denpa.core.keys import key_for
+from denpa.core.errors import nearest
 from denpa.core.layer import Array, Context, Grads, State, Variables
-from denpa.core.padded import Padded, checked_lengths, step_weights, values_of
-from denpa.data.arguments import as_flag
-from denpa.data.arrays import array_of, arrays_in
+from denpa.core.padded import step_weights, values_of
+from denpa.data.arrays import read_problem
 from denpa.kernels import settings
 from denpa.networks.base import entering, paired, readable
 
-__all__ = ["Record", "Step", "Trace", "backprop", "descend", "trace", "walk", "want_problem"]
+__all__ = ["Record", "Step", "Trace", "backprop", "descend", "trace", "walk"]
 
 
 @jax.tree_util.register_dataclass
@@ -160,24 +157,6 @@ def _measured(loss: Any, x: Any, y: Any, t: Any, sample_weight: Any) -> tuple[Ar
     return loss.value(y, values_of(t), weight), loss.delta(y, values_of(t), weight)
 
 
-def want_problem(net: Any, loss: Any, x: Any, t: Any, way: str = "walk_forward") -> None:
-    """Refuse what is no network, no loss or no data, before JAX does in words of its own.
-
-    Raises:
-        ConfigError: `net`, which must go forward in this `way`, or `loss` is something else.
-        DataError: x or t is missing, or holds other than numbers.
-    """
-    want_methods(net, "A network, such as dp.Sequential([dp.Dense(10)]), is wanted", "backward", way)
-    want_methods(loss, "A loss, such as dp.MeanSquaredError(), is wanted", "value", "delta")
-    for name, data in (("x", x), ("t", t)):
-        kinds = {np.asarray(leaf).dtype.kind for leaf in jax.tree.leaves(data) if not hasattr(leaf, "aval")}
-        for part in data if isinstance(data, tuple) else (data,):
-            if isinstance(part, Padded):
-                checked_lengths(part.lengths, part.values, name)
-        if data is None or kinds & set("OSUMm"):
-            raise DataError(f"{name} must be numbers, not {'None' if data is None else 'text, dates or objects'}.")
-
-
 @functools.partial(jax.jit, static_argnames=("way", "kernels", "net", "loss", "train"))
 def _compiled(
     way: Any, kernels: str, net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, weight: Any
@@ -191,11 +170,9 @@ def _compiled(
 
 
 def _run(way: Any, net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, weight: Any) -> Any:
-    want_problem(net, loss, x, t, "walk_forward" if way is walk else "forward")  # of a layer alone there is no walk
-    if not isinstance(key, jax.Array):
-        key_for(key, "")  # what is no key is refused by its own name, not by a tracer's
-    x, t, weight = arrays_in(x, "x"), arrays_in(t, "t"), None if weight is None else array_of(weight, "sample_weight")
-    found = _compiled(way, settings.current(), net, loss, variables, x, t, key, as_flag(train, "train"), weight)
+    walks = "walk_forward" if way is walk else "forward"  # of a layer alone there is no walk
+    x, t, train, weight = read_problem(net, loss, x, t, key, train, weight, walks)
+    found = _compiled(way, settings.current(), net, loss, variables, x, t, key, train, weight)
     loss.check_given(found.output, values_of(t), step_weights(loss, x, found.output, t, weight))
     return found
 

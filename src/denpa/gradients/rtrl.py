@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,20 +28,14 @@ from denpa.core.checks import want_methods
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.layer import Array, Context, Grads, Params, Variables
 from denpa.core.padded import step_mask, step_weights, values_of
-from denpa.gradients.backprop import Step, want_problem
+from denpa.data.arrays import read_problem
+from denpa.gradients.backprop import Step
 from denpa.layers.convolution import Conv1d
 from denpa.layers.recurrent import Carry
 from denpa.networks import Network, Recurrent, Sequential
 from denpa.networks.base import entering, paired, readable
 
 __all__ = ["Online", "Sensitivities", "learn_online", "rtrl", "rtrl_start", "rtrl_step"]
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _compiled(*constants: str) -> Callable[[F], F]:
-    """One program for each value of these arguments; to a reader the function stays what it is."""
-    return cast(Callable[[F], F], functools.partial(jax.jit, static_argnames=constants))
 
 
 class Sensitivities(NamedTuple):
@@ -73,7 +66,6 @@ class Online(NamedTuple):
     output: Array
 
 
-@_compiled("net", "loss", "train")
 def rtrl(
     net: Any, loss: Any, variables: Variables, x: Any, t: Any,
     key: Array | None = None, train: bool = True, sample_weight: Any = None,
@@ -92,17 +84,24 @@ def rtrl(
 
     Raises:
         ConfigError: a network of another form, or an `LSTM` whose backward pass is `truncated`.
-        DataError, ShapeError: data that are no numbers, or do not fit.
+        DataError, ShapeError: data that are no numbers, do not fit, or are targets that the loss cannot mean.
     """
+    x, t, train, weight = read_problem(net, loss, x, t, key, train, sample_weight)
     _parts(net, variables)
-    want_problem(net, loss, x, t)
+    found = _sequences(net, loss, variables, x, t, key, train, weight)
+    loss.check_given(found.output, values_of(t), step_weights(loss, x, found.output, t, weight))
+    return found
+
+
+@functools.partial(jax.jit, static_argnames=("net", "loss", "train"))
+def _sequences(net: Any, loss: Any, variables: Variables, x: Any, t: Any, key: Any, train: bool, weight: Any) -> Step:
     x = readable(net, x, tree.precision(variables.params))
     values, ctx = entering(x, Context(train, key))
     targets = values_of(t)
     _want_steps(net, variables, values, targets)
     out_shape = net.out_shape(values.shape[1:])
     y = jax.ShapeDtypeStruct((len(values), *out_shape), values.dtype)
-    weights = jax.tree.map(jnp.asarray, step_weights(loss, x, y, t, sample_weight))  # None stays None
+    weights = jax.tree.map(jnp.asarray, step_weights(loss, x, y, t, weight))  # None stays None
     of_steps = jax.tree.map(lambda w: jnp.broadcast_to(w.reshape(len(w), -1), values.shape[:2])[..., None], weights)
     mask = None if ctx.lengths is None else step_mask(ctx.lengths, values.shape[1])
 
@@ -141,7 +140,6 @@ def rtrl_start(net: Any, variables: Variables, batch: int, dtype: Any = None) ->
     return Sensitivities(carry, p)
 
 
-@_compiled("net", "loss", "train")
 def rtrl_step(
     net: Any, loss: Any, variables: Variables, before: Sensitivities, x: Array, t: Array,
     key: Array | None = None, train: bool = True, sample_weight: Any = None,
@@ -160,21 +158,31 @@ def rtrl_step(
     Raises:
         ConfigError, DataError, ShapeError: as for `rtrl`; `before` is of another number of sequences.
     """
+    x, t, train, weight = read_problem(net, loss, x, t, key, train, sample_weight)
     _parts(net, variables)
-    want_problem(net, loss, x, t)
+    if not isinstance(before, Sensitivities):
+        raise ConfigError(f"`before` must be what dp.rtrl_start or the last dp.rtrl_step returned, not {before!r}.")
+    after, found = _step(net, loss, variables, before, x, t, key, train, weight)
+    loss.check_given(found.output, t, weight)
+    return after, found
+
+
+@functools.partial(jax.jit, static_argnames=("net", "loss", "train"))
+def _step(
+    net: Any, loss: Any, variables: Variables, before: Sensitivities, x: Any, t: Any, key: Any, train: bool, weight: Any
+) -> tuple[Sensitivities, Step]:
     x = readable(net, x, tree.precision(variables.params))
     if x.ndim != 2 or len(x) != len(before.carry[0]):
         wanted = f"x ({len(before.carry[0])}, features), a step of as many sequences as it began with"
         raise ShapeError(f"RTRL wants {wanted}, not {x.shape}.")
     net.check(variables, (1, x.shape[1]))
-    weight = None if sample_weight is None else jnp.asarray(sample_weight)[:, None]
+    weight = None if weight is None else weight[:, None]
     after, met = _advance(net, loss, variables, before, (x, t, weight, None), Context(train, key))
     scale = 1 / met.weight if loss.reduction == "mean" else 1.0
     grads = jax.tree.map(lambda g: (g * scale).astype(g.dtype), met.grads)
     return after, Step(met.total * scale, met.y[:, 0], grads, None, {}, 0.0)
 
 
-@_compiled("net", "loss", "optimizer")
 def learn_online(
     net: Any, loss: Any, optimizer: Any, variables: Variables, x: Any, t: Any, key: Any = None, state: Any = ()
 ) -> Online:
@@ -191,10 +199,17 @@ def learn_online(
     Raises:
         ConfigError, DataError, ShapeError: as for `rtrl`; no optimiser.
     """
+    x, t, _, _ = read_problem(net, loss, x, t, key, True, None)
     _parts(net, variables)
     want_methods(optimizer, "An optimiser, such as dp.SGD(0.01), is wanted", "init", "update")
-    want_problem(net, loss, x, t)
-    x, t = readable(net, x, tree.precision(variables.params)), jnp.asarray(t)
+    found = _online(net, loss, optimizer, variables, x, t, key, state)
+    loss.check_given(found.output, t)
+    return found
+
+
+@functools.partial(jax.jit, static_argnames=("net", "loss", "optimizer"))
+def _online(net: Any, loss: Any, optimizer: Any, variables: Variables, x: Any, t: Any, key: Any, state: Any) -> Online:
+    x = readable(net, x, tree.precision(variables.params))
     _want_steps(net, variables, x, t)
 
     def body(so_far: Any, at: Any) -> tuple[Any, Any]:

@@ -12,8 +12,9 @@ import numpy as np
 from denpa.core import tree
 from denpa.core.layer import Array, Variables
 from denpa.data.arguments import as_whole
+from denpa.data.arrays import read_problem
 from denpa.data.counted import counted
-from denpa.gradients.backprop import Trace, trace, want_problem
+from denpa.gradients.backprop import Trace, trace
 from denpa.networks import Network, Tied
 from denpa.networks.base import readable
 from denpa.testing import oracle
@@ -92,14 +93,14 @@ def check_gradients(
             whose forward automatic differentiation cannot differentiate (it gives NaN), so that nothing is compared.
         ConfigError, DataError, ShapeError: as for `denpa.trace`; an epsilon that is not positive, no entries.
     """
-    want_problem(net, loss, x, t)
+    x, t, train, weight = read_problem(net, loss, x, t, key, train, sample_weight)
     oracle.want_step(epsilon)
     as_whole(entries, "entries", 1)
     if isinstance(net, Tied):  # the gradients of all places, each by itself
         net, variables = net.untied(variables)
     with jax.enable_x64(True):
-        variables, x, t, sample_weight = oracle.in_float64((variables, readable(net, x, unsaid=True), t, sample_weight))
-        case = (net, loss, variables, x, t, key, train, sample_weight)
+        variables, x, t, weight = oracle.in_float64((variables, readable(net, x, unsaid=True), t, weight))
+        case = (net, loss, variables, x, t, key, train, weight)
         ours, theirs = _arrays(net, trace(*case)), _arrays(net, oracle.autodiff(*case))
         scales = _scales(ours, theirs)
         suspects = {name: ~(np.abs(ours[name] - theirs[name]) <= autodiff_tolerance * scales[name]) for name in ours}

@@ -23,10 +23,11 @@ from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Layer, Variables
 from denpa.core.padded import step_weights, values_of
 from denpa.data.arguments import as_number
-from denpa.gradients.backprop import Record, Trace, want_problem
+from denpa.data.arrays import read_problem
+from denpa.gradients.backprop import Record, Trace
 from denpa.kernels import settings
 from denpa.networks import EncoderDecoder, Graph, Network, Sequential, Tied, Value
-from denpa.networks.base import entering, readable
+from denpa.networks.base import entering, paired, readable
 
 __all__ = ["autodiff", "central_differences", "in_float64", "numerical", "pull_back"]
 
@@ -67,15 +68,18 @@ def autodiff(
 
     Arguments and result are those of `denpa.trace`; the precision is that of the variables.
     """
-    want_problem(net, loss, x, t)
+    x, t, train, weight = read_problem(net, loss, x, t, key, train, sample_weight)
+    variables = paired(variables)
     if isinstance(net, Tied):
         inside, unfolded = net.untied(variables)
-        return _tied(net, variables[0], autodiff(inside, loss, unfolded, x, t, key, train, sample_weight))
-    x = readable(net, jax.tree.map(jnp.asarray, x), tree.precision(variables[0]), unsaid=True)
-    energy, nudged, values = nudged_energy(net, loss, variables, x, t, key, train, sample_weight)
+        return _tied(net, variables.params, autodiff(inside, loss, unfolded, x, t, key, train, weight))
+    # JAX's arrays: what becomes a constant of a program whose tracing ends early keeps this precision (see in_float64).
+    x, t, weight = jax.tree.map(jnp.asarray, (x, t, weight))
+    x = readable(net, x, tree.precision(variables.params), unsaid=True)
+    energy, nudged, values = nudged_energy(net, loss, variables, x, t, key, train, weight)
     with settings.using("xla"):  # the judge computes nothing by the native kernels
         error, (slopes, dx) = jax.jit(jax.value_and_grad(energy, argnums=(0, 1), allow_int=True))(nudged, x)
-    return _trace(net, variables[1], values, error, slopes, dx, train)
+    return _trace(net, variables.state, values, error, slopes, dx, train)
 
 
 def numerical(
@@ -99,18 +103,19 @@ def numerical(
     Raises:
         ConfigError, DataError, ShapeError: as for `denpa.trace`; an epsilon that is not positive.
     """
-    want_problem(net, loss, x, t)
+    x, t, train, weight = read_problem(net, loss, x, t, key, train, sample_weight)
+    variables = paired(variables)
     want_step(epsilon)
     if isinstance(net, Tied):
         inside, unfolded = net.untied(variables)
-        met = numerical(inside, loss, unfolded, x, t, epsilon, key, train, sample_weight)
+        met = numerical(inside, loss, unfolded, x, t, epsilon, key, train, weight)
         with jax.enable_x64(True):
-            return _tied(net, in_float64(variables[0]), in_float64(met))
+            return _tied(net, in_float64(variables.params), in_float64(met))
     with jax.enable_x64(True):
-        variables, x, t, sample_weight = in_float64((variables, readable(net, x, unsaid=True), t, sample_weight))
-        energy, nudged, values = nudged_energy(net, loss, variables, x, t, key, train, sample_weight)
+        variables, x, t, weight = in_float64((variables, readable(net, x, unsaid=True), t, weight))
+        energy, nudged, values = nudged_energy(net, loss, variables, x, t, key, train, weight)
         slopes, dx = central_differences(lambda at: energy(*at), (nudged, x), epsilon)[0]
-        return _trace(net, variables[1], values, jax.jit(energy)(nudged, x), slopes, dx, train)
+        return _trace(net, variables.state, values, jax.jit(energy)(nudged, x), slopes, dx, train)
 
 
 def want_step(epsilon: Any) -> None:
@@ -136,7 +141,9 @@ def in_float64(arrays: Any) -> Any:
     def raised(leaf: Any) -> Any:
         if jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key):
             return leaf
-        leaf = np.asarray(leaf)  # NumPy, for there are many small steps here, and JAX would compile each
+        # NumPy, for there are many small steps here, and JAX would compile each. A copy, for what becomes a constant of
+        # a program whose tracing ends early, JAX goes on to take for an array of this precision.
+        leaf = np.array(leaf)
         return leaf.astype(np.float64) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
     return jax.tree.map(raised, arrays)
