@@ -87,6 +87,7 @@ def written(make):
             "'y' shares 'w', which is no earlier layer",
         ),
         (lambda: dp.Graph("x", "y", (Vertex("y", dp.Tanh(), ()),)), "'y' has no input"),
+        (lambda: Vertex("y", dp.Tanh(), 5), "'y' has no input by name: 5"),
         (lambda: dp.Graph("x", "y", (dp.Tanh(),)), "A graph's vertices are Vertex"),
     ],
 )

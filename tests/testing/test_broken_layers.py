@@ -255,3 +255,18 @@ def test_inputs_may_be_chosen():
     with pytest.raises(LawError):
         check_layer(Root(), (3,))
     assert check_layer(Root(), (3,), inputs=lambda rng, shape: rng.uniform(0.5, 2, shape))
+
+
+@pytest.mark.parametrize(
+    ("layer", "options", "message"),
+    [
+        (None, {}, r"wants a layer, such as dp.Dense\(3\), not None"),
+        (dp.Dense, {}, r"Did you forget the brackets\? Dense"),
+        (dp.Dense(2), {"batch": 0}, "batch must be a whole number, 1 or more, not 0"),
+        (dp.Dense(2), {"seed": "a"}, "seed must be a whole number"),
+        (dp.Dense(2), {"separable": "no"}, "separable must be true or false"),
+    ],
+)
+def test_what_no_law_can_be_checked_of_is_refused(layer, options, message):
+    with pytest.raises(dp.ConfigError, match=message):
+        check_layer(layer, (3,), **options)

@@ -46,8 +46,8 @@ class Vertex(Description):
             object.__setattr__(self, "inputs", (self.inputs,))
         if not isinstance(self.layer, Layer):
             raise ConfigError(f"Vertex {self.name!r} wants a layer, not {self.layer!r}.")
-        if not self.inputs:
-            raise ConfigError(f"Vertex {self.name!r} has no input.")
+        if not isinstance(self.inputs, tuple) or not self.inputs:
+            raise ConfigError(f"Vertex {self.name!r} has no input by name: {self.inputs!r}.")
 
     @property
     def slot(self) -> str:

@@ -13,7 +13,9 @@ import numpy as np
 
 from denpa.core import tree
 from denpa.core.description import from_config, to_config
+from denpa.core.errors import ConfigError
 from denpa.core.layer import Context, Layer
+from denpa.data.arguments import as_flag, as_whole
 from denpa.networks.base import shape_of_inputs
 from denpa.testing import oracle
 
@@ -48,7 +50,7 @@ def check_layer(
     Args:
         layer: the layer or network.
         in_shape: shape of one example, or a tuple of shapes for a layer of several inputs.
-        batch: how many examples.
+        batch: how many examples, 1 at least.
         seed: draws parameters, inputs and deltas.
         inputs: (generator of NumPy, shape) -> array, where standard normal inputs will not do; keep away from kinks.
         differentiable: False for layers whose backward is by convention, not by derivative.
@@ -56,7 +58,16 @@ def check_layer(
 
     Raises:
         LawError: the first law that is broken.
+        ConfigError: no layer, a batch without examples, or an option of another kind.
+        ShapeError: `in_shape` is no shape, or none that the layer takes.
     """
+    if not isinstance(layer, Layer):
+        hint = f" Did you forget the brackets? {layer.__name__}(...)" if isinstance(layer, type) else ""
+        raise ConfigError(f"check_layer wants a layer, such as dp.Dense(3), not {layer!r}.{hint}")
+    as_whole(batch, "batch", 1)
+    as_whole(seed, "seed", 0, 2**32 - 1)
+    as_flag(differentiable, "differentiable")
+    as_flag(separable, "separable")
     shapes = shape_of_inputs(in_shape)
     draw = inputs or (lambda rng, shape: rng.standard_normal(shape))
     passed = ["round trip"]
