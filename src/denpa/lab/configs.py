@@ -111,6 +111,7 @@ class TrainingConfig(Description):
         window: cut sequences into windows of so many steps, one update each; None for whole ones.
         members: train so many networks that decide together, as `Bagging` does; None for a single one.
         bootstrap: of members: each learns from a bootstrap sample of its own; false: all from all examples.
+        devices: how many devices divide every batch among them, or "all"; None for one.
 
     Raises:
         ConfigError: a value of the wrong kind or out of range.
@@ -136,6 +137,7 @@ class TrainingConfig(Description):
     window: int | None = None
     members: int | None = None
     bootstrap: bool = True
+    devices: int | str | None = None
 
     def validate(self) -> None:
         as_whole(self.epochs, "training.epochs", 0 if self.generative is not None else 1)
@@ -144,6 +146,8 @@ class TrainingConfig(Description):
         as_whole(self.seed, "training.seed", 0)
         _want_texts("training.frozen", self.frozen)
         _want_texts("training.initial_only", self.initial_only)
+        if self.devices not in (None, "all"):
+            as_whole(self.devices, 'training.devices, if not "all",', 1)
         if self.buckets is not None:
             as_whole(self.buckets, "training.buckets", 1)
         for name in ("shuffle", "replacement", "record_steps", "bootstrap", "rtrl"):
@@ -187,7 +191,7 @@ class TrainingConfig(Description):
             return
         untouched = TrainingConfig()
         others = ("replacement", "buckets", "early_stopping", "compute_dtype", "record_steps", "frozen", "pretrain")
-        for name in (*others, "generative", "window", "members"):
+        for name in (*others, "generative", "window", "members", "devices"):
             if getattr(self, name) != getattr(untouched, name):
                 raise ConfigError(f"training.rtrl, an update at every time step, does not go with training.{name}.")
 
@@ -197,7 +201,7 @@ class TrainingConfig(Description):
                 raise ConfigError("training.bootstrap is for the members of an ensemble: give training.members too.")
             return
         as_whole(self.members, "training.members", 2)
-        alone = ("generative", "pretrain", "buckets", "window")
+        alone = ("generative", "pretrain", "buckets", "window", "devices")
         if given := [f"training.{name}" for name in alone if getattr(self, name) is not None]:
             raise ConfigError(
                 "training.members trains all members at once, from their own seeds and in batches of one shape, which "

@@ -158,6 +158,7 @@ class Run:
             record_steps=plan.record_steps,
             window=plan.window,
             resume=self.checkpoint,
+            devices=plan.devices,
         )
 
     def _begin_folder(self, resumed: bool, held: contextlib.ExitStack, verbose: Any) -> RunFolder:

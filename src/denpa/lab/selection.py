@@ -119,6 +119,7 @@ def train_once(experiment: Experiment, data: Prepared) -> Model:
         replacement=plan.replacement,
         buckets=plan.buckets,
         window=plan.window,
+        devices=plan.devices,
         callbacks=[] if plan.early_stopping is None else [plan.early_stopping],
         verbose=False,
     )

@@ -19,6 +19,7 @@ from denpa.core.errors import ConfigError
 from denpa.core.padded import Padded
 from denpa.data.arguments import as_whole
 from denpa.training.batches import BatchPlan
+from denpa.training.devices import everywhere
 
 __all__ = ["Buckets", "check_buckets"]
 
@@ -52,8 +53,8 @@ class Buckets:
     data: tuple[Any, ...]
 
     @classmethod
-    def of(cls, data: Any, count: int) -> Buckets:
-        """The examples in `count` buckets, or fewer where many are of one length."""
+    def of(cls, data: Any, count: int, devices: int = 1) -> Buckets:
+        """The examples in `count` buckets, or fewer where many are of one length, on each of the devices."""
         padded = _padded(data)
         share = np.max([np.asarray(part.lengths) / part.values.shape[1] for part in padded], axis=0)
         ends = -(-np.arange(1, count + 1) * len(share) // count)  # a bucket and those before it
@@ -70,7 +71,7 @@ class Buckets:
             parts = jax.tree.map(
                 lambda part, f=shorter: f(part) if _is_padded(part) else part, data, is_leaf=_is_padded
             )
-            cut.append(jax.device_put(_with_weights_cut(parts)))
+            cut.append(everywhere(_with_weights_cut(parts), devices))
         return cls(bucket, tuple(cut))
 
     def batches(self, plan: BatchPlan, epoch: int) -> np.ndarray:

@@ -143,6 +143,7 @@ class CheckpointSession(Session):
             "plan": training.plan.description(),
             "data": self.fingerprint,
             "random": _random_numbers(training),
+            "devices": training.programs.recipe.devices,
             "history": training.history.to_config(),
             "sessions": values,
         }
@@ -292,6 +293,9 @@ def _check_settings(training: Any, arrays: dict[str, Any], description: dict[str
     there, here = ("float64" if any(a.dtype == np.float64 for a in part) else "float32" for part in params)
     if there != here:
         raise ConfigError(f"{path} was trained in {there}, not {here}: set jax_enable_x64 as it was then.")
+    devices, divided = description.get("devices", 1), training.programs.recipe.devices
+    if devices != divided:
+        raise ConfigError(f"{path} was trained with devices={devices}, not {divided}: sums would round otherwise.")
     known, used = description.get("random"), _random_numbers(training)
     if known is not None and known != used:  # older files do not say it
         raise ConfigError(f"{path} was trained with other random numbers: JAX's settings were {known}, not {used}.")

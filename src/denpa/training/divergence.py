@@ -12,6 +12,7 @@ import numpy as np
 from denpa.core import tree
 from denpa.core.errors import DivergenceError
 from denpa.gradients.backprop import Trace
+from denpa.training.devices import on_first
 
 __all__ = ["first_not_finite", "raise_divergence"]
 
@@ -37,7 +38,7 @@ def raise_divergence(training: Any, before: Any, data: Any, order: np.ndarray, l
             good, failed = (middle, failed) if after(middle)[1] else (good, middle)
         failed = good
     run, _ = after(failed)
-    batch = jax.tree.map(lambda a: a[order[failed]], data)
+    batch = jax.tree.map(lambda a: a[order[failed]], on_first(data))
     met, grads = programs.examine(run, model.statistics, *batch)
     culprit = first_not_finite(met, grads) or _update(programs.recipe, run, met, grads)
     training.take(run, jax.tree.map(lambda a: a[:failed], logs), failed)

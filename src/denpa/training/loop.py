@@ -15,6 +15,7 @@ from denpa.core import tree
 from denpa.training.batches import BatchPlan
 from denpa.training.buckets import Buckets
 from denpa.training.compiled import give_back_memory
+from denpa.training.devices import everywhere
 from denpa.training.divergence import raise_divergence
 from denpa.training.history import History
 from denpa.training.inputs import Batch
@@ -76,8 +77,9 @@ class Training:
         self.last_step = math.inf if most_steps is None else model.steps + most_steps
         self.first_epoch, self.first_step, self.resumed = model.epochs, model.steps, resumed
         self.best: dict[Any, dict[str, Any]] = {}
-        self.data = jax.device_put(data)
-        self.buckets = Buckets.of(data, plan.buckets) if plan.buckets else None
+        devices = programs.recipe.devices
+        self.data = everywhere(data, devices)
+        self.buckets = Buckets.of(data, plan.buckets, devices) if plan.buckets else None
         self.validation, self.record_steps = validation, record_steps
         self.history: History = model.history
         self.at = Position(epoch=model.epochs)

@@ -37,6 +37,7 @@ from denpa.training.batches import BatchPlan
 from denpa.training.buckets import check_buckets
 from denpa.training.callbacks import as_callbacks
 from denpa.training.compile_cache import use_compile_cache
+from denpa.training.devices import check_devices
 from denpa.training.early_stopping import EarlyStopping, check_retraining, retrain
 from denpa.training.elsewhere import data_as_one
 from denpa.training.foreign import ForeignOptimizer
@@ -272,6 +273,7 @@ class Model:
         window: int | None = None,
         buckets: int | None = None,
         resume: Any = None,
+        devices: int | str | None = None,
     ) -> History:
         """Train; can be called again to go on.
 
@@ -295,6 +297,8 @@ class Model:
                 very unlike length; one program is compiled for each.
             record_steps: keep the numbers of every step in `history.steps` as well.
             resume: a run folder with a checkpoint of this very fit; go on from there to the same end.
+            devices: how many devices of this machine divide every batch among them, or "all"; None for one. An epoch's
+                smaller last batch goes to each of them whole, where it cannot be divided.
 
         Returns:
             The history, over all calls of `fit`.
@@ -315,7 +319,8 @@ class Model:
             sorted_by = check_buckets(buckets, train, window)
             size = batch_size_of(batch_size, examples)
             plan = BatchPlan(examples, size, self.seed, shuffle, replacement, window, sorted_by)
-            programs = programs_for(dataclasses.replace(self.programs.recipe, window=window))
+            together = check_devices(devices, size)
+            programs = programs_for(dataclasses.replace(self.programs.recipe, window=window, devices=together))
             options = {
                 "validation": None if held_out is None else batches_to_measure(self, held_out),
                 "callbacks": (*rules, Progress(verbosity(verbose))),

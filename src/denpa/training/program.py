@@ -26,6 +26,7 @@ from denpa.gradients.backprop import Step, Trace, descend, walk
 from denpa.networks.base import entering, readable
 from denpa.optim.base import takes_objective
 from denpa.training.compiled import compiled, compiled_training
+from denpa.training.devices import copied, divided, over_devices
 from denpa.training.kept import Kept
 from denpa.training.windows import in_windows
 
@@ -69,6 +70,7 @@ class Recipe:
     kernels: str = "auto"
     window: int = 0
     frozen: tuple[str, ...] = ()
+    devices: int = 1
 
     def thawed(self, before: Any, after: Any) -> Any:
         """`after`, but the arrays whose path fits a pattern of `frozen` as they were before."""
@@ -210,9 +212,10 @@ class Programs:
         self.recipe = recipe
         self.paces: dict[int, int] = {}  # steps in a chunk that last long enough, by batch size
         self.moments = Kept(jax.jit(recipe.optimizer.init), "moments", recipe.optimizer)
-        self.train = compiled_training(
+        train = compiled_training(
             self._train, recipe.kernels, recipe, rows=lambda _, data, order, __: recipe.rows(data, order)
         )
+        self.train = over_devices(train, recipe.devices)
         self.step = compiled(recipe.step, recipe.kernels, recipe)  # traced once, though `train` reads it twice
         self.measure = compiled(self._measure, recipe.kernels, recipe)
         self.predict = compiled(self._predict, recipe.kernels, recipe)
@@ -232,15 +235,16 @@ class Programs:
 
         Returns the run after them, each step's log (capacity, ...) and whether parameters and state are finite.
         """
+        devices = self.recipe.devices
         order = jnp.asarray(order)  # already so, but under `jax.disable_jit`, for those who look with a debugger
 
         def batch(index: Array) -> Any:
-            rows = order[index]
-            return jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), data)
+            rows = divided(order[index], devices)
+            return divided(jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), data), devices)
 
         def body(index: Array, carry: Any) -> Any:
             run, logs = carry
-            run, log = self.step(run, statistics, *batch(index))
+            run, log = copied(self.step(run, statistics, *batch(index)), devices)
             return run, jax.tree.map(lambda all_, one: all_.at[index].set(one), logs, log)
 
         shapes = jax.eval_shape(lambda: self.step(run, statistics, *batch(jnp.zeros((), jnp.int32)))[1])
