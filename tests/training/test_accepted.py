@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -396,3 +398,34 @@ def test_labels_beyond_32_bits_are_refused_in_measuring_too():
     model.fit((x, t), epochs=1, batch_size=2, verbose=False)
     with pytest.raises(dp.DataError, match="row 0 of the data to evaluate is 4294967296"):
         model.evaluate((x, t + 2**32))
+
+
+TIMES = 1.7e9 + np.linspace(0, 1000, 64)
+
+
+@pytest.mark.parametrize("times", [TIMES, TIMES.astype(np.int64), TIMES.astype(np.int32)], ids=lambda a: str(a.dtype))
+def test_columns_that_lose_their_digits_are_told_of(times):
+    x = np.stack([np.linspace(0, 1, 64), times], axis=1)
+    model = dp.Model([dp.Dense(1)], dp.MeanSquaredError(), normalizer=dp.Standardize())
+    with pytest.warns(
+        UserWarning, match=r"Column 1 of x goes from 1700000000 to 1700001000, .* in steps of 128"
+    ) as seen:
+        model.fit((x, np.linspace(0, 1, 64)), epochs=1, verbose=False)
+    assert seen[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        TIMES - 1.7e9,
+        TIMES.astype(np.float32),  # what is given says no more
+        np.tile([2_000_000, 2_000_001], 32),  # few steps, but exact
+        np.full(64, 1.7e9 + 0.3),
+    ],
+    ids=["shifted", "float32", "codes", "constant"],
+)
+def test_of_others_they_are_not(column):
+    model = dp.Model([dp.Dense(1)], dp.MeanSquaredError(), normalizer=dp.Standardize())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit((column[:, None], np.linspace(0, 1, 64)), epochs=1, verbose=False)

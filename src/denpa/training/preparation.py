@@ -187,7 +187,8 @@ def prepared_data(model: Model, data: Any, validation: Any) -> tuple[Batch, Batc
     where = "the training data" if fraction is None else "the data"
     model.class_names = model.class_names or getattr(data, "class_names", None)
     model.feature_names = model.feature_names or getattr(data, "feature_names", None) or columns_of(x)
-    x = checked_examples(x, _wanted_shape(model, x), model.feature_names, where)
+    raw, x = x, checked_examples(x, _wanted_shape(model, x), model.feature_names, where)
+    _warn_of_lost_digits(raw, model.feature_names)
     rest: Any = None
     held: Any = None
     if fraction is not None:
@@ -203,6 +204,26 @@ def prepared_data(model: Model, data: Any, validation: Any) -> tuple[Batch, Batc
     if model.target_normalizer is not None and "targets" not in (model.statistics or {}):
         model.statistics = {**(model.statistics or {}), "targets": fitted(model.target_normalizer, train[1])}
     return train, held_out
+
+
+def _warn_of_lost_digits(x: Any, names: Any) -> None:
+    """Warn of a column of which float32 keeps less than three digits of what varies, such as seconds since 1970."""
+    values = np.asarray(x) if hasattr(x, "__array__") or isinstance(x, list) else None
+    if values is None or values.ndim < 2 or values.dtype.str[1:] not in ("f8", "i8", "u8", "i4", "u4"):
+        return
+    columns = values.reshape(-1, values.shape[-1])
+    low, high = columns.min(axis=0).astype(float), columns.max(axis=0).astype(float)
+    step = np.spacing(np.maximum(np.abs(low), np.abs(high)).astype(jax.dtypes.canonicalize_dtype(float)))
+    for index in np.flatnonzero((high > low) & (high - low < 1000 * step)):
+        exact = columns[:, index].astype(float)
+        if np.abs(exact.astype(step.dtype) - exact).max() * 2000 > high[index] - low[index]:
+            name = index if names is None or len(names) <= index else repr(names[index])
+            warnings.warn(
+                f"Column {name} of x goes from {low[index]:.12g} to {high[index]:.12g}, where {step.dtype} knows "
+                f"numbers in steps of {step[index]:g}: subtract a constant first, such as its mean, in float64.",
+                UserWarning,
+                stacklevel=5,
+            )
 
 
 def _begin(model: Model, x: Any, rows: Any) -> None:
