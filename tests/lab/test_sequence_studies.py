@@ -57,12 +57,14 @@ def test_the_gates_keep_for_as_long_as_is_asked():
 
 
 def test_the_long_task_has_bounds_of_its_own():
-    def passed(time, orthogonal, rnn=0.14):
-        ends = {"LSTM": [1.0], "GRU": [1.0], "RNN": [rnn], "RNN, orthogonal": np.array(orthogonal)}
+    def passed(time, orthogonal, rnn=0.14, lstm=(1.0,)):
+        ends = {"LSTM": np.array(lstm), "GRU": [1.0], "RNN": [rnn], "RNN, orthogonal": np.array(orthogonal)}
         return [check.passed for check in remembering._checks(ends, time, 300)]
 
-    assert passed(100, [0.16, 0.94]) == passed(50, [0.5, 1.0]) == [True] * 4
-    assert passed(100, [0.9, 0.94], rnn=0.55) == [True, True, False, False]
+    assert passed(50, [0.5, 1.0]) == [True] * 4
+    assert passed(100, [0.16, 0.94], lstm=[1.0, 0.62, 1.0]) == [True] * 5  # the least that was measured
+    assert passed(100, [0.16, 0.94], lstm=[1.0, 0.4, 0.8]) == [False, True, True, False, True]
+    assert passed(100, [0.9, 0.94], rnn=0.55) == [True, True, False, True, False]
     assert passed(50, [0.2, 0.3]) == [True, True, True, False]
     assert passed(50, [0.5, 1.0], rnn=0.39) == [True] * 4  # the most that was measured
     assert passed(50, [0.5, 1.0], rnn=0.5) == [True, True, False, True]

@@ -71,7 +71,8 @@ def _copying(plan: Plan) -> Result:
 
 
 def _checks(ends: dict[str, np.ndarray], time: int, last: int) -> tuple[Check, ...]:
-    """Over 5 seeds at T = 100 (for RNN 30): 0.90 to 1.00; 1.00; 0.10 to 0.27; 0.00 to 0.97, most 0.22 at most.
+    """Over 5 seeds at T = 100 (for LSTM 20, RNN 30): 1.00 from 17 seeds, 0.62 to 0.80 from the others; 1.00; 0.10 to
+    0.27; 0.00 to 0.97, most 0.22 at most.
     At T = 50 (for RNN 60): 1.00; 1.00; 0.08 to 0.32, four 0.49 to 0.78; 0.09 to 1.00.
     """
     orthogonal = ends["RNN, orthogonal"]
@@ -85,15 +86,16 @@ def _checks(ends: dict[str, np.ndarray], time: int, last: int) -> tuple[Check, .
     plain = claim("RNN", "RNN")
 
     checks = (
-        Check(claim("LSTM", "LSTM"), ends["LSTM"], low=0.95 if time < 100 else 0.85),
+        Check(claim("LSTM", "LSTM"), ends["LSTM"], low=0.95 if time < 100 else 0.5),
         Check(claim("GRU", "GRU"), ends["GRU"], low=0.9),
         typically(plain.en, plain.ja, ends["RNN"], 0, 0.45),
     )
     if time < 100:
         best = claim("RNN with orthogonal weights, the best seed", "直交行列から始めた RNN、最良のシード")
         return (*checks, Check(best, [orthogonal.max()], low=0.7, contradicts=True))
+    most = claim("LSTM", "LSTM")
     worst = claim("RNN with orthogonal weights, the worst seed", "直交行列から始めた RNN、最悪のシード")
-    return (*checks, Check(worst, [orthogonal.min()], high=0.6))
+    return (*checks, typically(most.en, most.ja, ends["LSTM"], 0.95, 1), Check(worst, [orthogonal.min()], high=0.6))
 
 
 STUDIES = (
@@ -132,13 +134,15 @@ STUDIES = (
             "from the others), and than 0.27 at T = 100 from any of 30 (chance is 0.125). From orthogonal weights, "
             "which let deltas pass, it learned T = 50 from two starts in three (0.6 or more from 41 of 60 in 180 "
             "updates), and T = 100 from few (in 300 updates one of 30 came to 0.97, five to 0.48 to 0.64, the others "
-            "to 0.22 at most). Nor do gates alone do it: at T = 100 and 300 updates the LSTM with a forget bias of 1 "
-            "learns from 2 of 5 seeds, and the GRU with an update bias of 0 from none.",
+            "to 0.22 at most). The LSTM told every symbol at T = 100 from 17 of 20 starts; from three it stayed at "
+            "0.62 to 0.80, with 480 updates too. Nor do gates alone do it: at T = 100 and 300 updates the LSTM with a "
+            "forget bias of 1 learns from 2 of 5 seeds, and the GRU with an update bias of 0 from none.",
             "RNN が原理的に不可能なわけではなく、初期値と T による。±1/√32 の一様分布から始めると、正解率は T = 50 "
             "では 60 回中 56 回が 0.32 以下（残りは 0.49〜0.78）、T = 100 では 30 回すべてが 0.27 以下にとどまる（偶然"
             "なら 0.125）。デルタが伝わる直交行列から始めると、T = 50 は 3 回に 2 回学習するが（180 回更新で 60 回中 "
             "41 回が 0.6 以上）、T = 100 で学習することは少ない（300 回更新で 30 回中 1 回が 0.97、5 回が 0.48〜0.64、"
-            "ほかは 0.22 以下）。またゲートがあるだけでは足りない。T = 100、300 回更新では、忘却バイアス 1 の "
+            "ほかは 0.22 以下）。LSTM は T = 100 で 20 回中 17 回はすべての記号を答え、3 回は 480 回更新しても "
+            "0.62〜0.80 にとどまる。またゲートがあるだけでは足りない。T = 100、300 回更新では、忘却バイアス 1 の "
             "LSTM は 5 シード中 2 つでしか学習せず、更新バイアス 0 の GRU はまったく学習しない。",
         ),
         contradicts=True,
