@@ -369,6 +369,26 @@ def test_members_are_numbered_and_seeded_from_that_of_the_model(bagging):
         bagging.predict_classes(X, vote="median")
 
 
+def test_what_is_asked_of_an_ensemble_is_checked_as_a_model_checks_it():
+    bagging = dp.Bagging(described(), members=2)
+    bagging.fit((X, T), epochs=1, verbose=False)
+    assert bagging.member(np.int64(1)).seed == bagging.model.seed + 1
+    for index in (None, "0", True, 1.0, -1, 2, [0]):
+        with pytest.raises(dp.ConfigError, match="members are numbered from 0 to 1: there is no"):
+            bagging.member(index)
+    for examples in (None, 0, 2.0, "3"):
+        with pytest.raises(dp.ConfigError, match="examples must be a whole number, 1 or more, not"):
+            bagging.steps_per_epoch(examples)
+    with pytest.raises(dp.ConfigError, match='vote is "mean" or "majority"'):
+        bagging.predict_classes(X, vote=np.zeros(2))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), True, None, 10**400, "1"])
+def test_a_sweep_takes_no_value_that_a_description_refuses(value):
+    with pytest.raises(dp.ConfigError, match=r"optimizer.learning_rate must be a number, not"):
+        dp.sweep(described(), (X, T), {"optimizer.learning_rate": [0.1, value]}, epochs=1, verbose=False)
+
+
 def test_what_cannot_be_an_ensemble_is_refused():
     with pytest.raises(dp.ConfigError, match="Model"):
         dp.Bagging(NET)

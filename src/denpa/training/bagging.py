@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import numbers
 from typing import Any
 
 import jax
@@ -209,7 +210,7 @@ class Bagging(Stacked):
             ConfigError: another vote, or members that have not been fitted.
             DataError: x is not such as they were trained on.
         """
-        if vote not in ("mean", "majority"):
+        if not isinstance(vote, str) or vote not in ("mean", "majority"):
             raise ConfigError(f'vote is "mean" or "majority", not {vote!r}.')
         if vote == "mean":
             return np.asarray(self.model.loss.decide(self.predict(x)))
@@ -242,8 +243,9 @@ class Bagging(Stacked):
     def member(self, index: int) -> Model:
         """One member as a model of its own."""
         self._arrays()
-        if not 0 <= index < self.members:
-            raise ConfigError(f"The members are numbered from 0 to {self.members - 1}: there is no {index}.")
+        whole = isinstance(index, numbers.Integral) and not isinstance(index, bool)
+        if not whole or not 0 <= index < self.members:
+            raise ConfigError(f"The members are numbered from 0 to {self.members - 1}: there is no {index!r}.")
         model = copy.copy(self.model)
         model.run = member_of(self.run, index)
         model.seed, model.history = int(self.seeds[index]), self.histories[index]
@@ -257,7 +259,7 @@ class Bagging(Stacked):
 
     def steps_per_epoch(self, examples: int, batch_size: int | str | None = None) -> int:
         """Updates of a member in an epoch, with so many examples to train on: what schedules count in."""
-        size = batch_size_of(batch_size, examples)
+        size = batch_size_of(batch_size, as_whole(examples, "examples", 1))
         return member_steps(examples, size, self.members, self.model.seed, bootstrap=self.bootstrap)
 
     def save(self, path: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ import jax
 import numpy as np
 
 from denpa.core.errors import ConfigError, ShapeError, nearest
+from denpa.data.arguments import as_number
 from denpa.training import checkpoint
 from denpa.training.arguments import batch_size_of, check_training, verbosity, wanted_seed
 from denpa.training.callbacks import as_callbacks
@@ -166,16 +168,26 @@ class Grid(Stacked):
 
 
 def _lists(over: Any) -> dict[str, list[Any]]:
-    if not isinstance(over, Mapping) or any(isinstance(v, str) or not isinstance(v, Iterable) for v in over.values()):
+    if not isinstance(over, Mapping) or not all(_is_list(values) for values in over.values()):
         raise ConfigError(
             f'over wants a list of values for each place: {{"penalty.strength": [0.1, 1]}}, not {over!r}.'
         )
-    return {place: list(values) for place, values in over.items()}
+    lists = {place: list(values) for place, values in over.items()}
+    for place, values in lists.items():
+        if not isinstance(place, str):
+            raise ConfigError(f'A place in over is a text such as "optimizer.learning_rate", not {place!r}.')
+        for value in values:
+            as_number(value, place, -math.inf)
+    return lists
+
+
+def _is_list(values: Any) -> bool:
+    return isinstance(values, Iterable) and not isinstance(values, str) and getattr(values, "ndim", 1) > 0
 
 
 def _combinations(over: dict[str, list[Any]], seeds: Any) -> list[tuple[dict[str, Any], int]]:
     """The numbers by place and the seed of every member."""
-    chosen = list(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else [seeds]
+    chosen = list(seeds) if _is_list(seeds) else [seeds]
     chosen = [wanted_seed(seed) for seed in chosen]
     grid = [dict(zip(over, values, strict=True)) for values in itertools.product(*over.values())]
     members = [(numbers, seed) for numbers in grid for seed in chosen]
