@@ -140,6 +140,8 @@ def test_a_schedule_of_ones_own():
         (lambda: s.LinearDecay(-0.1, 0.0, 5), "LinearDecay.initial"),
         (lambda: s.LinearDecay(0.1, -0.1, 5), "LinearDecay.final must be 0 or more"),
         (lambda: s.LinearDecay(0.1, 0.01, 0), "LinearDecay.steps must be a positive whole number"),
+        (lambda: s.StepDecay(0.1, 0.1, 2**31), "steps must be a positive whole number below 2.*31, not 2147483648"),
+        (lambda: s.WarmUp(True, 5), "WarmUp.schedule must be a rate .* not True"),
         (lambda: s.CosineDecay(0.1, 0.01, 2.5), "CosineDecay.steps"),
         (lambda: s.CosineDecay(0.1, 0.01, True), "CosineDecay.steps"),
         (lambda: s.StepDecay(0.1, 10, 30), "to shrink to a tenth, give 0.1"),

@@ -229,7 +229,7 @@ class WarmUp(Schedule):
     start: float = 0.0
 
     def validate(self) -> None:
-        if not isinstance(self.schedule, (Schedule, float, int)):
+        if isinstance(self.schedule, bool) or not isinstance(self.schedule, (Schedule, float, int)):
             raise ConfigError(
                 "WarmUp.schedule must be a rate such as 0.1 or a schedule such as CosineDecay(0.1, 0.0, 100), not "
                 f"{self.schedule!r}."
@@ -254,10 +254,11 @@ class WarmUp(Schedule):
 
 
 def _check_steps(schedule: Any) -> None:
-    if schedule.steps < 1:
+    if not 1 <= schedule.steps < 2**31:
+        limit = "" if schedule.steps < 1 else " below 2**31"
         raise ConfigError(
-            f"{type(schedule).__name__}.steps must be a positive whole number, not {schedule.steps!r}. It counts "
-            "parameter updates: one epoch has as many as there are batches."
+            f"{type(schedule).__name__}.steps must be a positive whole number{limit}, not {schedule.steps!r}. It "
+            "counts parameter updates: one epoch has as many as there are batches."
         )
 
 
