@@ -94,14 +94,24 @@ def test_a_beam_of_one_is_greedy_to_the_bit_and_answers_without_an_end_fill_thei
     np.testing.assert_array_equal(endless.tokens[:, 0], plain.tokens[:, 0])
 
 
+def test_where_there_are_fewer_answers_than_the_beam_is_wide_the_rest_are_none(model, source):
+    found = beam_search(model, source, beam=3, **OPTIONS | {"longest": 1})
+    assert np.isfinite(found.score).all()
+    assert np.isneginf(beam_search(model, source, beam=4, **OPTIONS | {"longest": 1}).score[:, 3]).all()
+
+
 def test_refusals(model, source):
     with pytest.raises(dp.ConfigError, match="beam must be a whole number, 1 or more, not 0"):
         beam_search(model, source, beam=0, **OPTIONS)
     with pytest.raises(dp.ConfigError, match="longest"):
         greedy(model, source, **OPTIONS | {"longest": 0})
-    for penalty in (-1.0, float("inf"), "1"):
+    for penalty in (-1.0, float("inf"), "1", True, 10**400):
         with pytest.raises(dp.ConfigError, match="length_penalty must be a number, 0 or more"):
             beam_search(model, source, length_penalty=penalty, **OPTIONS)
+    with pytest.raises(dp.ConfigError, match=r"length_penalty 1e\+20 leaves nothing of any score"):
+        beam_search(model, source, length_penalty=1e20, **OPTIONS)
+    with pytest.raises(dp.DataError, match=r"one array .* not a tuple: leave the answers out"):
+        greedy(model, (source, np.zeros((7, LONGEST), int)), **OPTIONS)
     with pytest.raises(dp.ConfigError, match="Model of an EncoderDecoder, not by 3"):
         greedy(3, source, **OPTIONS)
     with pytest.raises(dp.ConfigError, match="start must be the number of a token, 0 to 2, not 3"):

@@ -103,6 +103,7 @@ def test_the_text_ends_right_before_the_end_token():
         ({"seed": -1}, dp.ConfigError, "seed must be"),
         ({"temperature": -0.5}, dp.ConfigError, r"temperature must be .* not -0\.5"),
         ({"temperature": float("nan")}, dp.ConfigError, "not nan"),
+        ({"temperature": -(10**400)}, dp.ConfigError, "temperature must be"),
         ({"top_k": 0}, dp.ConfigError, "from 1 to the 5 tokens, not 0"),
         ({"top_k": 6}, dp.ConfigError, "from 1 to the 5 tokens, not 6"),
         ({"vocabulary": dp.Vocabulary.of("abc")}, dp.ConfigError, "no language model of 3 tokens"),
@@ -114,6 +115,14 @@ def test_what_makes_no_text_is_refused(model, options, error, words):
         dp.sample(model, **given)
     with pytest.raises(dp.ConfigError, match="drawn from a Model with its Vocabulary, not from 3"):
         dp.sample(3, **given)
+
+
+def test_numbers_may_be_numpys_or_large(model):
+    prompt = "a" * 60
+    assert dp.sample(model, LETTERS, prompt, np.int8(100)) == dp.sample(model, LETTERS, prompt, 100)
+    hot = [dp.sample(model, LETTERS, "a", 9, temperature=tau) for tau in (10**400, 1e300, np.float32(3e38))]
+    assert hot[0] == hot[1]
+    assert len(hot[2]) == 9
 
 
 def test_a_network_that_remembers_nothing_is_refused():

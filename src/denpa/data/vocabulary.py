@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
+import reprlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,9 +148,11 @@ class Vocabulary(Description):
             DataError: a token that is not in the vocabulary, where no unknown token stands for it.
             ConfigError: a start or end token that this vocabulary does not have.
         """
-        if not isinstance(text, Iterable):
+        if not isinstance(text, Iterable) or getattr(text, "ndim", 1) == 0:
             raise DataError(f"What is encoded is a text or a list of tokens, not {text!r}.")
         tokens = tokens_of(text, self.level) if isinstance(text, str) else list(text)
+        if no_text := [token for token in tokens if not isinstance(token, Hashable)]:
+            raise DataError(f"Tokens are texts, not {reprlib.repr(no_text[0])}.")
         unknown = self.number_of("unknown")
         numbers = [self.numbers.get(token, -1 if unknown is None else unknown) for token in tokens]
         if unknown is None and -1 in numbers:

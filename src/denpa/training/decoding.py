@@ -9,6 +9,7 @@ Both are one compiled scan over the steps of the answer, whose carries are those
 from __future__ import annotations
 
 import functools
+import math
 import numbers
 from typing import Any, NamedTuple
 
@@ -17,10 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from denpa.core.errors import ConfigError
+from denpa.core.errors import ConfigError, DataError
 from denpa.core.layer import Array, Context
 from denpa.core.padded import values_of
-from denpa.data.arguments import as_whole
+from denpa.data.arguments import as_number, as_whole
 from denpa.kernels import settings
 from denpa.networks import EncoderDecoder, Sequential
 from denpa.training.inputs import checked_examples
@@ -33,6 +34,8 @@ _AT_ONCE = 256  # hypotheses that are written together
 
 class Decoded(NamedTuple):
     """Answers, with axes (batch,) in front by `greedy`, (batch, beam) by `beam_search`.
+
+    With a beam wider than there are answers the last ones are none: their `score` is −inf.
 
     Attributes:
         tokens: (..., longest) int32; the end token from each answer's end on.
@@ -91,13 +94,14 @@ def beam_search(
     Source: Sutskever, Vinyals & Le (2014), section 3.2, for the search; Wu et al. (2016), equation 14, for the penalty.
     """
     beam, longest = as_whole(beam, "beam", 1), as_whole(longest, "longest", 1)
-    if not isinstance(length_penalty, numbers.Real) or not 0 <= length_penalty < np.inf:
-        raise ConfigError(f"length_penalty must be a number, 0 or more, not {length_penalty!r}.")
+    length_penalty = _length_penalty(length_penalty, longest)
     net = getattr(model, "net", model)
     if not isinstance(net, EncoderDecoder) or net is model:
         raise ConfigError(f"Answers are written by the Model of an EncoderDecoder, not by {net!r}.")
     params, state = model.variables
     _check_tokens(model, start, end)
+    if isinstance(source, tuple):
+        raise DataError("The sources are one array (batch, steps), or Padded, not a tuple: leave the answers out.")
     source = checked_examples(source, None, None, "the sources")
     check_words(Sequential(net.encoder), source, "the sources")
     examples = len(values_of(source))
@@ -158,6 +162,14 @@ def _taken(a: Array, places: Array) -> Array:
 def _penalty(length: Array, alpha: Array) -> Array:
     """((5 + k) / 6)^α of k tokens, the end token included."""
     return ((5.0 + length.astype(jnp.result_type(float))) / 6.0) ** alpha
+
+
+def _length_penalty(alpha: Any, longest: int) -> float:
+    """α as a number; a `ConfigError` for anything else, and where ((5 + longest) / 6)^α is none in float32."""
+    alpha = as_number(alpha, "length_penalty")
+    if alpha * math.log((5 + longest) / 6) >= math.log(np.finfo(np.float32).max):
+        raise ConfigError(f"length_penalty {alpha:g} leaves nothing of any score: 0.6 to 1 is usual.")
+    return alpha
 
 
 def _filled(a: np.ndarray, rows: int) -> np.ndarray:

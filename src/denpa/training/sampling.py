@@ -65,7 +65,8 @@ def sample(
             steps by more than its recurrent layers.
         DataError: an empty prompt, or a token in it that is not in the vocabulary.
     """
-    _check(model, vocabulary, length, temperature, top_k, seed)
+    _check(model, vocabulary, temperature, top_k, seed)
+    length = as_whole(length, "length", 1)
     numbers_of_prompt = vocabulary.encode(prompt)
     if not len(numbers_of_prompt):
         raise DataError(f"The prompt is empty: give at least one {vocabulary.level} to begin with.")
@@ -123,10 +124,9 @@ def _written(
     return lax.scan(step, first, (jnp.arange(len(forced), dtype=jnp.int32), forced))[1]
 
 
-def _check(model: Model, vocabulary: Vocabulary, length: Any, temperature: Any, top_k: Any, seed: Any) -> None:
+def _check(model: Model, vocabulary: Vocabulary, temperature: Any, top_k: Any, seed: Any) -> None:
     if not isinstance(model, Model) or not isinstance(vocabulary, Vocabulary):
         raise ConfigError(f"Text is drawn from a Model with its Vocabulary, not from {model!r} with {vocabulary!r}.")
-    as_whole(length, "length", 1)
     wanted_seed(seed)
     if isinstance(temperature, bool) or not isinstance(temperature, numbers.Real) or not _is_temperature(temperature):
         raise ConfigError(f"The temperature must be a number, 0 (always the likeliest) or more, not {temperature!r}.")
@@ -152,4 +152,4 @@ def _check(model: Model, vocabulary: Vocabulary, length: Any, temperature: Any, 
 
 
 def _is_temperature(value: Any) -> bool:
-    return math.isfinite(value) and value >= 0
+    return 0 <= value < math.inf
