@@ -24,7 +24,7 @@ def test_numbers_may_be_numpys_and_come_out_as_pythons():
     for value in (True, np.True_, 2.0, "2", None, 0, 6):
         with pytest.raises(dp.ConfigError, match="n must be a whole number from 1 to 5, not"):
             as_whole(value, "n", 1, 5)
-    for value in (True, "2", None, -0.1, np.nan, np.inf, 1j):
+    for value in (True, "2", None, -0.1, np.nan, np.inf, 1j, 10**400):
         with pytest.raises(dp.ConfigError, match="noise must be a number, 0 or more, not"):
             as_number(value, "noise")
 
@@ -46,6 +46,8 @@ def test_sizes_may_be_numpys():
         (lambda file: dp.datasets.load("dates", n=5, seed=-1), "seed must be a whole number, 0 or more, not -1"),
         (lambda file: dp.datasets.load("spirals", turns="a"), "turns must be a number, not 'a'"),
         (lambda file: dp.datasets.load("spirals", turns=np.nan), "turns must be a number, not nan"),
+        (lambda file: dp.datasets.load(["digits"]), r"Unknown data set \['digits'\]"),
+        (lambda file: dp.Dataset(np.zeros((4, 1))).split(10**400), "must lie between 0 and 1, not be 1000"),
         (lambda file: dp.read_table(None), "A file is named by a text or a path"),
         (lambda file: dp.read_text(3), "A file is named by a text or a path"),
         (lambda file: dp.read_images(None), "A file is named by a text or a path"),
@@ -60,6 +62,8 @@ def test_sizes_may_be_numpys():
         (lambda file: dp.datasets.load("letters", scaled=2), "scaled must be true or false, not 2"),
         (lambda file: dp.Vocabulary(None), "tokens of a vocabulary are texts"),
         (lambda file: VOCABULARY.encode(3), "a text or a list of tokens, not 3"),
+        (lambda file: VOCABULARY.encode(np.array(3)), "a text or a list of tokens, not array"),
+        (lambda file: VOCABULARY.encode(["a", ["b"]]), r"Tokens are texts, not \['b'\]"),
         (lambda file: VOCABULARY.decode([0.5]), "Token numbers are integers, not float64"),
         (lambda file: VOCABULARY.decode("a"), "Token numbers are integers"),
         (lambda file: dp.next_token_rows(np.arange(9) / 2, 2), "not float64"),

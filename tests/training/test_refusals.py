@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import jax
 import numpy as np
 import pytest
@@ -214,6 +216,11 @@ def test_a_last_batch_of_one_for_batch_normalisation_is_found_before_training():
         (lambda: dp.Model(None, dp.MeanSquaredError()), "A network is wanted, such as .* not None"),
         (lambda: model(loss="mse"), "loss must be one of denpa's, not 'mse'"),
         (lambda: model(loss=None), "loss must be one of denpa's, not None"),
+        (lambda: model(optimizer={"lr": 0.1}), "optimizer must be one of denpa's, not {'lr': 0.1}"),
+        (lambda: model(normalizer=types.SimpleNamespace(apply=abs)), "normalizer must be one of denpa's"),
+        (lambda: model(compute_dtype=X), "compute_dtype must be None or one of float32, bfloat16"),
+        (lambda: model(class_names=np.array(3)), r"class_names must be a list of texts, not array\(3\)"),
+        (lambda: dp.SGD(10**400), "SGD.learning_rate must be a finite number, not 1000"),
         (lambda: model(optimizer=0.1), "optimizer must be one of denpa's, not 0.1"),
         (lambda: model(metrics=[dp.Accuracy]), "metrics must be one of denpa's.*forget the brackets"),
         (lambda: model(metrics=["accuracy"]), "metrics must be one of denpa's, not 'accuracy'"),
@@ -262,6 +269,10 @@ ARGUMENTS = {
     "only": (lambda made: made.load_weights(made, only=3), "only must be a list of texts, not 3"),
     "names": (lambda made: made.load_weights(made, names="a"), "names must lead from layers here .* not 'a'"),
     "names of 3": (lambda made: made.load_weights(made, names={"0_dense": 3}), "names must lead from layers here"),
+    "strict": (lambda made: made.load_weights(made, strict="no"), "strict must be true or false, not 'no'"),
+    "pytorch": (lambda made: made.load_weights(made, pytorch="no"), "pytorch must be true or false, not 'no'"),
+    "batch": (lambda made: made.fit(DATA, batch_size=X, verbose=False), "batch_size must be a whole number"),
+    "part": (lambda made: made.fit(DATA, validation=10**400, verbose=False), "a part of them between 0 and 1, not 10"),
     "shuffle": (lambda made: made.fit(DATA, shuffle="no", verbose=False), "shuffle must be true or false, not 'no'"),
     "replacement": (lambda made: made.fit(DATA, replacement=1, verbose=False), "replacement must be true or false"),
     "folder": (lambda made: dp.Checkpoint(None), "A file is named by a text or a path"),

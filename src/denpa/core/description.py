@@ -11,8 +11,8 @@ import ast
 import dataclasses
 import functools
 import inspect
-import math
 import numbers
+import sys
 from typing import Any, ClassVar, Self, TypeVar
 
 from denpa.core.errors import ConfigError, nearest
@@ -230,10 +230,10 @@ def _settle(value: Any, wants_float: bool, where: str) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(_settle(entry, wants_float, where) for entry in value)
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        number = int(value) if isinstance(value, numbers.Integral) and not wants_float else float(value)
-        if isinstance(number, float) and not math.isfinite(number):
+        kind = int if isinstance(value, numbers.Integral) and not wants_float else float
+        if kind is float and not abs(value) <= sys.float_info.max:  # float() takes no larger integer
             raise ConfigError(f"{where} must be a finite number, not {value}.")
-        return value if type(value) is type(number) else number
+        return value if type(value) is kind else kind(value)
     return value
 
 

@@ -35,7 +35,10 @@ def as_whole(value: Any, name: str, least: int, most: int | None = None) -> int:
 
 def as_number(value: Any, name: str, least: float = 0.0) -> float:
     """A finite real number, Python's or NumPy's, as Python's; a `ConfigError` for anything else, and below `least`."""
-    found = float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else math.nan
+    try:
+        found = float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:  # of an integer beyond all floats
+        found = math.inf
     if not math.isfinite(found) or found < least:
         span = f", {least:g} or more" if math.isfinite(least) else ""
         raise ConfigError(f"{name} must be a number{span}, not {value!r}.")
@@ -51,7 +54,8 @@ def as_path(path: Any) -> Path:
 
 def as_texts(texts: Any, name: str) -> tuple[str, ...]:
     """Several texts as a tuple, one alone as one of them; a `ConfigError` for anything else."""
-    found = (texts,) if isinstance(texts, str) or not isinstance(texts, Iterable) else tuple(texts)
+    one = isinstance(texts, str) or not isinstance(texts, Iterable) or getattr(texts, "ndim", 1) == 0
+    found = (texts,) if one else tuple(texts)
     if not all(isinstance(text, str) for text in found):
         raise ConfigError(f"{name} must be a list of texts, not {reprlib.repr(texts)}.")
     return found

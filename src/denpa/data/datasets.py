@@ -124,7 +124,7 @@ def load(name: str, **options: Any) -> Any:
         ConfigError: an unknown name or option (the nearest is given), or a value out of range.
         FileFormatError, DataError, StorageError: see `load_mnist`.
     """
-    if name not in _LOADERS:
+    if not isinstance(name, str) or name not in _LOADERS:
         raise ConfigError(f"Unknown data set {name!r}: {nearest(str(name), _LOADERS, plural='data sets')}")
     loader = _LOADERS[name][0]
     known = inspect.signature(loader).parameters

@@ -64,7 +64,7 @@ def split_indices(
         ConfigError: a fraction that is not between 0 and 1.
         DataError: fewer than two rows, or a class with a single row.
     """
-    if isinstance(fraction, bool) or not isinstance(fraction, numbers.Real) or not 0 < float(fraction) < 1:
+    if isinstance(fraction, bool) or not isinstance(fraction, numbers.Real) or not 0 < fraction < 1:
         raise ConfigError(f"The fraction to hold out must lie between 0 and 1, not be {fraction!r}.")
     if n < 2:
         raise DataError(

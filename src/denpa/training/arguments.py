@@ -56,10 +56,15 @@ def network_of(net: Any) -> Network:
 
 def check_model(model: Any) -> None:
     """Refuse parts of the wrong kind and options that do not go together, by `ConfigError`."""
-    methods = {"loss": "delta", "penalty": "gradient", "normalizer": "apply", "target_normalizer": "invert"}
-    for name, method in methods.items():
+    methods = {
+        "loss": ("delta",),
+        "penalty": ("gradient",),
+        "normalizer": ("fit", "apply"),
+        "target_normalizer": ("fit", "invert"),
+    }
+    for name, wanted in methods.items():
         if name == "loss" or getattr(model, name) is not None:
-            want_part(name, getattr(model, name), method)
+            want_part(name, getattr(model, name), *wanted)
     if model.target_normalizer is not None and model.loss.expects != "values":
         raise ConfigError(f"target_normalizer is for regressions, but {model.loss!r} reads {model.loss.expects}.")
     if getattr(model.penalty, "proximal", False):
@@ -73,8 +78,9 @@ def check_model(model: Any) -> None:
     precisions = ["float32", "bfloat16", "float16"]
     if jax.config.values["jax_enable_x64"]:
         precisions.append("float64")
-    if model.compute_dtype not in (None, *precisions):
-        raise ConfigError(f"compute_dtype must be None or one of {', '.join(precisions)}, not {model.compute_dtype!r}.")
+    dtype = model.compute_dtype
+    if dtype is not None and not (isinstance(dtype, str) and dtype in precisions):  # an array has no one truth
+        raise ConfigError(f"compute_dtype must be None or one of {', '.join(precisions)}, not {dtype!r}.")
     model.seed = wanted_seed(model.seed)
 
 
@@ -167,11 +173,11 @@ def check_frozen(model: Any) -> None:
         raise ConfigError("frozen fits every parameter: nothing is left to learn.")
 
 
-def want_part(name: str, part: Any, method: str) -> None:
-    """Refuse what has not the method by which its kind is known, and a class given in place of an object."""
+def want_part(name: str, part: Any, *methods: str) -> None:
+    """Refuse what has not the methods by which its kind is known, and a class given in place of an object."""
     here = called_here(part) if isinstance(part, str) else None
     hint = "" if here is None else f" Give an object, not its name: dp.{here}()."
-    want_methods(part, f"Model's {name} must be one of denpa's", method, hint=hint)
+    want_methods(part, f"Model's {name} must be one of denpa's", *methods, hint=hint)
 
 
 def suited(metrics: Any, loss: Any) -> tuple[Any, ...]:
@@ -208,7 +214,7 @@ def batch_size_of(batch_size: Any, examples: int) -> int:
     """The batch size as a number: 32 or all examples by default, "full" for all; refused where larger than the data."""
     if batch_size is None:
         return min(32, examples)
-    if batch_size == "full":
+    if isinstance(batch_size, str) and batch_size == "full":
         return examples
     check_batch_size(batch_size, examples)
     return int(batch_size)

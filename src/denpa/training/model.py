@@ -31,6 +31,7 @@ from denpa.training.arguments import (
     suited,
     unchanged_if_refused,
     verbosity,
+    want_flags,
     want_part,
 )
 from denpa.training.batches import BatchPlan
@@ -168,7 +169,7 @@ class Model:
 
     @optimizer.setter
     def optimizer(self, optimizer: Any) -> None:
-        want_part("optimizer", optimizer, "update")
+        want_part("optimizer", optimizer, "init", "update")
         if isinstance(optimizer, Transform) and not isinstance(optimizer, (Optimizer, ForeignOptimizer)):
             raise ConfigError(f"{optimizer!r} changes gradients but makes no step: chain({optimizer!r}, Adam(0.001)).")
         self._optimizer = optimizer
@@ -429,6 +430,7 @@ class Model:
             FileFormatError: the file cannot be read.
             ShapeError: arrays are missing, extra or misshapen: all of them are listed, and nothing is changed.
         """
+        want_flags(strict=strict, pytorch=pytorch)
         self._need_run()
         problems: list[str] = []
         if pytorch:

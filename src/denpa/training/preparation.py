@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import numbers
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -181,9 +182,10 @@ def prepared_data(model: Model, data: Any, validation: Any) -> tuple[Batch, Batc
         DataError, ShapeError, ConfigError: the data do not fit; what the model has noted by then it keeps.
     """
     x, t, weight = unpacked(data)
-    fraction = float(validation) if isinstance(validation, (int, float, np.number)) else None
-    if fraction is not None and not 0 < fraction < 1:
+    number = isinstance(validation, numbers.Real)
+    if number and not 0 < validation < 1:
         raise ConfigError(f"validation must be data, or a part of them between 0 and 1, not {validation!r}.")
+    fraction = float(validation) if number else None
     where = "the training data" if fraction is None else "the data"
     model.class_names = model.class_names or getattr(data, "class_names", None)
     model.feature_names = model.feature_names or getattr(data, "feature_names", None) or columns_of(x)

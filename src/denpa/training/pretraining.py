@@ -95,7 +95,7 @@ def pretrain(
     net = network_of(net)
     h = unmasked(x, "x", "the data")
     if normalizer is not None:
-        want_part("normalizer", normalizer, "apply")
+        want_part("normalizer", normalizer, "fit", "apply")
         h = np.asarray(normalizer.apply(normalizer.fit(h), h))
     found, blocks = check_stack(net, h.shape[1:], seed)
     arrays = tree.flatten(found._asdict())
