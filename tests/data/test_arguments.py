@@ -33,6 +33,9 @@ def test_sizes_may_be_numpys():
     rows = dp.next_token_rows(np.arange(20), np.int64(4))[0]
     assert rows.shape == (4, 4)
     assert len(dp.datasets.load("addition", n=np.int64(5))) == 5
+    for name, option in (("xor", "n"), ("gate", "n"), ("letters", "copies"), ("letters", "shift")):
+        ours, plain = (dp.datasets.load(name, **{option: kind(200)}).x for kind in (np.uint8, int))
+        np.testing.assert_array_equal(ours, plain)
     assert dp.datasets.load("sine-wave", n=np.int64(100), length=np.int32(9)).train.x.shape == (8, 9, 1)
     assert dp.Vocabulary.of("aab", minimum_count=np.int64(2), special=("unknown",)).tokens == ("<unk>", "a")
 
@@ -48,6 +51,7 @@ def test_sizes_may_be_numpys():
         (lambda file: dp.datasets.load("spirals", turns=np.nan), "turns must be a number, not nan"),
         (lambda file: dp.datasets.load(["digits"]), r"Unknown data set \['digits'\]"),
         (lambda file: dp.Dataset(np.zeros((4, 1))).split(10**400), "must lie between 0 and 1, not be 1000"),
+        (lambda file: dp.datasets.load("gate", gate=["and"]), r"Unknown gate \['and'\]"),
         (lambda file: dp.read_table(None), "A file is named by a text or a path"),
         (lambda file: dp.read_text(3), "A file is named by a text or a path"),
         (lambda file: dp.read_images(None), "A file is named by a text or a path"),

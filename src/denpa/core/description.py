@@ -230,8 +230,8 @@ def _settle(value: Any, wants_float: bool, where: str) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(_settle(entry, wants_float, where) for entry in value)
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        kind = int if isinstance(value, numbers.Integral) and not wants_float else float
-        if kind is float and not abs(value) <= sys.float_info.max:  # float() takes no larger integer
+        kind: Any = int if isinstance(value, numbers.Integral) and not wants_float else float
+        if kind is float and not abs(value) <= sys.float_info.max:  # pyright: ignore[reportOperatorIssue]
             raise ConfigError(f"{where} must be a finite number, not {value}.")
         return value if type(value) is kind else kind(value)
     return value

@@ -55,7 +55,7 @@ def as_path(path: Any) -> Path:
 def as_texts(texts: Any, name: str) -> tuple[str, ...]:
     """Several texts as a tuple, one alone as one of them; a `ConfigError` for anything else."""
     one = isinstance(texts, str) or not isinstance(texts, Iterable) or getattr(texts, "ndim", 1) == 0
-    found = (texts,) if one else tuple(texts)
+    found: tuple[Any, ...] = (texts,) if one else tuple(texts)
     if not all(isinstance(text, str) for text in found):
         raise ConfigError(f"{name} must be a list of texts, not {reprlib.repr(texts)}.")
     return found

@@ -36,7 +36,7 @@ def in_order(n: int, test: float, validation: float) -> tuple[slice, slice, slic
         ConfigError: a part that is not from 0 to below 1.
     """
     for part in (test, validation):
-        if isinstance(part, bool) or not isinstance(part, numbers.Real) or not 0 <= float(part) < 1:
+        if isinstance(part, bool) or not isinstance(part, numbers.Real) or not 0 <= part < 1:
             raise ConfigError(f"The part to hold back must lie from 0 to below 1, not be {part!r}.")
     end = n - round(test * n)
     middle = end - round(validation * end)

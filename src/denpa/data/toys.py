@@ -36,15 +36,15 @@ def letters(
         flat: images as rows (n, 12), pixels numbered row by row.
         seed: of noise and shift.
     """
-    as_whole(copies, "copies", 1)
-    as_whole(shift, "shift", 0)
+    copies = as_whole(copies, "copies", 1)
+    shift = as_whole(shift, "shift", 0)
     rng = _generator(seed, noise)
     images = np.tile(np.array([_C, _T], np.float64), (copies, 1, 1))
     if shift:  # each image is a window of 4x3, placed at random, on a frame wide enough
         wide = np.pad(images, ((0, 0), (shift, shift), (shift, shift)))
         corners = rng.integers(0, 2 * shift + 1, (len(images), 2))
         images = np.stack([frame[i : i + 4, j : j + 3] for frame, (i, j) in zip(wide, corners, strict=True)])
-    images = np.rint(np.clip(images + noise * rng.standard_normal(images.shape), 0, 1) * 255).astype(np.uint8)
+    images = np.rint(np.clip(images + float(noise) * rng.standard_normal(images.shape), 0, 1) * 255).astype(np.uint8)
     x = images.reshape(len(images), -1) if flat else images[..., None]
     return Dataset(
         x=x.astype(np.float32) / np.float32(255) if scaled else x,
@@ -61,7 +61,7 @@ def xor(n: int = 4, noise: float = 0.0, seed: int = 0) -> Dataset:
 
     n points (n, 2), with Gaussian noise of standard deviation `noise` on each coordinate.
     """
-    as_whole(n, "n", 1)
+    n = as_whole(n, "n", 1)
     corners = np.array([(0, 0), (0, 1), (1, 0), (1, 1)], np.float64)
     points, t = np.resize(corners, (n, 2)), np.resize([0, 1, 1, 0], n)
     return _points("xor", points, t, noise, seed, "Exclusive or of two inputs.")
@@ -74,9 +74,9 @@ def gate(gate: str = "and", n: int = 4) -> Dataset:
         gate: "and", "or", "nand", "nor" or "xor".
         n: points (n, 2).
     """
-    if gate not in _GATES:
+    if not isinstance(gate, str) or gate not in _GATES:
         raise ConfigError(f"Unknown gate {gate!r}: {nearest(str(gate), _GATES, plural='gates')}")
-    as_whole(n, "n", 1)
+    n = as_whole(n, "n", 1)
     corners = np.array([(0, 0), (0, 1), (1, 0), (1, 1)], np.float64)
     return _points("gate", np.resize(corners, (n, 2)), np.resize(_GATES[gate], n), 0.0, 0, f"The gate {gate}.")
 
@@ -86,7 +86,7 @@ def moons(n: int = 200, noise: float = 0.1, seed: int = 0) -> Dataset:
 
     n points (n, 2), the classes by turns, a uniform at random; Gaussian noise of standard deviation `noise`.
     """
-    as_whole(n, "n", 1)
+    n = as_whole(n, "n", 1)
     rng = _generator(seed, noise)
     t, angle = np.arange(n) % 2, rng.uniform(0, np.pi, n)
     upper = np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -101,9 +101,9 @@ def spirals(n: int = 200, noise: float = 0.02, classes: int = 2, turns: float = 
 
     Source: Lang & Witbrock (1988), "Learning to tell two spirals apart" (there with 3 turns).
     """
-    as_whole(n, "n", 1)
-    as_whole(classes, "classes", 2)
-    as_number(turns, "turns", -math.inf)
+    n = as_whole(n, "n", 1)
+    classes = as_whole(classes, "classes", 2)
+    turns = as_number(turns, "turns", -math.inf)
     rng = _generator(seed, noise)
     t, radius = np.arange(n) % classes, rng.uniform(0, 1, n)
     angle = 2 * np.pi * (turns * radius + t / classes)
@@ -123,14 +123,14 @@ def linear(n: int = 100, features: int = 10, informative: int = 3, noise: float 
         noise: standard deviation of the Gaussian noise on t.
         seed: of x and noise.
     """
-    as_whole(n, "n", 1)
-    as_whole(features, "features", 1)
-    as_whole(informative, "informative", 0)
+    n = as_whole(n, "n", 1)
+    features = as_whole(features, "features", 1)
+    informative = as_whole(informative, "informative", 0)
     if informative > features:
         raise ConfigError(f"informative must be at most the {features} features, not {informative}.")
     rng = _generator(seed, noise)
     x = rng.standard_normal((n, features))
-    t = x[:, :informative] @ (-1.0) ** np.arange(informative) + noise * rng.standard_normal(n)
+    t = x[:, :informative] @ (-1.0) ** np.arange(informative) + float(noise) * rng.standard_normal(n)
     return Dataset(
         x.astype(np.float32),
         t[:, None].astype(np.float32),
@@ -146,10 +146,10 @@ def sine(n: int = 100, noise: float = 0.1, seed: int = 0) -> Dataset:
 
     Source: Bishop (2006), "Pattern Recognition and Machine Learning", section 1.1 and appendix A.
     """
-    as_whole(n, "n", 1)
+    n = as_whole(n, "n", 1)
     rng = _generator(seed, noise)
     x = rng.uniform(0, 1, (n, 1))
-    t = np.sin(2 * np.pi * x) + noise * rng.standard_normal((n, 1))
+    t = np.sin(2 * np.pi * x) + float(noise) * rng.standard_normal((n, 1))
     description = "A sine over one period with Gaussian noise."
     return Dataset(x.astype(np.float32), t.astype(np.float32), "regression", name="sine", description=description)
 
@@ -158,7 +158,7 @@ def _points(
     name: str, points: np.ndarray, t: np.ndarray, noise: float, seed: Any, description: str, classes: int = 2
 ) -> Dataset:
     rng = seed if isinstance(seed, np.random.Generator) else _generator(seed, noise)
-    points = points + noise * rng.standard_normal(points.shape)
+    points = points + float(noise) * rng.standard_normal(points.shape)
     names = tuple(str(k) for k in range(classes))
     return Dataset(
         points.astype(np.float32), t.astype(np.int32), "classification", names, ("x1", "x2"), name, description

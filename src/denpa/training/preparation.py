@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import numbers
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -182,7 +181,7 @@ def prepared_data(model: Model, data: Any, validation: Any) -> tuple[Batch, Batc
         DataError, ShapeError, ConfigError: the data do not fit; what the model has noted by then it keeps.
     """
     x, t, weight = unpacked(data)
-    number = isinstance(validation, numbers.Real)
+    number = isinstance(validation, (int, float, np.number))
     if number and not 0 < validation < 1:
         raise ConfigError(f"validation must be data, or a part of them between 0 and 1, not {validation!r}.")
     fraction = float(validation) if number else None
