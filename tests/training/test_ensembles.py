@@ -389,6 +389,28 @@ def test_a_sweep_takes_no_value_that_a_description_refuses(value):
         dp.sweep(described(), (X, T), {"optimizer.learning_rate": [0.1, value]}, epochs=1, verbose=False)
 
 
+def test_the_best_of_a_column_is_none_that_lacks_its_number():
+    stop = dp.EarlyStopping(patience=4, period=1)
+    found = dp.sweep(
+        dp.Model([dp.Dense(3)], dp.SoftmaxCrossEntropy(), dp.SGD(0.1)),
+        (X, T),
+        {"optimizer.learning_rate": [300.0, 0.02]},
+        validation=(X[:20], T[:20]),
+        epochs=2,
+        batch_size=4,
+        callbacks=stop,
+        verbose=False,
+    )
+    assert np.isnan(found.rows[0]["loss"])
+    assert found.rows[0]["finite"]
+    assert found.best("loss") == found.best("loss", largest=True) == 1
+    assert found.best(largest=True) == 0
+    with pytest.raises(dp.ConfigError, match="largest must be true or false, not 'no'"):
+        found.best(largest="no")
+    with pytest.raises(dp.ConfigError, match="No member has a number in the column 'loss'"):
+        dp.Sweep(found.rows[:1], found.histories[:1], found.models[:1]).best("loss")
+
+
 def test_what_cannot_be_an_ensemble_is_refused():
     with pytest.raises(dp.ConfigError, match="Model"):
         dp.Bagging(NET)

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from denpa.core.errors import ConfigError, ShapeError, nearest
-from denpa.data.arguments import as_number
+from denpa.data.arguments import as_flag, as_number
 from denpa.training import checkpoint
 from denpa.training.arguments import batch_size_of, check_training, verbosity, wanted_seed
 from denpa.training.callbacks import as_callbacks
@@ -51,15 +51,21 @@ class Sweep:
     def best(self, column: str = "validation_loss", largest: bool = False) -> int:
         """The member with the smallest (largest) number in a column of `rows`, among those that stayed finite.
 
+        A member that was stopped before its first epoch had ended has no `loss` (NaN), and is passed over there.
+
         Raises:
-            ConfigError: an unknown column, or no member that stayed finite.
+            ConfigError: an unknown column, one that no member has a number in, or no member that stayed finite.
         """
+        as_flag(largest, "largest")
         if column not in self.rows[0]:
             raise ConfigError(f"No column {column!r}: {nearest(column, self.rows[0], plural='columns')}")
         alive = [index for index, row in enumerate(self.rows) if row["finite"]]
         if not alive:
             raise ConfigError("No member of the sweep stayed finite: try smaller learning rates.")
-        return (max if largest else min)(alive, key=lambda index: self.rows[index][column])
+        known = [index for index in alive if not math.isnan(self.rows[index][column])]
+        if not known:
+            raise ConfigError(f"No member has a number in the column {column!r}: none was trained for an epoch.")
+        return (max if largest else min)(known, key=lambda index: self.rows[index][column])
 
     def __str__(self) -> str:
         names = list(self.rows[0])
