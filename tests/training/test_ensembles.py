@@ -369,6 +369,16 @@ def test_members_are_numbered_and_seeded_from_that_of_the_model(bagging):
         bagging.predict_classes(X, vote="median")
 
 
+@pytest.mark.parametrize("normalizer", [None, dp.Standardize(), dp.MinMax(), dp.Standardize(per="channel")], ids=str)
+def test_each_member_answers_in_the_units_of_the_targets(normalizer):
+    values = 50 + 7 * X[:, :2]
+    ours = dp.Bagging(dp.Model([dp.Dense(2)], dp.MeanSquaredError(), target_normalizer=normalizer), members=3)
+    ours.fit((X, values), epochs=1, verbose=False)
+    answers = ours.predict_members(X)
+    close(answers, np.stack([ours.member(index).predict(X) for index in range(3)]))
+    np.testing.assert_allclose(answers.mean(axis=0), ours.predict(X), rtol=1e-5, atol=1e-4)
+
+
 def test_what_is_asked_of_an_ensemble_is_checked_as_a_model_checks_it():
     bagging = dp.Bagging(described(), members=2)
     bagging.fit((X, T), epochs=1, verbose=False)

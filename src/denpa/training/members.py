@@ -109,7 +109,8 @@ class MemberPrograms:
 
     def _each(self, params: Any, state: Any, statistics: Any, x: Any) -> Any:
         """What each member answers, in the units of the targets: (members, batch, ...)."""
-        return self.recipe.answer(statistics, self._outputs(params, state, statistics, x))
+        outputs = self._outputs(params, state, statistics, x)
+        return jax.vmap(lambda y: self.recipe.answer(statistics, y))(outputs)  # a normaliser knows no axis of members
 
     def _together(self, params: Any, state: Any, statistics: Any, x: Any) -> Any:
         """What all of them answer together, in the units of the targets: (batch, ...)."""
