@@ -122,6 +122,17 @@ def test_refusals(model, source):
         greedy(dp.Model([dp.Dense(2)], dp.SoftmaxCrossEntropy()), source, **OPTIONS)
 
 
+def test_an_ensemble_does_not_write(model, source):
+    ensemble = dp.Bagging(dp.Model(model.net, dp.SoftmaxCrossEntropy()), members=2)
+    shifted = np.arange(7 * LONGEST).reshape(7, LONGEST) % VOCABULARY
+    ensemble.fit(((source, shifted), shifted), epochs=1, verbose=False)
+    with pytest.raises(dp.ConfigError, match=r"not by an ensemble: give one of it, member\(0\)"):
+        greedy(ensemble, source, **OPTIONS)
+    with pytest.raises(dp.ConfigError, match=r"as many weights as members: give one of them, member\(0\)"):
+        model.load_weights(ensemble)
+    assert greedy(ensemble.member(0), source, **OPTIONS).tokens.shape == (7, LONGEST)
+
+
 def test_a_decoder_that_looks_at_other_steps_by_itself_is_refused():
     decoder = [dp.Embedding(VOCABULARY, 2), dp.Conv1d(3, 2, padding=(1, 0)), dp.RNN(4), dp.Dense(VOCABULARY)]
     encoder = [dp.Embedding(4, 3), dp.Conv1d(3, 3, padding="same"), dp.RNN(4)]  # this one reads its sequence whole

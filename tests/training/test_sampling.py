@@ -117,6 +117,11 @@ def test_what_makes_no_text_is_refused(model, options, error, words):
         dp.sample(3, **given)
 
 
+def test_a_model_without_parameters_writes_nothing():
+    with pytest.raises(dp.ConfigError, match="This model has no parameters yet"):
+        dp.sample(dp.Model([dp.Embedding(5, 4), dp.Dense(5)], loss=dp.SoftmaxCrossEntropy()), LETTERS, "a")
+
+
 def test_numbers_may_be_numpys_or_large(model):
     prompt = "a" * 60
     assert dp.sample(model, LETTERS, prompt, np.int8(100)) == dp.sample(model, LETTERS, prompt, 100)

@@ -98,6 +98,8 @@ def beam_search(
     net = getattr(model, "net", model)
     if not isinstance(net, EncoderDecoder) or net is model:
         raise ConfigError(f"Answers are written by the Model of an EncoderDecoder, not by {net!r}.")
+    if hasattr(model, "member"):
+        raise ConfigError("Answers are written by a single model, not by an ensemble: give one of it, member(0).")
     params, state = model.variables
     _check_tokens(model, start, end)
     if isinstance(source, tuple):

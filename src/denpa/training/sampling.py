@@ -61,8 +61,8 @@ def sample(
 
     Raises:
         ConfigError: a length below 1, a temperature below 0, a `top_k` that is not from 1 to the number of tokens; a
-            model that is no language model of this vocabulary, keeps nothing from step to step, or looks at other
-            steps by more than its recurrent layers.
+            model that has no parameters, is no language model of this vocabulary, keeps nothing from step to step, or
+            looks at other steps by more than its recurrent layers.
         DataError: an empty prompt, or a token in it that is not in the vocabulary.
     """
     _check(model, vocabulary, temperature, top_k, seed)
@@ -138,6 +138,8 @@ def _check(model: Model, vocabulary: Vocabulary, temperature: Any, top_k: Any, s
     if top_k is not None and not known:
         raise ConfigError(f"top_k must be a whole number from 1 to the {len(vocabulary)} tokens, not {top_k!r}.")
     shape = model.in_shape
+    if shape is None:
+        raise ConfigError("This model has no parameters yet: fit it before it writes.")
     outputs = model.net.out_shape(shape) if shape is not None and len(shape) == 1 else ()
     if len(outputs) != 2 or outputs[-1] != len(vocabulary):
         raise ConfigError(

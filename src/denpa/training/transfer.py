@@ -25,6 +25,8 @@ def weights_of(source: Any) -> tuple[dict[str, Any], str]:
         FileFormatError: no such file, or not one of denpa's.
         ConfigError: none of these, or an ensemble.
     """
+    if hasattr(source, "member"):
+        raise ConfigError("An ensemble has as many weights as members: give one of them, member(0).")
     if hasattr(source, "variables"):
         return tree.flatten(source.variables._asdict()), "the model"
     if isinstance(source, Variables):
