@@ -305,6 +305,7 @@ def test_members_of_a_sweep_differ_in_starts_and_schedules_and_can_be_resumed(tm
     ("options", "message"),
     [
         ({"buckets": 2}, "leave buckets out"),
+        ({"devices": 2}, "leave devices out"),
         ({"callbacks": [dp.EarlyStopping(retrain="continue")]}, "leave retrain out"),
         ({"callbacks": [dp.EarlyStopping(members="together")], "sweep": True}, "ends all members at one moment"),
         ({"callbacks": [dp.EarlyStopping(monitor="validation_los")]}, "did you mean 'validation_loss'"),

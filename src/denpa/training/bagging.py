@@ -148,11 +148,13 @@ class Bagging(Stacked):
         window: int | None = None,
         buckets: int | None = None,
         resume: Any = None,
+        devices: int | str | None = None,
     ) -> History:
         """Train all members; can be called again to go on with the same examples. Arguments as for `Model.fit`.
 
         An epoch of a member is one pass over its distinct examples. `EarlyStopping` ends and takes back each member for
-        itself, or by `members="together"` all at once. `buckets` and `EarlyStopping(retrain=...)` are refused.
+        itself, or by `members="together"` all at once. `buckets`, `devices` and `EarlyStopping(retrain=...)` are
+        refused.
 
         Raises:
             DataError, ShapeError, ConfigError: the data or options do not fit; nothing was changed.
@@ -163,7 +165,7 @@ class Bagging(Stacked):
         check_training(self.model, epochs, shuffle=shuffle, replacement=replacement, record_steps=record_steps)
         use_compile_cache()
         rules = as_callbacks(callbacks)
-        check_options(rules, buckets)
+        check_options(rules, buckets, devices)
         with unchanged_if_refused(self, self.model):
             given = self.model.run is not None
             train, held_out = prepared_data(self.model, data, validation)

@@ -262,8 +262,10 @@ def begun(programs: MemberPrograms, model: Any, seeds: np.ndarray, shape: Any, n
     return replace(runs, params=params, state=state)
 
 
-def check_options(rules: Any, buckets: Any) -> None:
+def check_options(rules: Any, buckets: Any, devices: Any = None) -> None:
     """Refuse what members that train together cannot do, by `ConfigError`."""
+    if devices is not None:
+        raise ConfigError("devices divide the batches of a single model among them: leave devices out for members.")
     if buckets is not None:
         raise ConfigError(
             "buckets cut each batch to its longest sequences, but members make their steps together, in arrays of one "
