@@ -12,6 +12,8 @@ import pytest
 from denpa import optim
 from denpa.core.description import Description, from_config, registered, to_config
 from denpa.core.errors import ConfigError
+from denpa.layers import BatchNorm
+from denpa.losses import MeanSquaredError
 from denpa.optim import schedules
 
 # With rates that suit the parabola and Rosenbrock's function below.
@@ -193,7 +195,7 @@ def test_a_rate_without_a_schedule_needs_no_counter():
     "kind",
     [optim.SGD, optim.Momentum, optim.Nesterov, optim.AdaGrad, optim.RMSprop, optim.Adadelta, optim.Adam, optim.AdamW],
 )
-@pytest.mark.parametrize("rate", [0.0, -0.1, True, "fast", None, optim.SGD])
+@pytest.mark.parametrize("rate", [0.0, -0.1, True, "fast", None, optim.SGD, BatchNorm(), MeanSquaredError()])
 def test_refuses_a_rate_that_is_none(kind, rate):
     with pytest.raises(ConfigError, match=f"{kind.__name__}.learning_rate must be"):
         kind(rate)

@@ -20,6 +20,7 @@ import numpy as np
 
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError
+from denpa.optim.schedules import Schedule
 
 __all__ = ["Optimizer", "Transform", "each", "like", "moments", "over_root", "takes_objective", "want_rate", "wide"]
 
@@ -148,7 +149,7 @@ def over_root(g: jax.Array, squares: jax.Array, epsilon: float, inside: bool = F
 def want_rate(owner: Optimizer) -> None:
     """Refuse a learning rate that is neither a positive number nor a schedule."""
     rate = owner.learning_rate
-    if callable(rate) and not isinstance(rate, type):
+    if isinstance(rate, Schedule) or (callable(rate) and not isinstance(rate, (type, Description))):
         return
     if not isinstance(rate, float):
         raise ConfigError(
