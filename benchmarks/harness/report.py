@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.machine import ROOT
+from harness.timing import worth_of_cores
 
 __all__ = ["say", "show", "table", "write"]
 
@@ -41,6 +42,7 @@ def write(name: str, options: argparse.Namespace, about: dict[str, Any], results
     options.out.mkdir(parents=True, exist_ok=True)
     arguments = {key: _inside(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
     path = options.out / f"{name}.json"
+    about = {**about, "worth_of_cores": worth_of_cores()}
     content = {"benchmark": name, **about, "arguments": arguments, "results": results}
     path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", "utf-8")
     path.with_suffix(".md").write_text(f"{text}\n\n{_provenance(about, options)}\n", "utf-8")
@@ -57,8 +59,14 @@ def _provenance(about: dict[str, Any], options: argparse.Namespace) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     quick = " **Smoke run: these figures mean nothing.**" if options.quick else ""
     memory = "" if about["memory_gib"] is None else f", {about['memory_gib']:g} GiB"
+    worth = about["worth_of_cores"]
+    together = (
+        ""
+        if worth is None
+        else (f" (together worth {worth['median']:.2f} of one, {worth['least']:.2f} to {worth['most']:.2f})")
+    )
     load = "" if about["load_before"] is None else f", load before the run {about['load_before']:.1f}"
     return (
-        f"*{about['cpu']}, {about['cores']} cores{memory}, {about['os']}; {options.threads} threads for each "
+        f"*{about['cpu']}, {about['cores']} cores{together}{memory}, {about['os']}; {options.threads} threads for each "
         f"contestant; {options.rounds} rounds; {about['date'][:10]}{load}. {versions}.*{quick}"
     )

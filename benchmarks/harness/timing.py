@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Times", "alternate", "compare", "seconds_of"]
+from harness.machine import cores
+
+__all__ = ["Times", "alternate", "compare", "seconds_of", "worth_of_cores"]
 
 # Threads that wait for more work spin for a few milliseconds before they sleep; the next contestant must not feel it.
 _PAUSE_SECONDS = 0.05
+
+# What all cores together did of one core's work, before each turn. Two cores of a virtual machine can be two threads
+# of one core of its host for minutes at a time, and nothing but this tells.
+_worth: list[float] = []
 
 
 class Times:
@@ -46,6 +53,35 @@ def seconds_of(call: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
+def worth_of_cores() -> dict[str, float] | None:
+    """How many cores' work all cores did in the benchmarks so far: median, least, most; None where there is one."""
+    if not _worth:
+        return None
+    return {"median": float(np.median(_worth)), "least": min(_worth), "most": max(_worth)}
+
+
+def _look_at_cores() -> None:
+    """Square roots, which keep the one unit that makes them busy, by one thread and then by one for each core."""
+    count = cores()
+    if count < 2:
+        return
+
+    def work() -> None:
+        numbers = np.full(1 << 15, 2.0)
+        roots = np.empty_like(numbers)
+        for _ in range(600):
+            np.sqrt(numbers, out=roots)
+
+    def together() -> None:
+        threads = [threading.Thread(target=work) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    _worth.append(count * seconds_of(work) / seconds_of(together))
+
+
 def alternate(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Times]:
     """Let the contestants take turns, A B C A B C ..., so that a slow minute of the machine strikes all.
 
@@ -56,6 +92,7 @@ def alternate(contestants: Mapping[str, Callable[[], float]], rounds: int) -> di
     values: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, turn in contestants.items():
+            _look_at_cores()
             time.sleep(_PAUSE_SECONDS)
             values[name].append(turn())
     return {name: Times(taken) for name, taken in values.items()}
