@@ -16,8 +16,8 @@ __all__ = ["Times", "alternate", "compare", "seconds_of", "worth_of_cores"]
 # Threads that wait for more work spin for a few milliseconds before they sleep; the next contestant must not feel it.
 _PAUSE_SECONDS = 0.05
 
-# What all cores together did of one core's work, before each turn. Two cores of a virtual machine can be two threads
-# of one core of its host for minutes at a time, and nothing but this tells.
+# What all cores together did of one core's work, before each turn: less than their number where others are at work,
+# on this machine or, unseen, on the host of a virtual one.
 _worth: list[float] = []
 
 
