@@ -35,7 +35,7 @@ class Bidirectional(Stepping):
     Source: Schuster & Paliwal (1997), section II.
     """
 
-    layer: Layer
+    layer: Recurrent
     merge: Literal["concat", "sum"] = "concat"
 
     def validate(self) -> None:
@@ -58,7 +58,7 @@ class Bidirectional(Stepping):
 
     @property
     def parts(self) -> int:
-        return max(2 * getattr(self.layer, "parts", 0) - 1, 0)  # one y, two carries
+        return max(2 * self.layer.parts - 1, 0)  # one y, two carries
 
     def _forward(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         ys, saved, met = [], {}, {}
@@ -78,7 +78,7 @@ class Bidirectional(Stepping):
 
     def _each(self, x: Any) -> list[Any]:
         """The input of each layer: x, and its own half of the carry where one is given."""
-        if not getattr(self.layer, "takes_carry", False):
+        if not self.layer.takes_carry:
             return [x, x]
         x, *carry = x
         half = len(carry) // 2
@@ -86,7 +86,7 @@ class Bidirectional(Stepping):
 
     def _merged(self, ys: list[Any], join: Any) -> Any:
         """y of both, and behind it the carries of both where they come out."""
-        if not getattr(self.layer, "return_carry", False):
+        if not self.layer.return_carry:
             return join(*ys)
         (one, *ahead), (two, *behind) = ys
         return (join(one, two), *ahead, *behind)
@@ -97,7 +97,7 @@ class Bidirectional(Stepping):
     def _parted(self, dy: Any) -> list[Any]:
         """The delta of each layer's output."""
         carry: list[Any] = []
-        if getattr(self.layer, "return_carry", False):
+        if self.layer.return_carry:
             dy, *carry = dy
         one, two = jnp.split(dy, 2, axis=-1) if self.merge == "concat" else (dy, dy)
         half = len(carry) // 2
@@ -105,7 +105,7 @@ class Bidirectional(Stepping):
 
     def _summed(self, dxs: list[Any]) -> Any:
         """∂E/∂x, the sum over both readers, and the deltas of both carries."""
-        if not getattr(self.layer, "takes_carry", False):
+        if not self.layer.takes_carry:
             return dxs[0] + dxs[1]
         (one, *ahead), (two, *behind) = dxs
         return (one + two, *ahead, *behind)

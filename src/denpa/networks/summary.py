@@ -51,12 +51,11 @@ class Summary:
 
     def __str__(self) -> str:
         head = ("name", "layer", "output", "parameters", "saved for backward")
-        cells: list[tuple[str, ...]] = [head]
+        known = self.in_shape is not None
+        cells: list[tuple[str, ...]] = [head if known else head[:2]]
         for row in self.rows:
-            sizes = (_shape(row.out_shape), _number(row.parameters), _bytes(row.saved_bytes))
+            sizes = (str(row.out_shape), f"{row.parameters:,}", _bytes(row.saved_bytes or 0)) if known else ()
             cells.append((row.name, row.layer, *sizes))
-        if self.in_shape is None:
-            cells = [row[:2] for row in cells]
         layout = [f"{'<' if i < 3 else '>'}{max(len(row[i]) for row in cells)}" for i in range(len(cells[0]))]
         lines = ["  ".join(map(format, row, layout)).rstrip() for row in cells]
         rule = "─" * max(len(line) for line in lines)
@@ -64,8 +63,8 @@ class Summary:
             foot = "Sizes are known once the shape of one example is: summary((28, 28, 1))."
         else:
             foot = (
-                f"input {_shape(self.in_shape)}, {self.parameters:,} parameters, "
-                f"{_bytes(self.saved_bytes)} saved for backward per example"
+                f"input {self.in_shape}, {self.parameters:,} parameters, "
+                f"{_bytes(self.saved_bytes or 0)} saved for backward per example"
             )
         return "\n".join([lines[0], rule, *lines[1:], rule, foot])
 
@@ -117,17 +116,7 @@ def _at(params: Any, path: str) -> Any:
     return params
 
 
-def _shape(shape: Any) -> str:
-    return "" if shape is None else str(shape)
-
-
-def _number(number: int | None) -> str:
-    return "" if number is None else f"{number:,}"
-
-
-def _bytes(size: int | None) -> str:
-    if size is None:
-        return ""
+def _bytes(size: int) -> str:
     amount = float(size)
     for unit in ("B", "KiB", "MiB"):
         if amount < 10_000:

@@ -180,9 +180,8 @@ class Tied(Network):
                 raise ShapeError(f"{tie!r}: {tie.source} of shape {arrays[tie.source].shape} cannot be transposed.")
             wanted = tie.turned(arrays[tie.source]).shape
             if not tie.at and arrays[tie.target].shape != wanted:
-                hint = (
-                    "" if tie.transpose else " With transpose=True?" if wanted[::-1] == arrays[tie.target].shape else ""
-                )
+                turned = not tie.transpose and wanted[::-1] == arrays[tie.target].shape
+                hint = " With transpose=True?" if turned else ""
                 raise ShapeError(
                     f"{tie!r}: {tie.target} has shape {arrays[tie.target].shape}, and would have to be {wanted}.{hint}"
                 )
