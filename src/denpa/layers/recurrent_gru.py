@@ -36,7 +36,8 @@ class GRUCell(Cell):
         before:  q = δ_n Wh_nᵀ,   δ_r = q ⊙ h ⊙ r (1 − r),   ∂E/∂h = e ⊙ z + q ⊙ r + δ_z Wh_zᵀ + δ_r Wh_rᵀ
         after:   m = h Wh_n + bh, δ_r = δ_n ⊙ m ⊙ r (1 − r), ∂E/∂h = e ⊙ z + [δ_z, δ_r, δ_n ⊙ r] Whᵀ
 
-        ∂E/∂Wx = Σ_t xᵗᵀ δᵗ      ∂E/∂b = Σ_t δᵗ      ∂E/∂Wh_n = Σ_t (r ⊙ h)ᵀ δ_n, the other columns Σ_t hᵀ δ
+        ∂E/∂Wx = Σ_t xᵗᵀ δᵗ      ∂E/∂b = Σ_t δᵗ      ∂E/∂Wh = Σ_t hᵀ δᵗ in the columns of z and r
+        before:  ∂E/∂Wh_n = Σ_t (r ⊙ h)ᵀ δ_n          after:  ∂E/∂Wh_n = Σ_t hᵀ (δ_n ⊙ r)      ∂E/∂bh = Σ_t δ_n ⊙ r
 
     Args:
         units: size of h.

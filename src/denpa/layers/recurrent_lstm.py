@@ -24,11 +24,11 @@ class LSTMCell(Cell):
 
     with u = xᵗ Wx + hᵗ⁻¹ Wh + b, the gates side by side as i f g o: Wx (in, 4 units), Wh (units, 4 units),
     b (4 units,). With peepholes p (3, units) the memory enters the gates: u_i += p₀ ⊙ cᵗ⁻¹,
-    u_f += p₁ ⊙ cᵗ⁻¹ and u_o += p₂ ⊙ cᵗ (or cᵗ⁻¹). With e = ∂E/∂hᵗ and ċ = ∂E/∂cᵗ:
+    u_f += p₁ ⊙ cᵗ⁻¹ and u_o += p₂ ⊙ cᵗ (or cᵗ⁻¹). With e = ∂E/∂hᵗ and δ_c = ∂E/∂cᵗ:
 
-        δ_o = e ⊙ φ(cᵗ) ⊙ o (1 − o)      ċ = e ⊙ o ⊙ φ'(cᵗ) + [from t+1] (+ p₂ ⊙ δ_o)
-        δ_i = ċ ⊙ g ⊙ i (1 − i)          δ_f = ċ ⊙ cᵗ⁻¹ ⊙ f (1 − f)          δ_g = ċ ⊙ i ⊙ φ'(u_g)
-        ∂E/∂cᵗ⁻¹ = ċ ⊙ f (+ p₀ ⊙ δ_i + p₁ ⊙ δ_f)      ∂E/∂hᵗ⁻¹ = δ Whᵀ, through all four gates
+        δ_o = e ⊙ φ(cᵗ) ⊙ o (1 − o)      δ_c = e ⊙ o ⊙ φ'(cᵗ) + [from t+1] (+ p₂ ⊙ δ_o)
+        δ_i = δ_c ⊙ g ⊙ i (1 − i)        δ_f = δ_c ⊙ cᵗ⁻¹ ⊙ f (1 − f)        δ_g = δ_c ⊙ i ⊙ φ'(u_g)
+        ∂E/∂cᵗ⁻¹ = δ_c ⊙ f (+ p₀ ⊙ δ_i + p₁ ⊙ δ_f)    ∂E/∂hᵗ⁻¹ = δ Whᵀ, through all four gates
 
         ∂E/∂Wx = Σ_t xᵗᵀ δᵗ      ∂E/∂Wh = Σ_t hᵗ⁻¹ᵀ δᵗ      ∂E/∂b = Σ_t δᵗ      ∂E/∂p = Σ_t δ_i cᵗ⁻¹, δ_f cᵗ⁻¹, δ_o cᵗ
 
@@ -76,14 +76,12 @@ class LSTMCell(Cell):
             i, f, g, o = split(a, 4)
             c = f * c + i * g
             return (o * self._phi(c), c), {"gates": a}
-        p, s = params["p"], self._scale(u)
-        n = self.units
+        p, s, n = params["p"], self._scale(u), self.units
         early = u.at[..., :n].add(p[0] * c).at[..., n : 2 * n].add(p[1] * c)
-        before = c
         i, f, g, _ = split(gates(early, s), 4)
-        c = f * c + i * g
-        o = gates(u[..., 3 * n :] + p[2] * (c if self._current else before), s[3 * n :])
-        return (o * self._phi(c), c), {"gates": jnp.concatenate([i, f, g, o], axis=-1)}
+        after = f * c + i * g
+        o = gates(u[..., 3 * n :] + p[2] * (after if self._current else c), s[3 * n :])
+        return (o * self._phi(after), after), {"gates": jnp.concatenate([i, f, g, o], axis=-1)}
 
     def slopes(self, params: Params, kept: Any, before: Carry, after: Carry) -> Any:
         a, squashed = kept["gates"], self._phi(after[1])
@@ -92,7 +90,7 @@ class LSTMCell(Cell):
         return {
             "u": gate_slopes(a, self._scale(a)) * along,  # ∂c/∂u_i, ∂c/∂u_f, ∂c/∂u_g, ∂h/∂u_o
             "c": o * gate_slopes(squashed, self._scale(squashed, gate=2)),  # ∂h/∂c
-            "f": a[..., self.units : 2 * self.units],  # ∂c/∂c'
+            "f": a[..., self.units : 2 * self.units],  # ∂cᵗ/∂cᵗ⁻¹, but for the peepholes
         }
 
     def backward(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
