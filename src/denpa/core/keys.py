@@ -1,4 +1,4 @@
-"""Random keys by name: one key enters, every layer derives its own from its name.
+"""Names, and random keys by name: one key enters, every layer derives its own from its name.
 
 A layer that keeps its name keeps its random numbers when a neighbour is added or taken away.
 """
@@ -6,13 +6,20 @@ A layer that keeps its name keeps its random numbers when a neighbour is added o
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 
 from denpa.core.errors import ConfigError
 
-__all__ = ["key_for", "want_key"]
+__all__ = ["key_for", "numbered", "want_key"]
+
+
+def numbered(kinds: Sequence[str]) -> list[str]:
+    """`{index}_{kind}` for what stands in a row, the index padded with zeros to equal width: `0_dense`, `07_relu`."""
+    width = len(str(max(len(kinds) - 1, 0)))
+    return [f"{index:0{width}d}_{kind}" for index, kind in enumerate(kinds)]
 
 
 def key_for(key: Any, name: str) -> Any:

@@ -18,6 +18,7 @@ import numpy as np
 from denpa.core.checks import want_not_negative
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError, DataError
+from denpa.core.keys import numbered
 from denpa.core.shapes import want
 from denpa.data.checks import check_x, unmasked
 from denpa.data.statistics import inverse, kept, mean_and_variance, minimum_and_maximum
@@ -198,9 +199,7 @@ class Pipeline(Normalizer):
                 raise ConfigError(f"Pipeline wants normalisers such as Standardize(), not {step!r}.")
 
     def _named(self) -> Iterator[tuple[str, Normalizer]]:
-        width = len(str(len(self.steps) - 1))
-        for index, step in enumerate(self.steps):
-            yield f"{index:0{width}d}_{type(step).__name__.lower()}", step
+        yield from zip(numbered([type(step).__name__.lower() for step in self.steps]), self.steps, strict=True)
 
     def fit(self, x: Any) -> dict[str, Any]:
         arrays = {}

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from denpa.core import tree
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError, ShapeError
-from denpa.core.keys import key_for
+from denpa.core.keys import key_for, numbered
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State
 from denpa.core.padded import Padded
 from denpa.core.symbolic import Node
@@ -200,7 +200,9 @@ def _like(names: Any, values: Iterable[Any]) -> Any:
 
 
 def _gathered(vertex: Vertex, values: dict[str, Any]) -> Any:
-    return _like(vertex.inputs if len(vertex.inputs) > 1 else "", [values[name] for name in vertex.inputs])
+    """The value that goes into a vertex, or a tuple where several do."""
+    found = [values[name] for name in vertex.inputs]
+    return tuple(found) if len(found) > 1 else found[0]
 
 
 def _context(vertex: Vertex, ctx: Context) -> Context:
@@ -262,10 +264,9 @@ def _canonical(inputs: Any, outputs: Any) -> tuple[Any, Any, tuple[Vertex, ...]]
             f"The output depends on input {stray[0]!r}, which is not among the graph's inputs: these are what "
             "dp.Input() gives, not what a layer makes of it."
         )
-    width = len(str(max(len(applied) - 1, 0)))
     vertices: list[Vertex] = []
     uses: dict[str, int] = {}
-    automatic = [f"{index:0{width}d}_{type(node.layer).__name__.lower()}" for index, node in enumerate(applied)]
+    automatic = numbered([type(node.layer).__name__.lower() for node in applied])
     unnamed = {own for own, node in zip(automatic, applied, strict=True) if not node.name}
     for own, node in zip(automatic, applied, strict=True):
         slot = node.name or own

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from denpa.core.errors import ConfigError
+from denpa.core.keys import numbered
 from denpa.core.layer import Context, Grads, Layer, Params, Saved
 from denpa.networks.base import Delta, Network, Value, behind, naming, step_forward, walk_backward, walk_forward
 from denpa.networks.fusion import block_ahead, block_of
@@ -107,11 +108,11 @@ class Sequential(Network):
 def named(layers: Iterable[Any]) -> tuple[tuple[str, Layer], ...]:
     """(name, layer) for every entry, with the names that `Sequential` gives."""
     entries = tuple(layers)
-    width = len(str(max(len(entries) - 1, 0)))
+    automatic = numbered([type(entry).__name__.lower() for entry in entries])
     pairs = []
     for index, entry in enumerate(entries):
         if isinstance(entry, Layer):
-            entry = (f"{index:0{width}d}_{type(entry).__name__.lower()}", entry)
+            entry = (automatic[index], entry)
         if not (isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], Layer)):
             hint = " Did you forget the brackets?" if isinstance(entry, type) else ""
             raise ConfigError(f'Entry {index} must be a layer or a pair ("name", layer), not {entry!r}.{hint}')

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from denpa.core.errors import ConfigError
+from denpa.core.keys import numbered
 from denpa.optim.base import Optimizer, Transform, each, like, takes_objective
 
 __all__ = ["Chain", "chain"]
@@ -89,9 +90,8 @@ class Chain(Optimizer):
 
     def named(self) -> tuple[tuple[str, Transform], ...]:
         """The parts with the names of their states."""
-        width = len(str(len(self.parts) - 1))
-        kinds = [type(part).__name__.lower().lstrip("_") for part in self.parts]
-        return tuple((f"{i:0{width}d}_{kind}", self.parts[i]) for i, kind in enumerate(kinds))
+        names = numbered([type(part).__name__.lower().lstrip("_") for part in self.parts])
+        return tuple(zip(names, self.parts, strict=True))
 
     def optimizer(self) -> tuple[str, Optimizer]:
         """The one part that is an optimiser of denpa's, with its name.
