@@ -15,6 +15,7 @@ from jax import lax
 
 from denpa.core.errors import DataError, ShapeError
 from denpa.core.shapes import Shape, want
+from denpa.core.tree import wide_dtype
 
 __all__ = [
     "as_float",
@@ -42,7 +43,7 @@ def as_float(owner: Any, y: Any) -> Array:
         raise DataError(f"{owner!r} wants floating-point outputs, not {y.dtype}.")
     if y.ndim == 0:
         raise ShapeError(f"{owner!r} wants outputs with a batch axis in front, but got a single number.")
-    return y.astype(jnp.float32) if y.dtype.itemsize < 4 else y
+    return y.astype(wide_dtype(y.dtype))
 
 
 def same_shape(owner: Any, y: Any, t: Any) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "precision",
     "tupled",
     "unflatten",
+    "wide_dtype",
     "zeros_like",
 ]
 
@@ -96,7 +97,7 @@ def zeros_like(tree: Any) -> Any:
 
 
 def inner(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Σ aᵢ bᵢ over all entries, as a product: a sum over everything XLA makes on a CPU one number after the other."""
+    """Σ aᵢ bᵢ over all entries, as a product: on a CPU, XLA makes a sum over everything one number after the other."""
     return jnp.vdot(a, b, precision="highest")
 
 
@@ -122,10 +123,15 @@ def floating(x: jax.Array) -> jax.Array:
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jax.dtypes.canonicalize_dtype(float))
 
 
+def wide_dtype(dtype: Any) -> np.dtype[Any]:
+    """The precision to compute in for numbers of `dtype`: its own, float32 at least; bfloat16 has too few digits."""
+    return np.dtype(np.float32) if jnp.finfo(dtype).bits < 32 else np.dtype(dtype)
+
+
 def precision(tree: Any) -> Any:
     """The dtype that all floating-point leaves together have, by promotion; None where there are none."""
-    floating = {leaf.dtype for leaf in jax.tree.leaves(tree) if jnp.issubdtype(jnp.result_type(leaf), jnp.floating)}
-    return jnp.result_type(*floating) if floating else None
+    dtypes = {leaf.dtype for leaf in jax.tree.leaves(tree) if jnp.issubdtype(jnp.result_type(leaf), jnp.floating)}
+    return jnp.result_type(*dtypes) if dtypes else None
 
 
 def count(tree: Any) -> int:

@@ -10,6 +10,7 @@ import jax
 from denpa.core.description import Description
 from denpa.core.errors import ShapeError
 from denpa.core.shapes import Shape, as_shape
+from denpa.core.tree import wide_dtype
 
 __all__ = ["Initializer", "fans", "precisions"]
 
@@ -59,4 +60,4 @@ def precisions(dtype: Any) -> tuple[Any, Any]:
     bfloat16 has 8 bits: drawn in it, a normal sample would have no tails.
     """
     wanted = jax.dtypes.canonicalize_dtype(float if dtype is None else dtype)
-    return wanted, wanted if jax.numpy.finfo(wanted).bits >= 32 else jax.numpy.float32
+    return wanted, wide_dtype(wanted)

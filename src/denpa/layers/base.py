@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
-
 from denpa.core.layer import Array, Layer
 from denpa.core.padded import step_mask
 from denpa.core.shapes import Shape, want
+from denpa.core.tree import wide_dtype
 
 __all__ = ["ShapePreserving", "rows", "true_steps", "wide"]
 
@@ -27,7 +26,7 @@ def rows(x: Array) -> Array:
 
 def wide(x: Array) -> Array:
     """x in float32 at least, for sums over a batch."""
-    return x if jnp.finfo(x.dtype).bits >= 32 else x.astype(jnp.float32)
+    return x.astype(wide_dtype(x.dtype))
 
 
 def true_steps(owner: Any, x: Array, lengths: Array) -> Array:

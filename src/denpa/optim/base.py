@@ -16,13 +16,13 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError
+from denpa.core.tree import wide_dtype
 from denpa.optim.schedules import Schedule
 
-__all__ = ["Optimizer", "Transform", "each", "like", "moments", "over_root", "takes_objective", "want_rate", "wide"]
+__all__ = ["Optimizer", "Transform", "each", "like", "moments", "over_root", "takes_objective", "want_rate"]
 
 
 class Transform(Description):
@@ -106,12 +106,6 @@ def takes_objective(optimizer: Any) -> bool:
     return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
 
-def wide(leaf: Any) -> np.dtype[Any]:
-    """The precision to compute in: the leaf's own, float32 at least."""
-    dtype = jnp.result_type(leaf)
-    return np.dtype(np.float32) if jnp.finfo(dtype).bits < 32 else dtype
-
-
 def each(function: Callable[..., Any], *trees: Any, **scalars: Any) -> Any:
     """`function` on the corresponding leaves of `trees`, in float32 or wider.
 
@@ -119,7 +113,7 @@ def each(function: Callable[..., Any], *trees: Any, **scalars: Any) -> Any:
     """
 
     def on_leaves(*leaves: Any) -> Any:
-        dtype = wide(leaves[0])
+        dtype = wide_dtype(jnp.result_type(leaves[0]))
         return function(
             *[jnp.asarray(leaf, dtype) for leaf in leaves],
             **{name: jnp.asarray(value, dtype) for name, value in scalars.items()},
@@ -135,7 +129,7 @@ def like(tree: Any, template: Any) -> Any:
 
 def moments(params: Any, value: float = 0.0) -> Any:
     """A tree of the structure of `params` filled with `value`, in float32 or wider."""
-    return jax.tree.map(lambda p: jnp.full_like(p, value, dtype=wide(p)), params)
+    return jax.tree.map(lambda p: jnp.full_like(p, value, dtype=wide_dtype(jnp.result_type(p))), params)
 
 
 def over_root(g: jax.Array, squares: jax.Array, epsilon: float, inside: bool = False) -> jax.Array:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from denpa.core import tree
 from denpa.core.checks import want_positive
-from denpa.optim.base import Transform, each, like, wide
+from denpa.optim.base import Transform, each, like
 
 __all__ = ["ClipByNorm", "ClipByValue"]
 
@@ -38,7 +38,8 @@ class ClipByNorm(Transform):
 
     def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         # One precision for the whole sum: leaves of several cannot be added under strict promotion.
-        widest = max((wide(leaf) for leaf in jax.tree.leaves(grads)), key=lambda d: d.itemsize, default=None)
+        dtypes = [tree.wide_dtype(jnp.result_type(leaf)) for leaf in jax.tree.leaves(grads)]
+        widest = max(dtypes, key=lambda dtype: dtype.itemsize, default=None)
         norm = _norm(tree.cast(grads, widest))
         factor = self.max_norm / jnp.maximum(norm, self.max_norm)
         return like(each(lambda g, factor: g * factor, grads, factor=factor), grads), state
