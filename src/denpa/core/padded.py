@@ -86,7 +86,12 @@ def step_mask(lengths: Any, time: int) -> Any:
 
 
 def silenced(values: Any, lengths: Any) -> Any:
-    """The values (batch, time, ...) with 0 on the padding: a delta of 0 alone would not keep NaN out of a product."""
+    """The values (batch, time, ...) with 0 on the padding; as they are where `lengths` is None.
+
+    A delta of 0 alone would not keep NaN out of a product.
+    """
+    if lengths is None:
+        return values
     mask = step_mask(lengths, values.shape[1]).reshape(*values.shape[:2], *(1,) * (values.ndim - 2))
     library = np if isinstance(values, np.ndarray) and isinstance(mask, np.ndarray) else jnp
     return library.where(mask, values, values.dtype.type(0))

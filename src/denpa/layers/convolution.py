@@ -86,10 +86,9 @@ class _Convolution(Layer):
         axes = "height width" if self.rank == 2 else "time"
         want(self, f"batch {axes} channels", x, {"channels": channels})
         shape, W = self.out_shape(x.shape[1:]), self._kernel(params["W"])
-        if ctx.lengths is not None:
-            if self.padding == "circular":
-                raise ShapeError(f"{self!r} joins the ends of whole arrays, not those of padded sequences.")
-            x = silenced(x, ctx.lengths)  # like the zeros around it
+        if ctx.lengths is not None and self.padding == "circular":
+            raise ShapeError(f"{self!r} joins the ends of whole arrays, not those of padded sequences.")
+        x = silenced(x, ctx.lengths)  # like the zeros around it
         b = None if self.untied_bias else params.get("b")
         y = kernels.convolve(self._image(x), W, **self._how(x), b=b).reshape(-1, *shape)  # u = x ⋆ W + b
         return y + params["b"] if self.untied_bias else y, {"x": x, "lengths": ctx.lengths}
@@ -102,7 +101,7 @@ class _Convolution(Layer):
         if self.use_bias:
             grads["b"] = jnp.sum(dy, axis=0 if self.untied_bias else tuple(range(dy.ndim - 1)))  # ∂E/∂b = Σ δ
         dx = kernels.convolve_input_gradient(delta, W, image.shape, **how).reshape(x.shape)
-        return dx if saved["lengths"] is None else silenced(dx, saved["lengths"]), grads
+        return silenced(dx, saved["lengths"]), grads
 
     def _how(self, x: Array) -> dict[str, Any]:
         windows, padding = self.windows, self.paddings(x.shape[1:])

@@ -20,12 +20,12 @@ class _Rearranging(Layer):
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         shape = want(self, "batch ...", x)[1:]
-        x = x if ctx.lengths is None else silenced(x, ctx.lengths)
-        return x.reshape(x.shape[0], *self.out_shape(shape)), {"shape": Static(shape), "lengths": ctx.lengths}
+        y = silenced(x, ctx.lengths).reshape(x.shape[0], *self.out_shape(shape))
+        return y, {"shape": Static(shape), "lengths": ctx.lengths}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
         dx = dy.reshape(dy.shape[0], *saved["shape"].value)  # the same numbers in their old places
-        return dx if saved["lengths"] is None else silenced(dx, saved["lengths"]), {}
+        return silenced(dx, saved["lengths"]), {}
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class ActivityL1(ShapePreserving):
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         want(self, "batch ...", x)
-        counted = x if ctx.lengths is None else silenced(x, ctx.lengths)
+        counted = silenced(x, ctx.lengths)
         scale = self.strength / max(x.shape[0], 1) if ctx.reduction == "mean" else self.strength
         return x, {"slope": scale * jnp.sign(counted), "cost": scale * jnp.sum(jnp.abs(wide(counted)))}
 

@@ -21,7 +21,7 @@ from denpa.layers.recurrent_rnn import RNNCell
 from denpa.networks import through_time
 from denpa.networks.base import Delta, Network, Value
 
-__all__ = ["GRU", "LSTM", "RNN", "Recurrent", "time_major", "time_mask"]
+__all__ = ["GRU", "LSTM", "RNN", "Recurrent", "time_major"]
 
 
 class Recurrent(Network):
@@ -206,7 +206,7 @@ def time_mask(lengths: Any, x: Array) -> Array | None:
 
 def time_major(x: Array, lengths: Any) -> Array:
     """x (batch, time, ...) with time in front, and 0 on its padding: there x may hold anything, even NaN."""
-    return jnp.swapaxes(x if lengths is None else silenced(x, lengths), 0, 1)
+    return jnp.swapaxes(silenced(x, lengths), 0, 1)
 
 
 def _batch_major(a: Array) -> Array:
@@ -328,7 +328,7 @@ class GRU(Recurrent):
     use_bias: bool = True
 
     def validate(self) -> None:
-        Recurrent.validate(self)
+        super().validate()
         if self.update_bias and not self.use_bias:
             raise ConfigError(f"{self!r} has no bias to start from: leave out use_bias=False or update_bias.")
 

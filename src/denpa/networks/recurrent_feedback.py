@@ -63,7 +63,7 @@ class OutputFeedbackRNN(Recurrent):
     use_bias: bool = True
 
     def validate(self) -> None:
-        Recurrent.validate(self)
+        super().validate()
         if self.reverse and self.teacher_forcing:
             raise ConfigError("OutputFeedbackRNN cannot be forced by targets and run in reverse: drop one.")
 
@@ -74,23 +74,23 @@ class OutputFeedbackRNN(Recurrent):
 
     def _example(self, in_shape: Any) -> tuple[int, int]:
         if not self.teacher_forcing:
-            return Recurrent._example(self, in_shape)
+            return super()._example(in_shape)
         in_shape = tuple(in_shape)
         if len(in_shape) < 2 or not isinstance(in_shape[1], tuple):
             raise ShapeError(f"{self!r} wants one example's shapes of (x, t), not {in_shape}.")
         x, t, *carry = in_shape
         self._refuse_carry(carry)
-        time, features = Recurrent._example(self, (x, *carry) if self.takes_carry else x)
+        time, features = super()._example((x, *carry) if self.takes_carry else x)
         want(self, "time outputs", t, {"time": time, "outputs": self.outputs})
         return time, features
 
     def _entered(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Array, Carry]:
         if not self.teacher_forcing:
-            return Recurrent._entered(self, params, x, ctx)
+            return super()._entered(params, x, ctx)
         x, t, *carry = x
         self._refuse_carry(carry)
         want(self, "batch time outputs", t, {"batch": len(x), "time": x.shape[1], "outputs": self.outputs})
-        cell, x, first = Recurrent._entered(self, params, (x, *carry) if self.takes_carry else x, ctx)
+        cell, x, first = super()._entered(params, (x, *carry) if self.takes_carry else x, ctx)
         if not ctx.train:
             return cell, x, first
         fed = jnp.concatenate([first[0][None], time_major(t, ctx.lengths)[:-1]])
@@ -103,7 +103,7 @@ class OutputFeedbackRNN(Recurrent):
     def _input_delta(self, cell: Any, found: through_time.Backward) -> Any:
         dx, (dy, dh) = found.dx, found.dcarry
         if not self.teacher_forcing:
-            return Recurrent._input_delta(self, cell, found)
+            return super()._input_delta(cell, found)
         dt = jnp.zeros((*dx.shape[:2], self.outputs), dx.dtype)
         if cell.forced:
             dx, dfed = jnp.split(dx, [dx.shape[-1] - self.outputs], axis=-1)

@@ -51,7 +51,7 @@ class NudgedParts(EncoderDecoder):
     """An `EncoderDecoder` each part of which is nudged."""
 
     def inner(self) -> tuple[tuple[str, Layer], ...]:
-        return tuple((name, Nudged(_prepared(layer))) for name, layer in EncoderDecoder.inner(self))
+        return tuple((name, Nudged(_prepared(layer))) for name, layer in super().inner())
 
 
 def autodiff(
