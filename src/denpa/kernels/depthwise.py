@@ -47,7 +47,7 @@ def kernel_gradient(x: Array, dy: Array, W_shape: Shape, stride: Pair, padding: 
 def _seen(x: Array, W_shape: Shape, stride: Pair, padding: Padding, dilation: Pair) -> list[Array]:
     """For each place of the kernel what it sees, every channel once for each of its filters."""
     x = jnp.repeat(x, W_shape[3] // x.shape[3], axis=3)
-    return [*views(jnp.pad(x, ((0, 0), *padding, (0, 0))), W_shape[:2], stride, dilation)]
+    return [*views(x, W_shape[:2], stride, padding, dilation)]
 
 
 def _places(W: Array) -> list[Array]:

@@ -28,8 +28,7 @@ def max_pool(x: Array, size: Pair, stride: Pair, padding: Padding) -> tuple[Arra
         y (batch, out height, out width, channels), and place, of the same shape, i · width + j as uint8 or int32.
     """
     places = jnp.uint8 if size[0] * size[1] <= 256 else jnp.int32
-    padded = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf) if padding != NO_PADDING else x
-    seen = views(padded, size, stride)
+    seen = views(x, size, stride, padding, beyond=-jnp.inf)
     best = next(seen)
     place = jnp.zeros(best.shape, places)
     for number, view in enumerate(seen, 1):
@@ -46,13 +45,12 @@ def sum_pool(x: Array, size: Pair, stride: Pair, padding: Padding) -> Array:
 
 def pool_with(function: Callable[[Array], Array], x: Array, size: Pair, stride: Pair, padding: Padding) -> Array:
     """The sum over each window of a function of its entries; zeros around the image."""
-    seen = views(jnp.pad(x, ((0, 0), *padding, (0, 0))), size, stride)
-    return sum((function(view) for view in seen), jnp.zeros((), x.dtype))
+    return sum((function(view) for view in views(x, size, stride, padding)), jnp.zeros((), x.dtype))
 
 
 def spread_with(function: Callable[[Array], Array], x: Array, size: Pair, stride: Pair, padding: Padding) -> Array:
     """To each pixel of x, the sum over its windows of a function of what stands there."""
-    pieces = [function(view) for view in views(jnp.pad(x, ((0, 0), *padding, (0, 0))), size, stride)]
+    pieces = [function(view) for view in views(x, size, stride, padding)]
     return gathered(pieces, x.shape, size, stride, padding)
 
 
@@ -69,7 +67,7 @@ def spread(dy: Array, x_shape: Shape, size: Pair, stride: Pair, padding: Padding
 @functools.partial(jax.jit, static_argnums=(2, 3, 4), inline=True)
 def take_from(x: Array, place: Array, size: Pair, stride: Pair, padding: Padding) -> Array:
     """From each window the entry that `place` names: the adjoint of `spread` with places."""
-    seen = views(jnp.pad(x, ((0, 0), *padding, (0, 0))), size, stride)
+    seen = views(x, size, stride, padding)
     return sum((jnp.where(place == n, view, 0) for n, view in enumerate(seen)), jnp.zeros((), x.dtype))
 
 

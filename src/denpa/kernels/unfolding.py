@@ -94,12 +94,18 @@ def col2im(
 
 def unfold(x: Array, kernel: Any, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Array:
     """What each place of the kernel sees: (batch, out height, out width, kernel height · kernel width · channels)."""
-    return jnp.concatenate([*views(jnp.pad(x, ((0, 0), *padding, (0, 0))), kernel, stride, dilation)], axis=-1)
+    return jnp.concatenate([*views(x, kernel, stride, padding, dilation)], axis=-1)
 
 
-def views(padded: Array, kernel: Any, stride: Pair, dilation: Pair = (1, 1)) -> Iterator[Array]:
-    """For each place of the kernel, in reading order, what it sees: (batch, out height, out width, channels)."""
-    sizes = out_sizes(padded.shape[1:3], kernel, stride, ((0, 0), (0, 0)), dilation)
+def views(
+    x: Array, kernel: Any, stride: Pair, padding: Padding, dilation: Pair = (1, 1), beyond: float = 0
+) -> Iterator[Array]:
+    """For each place of the kernel, in reading order, what it sees: (batch, out height, out width, channels).
+
+    `beyond` is what stands around the image.
+    """
+    padded = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=beyond) if padding != NO_PADDING else x
+    sizes = out_sizes(x.shape[1:3], kernel, stride, padding, dilation)
     ends = [s * (n - 1) + 1 for s, n in zip(stride, sizes, strict=True)]
     for top in range(0, kernel[0] * dilation[0], dilation[0]):
         for left in range(0, kernel[1] * dilation[1], dilation[1]):
