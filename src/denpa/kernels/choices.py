@@ -1,4 +1,4 @@
-"""Which kernels there are for convolutions and recurrent layers, which of them serve here, and why."""
+"""Which kernels for convolutions and recurrent layers serve here, and why."""
 
 from __future__ import annotations
 
@@ -7,13 +7,6 @@ import jax
 from denpa.kernels import native, settings
 
 __all__ = ["listed", "native_serves", "winograd_serves"]
-
-_CHOICES = {
-    "auto": "the fastest: native kernels on a CPU, with Winograd's algorithm for 3x3 where it pays; XLA elsewhere",
-    "direct": "native kernels on a CPU, every sum taken directly: the smallest rounding error",
-    "winograd": "native kernels on a CPU, with Winograd's algorithm for 3x3",
-    "xla": "XLA's own convolutions everywhere, recurrent layers step by step",
-}
 
 
 def native_serves() -> bool:
@@ -36,4 +29,4 @@ def listed() -> dict[str, str]:
         active = "XLA, since DENPA_KERNELS or the program asks for it"
     else:
         active = native.reason() if native.available() else f"XLA: {native.reason()}"
-    return {"now": f"{chosen}: {active}"} | _CHOICES
+    return {"now": f"{chosen}: {active}"} | settings.CHOICES

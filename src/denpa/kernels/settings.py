@@ -3,10 +3,8 @@
     with dp.kernels.using("xla"):
         model.fit(...)
 
-"auto": the native kernels where they serve, the faster algorithm of the two for each shape; else XLA.
-"direct": the native kernels with sums taken directly: the smallest rounding error, some 1e-6 of the largest value.
-"winograd": the native kernels, with Winograd's algorithm for 3x3 kernels: faster, error up to some 1e-5.
-"xla": XLA's own convolutions, and recurrent layers as scans over their steps.
+`CHOICES` says what there is to choose from. The rounding error of direct sums is some 1e-6 of the largest value, that
+of Winograd's algorithm up to some 1e-5.
 """
 
 from __future__ import annotations
@@ -20,7 +18,12 @@ from denpa.core.errors import ConfigError, nearest
 
 __all__ = ["CHOICES", "current", "using"]
 
-CHOICES = ("auto", "direct", "winograd", "xla")
+CHOICES = {
+    "auto": "the fastest: native kernels on a CPU, with Winograd's algorithm for 3x3 where it pays; XLA elsewhere",
+    "direct": "native kernels on a CPU, every sum taken directly: the smallest rounding error",
+    "winograd": "native kernels on a CPU, with Winograd's algorithm for 3x3",
+    "xla": "XLA's own convolutions everywhere, recurrent layers step by step",
+}
 _VARIABLE = "DENPA_KERNELS"
 
 _chosen: contextvars.ContextVar[str | None] = contextvars.ContextVar("kernels", default=None)

@@ -73,7 +73,8 @@ def _attempt() -> _Loaded:
 
 
 def _names(library: ctypes.CDLL) -> tuple[str, ...]:
-    found = iter(map(library.denpa_instruction_set, itertools.count()).__next__, None)
+    """The instruction sets that this processor runs, the best first: the library gives none behind the last."""
+    found = itertools.takewhile(bool, map(library.denpa_instruction_set, itertools.count()))
     return tuple(name.decode() for name in found)
 
 
