@@ -1,4 +1,4 @@
-"""Activation functions that several layers use, each beside its derivative, on bare arrays.
+"""Activation functions that several layers and losses use, each beside its derivative, on bare arrays.
 
 `f_backward(y, dy)` takes the OUTPUT of f, because these derivatives are cheapest in terms of it.
 """
@@ -9,7 +9,15 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-__all__ = ["sigmoid", "sigmoid_backward", "softmax", "softmax_backward", "tanh", "tanh_backward"]
+__all__ = [
+    "minus_log_softmax",
+    "sigmoid",
+    "sigmoid_backward",
+    "softmax",
+    "softmax_backward",
+    "tanh",
+    "tanh_backward",
+]
 
 
 def sigmoid(u: jax.Array) -> jax.Array:
@@ -41,3 +49,9 @@ def softmax(u: jax.Array) -> jax.Array:
 def softmax_backward(y: jax.Array, dy: jax.Array) -> jax.Array:
     """duₖ = Σᵣ dyᵣ ∂yᵣ/∂uₖ = Σᵣ dyᵣ yᵣ (δᵣₖ − yₖ) = yₖ (dyₖ − Σᵣ dyᵣ yᵣ)"""
     return y * (dy - jnp.sum(dy * y, axis=-1, keepdims=True))
+
+
+def minus_log_softmax(u: jax.Array) -> jax.Array:
+    """−log yᵢ = log Σⱼ e^(uⱼ − c) − (uᵢ − c) along the last axis, with c = max u: never the logarithm of 0."""
+    shifted = u - jnp.max(u, axis=-1, keepdims=True)
+    return jnp.log(jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True)) - shifted

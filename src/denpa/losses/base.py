@@ -22,7 +22,7 @@ from denpa.core.errors import ConfigError, DataError
 from denpa.core.shapes import Shape
 from denpa.core.targets import as_float, item_weights, total_weight, weighted
 
-__all__ = ["Array", "BinaryLoss", "Loss", "check_reduction", "over_units", "refuse"]
+__all__ = ["Array", "BinaryLoss", "Loss", "over_units", "refuse"]
 
 Array = jax.Array
 
@@ -44,8 +44,9 @@ class Loss(Description):
     threshold: ClassVar[float | None] = 0.5
 
     def validate(self) -> None:
-        """Refuse an unknown reduction. A subclass with a `validate` of its own calls `check_reduction`."""
-        check_reduction(self)
+        """Refuse an unknown reduction. A subclass with a `validate` of its own calls `super().validate()`."""
+        if self.reduction not in ("mean", "sum"):
+            raise ConfigError(f'{type(self).__name__}.reduction must be "mean" or "sum", not {self.reduction!r}.')
 
     def per_item(self, y: Array, t: Array) -> Array:
         """l(y_n, t_n) of every item: (batch,), or (batch, time) where each step is an item. y is float32 at least."""
@@ -172,12 +173,6 @@ class BinaryLoss(Loss):
     def check_range(self, t: np.ndarray, out_shape: Shape) -> None:
         """Targets lie between 0 and 1."""
         refuse(self, (t < 0) | (t > 1), t, "targets between 0 and 1")
-
-
-def check_reduction(loss: Loss) -> None:
-    """Raise `ConfigError` unless the reduction is "mean" or "sum"."""
-    if loss.reduction not in ("mean", "sum"):
-        raise ConfigError(f'{type(loss).__name__}.reduction must be "mean" or "sum", not {loss.reduction!r}.')
 
 
 def refuse(loss: Loss, bad: np.ndarray, t: np.ndarray, wanted: str) -> None:

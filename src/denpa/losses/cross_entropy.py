@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -18,7 +17,8 @@ from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.shapes import Shape
 from denpa.core.targets import holds_class_indices, one_hot, total_weight, unit_targets, weighted
 from denpa.data.counted import counted
-from denpa.losses.base import Array, BinaryLoss, Loss, check_reduction, over_units, refuse
+from denpa.kernels.activation import minus_log_softmax, sigmoid, softmax
+from denpa.losses.base import Array, BinaryLoss, Loss, over_units, refuse
 
 __all__ = ["BinaryCrossEntropy", "CrossEntropy", "SigmoidCrossEntropy", "SoftmaxCrossEntropy"]
 
@@ -88,11 +88,11 @@ class SigmoidCrossEntropy(BinaryLoss):
     def per_item_delta(self, y: Array, t: Array) -> Array:
         """σ(u) - t."""
         u, t = y, unit_targets(self, y, t)
-        return jax.nn.sigmoid(u) - t
+        return sigmoid(u) - t
 
     def probabilities(self, y: Array) -> Array:
         """σ(u)."""
-        return jax.nn.sigmoid(jnp.asarray(y))
+        return sigmoid(jnp.asarray(y))
 
 
 class _Categorical(Loss):
@@ -102,7 +102,7 @@ class _Categorical(Loss):
     label_smoothing: float
 
     def validate(self) -> None:
-        check_reduction(self)
+        super().validate()
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(f"label_smoothing must be in [0, 1), not {self.label_smoothing}; 0.1 is usual.")
         w = self.class_weight
@@ -214,9 +214,7 @@ class SoftmaxCrossEntropy(_Categorical):
     def per_item(self, y: Array, t: Array) -> Array:
         """Σ a_k (log Σ_r e^{u_r - m} - (u_k - m))."""
         u, (a, _) = y, self.weighted_targets(y, t)
-        shifted = u - jnp.max(u, axis=-1, keepdims=True)
-        minus_log_p = jnp.log(jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True)) - shifted
-        return jnp.sum(weighted(a, minus_log_p), axis=-1)
+        return jnp.sum(weighted(a, minus_log_softmax(u)), axis=-1)
 
     def per_item_delta(self, y: Array, t: Array) -> Array:
         """p Σ_r a_r - a."""
@@ -226,4 +224,4 @@ class SoftmaxCrossEntropy(_Categorical):
 
     def probabilities(self, y: Array) -> Array:
         """softmax(u)."""
-        return jax.nn.softmax(jnp.asarray(y), axis=-1)
+        return softmax(jnp.asarray(y))

@@ -26,6 +26,7 @@ from denpa.core.targets import (
     unit_targets,
     weighted,
 )
+from denpa.kernels.activation import minus_log_softmax
 from denpa.metrics.base import Array, Metric, Sums, totals
 
 __all__ = ["Accuracy", "ConfusionMatrix", "ExactMatch", "Perplexity", "TopK"]
@@ -51,8 +52,7 @@ class Accuracy(Metric):
 
     def suited_to(self, loss: Any) -> Accuracy:
         """With the loss's threshold, unless the metric has its own."""
-        threshold = getattr(loss, "threshold", None)
-        return self if self.threshold is not None or threshold is None else Accuracy(threshold)
+        return self.replace(threshold=_threshold(self.threshold, loss))
 
     def measure(self, y: Any, t: Any, sample_weight: Any = None) -> Sums:
         """Σ w over the items that are right, and over all."""
@@ -164,11 +164,7 @@ class Perplexity(Metric):
         y, t = as_float(self, y), jnp.asarray(t)
         is_index = holds_class_indices(self, y, t)
         t = one_hot(t, y.shape[-1], y.dtype) if is_index else t.astype(y.dtype)
-        if self.expects == "probabilities":
-            minus_log_p = -jnp.log(y)
-        else:
-            shifted = y - jnp.max(y, axis=-1, keepdims=True)
-            minus_log_p = jnp.log(jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True)) - shifted
+        minus_log_p = -jnp.log(y) if self.expects == "probabilities" else minus_log_softmax(y)
         w = item_weights(self, sample_weight, y.shape[:-1], y.dtype)
         surprise = jnp.sum(weighted(t, minus_log_p), axis=-1)
         return {"surprise": jnp.sum(weighted(w, surprise)), "weight": total_weight(w, y.shape[:-1], y.dtype)}
@@ -205,8 +201,7 @@ class ConfusionMatrix(Metric):
 
     def suited_to(self, loss: Any) -> ConfusionMatrix:
         """With the loss's threshold, unless the metric has its own."""
-        threshold = getattr(loss, "threshold", None)
-        return self if self.threshold is not None or threshold is None else ConfusionMatrix(threshold)
+        return self.replace(threshold=_threshold(self.threshold, loss))
 
     def measure(self, y: Any, t: Any, sample_weight: Any = None) -> Sums:
         """{"counts": C of this batch}."""
@@ -220,6 +215,10 @@ class ConfusionMatrix(Metric):
     def compute(self, sums: Sums) -> np.ndarray:
         """C as a float64 array."""
         return totals(sums, "counts")[0]
+
+
+def _threshold(own: float | None, loss: Any) -> float | None:
+    return getattr(loss, "threshold", None) if own is None else own
 
 
 def _decisions(metric: Metric, y: Array, t: Array, threshold: float | None) -> tuple[Array, Array, int]:
