@@ -72,9 +72,7 @@ class ParameterGroups(Optimizer):
 
     def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         updates, state = self.optimizer.update(grads, state, params)
-        return jax.tree_util.tree_map_with_path(
-            lambda path, update: update * self.factor(tree.path_name(path)), updates
-        ), state
+        return self._scaled(updates), state
 
     def factor(self, path: str) -> float:
         """What the rate of the parameter at this path is multiplied by."""
@@ -84,10 +82,7 @@ class ParameterGroups(Optimizer):
         return self.optimizer.rate(state)
 
     def step_sizes(self, before: Any, after: Any, params: Any) -> Any:
-        return jax.tree_util.tree_map_with_path(
-            lambda path, size: size * self.factor(tree.path_name(path)),
-            self.optimizer.step_sizes(before, after, params),
-        )
+        return self._scaled(self.optimizer.step_sizes(before, after, params))
 
     def want_step_sizes(self) -> None:
         self.optimizer.want_step_sizes()
@@ -96,9 +91,12 @@ class ParameterGroups(Optimizer):
         ahead = self.optimizer.gradient_point(params, state)
         if ahead is params:
             return params
-        return jax.tree_util.tree_map_with_path(  # the way ahead is a step, and steps are scaled
-            lambda path, w, point: w + (point - w) * self.factor(tree.path_name(path)), params, ahead
-        )
+        step = self._scaled(jax.tree.map(lambda w, point: point - w, params, ahead))  # the way ahead is a step too
+        return tree.add(params, step)
+
+    def _scaled(self, steps: Any) -> Any:
+        """A tree like the parameters, each array times its factor."""
+        return jax.tree_util.tree_map_with_path(lambda path, step: step * self.factor(tree.path_name(path)), steps)
 
 
 def _behind(optimizer: Any) -> list[Any]:

@@ -147,15 +147,19 @@ def _named(name: str, value: Any) -> dict[str, Any]:
 
 def _scales(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, float]:
     """The largest gradient for gradients, the largest delta for deltas."""
-    largest = {True: 0.0, False: 0.0}
+    largest = {"gradient": 0.0, "delta": 0.0}
     for name, value in theirs.items():
         if name not in ours or ours[name].shape != value.shape:
             raise GradientError(f"{name} has shape {getattr(ours.get(name), 'shape', None)}, not {value.shape}.")
         there = np.abs(value[np.isfinite(value)])  # where the oracle has no value, it is no measure either
-        largest[".grads[" in name] = max(largest[".grads[" in name], float(np.max(there, initial=0.0)))
+        largest[_kind(name)] = max(largest[_kind(name)], float(np.max(there, initial=0.0)))
     if extra := [name for name in ours if name not in theirs]:
         raise GradientError(f"{extra[0]} is a gradient of nothing: the layer has no such parameter.")
-    return {name: largest[".grads[" in name] or 1.0 for name in theirs}
+    return {name: largest[_kind(name)] or 1.0 for name in theirs}
+
+
+def _kind(name: str) -> str:
+    return "gradient" if ".grads[" in name else "delta"
 
 
 def _refuse_without_oracle(name: str, ours: Any, theirs: Any, slopes: Any) -> None:
