@@ -79,10 +79,11 @@ def checked_lengths(lengths: Any, values: Any, where: str) -> Any:
     return lengths
 
 
-def step_mask(lengths: Any, time: int) -> Any:
-    """Which steps are true: (batch, time) booleans, on the host where the lengths are."""
+def step_mask(lengths: Any, time: int, ndim: int = 2) -> Any:
+    """Which steps are true: booleans (batch, time, 1, ...) of `ndim` axes, on the host where the lengths are."""
     library = np if isinstance(lengths, np.ndarray) else jnp
-    return library.arange(time, dtype=np.int32) < library.asarray(lengths, np.int32)[:, None]
+    mask = library.arange(time, dtype=np.int32) < library.asarray(lengths, np.int32)[:, None]
+    return mask.reshape(*mask.shape, *(1,) * (ndim - 2))
 
 
 def silenced(values: Any, lengths: Any) -> Any:
@@ -92,7 +93,7 @@ def silenced(values: Any, lengths: Any) -> Any:
     """
     if lengths is None:
         return values
-    mask = step_mask(lengths, values.shape[1]).reshape(*values.shape[:2], *(1,) * (values.ndim - 2))
+    mask = step_mask(lengths, values.shape[1], values.ndim)
     library = np if isinstance(values, np.ndarray) and isinstance(mask, np.ndarray) else jnp
     return library.where(mask, values, values.dtype.type(0))
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from denpa.core.layer import Array, Layer
-from denpa.core.padded import step_mask
 from denpa.core.shapes import Shape, want
 from denpa.core.tree import wide_dtype
 
-__all__ = ["ShapePreserving", "rows", "true_steps", "wide"]
+__all__ = ["ShapePreserving", "rows", "wide"]
 
 
 class ShapePreserving(Layer):
@@ -27,9 +24,3 @@ def rows(x: Array) -> Array:
 def wide(x: Array) -> Array:
     """x in float32 at least, for sums over a batch."""
     return x.astype(wide_dtype(x.dtype))
-
-
-def true_steps(owner: Any, x: Array, lengths: Array) -> Array:
-    """Which steps of padded sequences (batch, time, ..., features) are true: (batch, time, 1, ...), fit for x."""
-    want(owner, "batch time features ...", x)
-    return step_mask(lengths, x.shape[1]).reshape(*x.shape[:2], *(1,) * (x.ndim - 2))

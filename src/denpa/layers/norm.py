@@ -12,8 +12,9 @@ from jax import lax
 from denpa.core.checks import want_positive
 from denpa.core.errors import ConfigError, DenpaError, ShapeError
 from denpa.core.layer import Array, Context, Grads, Params, Saved, State
+from denpa.core.padded import step_mask
 from denpa.core.shapes import Shape, want
-from denpa.layers.base import ShapePreserving, true_steps, wide
+from denpa.layers.base import ShapePreserving, wide
 
 __all__ = ["BatchNorm"]
 
@@ -91,7 +92,7 @@ class BatchNorm(ShapePreserving):
                     f"{self!r} in training wants more than one value of each feature, but a batch of shape {x.shape} "
                     "has one: its variance is 0. Leave out a last batch of one sample, or change the batch size."
                 )
-            mask = None if ctx.lengths is None or x.ndim < 3 else true_steps(self, x, ctx.lengths)
+            mask = None if ctx.lengths is None or x.ndim < 3 else step_mask(ctx.lengths, x.shape[1], x.ndim)
             mean, var, saved = _moments(u, mask)
             saved |= {"x": x, "batch_mean": mean, "batch_var": var}
         else:

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 from denpa.core.checks import want_not_negative
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Grads, Params
-from denpa.core.padded import silenced
+from denpa.core.padded import silenced, step_mask
 from denpa.core.shapes import want
-from denpa.layers.base import ShapePreserving, true_steps, wide
+from denpa.layers.base import ShapePreserving, wide
 
 __all__ = ["ActivityL1", "KLSparsity"]
 
@@ -98,8 +98,8 @@ class KLSparsity(ShapePreserving):
         want_not_negative(self, "strength")
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
-        want(self, "batch ... units", x)
-        counted = jnp.ones(x.shape[:-1], bool) if ctx.lengths is None else true_steps(self, x, ctx.lengths)[..., 0]
+        want(self, "batch ... units" if ctx.lengths is None else "batch time features ...", x)
+        counted = True if ctx.lengths is None else step_mask(ctx.lengths, x.shape[1], x.ndim - 1)
         counted = jnp.broadcast_to(counted, x.shape[:-1])
         m = jnp.maximum(jnp.sum(counted), 1).astype(wide(x).dtype)
         mean = jnp.sum(wide(x), axis=tuple(range(x.ndim - 1)), where=counted[..., None]) / m
