@@ -181,11 +181,11 @@ class L1(Penalty):
 class ElasticNet(Penalty):
     """R = λ₁ Σ |w| + (λ₂/2) ‖W‖²,   ∂R/∂w = λ₁ sign(w) + λ₂ w
 
-    With proximal=True the first term acts by the soft threshold of `L1`, with the optimisers that it names.
+    With proximal=True the first term acts by the soft threshold, as in `L1`, which says for which optimisers.
 
     Args:
         l1, l2: λ₁ and λ₂, 0 or more.
-        proximal: whether it does.
+        proximal: whether the soft threshold takes the place of the sub-gradient of λ₁ Σ |w|.
         on: which arrays, as in `Penalty`.
 
     Raises:

@@ -1,6 +1,6 @@
 """Refusals that many descriptions share. Each message says what came and what is wanted.
 
-That a number is a number the annotation of its field says already; see `Description`.
+That a field holds a number at all, `Description` has seen to by the field's annotation.
 """
 
 from __future__ import annotations

@@ -57,5 +57,5 @@ def with_fallback(cls: Any) -> None:
 
 
 def uses_fallback(layer: Any) -> bool:
-    """Whether a layer's backward pass comes from automatic differentiation."""
-    return getattr(type(layer) if not isinstance(layer, type) else layer, "_backward_by_fallback", False)
+    """Whether the backward pass of a layer, or of a class of layers, comes from automatic differentiation."""
+    return getattr(layer, "_backward_by_fallback", False)

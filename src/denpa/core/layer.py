@@ -90,8 +90,7 @@ class Layer(Description):
     """Base of all layers. Subclasses are final frozen dataclasses without arrays.
 
     A layer of your own needs `forward` alone; `backward` then comes from `jax.vjp`, and
-    `out_shape` from tracing `forward`. No layer of denpa's own uses either fallback for its
-    backward pass.
+    `out_shape` from tracing `forward`. Every layer of denpa's own defines its `backward`.
 
         @dataclass(frozen=True)
         class Scale(dp.Layer):
@@ -102,8 +101,8 @@ class Layer(Description):
 
     Attributes:
         takes_integers: the layer reads integers, such as word numbers, as they are; to all others
-            numbers come as floating point. A tuple for a layer of several inputs. None, of a layer of one's own
-            that does not say: `Model` gives it floating point, bare calls give it what they are given.
+            numbers come as floating point. A tuple for a layer of several inputs. None for a layer of your own
+            that does not say: `Model` gives it floating point, bare calls hand on what they are given.
     """
 
     takes_integers: ClassVar[Any] = False

@@ -52,7 +52,7 @@ class Uniform(Initializer):
         low, high: the bounds, low < high.
 
     Raises:
-        ConfigError: they are not.
+        ConfigError: `low` is not below `high`.
 
     Source: textbook.
     """

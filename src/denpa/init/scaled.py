@@ -49,7 +49,7 @@ class _Scaled(Initializer):
             own_in, own_out = fans(sizes)
             fan_in = own_in if fan_in is None else fan_in
             fan_out = own_out if fan_out is None else fan_out
-        fan_out = fan_in if fan_out is None else fan_out  # not read
+        fan_out = fan_in if fan_out is None else fan_out  # `variance` does not read it then
         if fan_in < 1 or fan_out < 1:
             raise ShapeError(f"{self!r} needs positive fans, not fan_in={fan_in}, fan_out={fan_out}.")
         wanted, drawn = precisions(dtype)

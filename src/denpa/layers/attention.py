@@ -130,7 +130,7 @@ class DotAttention(_Attention):
         return 1 / math.sqrt(memory.shape[-1]) if self.score == "scaled" else 1.0
 
     def sizes(self, x: Any, *axes: str) -> tuple[Any, Any]:
-        queries, memory = _Attention.sizes(self, x, *axes)
+        queries, memory = super().sizes(x, *axes)
         if self.score != "general" and queries[-1] != memory[-1]:
             raise ShapeError(
                 f"{self!r} compares queries of {queries[-1]} features with a memory of {memory[-1]}: make them equal, "
@@ -178,12 +178,12 @@ class AdditiveAttention(_Attention):
 
     def scores(self, params: Params, queries: Array, memory: Array) -> tuple[Array, Any]:
         saved = {"queries": queries @ params["Wq"] + params["b"], "memory": memory @ params["Wm"]}
-        return _met(saved) @ params["v"], saved
+        return _hidden(saved) @ params["v"], saved
 
     def scores_backward(
         self, params: Params, queries: Array, memory: Array, saved: Any, de: Array
     ) -> tuple[Array, Array, Grads]:
-        h = _met(saved)
+        h = _hidden(saved)
         delta = de[..., None] * params["v"] * (1 - jnp.square(h))  # δ (batch, queries, steps, units)
         at_queries, at_memory = jnp.sum(delta, axis=2), jnp.sum(delta, axis=1)
         grads = {
@@ -195,6 +195,6 @@ class AdditiveAttention(_Attention):
         return at_queries @ params["Wq"].T, at_memory @ params["Wm"].T, grads
 
 
-def _met(projections: Any) -> Array:
+def _hidden(projections: Any) -> Array:
     """h_ts = tanh(q_t Wq + b + m_s Wm): (batch, queries, steps, units)"""
     return jnp.tanh(projections["queries"][:, :, None] + projections["memory"][:, None])

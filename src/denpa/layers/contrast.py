@@ -80,9 +80,9 @@ class LocalContrastNorm(ShapePreserving):
 
     over the window p, q = −r … r, r = ⌊size/2⌋. At the border the part of the window inside the image is used, its
     weights scaled to sum 1: a uniform image gives 0 everywhere. x (batch, height, width, channels) -> y, of the same
-    shape; for "divisive" saves x, x̄ and s, in float32 at least. Let A be the linear map x ↦ x̄ and Aᵀ its adjoint. Then
+    shape; for "divisive" saves x less its mean, x̄ and s, in float32 at least. Let A be the linear map x ↦ x̄. Then
 
-        subtractive:  ∂E/∂x = dy − Aᵀ dy
+        subtractive:  ∂E/∂x = dy − Aᵀ dy                              with the adjoint Aᵀ of A
         divisive:     ∂E/∂x = v + Aᵀ(−v − 2 x̄ g) + 2 x Aᵀ g
                       with d = max(s, c), v = dy / d, and g = −dy (x − x̄) / (2 d² s) where s > c, else 0
 

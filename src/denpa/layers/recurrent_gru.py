@@ -46,7 +46,7 @@ class GRUCell(Cell):
         update_bias: what b starts from in the update gate, all else from 0; above 0 the unit starts by keeping its
             state, for about 1 + exp(update_bias) steps.
 
-    Source: Cho et al. (2014), equations 5-8; Cho et al. exchange z and 1 − z in later texts. Tallec & Ollivier (2018),
+    Source: Cho et al. (2014), equations 5-8; later texts of theirs exchange z and 1 − z. Tallec & Ollivier (2018),
     Can recurrent neural networks warp time?, section 2, for the bias.
     """
 

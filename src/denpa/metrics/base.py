@@ -54,7 +54,7 @@ class Metric(Description):
         raise NotImplementedError(f"{type(self).__name__} must define compute(sums).")
 
     def size(self, outputs: int) -> int:
-        """How many numbers `measure` gives of a network with so many outputs, roughly: room is made for each step's."""
+        """Roughly how many numbers `measure` gives of so many outputs: training reserves room for each step."""
         return 1
 
     def suited_to(self, loss: Any) -> Metric:

@@ -133,7 +133,7 @@ def entering(x: Any, ctx: Context) -> tuple[Any, Context]:
 def readable(net: Layer, x: Any, dtype: Any = None, unsaid: bool = False) -> Any:
     """The input as the network reads it: in floating point, of `dtype` if given, but integers where it takes those.
 
-    `unsaid` is what holds for a layer of one's own that does not say whether it takes them.
+    `unsaid` says whether a user's layer whose `takes_integers` is None gets integers as they are.
     """
 
     def read(values: Any, integers: Any) -> Any:

@@ -56,7 +56,7 @@ class MaxNorm(Transform):
             if w.ndim < 2:
                 return w
             unit = {"axis": tuple(range(w.ndim - 1)), "keepdims": True}
-            scale = jnp.maximum(jnp.max(jnp.abs(w), initial=0.0, **unit), self.limit)  # whose squares overflow nowhere
+            scale = jnp.maximum(jnp.max(jnp.abs(w), initial=0.0, **unit), self.limit)  # no square overflows
             length, limit = jnp.sqrt(jnp.sum(jnp.square(w / scale), **unit)), self.limit / scale
             return w * (limit / jnp.maximum(length, limit))
 
