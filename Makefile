@@ -93,7 +93,7 @@ endif
 	@touch $@
 
 # The kernels are compiled here, where jaxlib and its headers are already, and again when their sources change.
-$(VENV)/.native: $(VENV)/.package scripts/build_native.py $(wildcard src/denpa/kernels/native/*.cc src/denpa/kernels/native/*.h)
+$(VENV)/.native: $(VENV)/.package scripts/build_native.py $(wildcard $(addprefix src/denpa/kernels/native/,*.cc *.h loading.py))
 	@$(BIN)/python scripts/build_native.py --optional
 	@touch $@
 

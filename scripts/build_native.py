@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -24,7 +25,6 @@ from pathlib import Path
 __all__ = ["BuildError", "build", "compiler", "headers", "library", "wanted"]
 
 FOLDER = Path(__file__).parents[1] / "src" / "denpa" / "kernels" / "native"
-INTERFACE = 5  # one more whenever Python and an older library would misunderstand each other; loading.py has it too
 
 # One object file for each instruction set, with all hot loops in it.
 SETS = {
@@ -56,6 +56,11 @@ def wanted() -> bool:
 def _machine() -> str:
     name = platform.machine().lower()
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(name, name)
+
+
+def _interface() -> str:
+    """The number that the library answers with; Python compares it with its own, which stands in loading.py."""
+    return re.findall(r"^_INTERFACE = (\d+)", (FOLDER / "loading.py").read_text("utf-8"), re.MULTILINE)[0]
 
 
 def compiler() -> list[str] | None:
@@ -104,7 +109,7 @@ def build() -> Path:
             ]
             for name, flags in SETS[_machine()].items()
         }
-        jobs["instruction_set"] = [*OPTIONS, f"-DDENPA_INTERFACE={INTERFACE}", "instruction_set.cc"]
+        jobs["instruction_set"] = [*OPTIONS, f"-DDENPA_INTERFACE={_interface()}", "instruction_set.cc"]
         for name in ("ffi", "recurrent_ffi"):
             jobs[name] = [*OPTIONS, "-isystem", str(include), f"{name}.cc"]
         objects = [str(Path(folder, f"{name}.o")) for name in jobs]

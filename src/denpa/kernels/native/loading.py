@@ -15,7 +15,7 @@ from denpa.core.errors import ConfigError, nearest
 __all__ = ["available", "instruction_set", "instruction_sets", "reason", "use_instruction_set"]
 
 _PATH = Path(__file__).parent / "libdenpa_kernels.so"
-_INTERFACE = 5  # scripts/build_native.py has it too
+_INTERFACE = 5  # one more whenever Python and an older library would misunderstand each other; the build reads it here
 _TARGETS = (
     "denpa_forward",
     "denpa_forward_pool",
