@@ -102,7 +102,7 @@ class OutputFeedbackCell(Cell):
         ∂E/∂Wx = Σ_t xᵗᵀ δᵗ      ∂E/∂Wh = Σ_t hᵗ⁻¹ᵀ δᵗ      ∂E/∂Wy = Σ_t yᵗ⁻¹ᵀ δᵗ      ∂E/∂Wo = Σ_t hᵗᵀ δ_outᵗ
 
     Wx (in, units), Wh (units, units), Wy (outputs, units), b (units,), Wo (units, outputs), bo (outputs,).
-    The columns of δ are those of u, then those of v.
+    ∂E/∂b = Σ_t δᵗ, ∂E/∂bo = Σ_t δ_outᵗ. In arrays, the columns of δ are those of u, then those of v: [δ, δ_out].
 
     Args:
         units: size of h.
