@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -65,8 +65,10 @@ class Recurrent(Network):
     def validate(self) -> None:
         _ = self.cell  # refuses what makes no cell
         if self.segment < 0:
-            kind = type(self).__name__
-            raise ConfigError(f"{kind}.segment is a number of steps, or 0 to keep them all, not {self.segment}.")
+            raise ConfigError(f"{type(self).__name__}.segment is a number of steps, or 0 for all, not {self.segment}.")
+
+    def _made(self, kind: Any) -> Cell:  # layer and cell call their options by the same names
+        return kind(**{one.name: getattr(self, one.name) for one in fields(kind) if hasattr(self, one.name)})
 
     def out_shape(self, in_shape: Any) -> Any:
         time, _ = self._example(in_shape)
@@ -246,7 +248,7 @@ class RNN(Recurrent):
 
     @property
     def cell(self) -> Cell:
-        return RNNCell(self.units, self.activation, self.kernel_init, self.recurrent_init)
+        return self._made(RNNCell)
 
 
 @dataclass(frozen=True)
@@ -290,8 +292,7 @@ class LSTM(Recurrent):
 
     @property
     def cell(self) -> Cell:
-        options = (self.forget_bias, self.output_peephole, self.activation)
-        return LSTMCell(self.units, self.peepholes, *options, self.kernel_init, self.recurrent_init, self.truncated)
+        return self._made(LSTMCell)
 
 
 @dataclass(frozen=True)
@@ -334,4 +335,4 @@ class GRU(Recurrent):
 
     @property
     def cell(self) -> Cell:
-        return GRUCell(self.units, self.reset_after, self.kernel_init, self.recurrent_init, self.update_bias)
+        return self._made(GRUCell)

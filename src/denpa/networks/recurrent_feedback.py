@@ -69,8 +69,7 @@ class OutputFeedbackRNN(Recurrent):
 
     @property
     def cell(self) -> Cell:
-        options = (self.activation, self.output_activation, False, self.kernel_init, self.recurrent_init)
-        return OutputFeedbackCell(self.units, self.outputs, *options)
+        return self._made(OutputFeedbackCell)
 
     def _example(self, in_shape: Any) -> tuple[int, int]:
         if not self.teacher_forcing:
