@@ -275,8 +275,11 @@ def test_a_damaged_config(refused, run, tmp_path):
 
 
 def test_files_of_other_kinds(refused, run, tmp_path):
-    (tmp_path / "t.xlsx").write_bytes(b"PK")
-    assert "t.xlsx: data come from .csv" in refused("train", "mlp", "--data", "t.xlsx", "--target", "y")
+    for name, hint in (("t.xlsx", "Save the sheet as CSV"), ("t.zip", "Unpack it first"), ("t.jpg", "Name the folder")):
+        (tmp_path / name).write_bytes(b"PK")
+        told = refused("train", "mlp", "--data", name, "--target", "y")
+        assert f"{name}: data come from .csv" in told
+        assert hint in told
     assert "not as .xlsx" in refused("predict", str(run), "--input", "x.npy", "--output", "p.xlsx")
 
 

@@ -157,7 +157,7 @@ def test_fetched_from_the_first_mirror_that_has_it_and_kept(small, tmp_path, mon
 
 
 def test_when_no_mirror_answers_the_error_says_what_to_do(small, tmp_path):
-    with pytest.raises(DataError, match=r"no mirror gave it: http://127\.0\.0\.1:9/.*DENPA_DATA"):
+    with pytest.raises(DataError, match=r"no mirror gave it: http://127\.0\.0\.1:9/: no connection\. .*DENPA_DATA"):
         datasets.load("mnist")
     assert list((tmp_path / "cache" / "mnist").iterdir()) == []
 
@@ -184,12 +184,18 @@ def test_a_mirror_that_keeps_silent_is_left(small, tmp_path, monkeypatch, serve)
         check_parts(datasets.load("mnist"))
     ends.cancel()
     assert time.monotonic() - began < 5
+    for kept in (tmp_path / "cache" / "mnist").iterdir():
+        kept.unlink()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(mnist, "MIRRORS", (f"http://127.0.0.1:{silent.getsockname()[1]}/",))
+        with pytest.raises(DataError, match=r": no answer in 0\.1 seconds\. Put"):
+            datasets.load("mnist")
     assert len(asked) == len(NAMES)
 
 
 def test_a_cache_that_cannot_be_written(small, tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
-    with pytest.raises(StorageError, match="MNIST cannot be kept in"):
+    with pytest.raises(StorageError, match=r"MNIST cannot be kept in.*DENPA_DATA"):
         datasets.load("mnist")
 
 

@@ -232,9 +232,30 @@ def test_damaged_files_are_refused_with_their_line(write, tmp_path):
     refused(DataError, "line 1: the header names columns 1 and 3 both 'a'", write("a,b,a\n1,2,3\n"))
     refused(FileFormatError, "line 2: a quoted field does not end", write('a,b\n1,"2\n'))
     refused(FileFormatError, r"line 3: not utf-8 text \(byte 8\)", write(b"a,b\n1,2\n\xff,3\n"))
+    utf16 = r"line 1: not utf-8 text \(byte 0\).*encoding, encoding='utf-16': it begins as UTF-16 does"
+    refused(FileFormatError, utf16, write(PEOPLE.encode("utf-16")))
+    unmarked = write(PEOPLE.encode("utf-16-le"))  # each letter of it is one in UTF-8 too, and a character 0
+    refused(FileFormatError, "line 1: holds a character 0.*encoding='utf-16-le'", unmarked)
+    report = read_table(unmarked, encoding="utf-16-le").report()
+    assert report == read_table(write(PEOPLE)).report()
     refused(FileFormatError, "Unknown encoding 'klingon'", write(PEOPLE), encoding="klingon")
     refused(FileFormatError, r"cannot tell the kind of table from '\.xlsx'", write(PEOPLE, "data.xlsx"))
     refused(ConfigError, "decimal must be", write(PEOPLE), decimal="'")
+
+
+@pytest.mark.parametrize("dress", ["{}%", "{} %", "¥{}", "-${}", "{}円", "1 {}00", "1'{}00", "−{}"])
+def test_numbers_with_signs_of_a_spreadsheet_are_refused_not_taken_for_categories(write, dress):
+    rows = "".join(f"{dress.format(i % 5 + 1)};{i};{'no' if i % 2 else 'yes'}\n" for i in range(20))
+    path = write("a;b;t\n" + rows)
+    refused(DataError, "column 'a' holds numbers with signs that no number has, such as .* \\(line 2\\)", path, "t")
+    assert read_table(path, "t", categorical=["a"]).column("a").kind == "categorical"
+    assert read_table(path, "a", task="classification", categorical=["a"]).task == "classification"
+
+
+@pytest.mark.parametrize("text", ["{} kg", "1.2.{}", "A{}", "{}-1", "2024/1/{}"])
+def test_names_with_numbers_in_them_are_categories(write, text):
+    rows = "".join(f"{text.format(i % 5 + 1)};{i};{'no' if i % 2 else 'yes'}\n" for i in range(20))
+    assert read_table(write("a;b;t\n" + rows), "t").column("a").kind == "categorical"
 
 
 def test_unknown_columns_get_the_nearest(write):

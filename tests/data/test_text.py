@@ -80,6 +80,12 @@ def test_text_files_are_read_and_bad_ones_refused(tmp_path):
     path.write_bytes(b"ab\ncd\n" + "日本".encode("cp932"))
     with pytest.raises(FileFormatError, match=r"line 3: not UTF-8 text \(byte 6\)"):
         text.read_text(path)
+    path.write_bytes("ab\n".encode("utf-16"))
+    with pytest.raises(FileFormatError, match="iconv -f utf-16 -t utf-8: it begins as UTF-16 does"):
+        text.read_text(path)
+    path.write_bytes("ab\n".encode("utf-16-le"))
+    with pytest.raises(FileFormatError, match=r"line 1: holds a character 0.*utf-16le"):
+        text.read_text(path)
     with pytest.raises(DataError, match="cannot be read: No such file"):
         text.read_text(tmp_path / "none.txt")
 
@@ -129,8 +135,10 @@ def test_what_is_fetched_is_proved_and_kept(nowhere, monkeypatch):
 
 def test_a_cache_that_cannot_be_made_is_told(nowhere):
     (nowhere / "cache").write_text("a file")
-    with pytest.raises(StorageError, match="cannot be kept in"):
+    with pytest.raises(StorageError, match=r"cannot be kept in.*DENPA_DATA"):
         fetched.fetched("input.txt", "tinyshakespeare", "https://x", "")
+    with pytest.warns(UserWarning, match="cannot be kept in.*first scenes"):
+        assert text.shakespeare_text() == text.scene_text()
 
 
 def test_sums_are_right_no_two_alike_and_decided_by_the_seed(nowhere):

@@ -234,7 +234,10 @@ class Predict(OfRun):
     --data.options.encoding cp932.
     """
 
-    input: Annotated[str, _option("FILE", "A table, .npy, .npz with x, an image, or a folder of images.")] = ""
+    input: Annotated[
+        str,
+        _option("FILE", "A table, a .txt (a text on each line), .npy, .npz with x, an image, or a folder of images."),
+    ] = ""
     layer: Annotated[str, _option("PATH", "What this layer gives in place of the output: encoder for a code.")] = ""
     output: Annotated[
         str, _option("FILE", "Where to write the predictions, .csv or .npy; the terminal when not given.")
@@ -265,7 +268,7 @@ class Worksheet:
 class Sample:
     """Let a language model write on: each token is drawn from what it expects after all those before it."""
 
-    run: Annotated[str, _Positional, _option("RUN", "The run folder of a language model.")] = ""
+    run: Annotated[str, _Positional, _option("RUN", "The run folder of a language model, or its model file.")] = ""
     prompt: Annotated[str, _option("TEXT", "What to begin with; a new line when not given.")] = ""
     length: Annotated[str, _option("N", "How many characters or words to write.")] = "300"
     temperature: Annotated[

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from denpa.core.errors import ConfigError, DataError, FileFormatError
 
-__all__ = ["NUMBER", "RawTable", "csv_text", "read_delimited"]
+__all__ = ["NUMBER", "RawTable", "begins_as_utf16", "csv_text", "read_delimited"]
 
 DELIMITERS = (",", ";", "\t")
 # float() alone would also take "1_000" and "infinity".
@@ -82,15 +82,29 @@ def _text(path: Path, encoding: str) -> str:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
     try:
-        return content.decode("utf-8-sig" if str(encoding).lower() in ("utf-8", "utf8") else encoding)
+        text = content.decode("utf-8-sig" if str(encoding).lower() in ("utf-8", "utf8") else encoding)
     except (LookupError, TypeError):
         raise FileFormatError(f"Unknown encoding {encoding!r}: try 'utf-8', 'cp932', 'utf-16' or 'latin-1'.") from None
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
+        utf16 = "encoding='utf-16': it begins as UTF-16 does."
+        way = "such as encoding='cp932' (Japanese Windows), 'utf-16' or 'latin-1'."
         raise FileFormatError(
             f"{path}, line {line}: not {encoding} text (byte {error.start}). Name the file's encoding, "
-            "such as encoding='cp932' (Japanese Windows), 'utf-16' or 'latin-1'."
+            f"{utf16 if begins_as_utf16(content) else way}"
         ) from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise FileFormatError(
+            f"{path}, line {line}: holds a character 0, which no {encoding} table has. Name the file's encoding, "
+            "such as encoding='utf-16-le'."
+        )
+    return text
+
+
+def begins_as_utf16(content: bytes) -> bool:
+    """Whether a file begins with the byte order mark of UTF-16, as Notepad and Excel write it."""
+    return content.startswith((b"\xff\xfe", b"\xfe\xff"))
 
 
 def _sniff(text: str) -> str:

@@ -21,10 +21,11 @@ def retrieve(url: str, sha256: str | None, name: str, folder: Path) -> Path:
     """Fetch what is at `url` into `folder` under `name`; None for a digest that is proved later.
 
     Raises:
-        OSError: no answer, or the folder cannot be written (requests' errors are of this kind).
+        OSError: no connection, no answer, or the folder cannot be written (requests' errors are of this kind).
         ValueError: another digest.
     """
     import pooch
+    import requests
 
     downloader: Any = pooch.HTTPDownloader(timeout=TIMEOUT)
     logger = pooch.get_logger()
@@ -32,5 +33,10 @@ def retrieve(url: str, sha256: str | None, name: str, folder: Path) -> Path:
     logger.setLevel("ERROR")  # it would print each file's digest, with advice for programmers
     try:
         return Path(pooch.retrieve(url, sha256, name, folder, downloader=downloader))
+    except requests.Timeout:
+        raise TimeoutError(f"no answer in {TIMEOUT:g} seconds") from None
+    except requests.ConnectionError as error:  # its own words are the library's insides, at length
+        kind = type(error).__name__
+        raise ConnectionError("no connection" + f" ({kind})" * (kind != "ConnectionError")) from None
     finally:
         logger.setLevel(level)

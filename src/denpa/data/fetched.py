@@ -43,7 +43,10 @@ def _fetch(name: str, folder: Path, url: str, sha256: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"{name} cannot be kept in {folder}: {error.strerror}.") from None
+        raise StorageError(
+            f"{name} cannot be kept in {folder}: {error.strerror}. Put it into another folder and name that in the "
+            "variable DENPA_DATA."
+        ) from None
     try:
         return retrieve(url, sha256, name, folder)
     except (OSError, ValueError) as error:

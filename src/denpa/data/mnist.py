@@ -99,7 +99,10 @@ def _fetch(name: str) -> np.ndarray:
             os.replace(path, folder / f"{name}.gz")
             return array
     except OSError as error:
-        raise StorageError(f"MNIST cannot be kept in {folder}: {error.strerror or error}.") from None
+        raise StorageError(
+            f"MNIST cannot be kept in {folder}: {error.strerror or error}. Put its four files into another folder and "
+            "name it in the variable DENPA_DATA."
+        ) from None
 
 
 def _from_mirrors(name: str, folder: Path) -> tuple[Path, np.ndarray]:

@@ -26,6 +26,8 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _POINTS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")  # which group thousands where a comma stands before decimals
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)  # as NumPy and pandas write it
 _GROUPED = re.compile(r"[+-]?\d{1,3}((,\d{3})+(\.\d+)?|(\.\d{3})+(,\d+)?)")  # 1,234,567.8 or 1.234.567,8
+_NUMBER = r"(\d+([.,]\d+)?|\d{1,3}([,.'’ \u00a0\u202f]\d{3})+([.,]\d+)?)"  # blanks may group thousands too
+_DRESSED = re.compile(rf"([+\-−]?[$€£¥￥]? ?|[$€£¥￥][+\-−]){_NUMBER}\s?[%％$€£¥￥円]?")  # 12.5 %, ¥1,000, 1 234, −1
 _MOSTLY = 0.9  # a column with this part of numbers is numeric with misprints, not text
 
 
@@ -190,7 +192,18 @@ def _inferred(table: Table, column: Column) -> Column:
             f"{table.source}: column {column.name!r} holds numbers with a decimal comma, such as {first} "
             f"({table.at(wrong[:1])}): pass decimal=',', or name it in categorical=[...]."
         )
+    _refuse_dressed(table, column, wrong)
     return column
+
+
+def _refuse_dressed(table: Table, column: Column, wrong: list[int]) -> None:
+    """Refuse numbers as a spreadsheet writes them for readers: as texts each would be a category."""
+    if all(_DRESSED.fullmatch(column.values[row]) for row in wrong):
+        first = f"{column.values[wrong[0]]!r} ({table.at(wrong[:1])})"
+        raise DataError(
+            f"{table.source}: column {column.name!r} holds numbers with signs that no number has, such as {first}. "
+            "Write the bare numbers (in a spreadsheet: the format 'General'), or name the column in categorical=[...]."
+        )
 
 
 def _with_task(table: Table, task: str | None) -> Table:

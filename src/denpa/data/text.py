@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from denpa.core.errors import ConfigError, DataError, FileFormatError
+from denpa.core.errors import ConfigError, DataError, FileFormatError, StorageError
 from denpa.data.arguments import as_path, as_whole
 from denpa.data.counted import counted
 from denpa.data.dataset import Dataset, Splits
+from denpa.data.delimited import begins_as_utf16
 from denpa.data.fetched import fetched
 from denpa.data.splitting import in_order
 from denpa.data.vocabulary import Vocabulary, tokens_of
@@ -42,7 +43,7 @@ def read_text(path: str | Path) -> str:
 
     Raises:
         DataError: no such file, or one without text.
-        FileFormatError: not UTF-8; the line is named.
+        FileFormatError: not UTF-8, or no text; the line is named.
     """
     path = as_path(path)
     try:
@@ -53,10 +54,17 @@ def read_text(path: str | Path) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
+        way = "-f cp932 -t utf-8 for Japanese Windows or iconv -f latin1 -t utf-8"
         raise FileFormatError(
-            f"{path}, line {line}: not UTF-8 text (byte {error.start}). Save it as UTF-8, such as by "
-            f"iconv -f cp932 -t utf-8 for Japanese Windows or iconv -f latin1 -t utf-8."
+            f"{path}, line {line}: not UTF-8 text (byte {error.start}). Save it as UTF-8, such as by iconv "
+            f"{'-f utf-16 -t utf-8: it begins as UTF-16 does' if begins_as_utf16(content) else way}."
         ) from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise FileFormatError(
+            f"{path}, line {line}: holds a character 0, which no text has. It may be UTF-16: save it as UTF-8, such as "
+            "by iconv -f utf-16le -t utf-8."
+        )
     if not text.strip():
         raise DataError(f"{path} is empty: there is no text in it.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
@@ -169,7 +177,7 @@ def shakespeare_text() -> str:
     """
     try:
         path = fetched("input.txt", "tinyshakespeare", URL, SHA256)
-    except DataError as error:
+    except (DataError, StorageError) as error:
         warnings.warn(f"{error} Until then its first scenes take its place, 17,000 characters.", stacklevel=2)
         return scene_text()
     return path.read_text(encoding="utf-8")

@@ -40,6 +40,11 @@ __all__ = [
 ]
 
 _TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
+_OTHER_KINDS = (
+    ((".zip", ".gz", ".tar", ".tgz", ".bz2", ".xz", ".7z", ".rar"), " Unpack it first, and name what was in it."),
+    ((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), " Save the sheet as CSV (UTF-8)."),
+    ((".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp"), " Name the folder, not an image in it."),
+)
 _OF_TABLES = ("target", "missing", "categorical", "ignore")
 _TEST_PART = 0.2
 
@@ -129,7 +134,8 @@ def _found(config: DataConfig) -> Dataset | Splits:
     """What a source other than a table holds."""
     source = config.source
     if Path(source).is_file() and Path(source).suffix.lower() != ".npz" and source not in datasets.names():
-        raise ConfigError(f"{source}: data come from {', '.join(_TABLES)}, .npz, or a folder of images by class.")
+        hint = next((hint for kinds, hint in _OTHER_KINDS if Path(source).suffix.lower() in kinds), "")
+        raise ConfigError(f"{source}: data come from {', '.join(_TABLES)}, .npz, or a folder of images by class.{hint}")
     _refuse_options_of_tables(config, "is none")
     options = dict(config.options)
     if source in datasets.names():
