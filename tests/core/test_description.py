@@ -240,6 +240,23 @@ def test_a_class_of_ones_own_may_be_defined_again():
     assert type(from_config({"type": "Lever"})) is second
 
 
+def test_options_by_name_alone_come_last_and_are_inherited():
+    @dataclass(frozen=True, kw_only=True)
+    class Mounted(Description):
+        height: float = 1.0
+
+    @dataclass(frozen=True)
+    class Lamp(Mounted):
+        watts: int
+        colour: str = "white"
+
+    assert repr(Lamp(5)) == "Lamp(5)"
+    assert repr(Lamp(5, "red", height=2)) == "Lamp(5, 'red', height=2.0)"
+    assert from_config(to_config(Lamp(5, height=2))) == Lamp(5, height=2)
+    with pytest.raises(ConfigError, match=r"Lamp takes \(watts, colour\), not 3 values"):
+        Lamp(5, "red", 2)  # pyright: ignore[reportCallIssue]
+
+
 def test_a_class_of_ones_own_without_fields_needs_no_decorator():
     class Bell(Description):
         pass

@@ -232,6 +232,7 @@ def test_im2col_and_col2im_say_what_does_not_fit():
         ({"stride": 0}, "stride"),
         ({"dilation": 1.5}, "dilation"),
         ({"padding": -1}, "padding"),
+        ({"padding": 2**31}, "padding"),
         ({"padding": "same"}, "padding"),
         ({"padding": ((0, 1), (0, -1))}, "padding"),
     ],

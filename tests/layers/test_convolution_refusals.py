@@ -27,6 +27,7 @@ from denpa.core.errors import ConfigError, ShapeError
         ({"kernel_size": "3"}, "kernel_size"),
         ({"filters": 0}, "filters"),
         ({"padding": -1}, "padding"),
+        ({"padding": 2**31}, "padding"),
         ({"padding": "sane"}, "padding"),
         ({"padding": (1, 2, 3)}, "padding"),
         ({"padding": ((1, 2, 3), 0)}, "padding"),

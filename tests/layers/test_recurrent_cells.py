@@ -10,6 +10,7 @@ import pytest
 from denpa.core import tree
 from denpa.core.errors import ConfigError
 from denpa.layers import Dense, ReLU
+from denpa.layers.recurrent import Steps
 from denpa.layers.recurrent_gru import GRUCell
 from denpa.layers.recurrent_lstm import LSTMCell
 from denpa.layers.recurrent_rnn import OutputFeedbackCell, RNNCell
@@ -45,7 +46,8 @@ def case(request):
         x = jnp.asarray(rng.standard_normal((BATCH, FEATURES)))
         before = tuple(jnp.asarray(rng.standard_normal((BATCH, n))) for n in cell.sizes())
         after, kept = cell.step(params, cell.drive(params, x), before)
-        return rng, cell, params, x, before, after, kept, cell.slopes(params, kept, before, after)
+        step = Steps(x, kept, before, after)
+        return rng, cell, params, step, cell.slopes(params, step)
 
 
 def like(rng, arrays):
@@ -57,20 +59,20 @@ def dot(a, b):
 
 
 def test_the_step_backward_is_the_derivative_of_the_step(case):
-    rng, cell, params, x, before, after, kept, slopes = case
-    dcarry = like(rng, after)
-    _, pull_back = jax.vjp(lambda p, x, c: cell.step(p, cell.drive(p, x), c)[0], params, x, before)
+    rng, cell, params, step, slopes = case
+    dcarry = like(rng, step.after)
+    _, pull_back = jax.vjp(lambda p, x, c: cell.step(p, cell.drive(p, x), c)[0], params, step.x, step.before)
     grads, dx, dbefore = pull_back(dcarry)
     delta, earlier = cell.backward(params, slopes, dcarry)
-    ours = cell.grads(params, x, kept, before, after, delta), cell.input_delta(params, delta), earlier
+    ours = cell.grads(params, step, delta), cell.input_delta(params, delta), earlier
     for (path, one), two in zip(tree.flatten(ours).items(), jax.tree.leaves((grads, dx, dbefore)), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-10, atol=1e-12, err_msg=path)
 
 
 def test_the_tangent_is_the_derivative_along_a_direction(case):
     """And so the transpose of the step backward: both read the same slopes."""
-    rng, cell, params, _, before, after, _, slopes = case
-    dcarry, along = like(rng, after), like(rng, before)
+    rng, cell, params, step, slopes = case
+    dcarry, along = like(rng, step.after), like(rng, step.before)
     delta, earlier = cell.backward(params, slopes, dcarry)
     du = like(rng, delta)
     ahead = cell.tangent(params, slopes, du, along)
@@ -79,10 +81,10 @@ def test_the_tangent_is_the_derivative_along_a_direction(case):
 
 def test_the_gradient_is_delta_times_what_a_parameter_feeds(case):
     """∂E/∂θ = Σ_batch ∂u_c/∂θ δ_c, where c is the column of u that θ reaches."""
-    rng, cell, params, x, before, after, kept, slopes = case
-    delta, _ = cell.backward(params, slopes, like(rng, after))
-    grads = cell.grads(params, x, kept, before, after, delta)
-    direct, columns = cell.direct(params, x, kept, before, after), cell.feeds(params)
+    rng, cell, params, step, slopes = case
+    delta, _ = cell.backward(params, slopes, like(rng, step.after))
+    grads = cell.grads(params, step, delta)
+    direct, columns = cell.direct(params, step), cell.feeds(params)
     assert set(direct) == set(columns) == set(grads)
     for name, gradient in grads.items():
         expected = jnp.sum(direct[name] * delta[:, columns[name]], axis=0)
@@ -91,13 +93,13 @@ def test_the_gradient_is_delta_times_what_a_parameter_feeds(case):
 
 def test_steps_may_be_taken_together(case):
     """All that needs no recursion takes any axes in front."""
-    rng, cell, params, x, before, after, kept, slopes = case
-    twice = jax.tree.map(lambda a: jnp.stack([a, a]), (kept, before, after, x))
-    together = cell.slopes(params, *twice[:3])
+    rng, cell, params, step, slopes = case
+    twice = jax.tree.map(lambda a: jnp.stack([a, a]), step)
+    together = cell.slopes(params, twice)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b), together, slopes)
-    delta, _ = cell.backward(params, slopes, like(rng, after))
-    once = cell.grads(params, x, kept, before, after, delta)
-    both = cell.grads(params, twice[3], *twice[:3], jnp.stack([delta, delta]))
+    delta, _ = cell.backward(params, slopes, like(rng, step.after))
+    once = cell.grads(params, step, delta)
+    both = cell.grads(params, twice, jnp.stack([delta, delta]))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, 2 * b, rtol=1e-12), both, once)
 
 
@@ -141,7 +143,7 @@ def test_the_truncated_delta_leaves_out_the_gates_and_nothing_else():
     params = jax.tree.map(lambda a: jnp.asarray(rng.standard_normal(a.shape)), whole.init(jax.random.key(0), 2))
     x, before = jnp.asarray(rng.standard_normal((2, 2))), tuple(jnp.asarray(rng.standard_normal((2, 3))) for _ in "hc")
     after, kept = whole.step(params, whole.drive(params, x), before)
-    slopes, dcarry = whole.slopes(params, kept, before, after), like(rng, after)
+    slopes, dcarry = whole.slopes(params, Steps(x, kept, before, after)), like(rng, after)
     delta, (dh, dc) = whole.backward(params, slopes, dcarry)
     shorter, (printed_dh, printed_dc) = printed.backward(params, slopes, dcarry)
     np.testing.assert_array_equal(shorter, delta)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,11 @@ import pytest
 
 import denpa as dp
 from denpa.core import tree
-from denpa.core.description import from_config, to_config
+from denpa.core.description import from_config, registered, to_config
+from denpa.init import Initializer, Orthogonal
+from denpa.layers.recurrent import Cell, fresh
+from denpa.networks import Recurrent
+from denpa.testing import check_gradients
 
 TIME, FEATURES, UNITS, BATCH = 6, 3, 4, 3
 LENGTHS = np.array([6, 1, 4])
@@ -437,3 +443,60 @@ def test_forward_and_backward_take_what_init_gives(layer):
     _, grads = layer.backward(variables, by_init[1], dy)
     assert jax.tree.structure(grads) == jax.tree.structure(variables.params)
     assert all(variables[name] is variables.params[name] for name in grads)
+
+
+@dataclass(frozen=True)
+class LeakyCell(Cell):
+    """hᵗ = (1 − α) hᵗ⁻¹ + α tanh(u)"""
+
+    units: int
+    alpha: float = 0.5
+    kernel_init: Initializer = field(default_factory=Orthogonal)
+    recurrent_init: Initializer = field(default_factory=Orthogonal)
+
+    def sizes(self):
+        return (self.units,)
+
+    def init(self, key, size):
+        return fresh(self, key, size, 1)
+
+    def step(self, params, drive, carry):
+        squashed = jnp.tanh(drive + params.get("b", 0.0) + carry[0] @ params["Wh"])
+        return ((1 - self.alpha) * carry[0] + self.alpha * squashed,), squashed
+
+    def slopes(self, params, steps):
+        return self.alpha * (1 - steps.kept**2)
+
+    def backward(self, params, slopes, dcarry):
+        delta = slopes * dcarry[0]
+        return delta, (delta @ params["Wh"].T + (1 - self.alpha) * dcarry[0],)
+
+    def tangent(self, params, slopes, du, dcarry):
+        return (slopes * (du + dcarry[0] @ params["Wh"]) + (1 - self.alpha) * dcarry[0],)
+
+
+@dataclass(frozen=True)
+class LeakyRNN(Recurrent):
+    units: int
+    alpha: float = 0.5
+
+    @property
+    def cell(self):
+        return self.cell_of(LeakyCell)
+
+
+def test_a_recurrent_layer_of_ones_own_has_the_options_of_all():
+    layer = LeakyRNN(3, 0.25, return_sequences=True, reverse=True)
+    assert repr(layer) == "LeakyRNN(3, 0.25, return_sequences=True, reverse=True)"
+    assert from_config(to_config(layer)) == layer
+    net = dp.Sequential([layer, dp.Bidirectional(LeakyRNN(2)), dp.Dense(2)])
+    x, t = np.random.default_rng(0).standard_normal((4, 5, 1)), np.eye(2)[[0, 1, 0, 1]]
+    variables = net.init(jax.random.key(0), (5, 1))
+    check_gradients(net, dp.MeanSquaredError(), variables, x, t)
+    online, loss = LeakyRNN(3, return_sequences=True, use_bias=False), dp.MeanSquaredError()
+    variables, t = online.init(jax.random.key(0), (5, 1)), np.ones((4, 5, 3))
+    forward = dp.rtrl(online, loss, variables, x, t).grads
+    back = dp.backprop(online, loss, variables, x, t).grads
+    assert set(forward) == {"Wx", "Wh"}
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), forward, back)
+    assert not {"Recurrent", "Network"} & set(registered(dp.Layer))

@@ -76,12 +76,12 @@ class Description:
         if not dataclasses.is_dataclass(self):  # a user's class with an __init__ of its own
             return object.__repr__(self)
         parts, positional = [], True
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+        for field in sorted(dataclasses.fields(self), key=lambda field: field.kw_only):  # type: ignore[arg-type]
             value = getattr(self, field.name)
             if not field.init or value == _default(field):
                 positional = False
                 continue
-            parts.append(_show(value) if positional else f"{field.name}={_show(value)}")
+            parts.append(_show(value) if positional and not field.kw_only else f"{field.name}={_show(value)}")
         return f"{self._shelf if is_ours(type(self)) else ''}{type(self).__name__}({', '.join(parts)})"
 
     def replace(self, **changes: Any) -> Self:
@@ -99,11 +99,11 @@ def replace(description: D, **changes: Any) -> D:
 
 
 def registered(kind: type[D]) -> dict[str, type[D]]:
-    """Every usable description of a kind, by class name: `registered(Layer)`. A class `_Name` is a base of others."""
+    """Every usable description of a kind, by class name: `registered(Layer)`; not those that are bases of others."""
     return {
         name: cls
         for name, cls in sorted(_registry.items())
-        if issubclass(cls, kind) and not name.startswith("_") and (dataclasses.is_dataclass(cls) or not is_ours(cls))
+        if issubclass(cls, kind) and not _is_base(cls) and (dataclasses.is_dataclass(cls) or not is_ours(cls))
     }
 
 
@@ -183,6 +183,14 @@ def _check_names(cls: type[Any], fields: dict[str, Any], at: str = "") -> None:
 def is_ours(cls: type[Any]) -> bool:
     """Whether a class is one of denpa's, and not a user's."""
     return cls.__module__.startswith("denpa.")
+
+
+@functools.cache
+def _is_base(cls: type[Any]) -> bool:
+    """Whether a class is called `_Name`, or leaves a method to others."""
+    return cls.__name__.startswith("_") or any(
+        getattr(getattr(cls, name, None), "__isabstractmethod__", False) for name in dir(cls)
+    )
 
 
 def _complete(cls: type[D]) -> type[D]:

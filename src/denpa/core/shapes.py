@@ -19,12 +19,15 @@ Shape = tuple[int, ...]
 
 def as_shape(shape: Any, what: str = "in_shape") -> Shape:
     """A shape of one example as a tuple of positive integers; a bare integer n means (n,)."""
+    sizes = (shape,) if isinstance(shape, numbers.Integral) else shape
     try:
-        sizes = tuple(operator.index(size) for size in ((shape,) if isinstance(shape, numbers.Integral) else shape))
+        if isinstance(sizes, (str, bytes, set, frozenset, dict)) or any(isinstance(size, bool) for size in sizes):
+            raise TypeError("no sizes in their order")
+        sizes = tuple(map(operator.index, sizes))
     except (TypeError, ValueError):
         raise ShapeError(f"{what} must be a tuple of integers such as (28, 28, 1), not {shape!r}.") from None
-    if any(size <= 0 for size in sizes):
-        raise ShapeError(f"{what} must hold positive sizes only, not {sizes}.")
+    if any(not 0 < size < 2**31 for size in sizes):
+        raise ShapeError(f"{what} must hold sizes from 1 to 2**31 - 1 only, not {sizes}.")
     return sizes
 
 

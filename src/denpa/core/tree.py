@@ -15,6 +15,7 @@ __all__ = [
     "all_finite",
     "cast",
     "count",
+    "differences",
     "flatten",
     "floating",
     "global_norm",
@@ -142,3 +143,14 @@ def count(tree: Any) -> int:
 def nbytes(tree: Any) -> int:
     """How many bytes a tree's arrays take (works on shapes from `jax.eval_shape` too)."""
     return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def differences(got: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """Every missing, extra and misshapen array, in words."""
+    problems = [f"{path} is missing" for path in wanted if path not in got]
+    problems += [f"{path} is extra" for path in got if path not in wanted]
+    return problems + [
+        f"{path} has shape {tuple(got[path].shape)} instead of {tuple(wanted[path].shape)}"
+        for path in wanted
+        if path in got and tuple(got[path].shape) != tuple(wanted[path].shape)
+    ]

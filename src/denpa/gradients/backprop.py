@@ -22,7 +22,7 @@ from denpa.core.layer import Array, Context, Grads, State, Variables
 from denpa.core.padded import step_weights, values_of
 from denpa.data.arrays import read_problem
 from denpa.kernels import settings
-from denpa.networks.base import entering, paired, readable
+from denpa.networks.inputs import entering, paired, readable
 
 __all__ = ["Record", "Step", "Trace", "backprop", "descend", "trace", "walk"]
 

@@ -31,9 +31,9 @@ from denpa.core.padded import step_mask, step_weights, values_of
 from denpa.data.arrays import read_problem
 from denpa.gradients.backprop import Step
 from denpa.layers.convolution import Conv1d
-from denpa.layers.recurrent import Carry
+from denpa.layers.recurrent import Carry, Cell, Steps
 from denpa.networks import Network, Recurrent, Sequential
-from denpa.networks.base import entering, paired, readable
+from denpa.networks.inputs import entering, paired, readable
 
 __all__ = ["Online", "Sensitivities", "learn_online", "rtrl", "rtrl_start", "rtrl_step"]
 
@@ -268,8 +268,7 @@ def _advance(
     layer, params, name, head = _parts(net, variables)
     cell = layer.cell
     carry, kept = cell.step(params, cell.drive(params, x), before.carry)
-    slopes = cell.slopes(params, kept, before.carry, carry)
-    after = Sensitivities(carry, _sensitivities(cell, params, x, kept, slopes, before, carry))
+    after = Sensitivities(carry, _sensitivities(cell, params, Steps(x, kept, before.carry, carry), before.p))
     z = after.carry[0]
     if true_step is not None:
         after = jax.tree.map(lambda a, b: jnp.where(true_step.reshape(-1, *[1] * (a.ndim - 1)), a, b), after, before)
@@ -288,15 +287,13 @@ def _advance(
     return after, _Met(total, count, {**grads, name: own} if name else own, y)
 
 
-def _sensitivities(
-    cell: Any, params: Params, x: Array, kept: Any, slopes: Any, before: Sensitivities, carry: Carry
-) -> dict[str, Carry]:
-    """p_θ(t) of every parameter: the cell's tangent along each of its numbers."""
-    direct, feeds = cell.direct(params, x, kept, before.carry, carry), cell.feeds(params)
+def _sensitivities(cell: Cell, params: Params, step: Steps, before: dict[str, Carry]) -> dict[str, Carry]:
+    """p_θ(t) of every parameter from p_θ(t−1): the cell's tangent along each of its numbers."""
+    x, direct, feeds = step.x, cell.direct(params, step), cell.feeds(params)
     width = 1 + max(int(columns.max()) for columns in feeds.values())
-    slopes = jax.tree.map(lambda a: a[:, None], slopes)  # the same for all numbers of a parameter
+    slopes = jax.tree.map(lambda a: a[:, None], cell.slopes(params, step))  # the same for all numbers of a parameter
     found = {}
-    for name, p in before.p.items():
+    for name, p in before.items():
         value = jnp.broadcast_to(direct[name], (len(x), *params[name].shape)).reshape(len(x), -1, 1)
         reached = jnp.asarray(feeds[name].reshape(-1, 1) == jnp.arange(width), x.dtype)
         found[name] = cell.tangent(params, slopes, value * reached, p)

@@ -187,6 +187,7 @@ def _how(name: str, x_shape: Any, kernel: Any, stride: Any, padding: Any, dilati
 
 def _pair(what: str, value: Any, least: int) -> Pair:
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(pair) != 2 or any(isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < least for n in pair):
-        raise ConfigError(f"{what} must be an integer from {least} on, or a pair of them, not {value!r}.")
+    whole = all(isinstance(n, numbers.Integral) and not isinstance(n, bool) for n in pair)
+    if len(pair) != 2 or not whole or not all(least <= n < 2**31 for n in pair):
+        raise ConfigError(f"{what} must be an integer from {least} to 2**31 - 1, or a pair of them, not {value!r}.")
     return int(pair[0]), int(pair[1])

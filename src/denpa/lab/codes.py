@@ -9,7 +9,7 @@ import numpy as np
 
 from denpa.core.errors import ConfigError, nearest
 from denpa.core.layer import Context
-from denpa.networks.base import entering
+from denpa.networks.inputs import entering
 from denpa.training import Bagging, Model
 from denpa.training.preparation import checked_input
 

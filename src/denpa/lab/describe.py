@@ -26,7 +26,7 @@ from denpa.lab.sources import Prepared
 from denpa.losses import Loss
 from denpa.metrics import Metric
 from denpa.networks import Network
-from denpa.networks.base import readable
+from denpa.networks.inputs import readable
 from denpa.optim import Optimizer, Schedule, Transform
 from denpa.penalties import Penalty
 from denpa.testing import GradientReport, check_gradients

@@ -2,19 +2,19 @@
 
     drive     d = x Wx                                        for all steps at once, before the scan
     step      carry, d           -> carry⁺, kept              u = d + carry · recurrent weights + b, ...
-    slopes    kept, carries      -> local derivatives         elementwise, for all steps at once
+    slopes    steps              -> local derivatives         elementwise, for all steps at once
     backward  slopes, ∂E/∂carry⁺ -> δ = ∂E/∂u, ∂E/∂carry      the scan backward: it carries deltas and nothing else
-    grads     x, carries, δ      -> ∂E/∂params                one product for all steps at once, behind the scan
+    grads     steps, δ           -> ∂E/∂params                one product for all steps at once, behind the scan
     tangent   slopes, u̇, carrẏ   -> carrẏ⁺                    the same slopes, forward in time: what RTRL needs
 
 All arrays have the batch in front of their last axis, and any axes (time) in front of that. A carry is a
-tuple of arrays (batch, size); the first of them is what the cell gives out.
+tuple of arrays (batch, size); the first of them is what the cell gives out. `Steps` are what a run left behind.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ from denpa.layers.activation import ELU, Identity, LeakyReLU, ReLU, Sigmoid, Tan
 from denpa.layers.base import rows
 from denpa.layers.softmax import Softmax
 
-__all__ = ["Carry", "Cell", "activation_of", "fresh", "remembered", "restored"]
+__all__ = ["Carry", "Cell", "Steps", "activation_of", "fresh", "remembered", "restored"]
 
 Carry = tuple[Array, ...]
 _ACTIVATIONS = {
@@ -43,6 +43,21 @@ _ACTIVATIONS = {
     "softmax": Softmax,
     "tanh": Tanh,
 }
+
+
+class Steps(NamedTuple):
+    """One step of time as the cell went through it, or all of them with time in front.
+
+    Attributes:
+        x: what entered.
+        kept: what `step` kept.
+        before, after: the carries on both sides.
+    """
+
+    x: Array
+    kept: Any
+    before: Carry
+    after: Carry
 
 
 class Cell(Description):
@@ -69,12 +84,12 @@ class Cell(Description):
         return x @ params["Wx"]
 
     def step(self, params: Params, drive: Array, carry: Carry) -> tuple[Carry, Any]:
-        """One step of time: the next carry, and what `slopes` needs besides the carries."""
+        """One step of time: the next carry, and what `slopes` needs besides x and the carries."""
         raise NotImplementedError(f"{type(self).__name__} must define step(params, drive, carry).")
 
-    def slopes(self, params: Params, kept: Any, before: Carry, after: Carry) -> Any:
-        """Local derivatives from what `step` kept and the carries on both its sides."""
-        raise NotImplementedError(f"{type(self).__name__} must define slopes(params, kept, before, after).")
+    def slopes(self, params: Params, steps: Steps) -> Any:
+        """Local derivatives, of which `backward` and `tangent` are made."""
+        raise NotImplementedError(f"{type(self).__name__} must define slopes(params, steps).")
 
     def backward(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
         """One step backward: δ = ∂E/∂u, and ∂E/∂carry before the step from ∂E/∂carry behind it."""
@@ -92,9 +107,8 @@ class Cell(Description):
         raise NotImplementedError(f"{type(self).__name__} must define run_forward(params, drive, first, reverse).")
 
     def run_backward(
-        self, params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Array | None, dfinal: Carry,
-        reverse: bool,
-    ) -> tuple[Array, Carry, Grads]:  # fmt: skip
+        self, params: Params, steps: Steps, first: Carry, dy: Array | None, dfinal: Carry, reverse: bool
+    ) -> tuple[Array, Carry, Grads]:
         """δ of all steps, ∂E/∂ the initial carry, and ∂E/∂params.
 
         From ∂E/∂y of all steps (None where they give nothing out) and ∂E/∂ the carry at the end.
@@ -105,30 +119,31 @@ class Cell(Description):
         """∂E/∂x = δ Wxᵀ"""
         return delta @ params["Wx"].T
 
-    def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:
+    def grads(self, params: Params, steps: Steps, delta: Array) -> Grads:
         """[∂E/∂Wx; ∂E/∂Wh] = [x, h]ᵀ δ in one product,  ∂E/∂b = Σ δ, summed over all leading axes."""
-        delta, size = rows(delta), x.shape[-1]
-        both = sum_of_outer_products(jnp.concatenate([rows(x), rows(before[0])], axis=-1), delta)
+        delta, size = rows(delta), steps.x.shape[-1]
+        both = sum_of_outer_products(jnp.concatenate([rows(steps.x), rows(steps.before[0])], axis=-1), delta)
         return {"Wx": both[:size], "Wh": both[size:], "b": jnp.sum(delta, axis=0)}
 
     def tangent(self, params: Params, slopes: Any, du: Array, dcarry: Carry) -> Carry:
         """The derivative of the next carry along any direction: `du` in u directly, `dcarry` in the carry."""
         raise NotImplementedError(f"{type(self).__name__} must define tangent(params, slopes, du, dcarry).")
 
-    def direct(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Array]:
+    def direct(self, params: Params, steps: Steps) -> dict[str, Array]:
         """∂u_c/∂θ of every parameter θ, (batch, *shape of θ) or broadcast to it, where c = `feeds()[name]`."""
-        return {"Wx": x[..., None], "Wh": before[0][..., None], "b": jnp.ones((1, 1), x.dtype)}
+        x, h = steps.x[..., None], steps.before[0][..., None]
+        return {"Wx": x, "Wh": h, "b": jnp.ones((1, 1), x.dtype)}
 
     def feeds(self, params: Params) -> dict[str, Any]:
         """For every entry of every parameter, the one column of u that it reaches directly."""
         return {name: np.broadcast_to(np.arange(value.shape[-1]), value.shape) for name, value in params.items()}
 
-    def observe(self, params: Params, drive: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Any]:
+    def observe(self, params: Params, steps: Steps) -> dict[str, Any]:
         """What to record of a step: {name: (what enters, what comes out)}, gate by gate."""
         return {}
 
     def observe_backward(
-        self, params: Params, slopes: Any, kept: Any, before: Carry, after: Carry, delta: Array, dcarry: Carry
+        self, params: Params, slopes: Any, steps: Steps, delta: Array, dcarry: Carry
     ) -> dict[str, Any]:
         """The deltas of what `observe` names: {name: (∂E/∂(what comes out), ∂E/∂(what enters))}."""
         return {}

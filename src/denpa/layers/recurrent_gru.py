@@ -15,7 +15,7 @@ from denpa.kernels import native
 from denpa.kernels.product import sum_of_outer_products
 from denpa.kernels.recurrent import gates, serves, split
 from denpa.layers.base import rows
-from denpa.layers.recurrent import Carry, Cell, fresh
+from denpa.layers.recurrent import Carry, Cell, Steps, fresh
 
 __all__ = ["GRUCell"]
 
@@ -86,11 +86,12 @@ class GRUCell(Cell):
             kept = {"gates": jnp.concatenate([zr, candidate], axis=-1)}
         return (candidate + z * (h - candidate),), kept
 
-    def slopes(self, params: Params, kept: Any, before: Carry, after: Carry) -> Any:
+    def slopes(self, params: Params, steps: Steps) -> Any:
+        (h,), kept = steps.before, steps.kept
         z, r, n = split(kept["gates"], 3)
         return {
-            "zn": jnp.concatenate([(before[0] - n) * z * (1 - z), (1 - z) * (1 - n * n)], axis=-1),  # ∂h/∂u_z, ∂h/∂u_n
-            "r": (kept["m"] if self.reset_after else before[0]) * r * (1 - r),  # ∂(r ⊙ h)/∂u_r, or ∂(r ⊙ m)/∂u_r
+            "zn": jnp.concatenate([(h - n) * z * (1 - z), (1 - z) * (1 - n * n)], axis=-1),  # ∂h/∂u_z, ∂h/∂u_n
+            "r": (kept["m"] if self.reset_after else h) * r * (1 - r),  # ∂(r ⊙ h)/∂u_r, or ∂(r ⊙ m)/∂u_r
             "gates": kept["gates"][..., : 2 * self.units],
         }
 
@@ -118,18 +119,18 @@ class GRUCell(Cell):
         return (h,), {"gates": gates, "m": m} if self.reset_after else {"gates": gates}
 
     def run_backward(
-        self, params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Array | None, dfinal: Carry,
-        reverse: bool,
-    ) -> tuple[Array, Carry, Grads]:  # fmt: skip
-        run = (after[0], first[0], params["Wh"], dy, dfinal[0], reverse)
+        self, params: Params, steps: Steps, first: Carry, dy: Array | None, dfinal: Carry, reverse: bool
+    ) -> tuple[Array, Carry, Grads]:
+        (h,), kept = steps.after, steps.kept
+        run = (h, first[0], params["Wh"], dy, dfinal[0], reverse)
         delta, inner, dh = native.gru_backward(kept["gates"], kept.get("m"), *run)
-        return delta, (dh,), native.gru_weights(x, first[0], after[0], delta, inner, self.reset_after, reverse)
+        return delta, (dh,), native.gru_weights(steps.x, first[0], h, delta, inner, self.reset_after, reverse)
 
-    def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:
-        n, h = self.units, before[0]
-        r, delta_n = kept["gates"][..., n : 2 * n], delta[..., 2 * n :]
+    def grads(self, params: Params, steps: Steps, delta: Array) -> Grads:
+        n, (h,) = self.units, steps.before
+        r, delta_n = steps.kept["gates"][..., n : 2 * n], delta[..., 2 * n :]
         flat = rows(delta)
-        found = {"Wx": sum_of_outer_products(rows(x), flat), "b": jnp.sum(flat, axis=0)}
+        found = {"Wx": sum_of_outer_products(rows(steps.x), flat), "b": jnp.sum(flat, axis=0)}
         if self.reset_after:
             inner = delta_n * r  # ∂E/∂m
             inside = jnp.concatenate([delta[..., : 2 * n], inner], axis=-1)
@@ -154,8 +155,9 @@ class GRUCell(Cell):
             du_n = du_n + (slopes["r"] * du_r + r * dh) @ Wh[:, 2 * n :]
         return (z * dh + to_z * du_z + to_n * du_n,)
 
-    def direct(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Array]:
-        h, (_, r, _) = before[0], split(kept["gates"], 3)
+    def direct(self, params: Params, steps: Steps) -> dict[str, Array]:
+        x, (h,) = steps.x, steps.before
+        _, r, _ = split(steps.kept["gates"], 3)
         plain = jnp.broadcast_to(h[..., None], (*h.shape, 2 * self.units))
         reset = h[..., None] * r[..., None, :] if self.reset_after else (r * h)[..., None]
         candidate = jnp.broadcast_to(reset, (*h.shape, self.units))
@@ -170,23 +172,23 @@ class GRUCell(Cell):
         found = super().feeds(params)
         return found | ({"bh": 2 * self.units + np.arange(self.units)} if self.reset_after else {})
 
-    def observe(self, params: Params, drive: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Any]:
-        (h,), n, Wh = before, self.units, params["Wh"]
+    def observe(self, params: Params, steps: Steps) -> dict[str, Any]:
+        (h,), kept, n, Wh = steps.before, steps.kept, self.units, params["Wh"]
         z, r, candidate = split(kept["gates"], 3)
-        d = drive + params.get("b", 0.0)
+        d = self.drive(params, steps.x) + params.get("b", 0.0)
         early = d[..., : 2 * n] + h @ Wh[:, : 2 * n]
         late = d[..., 2 * n :] + (r * kept["m"] if self.reset_after else (r * h) @ Wh[:, 2 * n :])
         return {
             "z": (early[..., :n], z),
             "r": (early[..., n:], r),
             "n": (late, candidate),
-            "h": (h, after[0]),
+            "h": (h, steps.after[0]),
         }
 
     def observe_backward(
-        self, params: Params, slopes: Any, kept: Any, before: Carry, after: Carry, delta: Array, dcarry: Carry
+        self, params: Params, slopes: Any, steps: Steps, delta: Array, dcarry: Carry
     ) -> dict[str, Any]:
-        (h,), (dh,), n = before, dcarry, self.units
+        (h,), kept, (dh,), n = steps.before, steps.kept, dcarry, self.units
         delta_z, delta_r, delta_n = split(delta, 3)
         z, _, candidate = split(kept["gates"], 3)
         to_r = delta_n * kept["m"] if self.reset_after else (delta_n @ params["Wh"][:, 2 * n :].T) * h

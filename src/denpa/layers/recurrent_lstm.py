@@ -13,7 +13,7 @@ from denpa.core.layer import Array, Grads, Params
 from denpa.init import Glorot, Initializer, Orthogonal
 from denpa.kernels import native
 from denpa.kernels.recurrent import columns, gate_slopes, gates, serves, split
-from denpa.layers.recurrent import Carry, Cell, fresh
+from denpa.layers.recurrent import Carry, Cell, Steps, fresh
 
 __all__ = ["LSTMCell"]
 
@@ -83,10 +83,10 @@ class LSTMCell(Cell):
         o = gates(u[..., 3 * n :] + p[2] * (after if self._current else c), s[3 * n :])
         return (o * self._phi(after), after), {"gates": jnp.concatenate([i, f, g, o], axis=-1)}
 
-    def slopes(self, params: Params, kept: Any, before: Carry, after: Carry) -> Any:
-        a, squashed = kept["gates"], self._phi(after[1])
+    def slopes(self, params: Params, steps: Steps) -> Any:
+        a, squashed = steps.kept["gates"], self._phi(steps.after[1])
         i, _, g, o = split(a, 4)
-        along = jnp.concatenate([g, before[1], i, squashed], axis=-1)  # what each gate multiplies
+        along = jnp.concatenate([g, steps.before[1], i, squashed], axis=-1)  # what each gate multiplies
         return {
             "u": gate_slopes(a, self._scale(a)) * along,  # ∂c/∂u_i, ∂c/∂u_f, ∂c/∂u_g, ∂h/∂u_o
             "c": o * gate_slopes(squashed, self._scale(squashed, gate=2)),  # ∂h/∂c
@@ -115,18 +115,19 @@ class LSTMCell(Cell):
         return (h, c), {"gates": gates}
 
     def run_backward(
-        self, params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Array | None, dfinal: Carry,
-        reverse: bool,
-    ) -> tuple[Array, Carry, Grads]:  # fmt: skip
+        self, params: Params, steps: Steps, first: Carry, dy: Array | None, dfinal: Carry, reverse: bool
+    ) -> tuple[Array, Carry, Grads]:
         dh, dc = dfinal
-        delta, dh, dc = native.lstm_backward(kept["gates"], after[1], first[1], params["Wh"], dy, dh, dc, reverse)
-        return delta, (dh, dc), native.recurrent_weights(x, first[0], after[0], delta, reverse)
+        h, c = steps.after
+        delta, dh, dc = native.lstm_backward(steps.kept["gates"], c, first[1], params["Wh"], dy, dh, dc, reverse)
+        return delta, (dh, dc), native.recurrent_weights(steps.x, first[0], h, delta, reverse)
 
-    def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:
-        found = super().grads(params, x, kept, before, after, delta)
+    def grads(self, params: Params, steps: Steps, delta: Array) -> Grads:
+        found = super().grads(params, steps, delta)
         if self.peepholes:
             i, f, _, o = split(delta, 4)
-            seen = (i * before[1], f * before[1], o * (after if self._current else before)[1])
+            c = steps.before[1]
+            seen = (i * c, f * c, o * self._seen_by_output(steps))
             found["p"] = jnp.stack([jnp.sum(one, axis=tuple(range(one.ndim - 1))) for one in seen])
         return found
 
@@ -142,11 +143,11 @@ class LSTMCell(Cell):
             o = o + p[2] * (c if self._current else dcarry[1])
         return to_o * o + slopes["c"] * c, c
 
-    def direct(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Array]:
-        found = super().direct(params, x, kept, before, after)
+    def direct(self, params: Params, steps: Steps) -> dict[str, Array]:
+        found = super().direct(params, steps)
         if self.peepholes:
-            seen = (after if self._current else before)[1]
-            found["p"] = jnp.stack([before[1], before[1], seen], axis=-2)
+            c = steps.before[1]
+            found["p"] = jnp.stack([c, c, self._seen_by_output(steps)], axis=-2)
         return found
 
     def feeds(self, params: Params) -> dict[str, Any]:
@@ -155,20 +156,21 @@ class LSTMCell(Cell):
             found["p"] = np.arange(self.units) + self.units * np.array([[0], [1], [3]])
         return found
 
-    def observe(self, params: Params, drive: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Any]:
-        u = split(drive + params.get("b", 0.0) + before[0] @ params["Wh"], 4)
+    def observe(self, params: Params, steps: Steps) -> dict[str, Any]:
+        (h, c), after = steps.before, steps.after
+        u = split(self.drive(params, steps.x) + params.get("b", 0.0) + h @ params["Wh"], 4)
         if self.peepholes:
-            p, seen = params["p"], (after if self._current else before)[1]
-            u = [u[0] + p[0] * before[1], u[1] + p[1] * before[1], u[2], u[3] + p[2] * seen]
-        found = dict(zip("ifgo", zip(u, split(kept["gates"], 4), strict=True), strict=True))
-        return found | {"c": (before[1], after[1]), "h": (before[0], after[0])}
+            p = params["p"]
+            u = [u[0] + p[0] * c, u[1] + p[1] * c, u[2], u[3] + p[2] * self._seen_by_output(steps)]
+        found = dict(zip("ifgo", zip(u, split(steps.kept["gates"], 4), strict=True), strict=True))
+        return found | {"c": (c, after[1]), "h": (h, after[0])}
 
     def observe_backward(
-        self, params: Params, slopes: Any, kept: Any, before: Carry, after: Carry, delta: Array, dcarry: Carry
+        self, params: Params, slopes: Any, steps: Steps, delta: Array, dcarry: Carry
     ) -> dict[str, Any]:
         dh, dc = dcarry[0], self._memory_delta(params, slopes, dcarry)
-        i, _, g, _ = split(kept["gates"], 4)
-        to_gates = (dc * g, dc * before[1], dc * i, dh * self._phi(after[1]))
+        i, _, g, _ = split(steps.kept["gates"], 4)
+        to_gates = (dc * g, dc * steps.before[1], dc * i, dh * self._phi(steps.after[1]))
         found = dict(zip("ifgo", zip(to_gates, split(delta, 4), strict=True), strict=True))
         earlier = self.backward(params, slopes, dcarry)[1]
         return found | {"c": (dc, earlier[1]), "h": (dh, earlier[0])}
@@ -176,6 +178,10 @@ class LSTMCell(Cell):
     @property
     def _current(self) -> bool:
         return self.output_peephole == "current"
+
+    def _seen_by_output(self, steps: Steps) -> Array:
+        """The memory that the output gate's peephole sees."""
+        return (steps.after if self._current else steps.before)[1]
 
     def _scale(self, u: Array, gate: int | None = None) -> Array:
         """Which columns are sigmoids: of all gates, or of one."""

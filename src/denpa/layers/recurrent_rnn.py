@@ -17,7 +17,7 @@ from denpa.kernels.product import sum_of_outer_products
 from denpa.kernels.recurrent import serves
 from denpa.layers.activation import ReLU, Tanh
 from denpa.layers.base import rows
-from denpa.layers.recurrent import Carry, Cell, activation_of, fresh, remembered, restored
+from denpa.layers.recurrent import Carry, Cell, Steps, activation_of, fresh, remembered, restored
 
 __all__ = ["OutputFeedbackCell", "RNNCell"]
 
@@ -58,8 +58,8 @@ class RNNCell(Cell):
         h, saved = activation_of(self, self.activation).forward({}, u)
         return (h,), remembered(saved, h)
 
-    def slopes(self, params: Params, kept: Any, before: Carry, after: Carry) -> Any:
-        return restored(kept, after[0])
+    def slopes(self, params: Params, steps: Steps) -> Any:
+        return restored(steps.kept, steps.after[0])
 
     def backward(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
         delta, _ = activation_of(self, self.activation).backward({}, slopes, dcarry[0])  # δ = f'(u) ∂E/∂h
@@ -74,21 +74,22 @@ class RNNCell(Cell):
         return (h,), remembered({"mask": h > 0} if relu else {"y": h}, h)
 
     def run_backward(
-        self, params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Array | None, dfinal: Carry,
-        reverse: bool,
-    ) -> tuple[Array, Carry, Grads]:  # fmt: skip
-        delta, dh = native.rnn_backward(after[0], params["Wh"], dy, dfinal[0], "mask" in kept, reverse)
-        return delta, (dh,), native.recurrent_weights(x, first[0], after[0], delta, reverse)
+        self, params: Params, steps: Steps, first: Carry, dy: Array | None, dfinal: Carry, reverse: bool
+    ) -> tuple[Array, Carry, Grads]:
+        (h,), relu = steps.after, "mask" in steps.kept
+        delta, dh = native.rnn_backward(h, params["Wh"], dy, dfinal[0], relu, reverse)
+        return delta, (dh,), native.recurrent_weights(steps.x, first[0], h, delta, reverse)
 
     def tangent(self, params: Params, slopes: Any, du: Array, dcarry: Carry) -> Carry:
         # The Jacobian of an activation is diagonal, or symmetric for softmax: backward is also its map forward.
         return (activation_of(self, self.activation).backward({}, slopes, du + dcarry[0] @ params["Wh"])[0],)
 
-    def observe(self, params: Params, drive: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Any]:
-        return {"h": (drive + params.get("b", 0.0) + before[0] @ params["Wh"], after[0])}
+    def observe(self, params: Params, steps: Steps) -> dict[str, Any]:
+        u = self.drive(params, steps.x) + params.get("b", 0.0) + steps.before[0] @ params["Wh"]
+        return {"h": (u, steps.after[0])}
 
     def observe_backward(
-        self, params: Params, slopes: Any, kept: Any, before: Carry, after: Carry, delta: Array, dcarry: Carry
+        self, params: Params, slopes: Any, steps: Steps, delta: Array, dcarry: Carry
     ) -> dict[str, Any]:
         return {"h": (dcarry[0], delta)}
 
@@ -149,8 +150,9 @@ class OutputFeedbackCell(Cell):
         y, output = activation_of(self, self.output_activation).forward({}, h @ params["Wo"] + params.get("bo", 0.0))
         return (y, h), {"h": remembered(hidden, h), "y": remembered(output, y)}
 
-    def slopes(self, params: Params, kept: Any, before: Carry, after: Carry) -> Any:
-        return {"h": restored(kept["h"], after[1]), "y": restored(kept["y"], after[0])}
+    def slopes(self, params: Params, steps: Steps) -> Any:
+        y, h = steps.after
+        return {"h": restored(steps.kept["h"], h), "y": restored(steps.kept["y"], y)}
 
     def backward(self, params: Params, slopes: Any, dcarry: Carry) -> tuple[Array, Carry]:
         outer = self._out_slope(slopes, dcarry[0])  # δ_out = f_out'(v) ∂E/∂y
@@ -161,15 +163,15 @@ class OutputFeedbackCell(Cell):
     def input_delta(self, params: Params, delta: Array) -> Array:
         return delta[..., : self.units] @ self._entrance(params).T
 
-    def grads(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry, delta: Array) -> Grads:
-        fed = x if self.forced else jnp.concatenate([x, before[0]], axis=-1)
+    def grads(self, params: Params, steps: Steps, delta: Array) -> Grads:
+        fed = steps.x if self.forced else jnp.concatenate([steps.x, steps.before[0]], axis=-1)
         size = params["Wx"].shape[0]
         inner, outer = delta[..., : self.units], rows(delta[..., self.units :])
-        found = super().grads(params, fed, kept, before[1:], after, inner)
+        found = super().grads(params, steps._replace(x=fed, before=steps.before[1:]), inner)
         return found | {
             "Wx": found["Wx"][:size],
             "Wy": found["Wx"][size:],
-            "Wo": sum_of_outer_products(rows(after[1]), outer),
+            "Wo": sum_of_outer_products(rows(steps.after[1]), outer),
             "bo": jnp.sum(outer, axis=0),
         }
 
@@ -180,22 +182,23 @@ class OutputFeedbackCell(Cell):
         h = self._slope(slopes, u)
         return self._out_slope(slopes, du[..., self.units :] + h @ params["Wo"]), h
 
-    def direct(self, params: Params, x: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Array]:
-        size, one = params["Wx"].shape[0], jnp.ones((1, 1), x.dtype)
-        fed = x[..., size:] if self.forced else before[0]
-        found = {"Wx": x[..., :size], "Wh": before[1], "Wy": fed, "Wo": after[1]}
+    def direct(self, params: Params, steps: Steps) -> dict[str, Array]:
+        x, (y, h), size = steps.x, steps.before, params["Wx"].shape[0]
+        one, fed = jnp.ones((1, 1), x.dtype), x[..., size:] if self.forced else y
+        found = {"Wx": x[..., :size], "Wh": h, "Wy": fed, "Wo": steps.after[1]}
         return {name: value[..., None] for name, value in found.items()} | {"b": one, "bo": one}
 
     def feeds(self, params: Params) -> dict[str, Any]:
         own = super().feeds(params)
         return {name: np.asarray(c) + self.units if name in ("Wo", "bo") else c for name, c in own.items()}
 
-    def observe(self, params: Params, drive: Array, kept: Any, before: Carry, after: Carry) -> dict[str, Any]:
-        v = after[1] @ params["Wo"] + params.get("bo", 0.0)
-        return {"h": (self._u(params, drive, before), after[1]), "y": (v, after[0])}
+    def observe(self, params: Params, steps: Steps) -> dict[str, Any]:
+        y, h = steps.after
+        u = self._u(params, self.drive(params, steps.x), steps.before)
+        return {"h": (u, h), "y": (h @ params["Wo"] + params.get("bo", 0.0), y)}
 
     def observe_backward(
-        self, params: Params, slopes: Any, kept: Any, before: Carry, after: Carry, delta: Array, dcarry: Carry
+        self, params: Params, slopes: Any, steps: Steps, delta: Array, dcarry: Carry
     ) -> dict[str, Any]:
         inner, outer = delta[..., : self.units], delta[..., self.units :]
         return {"h": (dcarry[1] + outer @ params["Wo"].T, inner), "y": (dcarry[0], outer)}

@@ -72,7 +72,7 @@ def paddings_of(padding: Any, sizes: Any, windows: Windows, rank: int = 2) -> Pa
 
 
 def _is_whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**31  # XLA's integers end there
 
 
 def _is_padding(value: Any, depth: int) -> bool:

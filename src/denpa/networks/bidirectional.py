@@ -9,8 +9,9 @@ import jax.numpy as jnp
 
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved
-from denpa.networks.base import Backward, Delta, Forward, Stepping, Value
+from denpa.networks.base import Delta, Value
 from denpa.networks.recurrent import Recurrent
+from denpa.networks.walk import Backward, Forward, Stepping
 
 __all__ = ["Bidirectional"]
 

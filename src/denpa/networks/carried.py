@@ -6,8 +6,8 @@ from typing import Any
 
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Layer, State
+from denpa.networks.base import Network
 from denpa.networks.encoder_decoder import EncoderDecoder
-from denpa.networks.graph import Graph
 from denpa.networks.recurrent import Recurrent
 from denpa.networks.tied import Tied
 
@@ -30,10 +30,9 @@ def with_carry(net: Layer, state: State, batch: int, dtype: Any) -> State:
         if net.reverse:
             raise ConfigError(f"{net!r} reads sequences from their end, which a window has not seen yet.")
         return state if net.takes_carry else state | net.carry_state(batch, dtype)
-    if isinstance(net, Tied):  # its layers and state are those of the network inside, whose slots only that one knows
+    if isinstance(net, Tied):  # its layers and state are those of the network inside
         return with_carry(net.net, state, batch, dtype)
-    found = dict(state)
-    slots = {vertex.name: vertex.slot for vertex in net.vertices} if isinstance(net, Graph) else {}
+    found, slots = dict(state), net.slots() if isinstance(net, Network) else {}
     for name, layer in net.inner():
         slot = slots.get(name, name)
         inside = with_carry(layer, state.get(slot, {}), batch, dtype)

@@ -12,10 +12,12 @@ from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved
 from denpa.core.padded import step_mask
 from denpa.layers.recurrent import Carry
-from denpa.networks.base import Backward, Delta, Forward, Stepping, Value, entering, unrecorded
+from denpa.networks.base import Delta, Value
 from denpa.networks.bidirectional import Bidirectional
+from denpa.networks.inputs import entering
 from denpa.networks.sequential import Sequential, named
 from denpa.networks.stacked import Stacked, carry_sizes, is_recurrent
+from denpa.networks.walk import Backward, Forward, Stepping, unrecorded
 
 __all__ = ["Encoded", "EncoderDecoder"]
 

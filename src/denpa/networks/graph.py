@@ -17,7 +17,8 @@ from denpa.core.keys import key_for, numbered
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State
 from denpa.core.padded import Padded
 from denpa.core.symbolic import Node
-from denpa.networks.base import Backward, Delta, Forward, Stepping, Value, behind, init_state_of, naming
+from denpa.networks.base import Delta, Value, init_state_of
+from denpa.networks.walk import Backward, Forward, Stepping, behind, naming
 
 __all__ = ["Graph", "Vertex"]
 
@@ -141,6 +142,9 @@ class Graph(Stepping):
             if vertex.slot in state:
                 state[vertex.slot] = vertex.layer.next_state(state[vertex.slot], saved[vertex.name])
         return state
+
+    def slots(self) -> dict[str, str]:
+        return {vertex.name: vertex.slot for vertex in self.vertices}
 
     @property
     def parts(self) -> int:

@@ -14,7 +14,7 @@ from denpa.core.padded import silenced, step_mask
 from denpa.core.shapes import want
 from denpa.core.static import Static
 from denpa.init import Glorot, Initializer, Orthogonal
-from denpa.layers.recurrent import Carry, Cell
+from denpa.layers.recurrent import Carry, Cell, Steps
 from denpa.layers.recurrent_gru import GRUCell
 from denpa.layers.recurrent_lstm import LSTMCell
 from denpa.layers.recurrent_rnn import RNNCell
@@ -24,10 +24,11 @@ from denpa.networks.base import Delta, Network, Value
 __all__ = ["GRU", "LSTM", "RNN", "Recurrent", "time_major"]
 
 
+@dataclass(frozen=True, kw_only=True)
 class Recurrent(Network):
     """Base of the recurrent layers: x (batch, time, in) -> y (batch, time, units), or the last step's (batch, units).
 
-    A recurrent layer of your own is a frozen dataclass with the fields below and a `cell`.
+    A recurrent layer of your own is a frozen dataclass with the options of its `cell`; those below, by name, it has.
 
     Sequences of unlike length come as `Padded`: their padding reaches nothing, neither forward nor back; y is 0
     there, and the last step's output is that of each sequence's own last step.
@@ -47,14 +48,17 @@ class Recurrent(Network):
         reverse: from the last step of each sequence to its first; y stays in the order of x.
         segment: 0 keeps every step for the backward pass. n keeps the carry before each n steps and computes the rest
             anew: memory for T/n + n steps instead of T, for one more forward pass.
+        kernel_init, recurrent_init: initialisers of Wx and Wh.
         use_bias: whether the biases (`b`, and `bh` or `bo` where the cell has them) are there.
     """
 
-    return_sequences: bool
-    return_carry: bool
-    takes_carry: bool
-    reverse: bool
-    segment: int
+    return_sequences: bool = False
+    return_carry: bool = False
+    takes_carry: bool = False
+    reverse: bool = False
+    segment: int = 0
+    kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
+    recurrent_init: Initializer = field(default_factory=Orthogonal)
     use_bias: bool = True
 
     @property
@@ -67,7 +71,8 @@ class Recurrent(Network):
         if self.segment < 0:
             raise ConfigError(f"{type(self).__name__}.segment is a number of steps, or 0 for all, not {self.segment}.")
 
-    def _made(self, kind: Any) -> Cell:  # layer and cell call their options by the same names
+    def cell_of(self, kind: Any) -> Cell:
+        """A cell of this kind, with those of the layer's options that it has by the same names."""
         return kind(**{one.name: getattr(self, one.name) for one in fields(kind) if hasattr(self, one.name)})
 
     def out_shape(self, in_shape: Any) -> Any:
@@ -126,14 +131,13 @@ class Recurrent(Network):
     def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         y, saved = self.replace(segment=0)._forward(params, x, ctx, record=True)  # it holds every step anyway
         cell = saved["cell"].value
-        met = cell.observe(params, cell.drive(params, saved["x"]), saved["kept"], *self._carries(saved))
+        met = cell.observe(params, self._steps(saved))
         return y, saved, {name: Value(*map(_batch_major, pair), saved={}) for name, pair in met.items()}
 
     def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
         found = self._backward(params, saved, dy, record=True)
-        (before, after), kept, cell = self._carries(saved), saved["kept"], saved["cell"].value
-        slopes = cell.slopes(params, kept, before, after)
-        met = cell.observe_backward(params, slopes, kept, before, after, found.delta, found.dcarries)
+        steps, cell = self._steps(saved), saved["cell"].value
+        met = cell.observe_backward(params, cell.slopes(params, steps), steps, found.delta, found.dcarries)
         mask = time_mask(saved["lengths"], saved["x"])
         if mask is not None:
             met = {name: tuple(jnp.where(mask, delta, 0) for delta in pair) for name, pair in met.items()}
@@ -173,9 +177,8 @@ class Recurrent(Network):
     def _zeros(self, batch: int, dtype: Any) -> Carry:
         return tuple(jnp.zeros((batch, size), dtype) for size in self.cell.sizes())
 
-    def _carries(self, saved: Saved) -> tuple[Carry, Carry]:
-        """The carries before and behind every step."""
-        return through_time.shifted(saved["first"], saved["after"], self.reverse), saved["after"]
+    def _steps(self, saved: Saved) -> Steps:
+        return through_time.steps_of(saved["x"], saved["kept"], saved["first"], saved["after"], self.reverse)
 
     def _backward(self, params: Params, saved: Saved, dy: Any, record: bool = False) -> through_time.Backward:
         cell, x = saved["cell"].value, saved["x"]
@@ -219,14 +222,14 @@ def _batch_major(a: Array) -> Array:
 class RNN(Recurrent):
     """hᵗ = f(xᵗ Wx + hᵗ⁻¹ Wh + b)      x (batch, time, in) -> h (batch, time, units), or hᵀ (batch, units)
 
-    The fully recurrent layer of Elman; formulas of its backward pass in `denpa.layers.recurrent_rnn.RNNCell`,
-    of the options in `Recurrent`. Saves x and h.
+    The fully recurrent layer of Elman; formulas of its backward pass in `denpa.layers.recurrent_rnn.RNNCell`.
+    Saves x and h.
 
     Args:
         units: size of h.
         activation: f, a layer without parameters or its name.
-        return_sequences, return_carry, takes_carry, reverse, segment, use_bias: see `Recurrent`.
-        kernel_init, recurrent_init: initialisers of Wx and Wh.
+        return_sequences, return_carry, takes_carry, reverse, segment, use_bias, kernel_init, recurrent_init: by name;
+            see `Recurrent`.
 
     Raises:
         ConfigError: an option that makes no cell, a `segment` below 0.
@@ -237,36 +240,28 @@ class RNN(Recurrent):
 
     units: int
     activation: Any = "tanh"
-    return_sequences: bool = False
-    return_carry: bool = False
-    takes_carry: bool = False
-    reverse: bool = False
-    segment: int = 0
-    kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
-    recurrent_init: Initializer = field(default_factory=Orthogonal)
-    use_bias: bool = True
 
     @property
     def cell(self) -> Cell:
-        return self._made(RNNCell)
+        return self.cell_of(RNNCell)
 
 
 @dataclass(frozen=True)
 class LSTM(Recurrent):
     """cᵗ = f ⊙ cᵗ⁻¹ + i ⊙ g,  hᵗ = o ⊙ tanh(cᵗ)      x (batch, time, in) -> h (batch, time, units) or hᵀ (batch, units)
 
-    Long short-term memory, gates i f g o; formulas in `denpa.layers.recurrent_lstm.LSTMCell`, of the options in
-    `Recurrent`. Saves x, the gates, c and h.
+    Long short-term memory, gates i f g o; formulas in `denpa.layers.recurrent_lstm.LSTMCell`.
+    Saves x, the gates, c and h.
 
     Args:
         units: size of h and of the memory c.
         peepholes: whether the memory enters the gates, by p (3, units).
         forget_bias: what the forget gate's bias starts from, where there is one.
-        return_sequences, return_carry, takes_carry, reverse, segment, use_bias: see `Recurrent`.
         output_peephole: "current", where the output gate sees cᵗ, or "previous" for cᵗ⁻¹.
         activation: of the candidate and of the memory, "tanh" or "sigmoid".
-        kernel_init, recurrent_init: initialisers of Wx and Wh.
         truncated: the delta of hᵗ⁻¹ through the candidate alone, not through the gates, which is not the gradient.
+        return_sequences, return_carry, takes_carry, reverse, segment, use_bias, kernel_init, recurrent_init: by name;
+            see `Recurrent`.
 
     Raises:
         ConfigError: an option that makes no cell, a `segment` below 0.
@@ -278,36 +273,27 @@ class LSTM(Recurrent):
     units: int
     peepholes: bool = False
     forget_bias: float = 1.0
-    return_sequences: bool = False
-    return_carry: bool = False
-    takes_carry: bool = False
-    reverse: bool = False
-    segment: int = 0
     output_peephole: Literal["current", "previous"] = "current"
     activation: Literal["tanh", "sigmoid"] = "tanh"
-    kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
-    recurrent_init: Initializer = field(default_factory=Orthogonal)
     truncated: bool = False
-    use_bias: bool = True
 
     @property
     def cell(self) -> Cell:
-        return self._made(LSTMCell)
+        return self.cell_of(LSTMCell)
 
 
 @dataclass(frozen=True)
 class GRU(Recurrent):
     """hᵗ = z ⊙ hᵗ⁻¹ + (1 − z) ⊙ n      x (batch, time, in) -> h (batch, time, units), or hᵀ (batch, units)
 
-    The gated recurrent unit, gates z r n; formulas in `denpa.layers.recurrent_gru.GRUCell`, of the options in
-    `Recurrent`. Saves x, the gates and h.
+    The gated recurrent unit, gates z r n; formulas in `denpa.layers.recurrent_gru.GRUCell`. Saves x, the gates and h.
 
     Args:
         units: size of h.
         reset_after: whether the reset gate acts behind the recurrent product, as in cuDNN, PyTorch and Keras.
-        return_sequences, return_carry, takes_carry, reverse, segment, use_bias: see `Recurrent`.
-        kernel_init, recurrent_init: initialisers of Wx and Wh.
         update_bias: what the update gate's bias starts from; above 0 the layer starts by keeping its state.
+        return_sequences, return_carry, takes_carry, reverse, segment, use_bias, kernel_init, recurrent_init: by name;
+            see `Recurrent`.
 
     Raises:
         ConfigError: an option that makes no cell, a `segment` below 0; an `update_bias` without biases.
@@ -318,15 +304,7 @@ class GRU(Recurrent):
 
     units: int
     reset_after: bool = False
-    return_sequences: bool = False
-    return_carry: bool = False
-    takes_carry: bool = False
-    reverse: bool = False
-    segment: int = 0
-    kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
-    recurrent_init: Initializer = field(default_factory=Orthogonal)
     update_bias: float = 0.0
-    use_bias: bool = True
 
     def validate(self) -> None:
         super().validate()
@@ -335,4 +313,4 @@ class GRU(Recurrent):
 
     @property
     def cell(self) -> Cell:
-        return self._made(GRUCell)
+        return self.cell_of(GRUCell)

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.layer import Array, Context, Params
 from denpa.core.shapes import want
-from denpa.init import Glorot, Initializer, Orthogonal
 from denpa.layers.recurrent import Carry, Cell
 from denpa.layers.recurrent_rnn import OutputFeedbackCell
 from denpa.networks import through_time
@@ -26,8 +25,8 @@ class OutputFeedbackRNN(Recurrent):
 
     x (batch, time, in) -> y (batch, time, outputs), or yᵀ (batch, outputs). A hidden layer that reads its own past
     and the last output, and the output layer that makes it; formulas of its backward pass in
-    `denpa.layers.recurrent_rnn.OutputFeedbackCell`, of the options in `Recurrent`. With Wy = 0 it is an `RNN`
-    followed by a `Dense`. The carry is (y, h). Saves x, h and y.
+    `denpa.layers.recurrent_rnn.OutputFeedbackCell`. With Wy = 0 it is an `RNN` followed by a `Dense`. The carry is
+    (y, h). Saves x, h and y.
 
     With teacher forcing the input is (x, t), t (batch, time, outputs), and in training the target tᵗ⁻¹ takes the place
     of the output yᵗ⁻¹ that is fed back; the first step is fed with the carry's y all the same. In inference t is not
@@ -38,8 +37,8 @@ class OutputFeedbackRNN(Recurrent):
         outputs: size of y.
         activation, output_activation: f and f_out, layers without parameters or their names.
         teacher_forcing: whether the targets come with the input.
-        return_sequences, return_carry, takes_carry, reverse, segment, use_bias: see `Recurrent`.
-        kernel_init, recurrent_init: initialisers of Wx, Wy, Wo and of Wh.
+        return_sequences, return_carry, takes_carry, reverse, segment, use_bias, kernel_init, recurrent_init: by name;
+            see `Recurrent`. y of every step comes out; `kernel_init` is for Wx, Wy and Wo.
 
     Raises:
         ConfigError: as for `RNN`; `teacher_forcing` in `reverse`.
@@ -53,14 +52,7 @@ class OutputFeedbackRNN(Recurrent):
     activation: Any = "tanh"
     output_activation: Any = "identity"
     teacher_forcing: bool = False
-    return_sequences: bool = True
-    return_carry: bool = False
-    takes_carry: bool = False
-    reverse: bool = False
-    segment: int = 0
-    kernel_init: Initializer = field(default_factory=lambda: Glorot(distribution="uniform"))
-    recurrent_init: Initializer = field(default_factory=Orthogonal)
-    use_bias: bool = True
+    return_sequences: bool = field(default=True, kw_only=True)
 
     def validate(self) -> None:
         super().validate()
@@ -69,7 +61,7 @@ class OutputFeedbackRNN(Recurrent):
 
     @property
     def cell(self) -> Cell:
-        return self._made(OutputFeedbackCell)
+        return self.cell_of(OutputFeedbackCell)
 
     def _example(self, in_shape: Any) -> tuple[int, int]:
         if not self.teacher_forcing:

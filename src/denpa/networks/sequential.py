@@ -9,8 +9,9 @@ from typing import Any
 from denpa.core.errors import ConfigError
 from denpa.core.keys import numbered
 from denpa.core.layer import Context, Grads, Layer, Params, Saved
-from denpa.networks.base import Delta, Network, Value, behind, naming, step_forward, walk_backward, walk_forward
+from denpa.networks.base import Delta, Network, Value
 from denpa.networks.fusion import block_ahead, block_of
+from denpa.networks.walk import behind, naming, recorded, recorded_backward, step_forward
 
 __all__ = ["Sequential"]
 
@@ -92,7 +93,7 @@ class Sequential(Network):
     def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         saved, met = {}, {}
         for name, layer in self.inner():
-            y, saved[name], values = walk_forward(layer, name, params[name], x, ctx)
+            y, saved[name], values = recorded(layer, name, params[name], x, ctx)
             x, ctx = y, behind(name, x, y, ctx)
             met |= values
         return x, saved, met
@@ -100,7 +101,7 @@ class Sequential(Network):
     def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
         grads, met = {}, {}
         for name, layer in reversed(self.inner()):
-            dy, grads[name], deltas = walk_backward(layer, name, params[name], saved[name], dy)
+            dy, grads[name], deltas = recorded_backward(layer, name, params[name], saved[name], dy)
             met |= deltas
         return dy, grads, met
 

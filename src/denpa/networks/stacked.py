@@ -10,10 +10,11 @@ import jax.numpy as jnp
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved
 from denpa.layers.recurrent import Carry
-from denpa.networks.base import Backward, Delta, Forward, Stepping, Value
+from denpa.networks.base import Delta, Value
 from denpa.networks.bidirectional import Bidirectional
 from denpa.networks.recurrent import Recurrent
 from denpa.networks.sequential import named
+from denpa.networks.walk import Backward, Forward, Stepping
 
 __all__ = ["Stacked", "carry_sizes", "is_recurrent"]
 

@@ -22,9 +22,9 @@ from jax import lax
 from denpa.core import tree
 from denpa.core.layer import Array, Grads, Params
 from denpa.kernels.platform import by_platform
-from denpa.layers.recurrent import Carry, Cell
+from denpa.layers.recurrent import Carry, Cell, Steps
 
-__all__ = ["Backward", "backward", "backward_in_segments", "forward", "forward_in_segments", "shifted"]
+__all__ = ["Backward", "backward", "backward_in_segments", "forward", "forward_in_segments", "steps_of"]
 
 
 def _compiled(*constants: str) -> Any:
@@ -50,11 +50,14 @@ class Backward(NamedTuple):
     dcarries: Carry
 
 
-def shifted(first: Carry, after: Carry, reverse: bool) -> Carry:
-    """The carry before every step, from the initial one and those behind every step."""
+def steps_of(x: Array, kept: Any, first: Carry, after: Carry, reverse: bool) -> Steps:
+    """All steps of a run; the carry before each is the one behind its neighbour, or the initial one."""
+    pairs = zip(first, after, strict=True)
     if reverse:
-        return tuple(jnp.concatenate([a[1:], c[None]]) for c, a in zip(first, after, strict=True))
-    return tuple(jnp.concatenate([c[None], a[:-1]]) for c, a in zip(first, after, strict=True))
+        before = tuple(jnp.concatenate([a[1:], c[None]]) for c, a in pairs)
+    else:
+        before = tuple(jnp.concatenate([c[None], a[:-1]]) for c, a in pairs)
+    return Steps(x, kept, before, after)
 
 
 @_compiled("whole")
@@ -87,9 +90,8 @@ def backward(
 ) -> Backward:  # fmt: skip
     """All deltas and gradients, from ∂E/∂y of every step (None where the steps give nothing out) and of the end."""
 
-    def scan(params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Any, dfinal: Carry) -> Any:
-        before = shifted(first, after, reverse)
-        slopes = cell.slopes(params, kept, before, after)
+    def scan(params: Params, steps: Steps, first: Carry, dy: Any, dfinal: Carry) -> Any:
+        slopes = cell.slopes(params, steps)
 
         def body(dcarry: Carry, at: Any) -> tuple[Carry, Any]:
             slopes, dy, true_step = at
@@ -100,12 +102,12 @@ def backward(
             return earlier, (delta, dcarry if record else ())
 
         dfirst, (delta, dcarries) = lax.scan(body, dfinal, (slopes, dy, mask), length=len(x), reverse=not reverse)
-        return delta, dfirst, cell.grads(params, x, kept, before, after, delta), dcarries
+        return delta, dfirst, cell.grads(params, steps, delta), dcarries
 
-    def run(params: Params, x: Array, kept: Any, first: Carry, after: Carry, dy: Any, dfinal: Carry) -> Any:
-        return *cell.run_backward(params, x, kept, first, after, dy, dfinal, reverse), ()
+    def run(params: Params, steps: Steps, first: Carry, dy: Any, dfinal: Carry) -> Any:
+        return *cell.run_backward(params, steps, first, dy, dfinal, reverse), ()
 
-    given = params, x, kept, first, after, dy, dfinal
+    given = params, steps_of(x, kept, first, after, reverse), first, dy, dfinal
     delta, dfirst, grads, dcarries = by_platform(run, scan, *given) if whole else scan(*given)
     grads = {name: grads[name] for name in params}  # of a layer without biases only what is there
     return Backward(cell.input_delta(params, delta), dfirst, grads, delta, dcarries)

@@ -105,6 +105,9 @@ class Tied(Network):
         """What the network inside takes."""
         return self.net.takes_integers
 
+    def slots(self) -> dict[str, str]:
+        return self.net.slots()
+
     def shapes(self, in_shape: Any) -> dict[str, Any]:
         return self.net.shapes(in_shape)
 

@@ -16,7 +16,7 @@ from denpa.data.arrays import read_problem
 from denpa.data.counted import counted
 from denpa.gradients.backprop import Trace, trace
 from denpa.networks import Network, Tied
-from denpa.networks.base import readable
+from denpa.networks.inputs import readable
 from denpa.testing import oracle
 
 __all__ = ["GradientError", "GradientReport", "check_gradients"]

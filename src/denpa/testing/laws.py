@@ -16,7 +16,7 @@ from denpa.core.description import from_config, to_config
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Context, Layer
 from denpa.data.arguments import as_flag, as_whole
-from denpa.networks.base import shape_of_inputs
+from denpa.networks.inputs import shape_of_inputs
 from denpa.testing import oracle
 
 __all__ = ["LawError", "check_layer"]

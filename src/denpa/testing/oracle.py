@@ -27,7 +27,7 @@ from denpa.data.arrays import read_problem
 from denpa.gradients.backprop import Record, Trace
 from denpa.kernels import settings
 from denpa.networks import EncoderDecoder, Graph, Network, Sequential, Tied, Value
-from denpa.networks.base import entering, paired, readable
+from denpa.networks.inputs import entering, paired, readable
 
 __all__ = ["autodiff", "central_differences", "in_float64", "numerical", "pull_back"]
 
@@ -248,13 +248,6 @@ def _prepared(net: Any) -> Any:
     return net
 
 
-def _slots(net: Network) -> dict[str, str]:
-    """Where the parameters of each layer stand: its own name unless a graph shares them."""
-    if isinstance(net, Graph):
-        return {vertex.name: vertex.slot for vertex in net.vertices}
-    return {name: name for name, _ in net.inner()}
-
-
 def opened(layer: Any) -> bool:
     """Whether the oracles look inside: into the networks of denpa, not into a user's own."""
     return isinstance(layer, (Sequential, Graph, EncoderDecoder))
@@ -263,14 +256,14 @@ def opened(layer: Any) -> bool:
 def _split(net: Any, state: Any) -> Any:
     if not opened(net):
         return state
-    slots, layers = _slots(net), dict(net.inner())
-    return {name: _split(layers[name], state[slot]) for name, slot in slots.items() if slot in state}
+    layers = dict(net.inner())
+    return {name: _split(layers[name], state[slot]) for name, slot in net.slots().items() if slot in state}
 
 
 def _with_nudges(net: Any, params: Any, values: dict[str, Value], prefix: str = "") -> Any:
     nudged = {}
     for name, layer in net.inner():
-        own, path = params[_slots(net)[name]], f"{prefix}{name}"
+        own, path = params[net.slots()[name]], f"{prefix}{name}"
         x, y, _ = values[path]
         nudged[name] = {
             "own": _with_nudges(layer, own, values, f"{path}/") if opened(layer) else own,
@@ -316,7 +309,7 @@ def _outputs(net: Any) -> tuple[str, ...]:
 def collect(net: Any, slopes: Any, values: Any, records: dict[str, Record], prefix: str = "") -> Any:
     """The gradients in the network's own tree; shared parameters get the sum over their uses."""
     grads: dict[str, Any] = {}
-    slots = _slots(net)
+    slots = net.slots()
     for name, layer in net.inner():
         path = f"{prefix}{name}"
         found = slopes[name]

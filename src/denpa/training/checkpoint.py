@@ -19,7 +19,6 @@ import numpy as np
 from denpa.core import tree
 from denpa.core.errors import ConfigError, FileFormatError, StorageError
 from denpa.data.arguments import as_path
-from denpa.networks.base import differences
 from denpa.training.callbacks import Callback, Session
 from denpa.training.history import History
 from denpa.training.loop import Position
@@ -320,7 +319,7 @@ def _log(flat: dict[str, Any]) -> dict[str, Any]:
 def _run_like(template: Run, arrays: dict[str, Any], path: Path) -> Run:
     """The run from its arrays, which must be exactly those of the model."""
     wanted = dict(vars(template), key=jax.random.key_data(template.key))
-    if problems := differences(arrays, tree.flatten(wanted)):
+    if problems := tree.differences(arrays, tree.flatten(wanted)):
         raise FileFormatError(f"{path} does not fit the model: " + "; ".join(problems) + ".")
     values = tree.unflatten({name: jax.device_put(a) for name, a in arrays.items()}, wanted)
     key = jax.random.wrap_key_data(values["key"], impl=jax.random.key_impl(template.key))

@@ -15,7 +15,7 @@ from denpa.core.layer import Variables
 from denpa.data.arguments import as_texts
 from denpa.kernels import settings
 from denpa.networks import Network, Summary
-from denpa.networks.base import shape_of_inputs
+from denpa.networks.inputs import shape_of_inputs
 from denpa.optim import Adam, Optimizer
 from denpa.optim.base import Transform
 from denpa.training import checkpoint

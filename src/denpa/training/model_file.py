@@ -14,7 +14,7 @@ from denpa.core.description import from_config
 from denpa.core.errors import ConfigError, DenpaError, FileFormatError
 from denpa.core.layer import Variables
 from denpa.data.arguments import as_path
-from denpa.networks.base import Network, differences
+from denpa.networks.base import Network
 from denpa.training.plain import are, is_count, is_nested, is_number, is_plain, is_table, taken
 from denpa.training.preparation import network_shape
 from denpa.training.program import Run, key_of_run
@@ -82,7 +82,7 @@ def load(path: Any) -> Any:
             front = (bagging["members"],)
             wanted = jax.tree.map(lambda a: jax.ShapeDtypeStruct(front + a.shape, a.dtype), wanted)
     learned = {name: a for name, a in arrays.items() if not name.startswith(("statistics/", "encoder/"))}
-    if problems := differences(learned, tree.flatten(wanted)):
+    if problems := tree.differences(learned, tree.flatten(wanted)):
         raise FileFormatError(f"{path} does not fit its own description: " + "; ".join(problems) + ".")
     variables = Variables(**tree.unflatten({name: jax.device_put(a) for name, a in learned.items()}, wanted))
     if bagging:

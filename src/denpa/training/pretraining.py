@@ -19,7 +19,6 @@ from denpa.data.checks import unmasked
 from denpa.layers import Dense, Reshape
 from denpa.losses import MeanSquaredError
 from denpa.networks import Network, Sequential
-from denpa.networks.base import differences
 from denpa.training.arguments import described, network_of, want_part
 from denpa.training.model import Model
 from denpa.training.storage import read_arrays, write_arrays
@@ -160,7 +159,7 @@ class _Kept:
         found, description = read_arrays(self.path)
         if description.get("made_of") != self.made_of:
             raise ConfigError(f"{self.path} holds layers of another pre-training: choose another folder, or remove it.")
-        if problems := differences(found, arrays):
+        if problems := tree.differences(found, arrays):
             raise FileFormatError(f"{self.path} does not fit the network: {'; '.join(problems)}.")
         arrays |= {path: jax.device_put(array) for path, array in found.items()}
         return int(description["layers"])

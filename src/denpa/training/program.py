@@ -23,7 +23,7 @@ from denpa.core import tree
 from denpa.core.layer import Array, Context, Params, State, Variables
 from denpa.core.padded import on_values, step_weights, values_of
 from denpa.gradients.backprop import Step, Trace, descend, walk
-from denpa.networks.base import entering, readable
+from denpa.networks.inputs import entering, readable
 from denpa.optim.base import takes_objective
 from denpa.training.compiled import compiled, compiled_training
 from denpa.training.devices import copied, divided, over_devices

@@ -20,7 +20,6 @@ import numpy as np
 from denpa.core import tree
 from denpa.core.errors import ConfigError, FileFormatError, StorageError, nearest
 from denpa.data.arguments import as_path
-from denpa.networks.base import differences
 
 __all__ = ["read_arrays", "write_arrays", "write_bytes", "write_figure", "write_text"]
 
@@ -194,6 +193,6 @@ def read_arrays(path: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 def _misfits(arrays: dict[str, np.ndarray], shapes: Any) -> list[str]:
     """How the arrays differ from those that were written; nothing where the table of shapes is none itself."""
     try:
-        return differences(arrays, {name: np.broadcast_to(0, shape) for name, shape in shapes.items()})
+        return tree.differences(arrays, {name: np.broadcast_to(0, shape) for name, shape in shapes.items()})
     except (AttributeError, OverflowError, TypeError, ValueError):
         return []

@@ -12,7 +12,7 @@ from denpa.core.layer import Context
 from denpa.data.vocabulary import tokens_of
 from denpa.lab.answers import examples_in_text
 from denpa.lab.fonts import every_character
-from denpa.networks.base import entering
+from denpa.networks.inputs import entering
 from denpa.training.storage import write_figure, write_text
 
 __all__ = ["alignment", "alignments_of", "write_all"]
