@@ -11,7 +11,7 @@ import denpa as dp
 from denpa.core.layer import Context
 from denpa.kernels import native, settings
 from denpa.kernels.native import loading
-from denpa.layers.recurrent_lstm import LSTMCell
+from denpa.layers.cell_lstm import LSTMCell
 
 needs_library = pytest.mark.skipif(not native.available(), reason=native.reason())
 SETS = native.instruction_sets()

@@ -13,7 +13,7 @@ import denpa as dp
 from denpa.core import tree
 from denpa.core.description import from_config, registered, to_config
 from denpa.init import Initializer, Orthogonal
-from denpa.layers.recurrent import Cell, fresh
+from denpa.layers.cell import Cell, fresh
 from denpa.networks import Recurrent
 from denpa.testing import check_gradients
 

@@ -1,6 +1,6 @@
 """Floor 4: gradient algorithms."""
 
-from denpa.gradients.backprop import Record, Step, Trace, backprop, descend, trace, walk
+from denpa.gradients.backprop import Record, Step, Trace, backprop, propagate, trace
 from denpa.gradients.rtrl import Online, Sensitivities, learn_online, rtrl, rtrl_start, rtrl_step
 
 __all__ = [
@@ -10,11 +10,10 @@ __all__ = [
     "Step",
     "Trace",
     "backprop",
-    "descend",
     "learn_online",
+    "propagate",
     "rtrl",
     "rtrl_start",
     "rtrl_step",
     "trace",
-    "walk",
 ]

@@ -24,7 +24,7 @@ from denpa.data.arrays import read_problem
 from denpa.kernels import settings
 from denpa.networks.inputs import entering, paired, readable
 
-__all__ = ["Record", "Step", "Trace", "backprop", "descend", "trace", "walk"]
+__all__ = ["Record", "Step", "Trace", "backprop", "propagate", "trace"]
 
 
 @jax.tree_util.register_dataclass
@@ -104,7 +104,7 @@ def _rms(values: Any) -> str:
     return f"{np.sqrt(np.mean(np.square(np.concatenate([np.ravel(leaf) for leaf in leaves]).astype(float)))):.2g}"
 
 
-def descend(
+def propagate(
     net: Any,
     loss: Any,
     variables: Variables,
@@ -115,40 +115,24 @@ def descend(
     train: bool = True,
     sample_weight: Any = None,
     still: frozenset[str] = frozenset(),
+    record: bool = False,
 ) -> Step:
-    """Forward and backward by the network's fastest path. Pure: fit for `jax.jit`."""
+    """Forward and backward, by the network's fastest path; with `record` layer by layer, to a `Trace`.
+
+    Pure: fit for `jax.jit`. `still` are the paths of layers whose statistics stay.
+    """
     params, state = paired(variables)
     x = readable(net, x, tree.precision(params), unsaid=True)
     inside, ctx = entering(x, Context(train, key, state, still=still, reduction=loss.reduction))
-    y, saved = net.forward(params, inside, ctx)
+    y, saved, *values = (net.walk_forward if record else net.forward)(params, inside, ctx)
     error, dy = _measured(loss, x, y, t, sample_weight)
-    dx, grads = net.backward(params, saved, dy)
+    dx, grads, *deltas = (net.walk_backward if record else net.backward)(params, saved, dy)
     cost = net.cost(saved)
-    return Step(error + cost, y, grads, dx, net.next_state(state, saved) if train else state, cost)
-
-
-def walk(
-    net: Any,
-    loss: Any,
-    variables: Variables,
-    x: Any,
-    t: Any,
-    *,
-    key: Array | None = None,
-    train: bool = True,
-    sample_weight: Any = None,
-    still: frozenset[str] = frozenset(),
-) -> Trace:
-    """Forward and backward layer by layer, everything met on the way. Pure: fit for `jax.jit`."""
-    params, state = paired(variables)
-    x = readable(net, x, tree.precision(params), unsaid=True)
-    inside, ctx = entering(x, Context(train, key, state, still=still, reduction=loss.reduction))
-    y, saved, values = net.walk_forward(params, inside, ctx)
-    error, dy = _measured(loss, x, y, t, sample_weight)
-    dx, grads, deltas = net.walk_backward(params, saved, dy)
-    records = OrderedDict((path, Record(*values[path], *deltas[path])) for path in values)
-    cost = net.cost(saved)
-    return Trace(error + cost, y, grads, dx, net.next_state(state, saved) if train else state, cost, records)
+    found = error + cost, y, grads, dx, net.next_state(state, saved) if train else state, cost
+    if not record:
+        return Step(*found)
+    (values,), (deltas,) = values, deltas  # what the layers met on both ways
+    return Trace(*found, OrderedDict((path, Record(*values[path], *deltas[path])) for path in values))
 
 
 def _measured(loss: Any, x: Any, y: Any, t: Any, sample_weight: Any) -> tuple[Array, Any]:
@@ -157,22 +141,22 @@ def _measured(loss: Any, x: Any, y: Any, t: Any, sample_weight: Any) -> tuple[Ar
     return loss.value(y, values_of(t), weight), loss.delta(y, values_of(t), weight)
 
 
-@functools.partial(jax.jit, static_argnames=("way", "kernels", "net", "loss", "train"))
+@functools.partial(jax.jit, static_argnames=("record", "kernels", "net", "loss", "train"))
 def _compiled(
-    way: Any, kernels: str, net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, weight: Any
+    record: bool, kernels: str, net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, weight: Any
 ) -> Any:
     with settings.using(kernels):
         try:
-            return way(net, loss, variables, x, t, key=key, train=train, sample_weight=weight)
+            return propagate(net, loss, variables, x, t, key=key, train=train, sample_weight=weight, record=record)
         except KeyError:  # variables of another network lack a layer or an array
             net.check(variables, jax.tree.map(lambda array: array.shape[1:], values_of(x)))
             raise
 
 
-def _run(way: Any, net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, weight: Any) -> Any:
-    walks = "walk_forward" if way is walk else "forward"  # of a layer alone there is no walk
+def _run(record: bool, net: Any, loss: Any, variables: Any, x: Any, t: Any, key: Any, train: bool, weight: Any) -> Any:
+    walks = "walk_forward" if record else "forward"  # of a layer alone there is no walk
     x, t, train, weight = read_problem(net, loss, x, t, key, train, weight, walks)
-    found = _compiled(way, settings.current(), net, loss, variables, x, t, key, train, weight)
+    found = _compiled(record, settings.current(), net, loss, variables, x, t, key, train, weight)
     loss.check_given(found.output, values_of(t), step_weights(loss, x, found.output, t, weight))
     return found
 
@@ -205,7 +189,7 @@ def backprop(
         DenpaError: a layer needs random numbers and no key was given.
         DataError: data that are no numbers, or targets that the loss cannot mean, such as a class that there is not.
     """
-    return _run(descend, net, loss, variables, x, t, key, train, sample_weight)
+    return _run(False, net, loss, variables, x, t, key, train, sample_weight)
 
 
 def trace(
@@ -222,4 +206,4 @@ def trace(
 
     The arguments and errors are those of `backprop`.
     """
-    return _run(walk, net, loss, variables, x, t, key, train, sample_weight)
+    return _run(True, net, loss, variables, x, t, key, train, sample_weight)

@@ -30,8 +30,8 @@ from denpa.core.layer import Array, Context, Grads, Params, Variables
 from denpa.core.padded import step_mask, step_weights, values_of
 from denpa.data.arrays import read_problem
 from denpa.gradients.backprop import Step
+from denpa.layers.cell import Carry, Cell, Steps
 from denpa.layers.convolution import Conv1d
-from denpa.layers.recurrent import Carry, Cell, Steps
 from denpa.networks import Network, Recurrent, Sequential
 from denpa.networks.inputs import entering, paired, readable
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved
 from denpa.core.padded import step_mask
-from denpa.layers.recurrent import Carry
+from denpa.layers.cell import Carry
 from denpa.networks.base import Delta, Value
 from denpa.networks.bidirectional import Bidirectional
 from denpa.networks.inputs import entering

@@ -14,10 +14,10 @@ from denpa.core.padded import silenced, step_mask
 from denpa.core.shapes import want
 from denpa.core.static import Static
 from denpa.init import Glorot, Initializer, Orthogonal
-from denpa.layers.recurrent import Carry, Cell, Steps
-from denpa.layers.recurrent_gru import GRUCell
-from denpa.layers.recurrent_lstm import LSTMCell
-from denpa.layers.recurrent_rnn import RNNCell
+from denpa.layers.cell import Carry, Cell, Steps
+from denpa.layers.cell_gru import GRUCell
+from denpa.layers.cell_lstm import LSTMCell
+from denpa.layers.cell_rnn import RNNCell
 from denpa.networks import through_time
 from denpa.networks.base import Delta, Network, Value
 
@@ -222,7 +222,7 @@ def _batch_major(a: Array) -> Array:
 class RNN(Recurrent):
     """hᵗ = f(xᵗ Wx + hᵗ⁻¹ Wh + b)      x (batch, time, in) -> h (batch, time, units), or hᵀ (batch, units)
 
-    The fully recurrent layer of Elman; formulas of its backward pass in `denpa.layers.recurrent_rnn.RNNCell`.
+    The fully recurrent layer of Elman; formulas of its backward pass in `denpa.layers.cell_rnn.RNNCell`.
     Saves x and h.
 
     Args:
@@ -250,7 +250,7 @@ class RNN(Recurrent):
 class LSTM(Recurrent):
     """cᵗ = f ⊙ cᵗ⁻¹ + i ⊙ g,  hᵗ = o ⊙ tanh(cᵗ)      x (batch, time, in) -> h (batch, time, units) or hᵀ (batch, units)
 
-    Long short-term memory, gates i f g o; formulas in `denpa.layers.recurrent_lstm.LSTMCell`.
+    Long short-term memory, gates i f g o; formulas in `denpa.layers.cell_lstm.LSTMCell`.
     Saves x, the gates, c and h.
 
     Args:
@@ -286,7 +286,7 @@ class LSTM(Recurrent):
 class GRU(Recurrent):
     """hᵗ = z ⊙ hᵗ⁻¹ + (1 − z) ⊙ n      x (batch, time, in) -> h (batch, time, units), or hᵀ (batch, units)
 
-    The gated recurrent unit, gates z r n; formulas in `denpa.layers.recurrent_gru.GRUCell`. Saves x, the gates and h.
+    The gated recurrent unit, gates z r n; formulas in `denpa.layers.cell_gru.GRUCell`. Saves x, the gates and h.
 
     Args:
         units: size of h.

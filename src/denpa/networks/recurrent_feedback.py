@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from denpa.core.errors import ConfigError, ShapeError
 from denpa.core.layer import Array, Context, Params
 from denpa.core.shapes import want
-from denpa.layers.recurrent import Carry, Cell
-from denpa.layers.recurrent_rnn import OutputFeedbackCell
+from denpa.layers.cell import Carry, Cell
+from denpa.layers.cell_rnn import OutputFeedbackCell
 from denpa.networks import through_time
 from denpa.networks.recurrent import Recurrent, time_major
 
@@ -25,7 +25,7 @@ class OutputFeedbackRNN(Recurrent):
 
     x (batch, time, in) -> y (batch, time, outputs), or yᵀ (batch, outputs). A hidden layer that reads its own past
     and the last output, and the output layer that makes it; formulas of its backward pass in
-    `denpa.layers.recurrent_rnn.OutputFeedbackCell`. With Wy = 0 it is an `RNN` followed by a `Dense`. The carry is
+    `denpa.layers.cell_rnn.OutputFeedbackCell`. With Wy = 0 it is an `RNN` followed by a `Dense`. The carry is
     (y, h). Saves x, h and y.
 
     With teacher forcing the input is (x, t), t (batch, time, outputs), and in training the target tᵗ⁻¹ takes the place

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved
-from denpa.layers.recurrent import Carry
+from denpa.layers.cell import Carry
 from denpa.networks.base import Delta, Value
 from denpa.networks.bidirectional import Bidirectional
 from denpa.networks.recurrent import Recurrent

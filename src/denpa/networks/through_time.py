@@ -22,7 +22,7 @@ from jax import lax
 from denpa.core import tree
 from denpa.core.layer import Array, Grads, Params
 from denpa.kernels.platform import by_platform
-from denpa.layers.recurrent import Carry, Cell, Steps
+from denpa.layers.cell import Carry, Cell, Steps
 
 __all__ = ["Backward", "backward", "backward_in_segments", "forward", "forward_in_segments", "steps_of"]
 

@@ -22,7 +22,7 @@ import numpy as np
 from denpa.core import tree
 from denpa.core.layer import Array, Context, Params, State, Variables
 from denpa.core.padded import on_values, step_weights, values_of
-from denpa.gradients.backprop import Step, Trace, descend, walk
+from denpa.gradients.backprop import Step, Trace, propagate
 from denpa.networks.inputs import entering, readable
 from denpa.optim.base import takes_objective
 from denpa.training.compiled import compiled, compiled_training
@@ -120,19 +120,21 @@ class Recipe:
 
     def gradients(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Step, Params]:
         """Forward and backward of the coming step, and the gradients of the whole objective."""
-        return self._walked(descend, run, statistics, x, t, weight)
+        return self._walked(run, statistics, x, t, weight)
 
     def examine(self, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Trace, Params]:
         """The same, layer by layer, with all that was met on the way."""
-        return self._walked(walk, run, statistics, x, t, weight)
+        return self._walked(run, statistics, x, t, weight, record=True)
 
-    def _walked(self, way: Any, run: Run, statistics: Any, x: Any, t: Any, weight: Any) -> tuple[Any, Params]:
+    def _walked(
+        self, run: Run, statistics: Any, x: Any, t: Any, weight: Any, record: bool = False
+    ) -> tuple[Any, Params]:
         point = self.point(run)
         variables = Variables(self.cast(point), run.state)
         key = jax.random.fold_in(run.key, run.step)
         x, t = self.prepare(statistics, x), self.aim(statistics, t)
-        still = self.still(run.state)
-        met = way(self.net, self.loss, variables, x, t, key=key, sample_weight=weight, still=still)
+        how: dict[str, Any] = {"key": key, "sample_weight": weight, "still": self.still(run.state), "record": record}
+        met = propagate(self.net, self.loss, variables, x, t, **how)
         grads = jax.tree.map(lambda g, p: g.astype(p.dtype), met.grads, run.params)
         if self.penalty is not None:
             grads = self.penalty.add_gradient(point, grads)

@@ -122,9 +122,10 @@ void direct_run(const Correlation& p, Int threads, const char* shared, char* scr
 // and the sums of the slices are added in their order, so that every run gives the same bits. A power of two, for as
 // many threads to share; few where the sums of a slice are many, for each is written and read again.
 inline Int slices(const KernelGradient& p, Int floats) {
-  const Int pixels = p.x.batch * p.dy.height * p.dy.width, mebibyte = 1 << 18;
+  const Int pixels = p.x.batch * p.dy.height * p.dy.width;
+  constexpr Int kMebibyte = (1 << 20) / sizeof(float);  // in floats
   const Int by_work = least(pixels / 256, most(16, least(64, pixels / 8192)));
-  const Int by_memory = most(4 * mebibyte / floats, least(8, 32 * mebibyte / floats));
+  const Int by_memory = most(4 * kMebibyte / floats, least(8, 32 * kMebibyte / floats));
   Int count = 1;
   while (2 * count <= least(p.x.batch, least(by_work, by_memory))) count *= 2;
   return count;

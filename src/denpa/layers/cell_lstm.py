@@ -12,8 +12,8 @@ from denpa.core.checks import want_positive
 from denpa.core.layer import Array, Grads, Params
 from denpa.init import Glorot, Initializer, Orthogonal
 from denpa.kernels import native
-from denpa.kernels.recurrent import columns, gate_slopes, gates, serves, split
-from denpa.layers.recurrent import Carry, Cell, Steps, fresh
+from denpa.kernels.gates import columns, gate_slopes, gates, serves, split
+from denpa.layers.cell import Carry, Cell, Steps, fresh
 
 __all__ = ["LSTMCell"]
 

@@ -10,10 +10,10 @@ import pytest
 from denpa.core import tree
 from denpa.core.errors import ConfigError
 from denpa.layers import Dense, ReLU
-from denpa.layers.recurrent import Steps
-from denpa.layers.recurrent_gru import GRUCell
-from denpa.layers.recurrent_lstm import LSTMCell
-from denpa.layers.recurrent_rnn import OutputFeedbackCell, RNNCell
+from denpa.layers.cell import Steps
+from denpa.layers.cell_gru import GRUCell
+from denpa.layers.cell_lstm import LSTMCell
+from denpa.layers.cell_rnn import OutputFeedbackCell, RNNCell
 
 CELLS = [
     RNNCell(4),

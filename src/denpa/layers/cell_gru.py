@@ -12,10 +12,10 @@ from denpa.core.checks import want_positive
 from denpa.core.layer import Array, Grads, Params
 from denpa.init import Glorot, Initializer, Orthogonal
 from denpa.kernels import native
+from denpa.kernels.gates import gates, serves, split
 from denpa.kernels.product import sum_of_outer_products
-from denpa.kernels.recurrent import gates, serves, split
 from denpa.layers.base import rows
-from denpa.layers.recurrent import Carry, Cell, Steps, fresh
+from denpa.layers.cell import Carry, Cell, Steps, fresh
 
 __all__ = ["GRUCell"]
 

@@ -13,11 +13,11 @@ from denpa.core.keys import key_for
 from denpa.core.layer import Array, Grads, Params
 from denpa.init import Glorot, Initializer, Orthogonal
 from denpa.kernels import native
+from denpa.kernels.gates import serves
 from denpa.kernels.product import sum_of_outer_products
-from denpa.kernels.recurrent import serves
 from denpa.layers.activation import ReLU, Tanh
 from denpa.layers.base import rows
-from denpa.layers.recurrent import Carry, Cell, Steps, activation_of, fresh, remembered, restored
+from denpa.layers.cell import Carry, Cell, Steps, activation_of, fresh, remembered, restored
 
 __all__ = ["OutputFeedbackCell", "RNNCell"]
 
