@@ -12,6 +12,7 @@ from denpa.core.errors import DenpaError, DivergenceError, StorageError
 
 __all__ = ["RunFailed", "explained", "half_written", "unread"]
 
+_OUT_OF_MEMORY = "RESOURCE_EXHAUSTED", "Out of memory allocating"  # as XLA has it
 _WRONG_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
 
 
@@ -56,8 +57,8 @@ def explained(error: Exception) -> tuple[str, int]:
         return text, 2
     if isinstance(error, AssertionError) and str(error):
         return str(error), 1
-    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
-        return "there is not enough memory. Try a smaller batch size or network.", 1
+    if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
+        return "there is not enough memory. Try a smaller batch size or network, or fewer members.", 1
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{error.filename or 'the output'}: {error.strerror}.", 1
     if isinstance(error, OSError) and error.filename is not None and error.errno in _WRONG_PATHS:
