@@ -103,6 +103,16 @@ def test_a_mean_outside_is_led_back_along_a_finite_slope(mean, direction):
     np.testing.assert_allclose(farther - cost, direction * slope.sum(), rtol=1e-5)  # a straight line from there on
 
 
+@pytest.mark.parametrize("end", [0.0, 1.0])
+def test_saturated_units_in_float16_get_a_finite_slope(end):
+    layer, z = KLSparsity(0.05, strength=3.0), jnp.full((2, 4), end, jnp.float16)
+    _, saved = layer.forward({}, z)
+    dx, _ = layer.backward({}, saved, jnp.zeros_like(z))
+    assert np.isfinite(dx).all()
+    assert ((dx * z * (1 - z)) == 0).all()  # so that a saturated sigmoid hands on 0, not infinity times 0
+    assert (jnp.sign(dx) == (1 if end else -1)).all()
+
+
 def test_the_line_begins_one_millionth_from_the_end():
     for mean in (1e-5, 1 - 1e-5):
         cost, _ = met(KLSparsity(0.1), np.full((6, 2), mean, np.float32), np.zeros((6, 2), np.float32))

@@ -108,7 +108,8 @@ class KLSparsity(ShapePreserving):
         slope = self.strength * (-rho / inside + (1 - rho) / (1 - inside))  # ∂Ω/∂h̄
         kl = rho * jnp.log(rho / inside) + (1 - rho) * jnp.log((1 - rho) / (1 - inside))
         cost = jnp.sum(self.strength * kl + slope * (mean - inside))  # the tangent beyond the edge
-        return x, {"slope": (slope / m).astype(x.dtype), "counted": counted, "cost": cost}
+        most = float(jnp.finfo(x.dtype).max)  # of float16 65,504, which saturated units of a small batch pass
+        return x, {"slope": jnp.clip(slope / m, -most, most).astype(x.dtype), "counted": counted, "cost": cost}
 
     def backward(self, params: Params, saved: Any, dy: Array) -> tuple[Array, Grads]:
         return dy + jnp.where(saved["counted"][..., None], saved["slope"], 0), {}  # ∂h̄_j/∂x_ij = 1/m
