@@ -11,12 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 import denpa as dp
 from denpa.cli.main import main
-from denpa.lab import Experiment
+from denpa.lab import Experiment, describe
 from denpa.lab.sources import load_data
 from denpa.lab.worksheet.numbers import digits
 
@@ -170,6 +171,23 @@ def test_gradients_of_an_experiment_are_checked(said):
     status, out, err = said("check", "letters")
     assert (status, err) == (0, "")
     assert "12 arrays agree" in out
+
+
+@pytest.mark.parametrize("preset", ["letters", "polynomial-regression"])
+def test_gradients_of_a_run_are_checked_at_what_it_has_learned(said, inside, monkeypatch, preset):
+    assert said("train", preset, "--epochs", "2", "--progress", "none", "--run", "run")[0] == 0
+    met, compare = [], describe.check_gradients
+    monkeypatch.setattr(describe, "check_gradients", lambda *words, **how: met.append(words) or compare(*words, **how))
+    status, out, err = said("check", "run")
+    assert (status, err) == (0, "")
+    assert "arrays agree" in out
+    learned = dp.load(inside / "run" / "model.safetensors")
+    for ours, theirs in zip(jax.tree.leaves(met[0][2]), jax.tree.leaves(learned.variables), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=0.06)  # shifted a little, off the kinks of ReLU
+    status, _, err = said("check", "run/model.safetensors")
+    assert (status, "give its run folder" in err) == (2, True)
+    status, _, err = said("check", "run", "--seed", "3")
+    assert (status, "leave --training.seed out" in err) == (2, True)
 
 
 def test_a_wrong_gradient_fails_the_check(said, monkeypatch):

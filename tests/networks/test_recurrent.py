@@ -327,15 +327,22 @@ def test_three_oracles_on_a_stack_of_padded_words():
     assert {"memory.grads[p]", "1_bidirectional.grads[backward/Wh]", "0_embedding.grads[W]"} <= set(report.autodiff)
 
 
+def logistic(u):
+    return 1 / (1 + np.exp(-u))
+
+
+SIGMOID, TANH = (logistic, lambda y: y * (1 - y)), (np.tanh, lambda y: 1 - y * y)  # with their slopes by their values
 GATED = [
-    (dp.LSTM(UNITS, peepholes=True), dict.fromkeys("ifo", lambda u, y: y * (1 - y)) | {"g": lambda u, y: 1 - y * y}),
-    (dp.GRU(UNITS), dict.fromkeys("zr", lambda u, y: y * (1 - y)) | {"n": lambda u, y: 1 - y * y}),
-    (dp.OutputFeedbackRNN(UNITS, 2, "tanh", "sigmoid"), {"h": lambda u, y: 1 - y * y, "y": lambda u, y: y * (1 - y)}),
+    (dp.LSTM(UNITS, peepholes=True), dict.fromkeys("ifo", SIGMOID) | {"g": TANH}),
+    (dp.LSTM(UNITS, peepholes=True, output_peephole="previous", activation="sigmoid"), dict.fromkeys("ifgo", SIGMOID)),
+    (dp.GRU(UNITS), dict.fromkeys("zr", SIGMOID) | {"n": TANH}),
+    (dp.GRU(UNITS, reset_after=True), dict.fromkeys("zr", SIGMOID) | {"n": TANH}),
+    (dp.OutputFeedbackRNN(UNITS, 2, "tanh", "sigmoid"), {"h": TANH, "y": SIGMOID}),
 ]
 
 
-@pytest.mark.parametrize(("layer", "slopes"), GATED, ids=lambda value: "" if isinstance(value, dict) else str(value))
-def test_the_trace_shows_every_gate_and_carry_with_its_deltas(layer, slopes):
+@pytest.mark.parametrize(("layer", "gates"), GATED, ids=lambda value: "" if isinstance(value, dict) else str(value))
+def test_the_trace_shows_every_gate_and_carry_with_its_deltas(layer, gates):
     rng = np.random.default_rng(9)
     net = dp.Sequential([layer.replace(return_sequences=True)])
     with jax.enable_x64(True):
@@ -344,14 +351,14 @@ def test_the_trace_shows_every_gate_and_carry_with_its_deltas(layer, slopes):
         data = (net, dp.MeanSquaredError(), dp.Variables(params, {}), dp.Padded(x, LENGTHS), t)
         met, plain = dp.trace(*data), dp.backprop(*data)
     close((met.loss, met.output, met.grads, met.dx), (plain.loss, plain.output, plain.grads, plain.dx))
-    assert {path for path in met if path != name} == {f"{name}/{part}" for part in {*slopes, *layer.cell.carries}}
+    assert {path for path in met if path != name} == {f"{name}/{part}" for part in {*gates, *layer.cell.carries}}
     true_steps = (np.arange(TIME) < LENGTHS[:, None])[..., None]
-    columns = []
-    for gate, slope in slopes.items():
+    for gate, (activation, slope) in gates.items():
         record = met[f"{name}/{gate}"]
-        expected = np.asarray(record.dy) * slope(np.asarray(record.x), np.asarray(record.y))
+        y = np.where(true_steps, record.y, activation(np.asarray(record.x)))  # a padded step hands on what it got
+        np.testing.assert_allclose(y, activation(np.asarray(record.x)), rtol=1e-9, err_msg=gate)
+        expected = np.asarray(record.dy) * slope(np.asarray(record.y))
         np.testing.assert_allclose(record.dx, expected, rtol=1e-9, atol=1e-14)
-        columns.append(record.dx)
     output = met[f"{name}/{layer.cell.carries[0]}"]
     np.testing.assert_allclose(np.where(true_steps, output.y, 0), met[name].y, rtol=1e-12)
     order = {"LSTM": "ifgo", "GRU": "zrn", "OutputFeedbackRNN": "h"}[type(layer).__name__]
@@ -383,6 +390,8 @@ def test_the_recorded_delta_of_a_carry_is_its_derivative(layer):
         at = tuple(met[f"cell/{name}"].y[:, 2] for name in parts)
         rest = layer.replace(takes_carry=True)
         expected = jax.grad(lambda carry: loss.value(rest.forward(params, (x[:, 3:], *carry))[0], t))(at)
+    for name, value in zip(parts, expected, strict=True):  # the carry that enters step 3
+        np.testing.assert_allclose(met[f"cell/{name}"].dx[:, 3], value, rtol=1e-9, err_msg=name)
     # what h hands to the memory of its own step is not part of the memory's own delta towards the next step
     h = parts.index("h")
     np.testing.assert_allclose(met["cell/h"].dy[:, 2], expected[h], rtol=1e-9)

@@ -18,6 +18,7 @@ from denpa.lab.describe import KINDS, check_experiment, heading, list_of, seen_s
 from denpa.lab.diagnosis import diagnose as inspect
 from denpa.lab.measure import measure
 from denpa.lab.overrides import read_value
+from denpa.lab.sources import load_data
 from denpa.lab.start import begin, model_of
 from denpa.lab.trained import Trained, predictions_csv, predictions_npy
 from denpa.training.storage import write_bytes
@@ -97,9 +98,14 @@ def summary(options: Any, places: Places, words: list[str]) -> int:
 
 def check(options: Any, places: Places, words: list[str]) -> int:
     """Compare gradients with both oracles."""
-    experiment, data = assembled(options, places)
-    report = check_experiment(experiment, data)
-    print(report)
+    what = wanted(options.experiment, "PRESET, CONFIG.toml or RUN", "check")
+    if is_run(what, options, places):
+        trained = Trained.of(what)
+        if trained.experiment is None:
+            raise ConfigError("A model file alone has no data to check gradients on: give its run folder.")
+        print(check_experiment(trained.experiment, load_data(trained.experiment.data), trained.model))
+    else:
+        print(check_experiment(*assembled(options, places)))
     return 0
 
 

@@ -190,7 +190,10 @@ class Landscape:
 
 @dataclass(frozen=True)
 class Check(OfExperiment):
-    """Compare every gradient of an experiment with automatic and numerical differentiation, on a few examples."""
+    """Compare every gradient of an experiment with automatic and numerical differentiation, on a few examples.
+
+    Of a preset or a config file they are those of the first parameters, of a run folder those of what it has learned.
+    """
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from denpa.networks.inputs import readable
 from denpa.optim import Optimizer, Schedule, Transform
 from denpa.penalties import Penalty
 from denpa.testing import GradientReport, check_gradients
+from denpa.training import Model
 from denpa.training.inputs import checked_targets, shape_of_example
 from denpa.training.preparation import fitted
 
@@ -95,8 +96,10 @@ def heading(experiment: Experiment, data: Prepared | None) -> str:
     return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
 
 
-def check_experiment(experiment: Experiment, data: Prepared) -> GradientReport:
+def check_experiment(experiment: Experiment, data: Prepared, model: Model | None = None) -> GradientReport:
     """Compare all gradients on a few training examples with both oracles; see `denpa.testing.check_gradients`.
+
+    They are those of the experiment's first parameters, or of what `model` has learned by it.
 
     Automatic differentiation is compared in every entry, central differences in a few of each array: the larger the
     network, the fewer. Examples and first parameters are shifted a little: behind biases of 0 the blank parts of images
@@ -111,7 +114,8 @@ def check_experiment(experiment: Experiment, data: Prepared) -> GradientReport:
     if data.task in ("text", "series") and t is not None:
         x, t = x[:, :_CHECKED_STEPS], t[:, :_CHECKED_STEPS]
     if experiment.normalizer is not None:
-        norm, arrays = experiment.normalizer, fitted(experiment.normalizer, data.train.inputs)
+        norm = experiment.normalizer
+        arrays = fitted(norm, data.train.inputs) if model is None else model.statistics
         x = on_values(lambda values: np.asarray(norm.apply(arrays, values)), x)
     net, key, shape = experiment.network, jax.random.key(experiment.training.seed), shape_of_example(x)
     size = net.summary(shape)
@@ -120,8 +124,10 @@ def check_experiment(experiment: Experiment, data: Prepared) -> GradientReport:
     x, t = jax.tree.map(lambda array: array[:rows], (x, t))
     t = checked_targets(t, x, experiment.loss, net.out_shape(shape), "the data", train=False)
     if experiment.target_normalizer is not None:
-        t = experiment.target_normalizer.apply(experiment.target_normalizer.fit(data.train.t), t)
-    (params, state), rng = net.init(key, shape), np.random.default_rng(experiment.training.seed)
+        norm = experiment.target_normalizer
+        t = norm.apply(norm.fit(data.train.t) if model is None else model.statistics["targets"], t)
+    params, state = net.init(key, shape) if model is None else model.variables
+    rng = np.random.default_rng(experiment.training.seed)
     x = on_values(lambda values: _off_kinks(values, rng), readable(net, x))
     params = _off_kinks(params, rng)
     entries = _NUMBERS_MOVED // max((size.parameters or 0) + rows * kept, 1)
