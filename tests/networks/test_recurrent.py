@@ -333,6 +333,7 @@ def logistic(u):
 
 SIGMOID, TANH = (logistic, lambda y: y * (1 - y)), (np.tanh, lambda y: 1 - y * y)  # with their slopes by their values
 GATED = [
+    (dp.RNN(UNITS), {"h": TANH}),
     (dp.LSTM(UNITS, peepholes=True), dict.fromkeys("ifo", SIGMOID) | {"g": TANH}),
     (dp.LSTM(UNITS, peepholes=True, output_peephole="previous", activation="sigmoid"), dict.fromkeys("ifgo", SIGMOID)),
     (dp.GRU(UNITS), dict.fromkeys("zr", SIGMOID) | {"n": TANH}),
@@ -361,7 +362,7 @@ def test_the_trace_shows_every_gate_and_carry_with_its_deltas(layer, gates):
         np.testing.assert_allclose(record.dx, expected, rtol=1e-9, atol=1e-14)
     output = met[f"{name}/{layer.cell.carries[0]}"]
     np.testing.assert_allclose(np.where(true_steps, output.y, 0), met[name].y, rtol=1e-12)
-    order = {"LSTM": "ifgo", "GRU": "zrn", "OutputFeedbackRNN": "h"}[type(layer).__name__]
+    order = {"LSTM": "ifgo", "GRU": "zrn"}.get(type(layer).__name__, "h")
     delta = np.concatenate([met[f"{name}/{gate}"].dx for gate in order], -1)
     gradient = np.einsum("bti,btj->ij", np.where(true_steps, x, 0), delta)  # ∂E/∂Wx = Σ_t xᵀ δ
     np.testing.assert_allclose(gradient, met.grads[name]["Wx"], rtol=1e-9)

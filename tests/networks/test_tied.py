@@ -76,6 +76,15 @@ def test_costs_and_statistics_are_those_of_the_network_inside():
         assert np.any(value != variables.state["1_batchnorm"][name])
 
 
+def test_ties_leave_the_places_of_shared_layers_as_they_are():
+    x = dp.Input()
+    half = dp.Dense(6)(dp.Tanh()(dp.Dense(6)(x, name="twice")))
+    net = dp.Graph(x, dp.Dense(6)(half, name="twice"))
+    tied = dp.Tied(net, [dp.Tie("2_dense/W", "twice/W")])
+    assert tied.slots() == net.slots()
+    assert net.slots()["twice@2"] == "twice"
+
+
 def test_ties_keep_the_laws():
     assert "autodiff, training" in dp.testing.check_layer(ENTRIES, (6,))
 
