@@ -241,6 +241,7 @@ def test_full_batches_stay_full_when_all_data_are_trained_on():
     history = trained.fit(data, validation=held_out, epochs=30, batch_size="full", callbacks=[rule], verbose=False)
     assert trained.steps == history.best_epoch == 2 + len(history.retraining)
     assert history.retraining.updates == len(history.retraining)
+    assert history.updates == len(history) - 2  # without those of the first fit
 
 
 def test_algorithm_b_goes_back_to_where_fit_began():
