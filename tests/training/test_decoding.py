@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import jax
 import numpy as np
@@ -98,6 +99,13 @@ def test_where_there_are_fewer_answers_than_the_beam_is_wide_the_rest_are_none(m
     found = beam_search(model, source, beam=3, **OPTIONS | {"longest": 1})
     assert np.isfinite(found.score).all()
     assert np.isneginf(beam_search(model, source, beam=4, **OPTIONS | {"longest": 1}).score[:, 3]).all()
+
+
+def test_a_length_penalty_may_be_as_large_as_its_power_is_a_number(model, source):
+    most = math.log(np.finfo(np.float32).max) / math.log((5 + LONGEST) / 6)
+    assert (beam_search(model, source, beam=1, length_penalty=0.97 * most, **OPTIONS).score < 0).all()
+    with pytest.raises(dp.ConfigError, match="leaves nothing of any score"):
+        beam_search(model, source, beam=1, length_penalty=1.001 * most, **OPTIONS)
 
 
 def test_refusals(model, source):
