@@ -219,6 +219,19 @@ def test_input_that_does_not_fit_the_model(array, message, refused, run, tmp_pat
     assert message in refused("predict", str(run), "--input", "x.npy", "--output", "p.csv")
 
 
+@pytest.mark.parametrize("words", ["predict --input a.npy", "predict --input a.npz", "evaluate --data a.npz"])
+def test_arrays_are_no_input_of_a_model_of_a_table_which_would_take_them_for_scaled_columns(words, refused, tmp_path):
+    rows = [f"{1000 * a},{b},{'xyz'[t]}" for (a, b, _), t in zip(X, T, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,y", *rows]) + "\n")
+    np.save(tmp_path / "a.npy", X[:, :2] * [1000, 1])
+    np.savez(tmp_path / "a.npz", x=X[:, :2] * [1000, 1], t=np.array(list("xyz"))[T])
+    asked = ["--data", "t.csv", "--target", "y", "--run", "run", "--epochs", "1", "--progress", "none"]
+    assert main(["train", "mlp", *asked]) == 0
+    command, *rest = words.split()
+    assert "is no table, but this model was trained on one" in refused(command, "run", *rest)
+    assert "with the columns a, b." in refused(command, "run", *rest)
+
+
 @pytest.mark.parametrize("command", ["predict --input", "evaluate --data"])
 @pytest.mark.parametrize("name", ["nofile.csv", "nofile.parquet", "nofile.npy"])
 def test_a_file_that_is_not_there_is_told_before_its_kind(command, name, refused, run):

@@ -15,6 +15,7 @@ from denpa.core.errors import ConfigError, DataError, FileFormatError
 from denpa.core.padded import Padded, values_of
 from denpa.data import datasets
 from denpa.data.dataset import Dataset, Splits
+from denpa.data.encoder import TableEncoder
 from denpa.data.pair_encoder import PairEncoder
 from denpa.data.table import Table
 from denpa.data.text_encoder import TextEncoder
@@ -120,6 +121,7 @@ class Trained:
         if self.kind == "series" and is_table(source):
             table = self._series(source, options)
             return rows_of_series(table, DataConfig(source, test=0), self.model.in_shape[0])[0]
+        self._want_table(source)
         if source in datasets.names():
             found = datasets.load(source, **(self._options_of(source) | options))
         elif is_table(source):
@@ -149,6 +151,7 @@ class Trained:
         if is_table(path):
             return self._table(source, options, targets=False).x, None
         if path.suffix.lower() in (".npy", ".npz"):
+            self._want_table(source)
             check_options(source, options, ())
             return read_x(path), None
         if path.is_dir() or (path.is_file() and path.suffix.lower() in IMAGES):
@@ -195,6 +198,14 @@ class Trained:
         config = config.replace(source=source, target=target, task="regression", options=options | changes)
         table = table_of(config, alone=True, later=True)
         return replace(table, columns=tuple(table.column(name) for name in features))
+
+    def _want_table(self, source: str) -> None:
+        """Refuse arrays where a table was learned from: their numbers would be taken for scaled and coded ones."""
+        encoder, known = self.model.encoder, Path(source).exists() or source in datasets.names()
+        if isinstance(encoder, TableEncoder) and known and not is_table(source):
+            names = ", ".join(column.name for column in encoder.columns)
+            fault = f"{source} is no table, but this model was trained on one and scales and codes its columns by name"
+            raise DataError(f"{fault}: give a table (.csv, .tsv, .txt, .parquet) with the columns {names}.")
 
     def _table(self, source: str, options: dict[str, Any], targets: bool = True) -> Dataset:
         """A table encoded; without `targets` no column of them is looked at."""
