@@ -187,6 +187,29 @@ def test_rows_that_a_series_was_trained_without_are_left_out_later(way, folder):
     assert len(trained.labelled(str(folder / "gaps.csv"))) == 11
 
 
+@pytest.mark.parametrize("way", ["drop", "error"])
+def test_gaps_in_columns_that_a_series_does_not_know_leave_no_rows_out(way, folder, capsys):
+    rows = [(k % 3, k % 7, "x" if k % 4 else "") for k in range(60)]
+    tables = {"known": rows, "more": rows, "gap": [("", 2, "x"), *rows[1:]]}
+    for name, found in tables.items():
+        head, width = ("cause,effect", 2) if name == "known" else ("cause,effect,remark", 3)
+        (folder / f"{way}_{name}.csv").write_text("\n".join([head, *(",".join(map(str, r[:width])) for r in found)]))
+    words = ["train", "series", "--data", str(folder / f"{way}_known.csv"), "--target", "effect", "--missing", way]
+    run = str(folder / f"{way}_run")
+    assert main([*words, "--data.options.length", "3", "--epochs", "1", "--run", run, "--progress", "none"]) == 0
+    answers = []
+    for name in ("known", "more"):
+        capsys.readouterr()
+        assert main(["predict", run, "--input", str(folder / f"{way}_{name}.csv")]) == 0
+        answers.append(capsys.readouterr().out)
+    assert answers[0] == answers[1]
+    assert main(["predict", run, "--input", str(folder / f"{way}_gap.csv")]) == (2 if way == "error" else 0)
+    if way == "error":  # without an option that denpa predict does not have
+        said = capsys.readouterr().err
+        assert "'cause' is missing on line 2. No way to treat it was chosen before training" in said
+        assert "--missing" not in said
+
+
 def test_a_series_of_one_column_is_foretold_from_its_own_past(folder):
     values = np.sin(np.arange(60) / 5).round(4)
     (folder / "alone.csv").write_text("\n".join(["day,price", *(f"day {i},{v}" for i, v in enumerate(values))]))

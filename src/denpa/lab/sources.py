@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from denpa.core.errors import ConfigError, DataError
 from denpa.data import datasets
 from denpa.data.checks import check_data
@@ -36,6 +38,7 @@ __all__ = [
     "load_folds",
     "look_of",
     "table_of",
+    "treated_as_in_training",
     "unknown_categories",
 ]
 
@@ -207,6 +210,24 @@ def table_of(config: DataConfig, alone: bool = False, later: bool = False) -> Ta
     for column in () if later else table.every:
         warn_of(table, column)
     return table
+
+
+def treated_as_in_training(table: Table, config: DataConfig) -> Table:
+    """A later table read with its gaps, these treated as the experiment says.
+
+    Raises:
+        DataError: a gap that the experiment has no way to treat.
+    """
+    ways = _missing(config)
+    if several := _several_ways(config):
+        ways = {column.name: _fitting(table, column, several) for column in table.every}
+    for column in table.every:
+        way = ways if isinstance(ways, str) else ways.get(column.name, "error")
+        if way == "error" and (gaps := np.flatnonzero(column.is_missing())).size:
+            fault = f"{table.source}: {column.name!r} is missing on {table.at(gaps)}"
+            mend = "complete such rows, or leave them out"
+            raise DataError(f"{fault}. No way to treat it was chosen before training: {mend}.")
+    return settle_missing(table, ways)
 
 
 def _whole_table(config: DataConfig) -> Table | None:

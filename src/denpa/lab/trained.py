@@ -29,7 +29,7 @@ from denpa.lab.image_files import IMAGES, images, labelled_images
 from denpa.lab.in_order import forecast_csv, new_text, rows_of_series, sequence_kind
 from denpa.lab.labelled_texts import new_texts
 from denpa.lab.run_folder import RunFolder
-from denpa.lab.sources import is_table, its_own_target, load_data, table_of, unknown_categories
+from denpa.lab.sources import is_table, its_own_target, load_data, table_of, treated_as_in_training, unknown_categories
 from denpa.training import Bagging, Model, load, sample
 
 __all__ = ["Trained", "predictions_csv", "predictions_npy"]
@@ -191,13 +191,13 @@ class Trained:
         return sample(self.model, vocabulary, prompt, length, **options)
 
     def _series(self, source: str, changes: dict[str, Any]) -> Table:
-        """A table with the columns of the training in their order, whatever others it has."""
+        """A table with the columns of the training in their order, whatever others it has, gaps in those included."""
         config = DataConfig(source) if self.experiment is None else self.experiment.data
         options = {name: value for name, value in self._options_of(config.source).items() if name != "length"}
         *features, target = self.model.feature_names  # the name of a target that may have been told by its position
         config = config.replace(source=source, target=target, task="regression", options=options | changes)
-        table = table_of(config, alone=True, later=True)
-        return replace(table, columns=tuple(table.column(name) for name in features))
+        table = table_of(config.replace(missing="keep"), alone=True, later=True)
+        return treated_as_in_training(replace(table, columns=tuple(table.column(name) for name in features)), config)
 
     def _want_table(self, source: str) -> None:
         """Refuse arrays where a table was learned from: their numbers would be taken for scaled and coded ones."""
