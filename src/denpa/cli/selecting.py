@@ -50,7 +50,7 @@ def cv(options: Any, places: Places, words: list[str]) -> int:
 
 def sweep_(options: Any, places: Places, words: list[str]) -> int:
     """Train with each of several values of one option."""
-    place, values, changes = _swept(changes_of(options, places), whole(options.steps, "steps", 2))
+    place, values, changes = _swept(options, changes_of(options, places), whole(options.steps, "steps", 2))
     experiment, data = assembled(options, places, changes=[*changes, (place, values[0])])
     folder = _folder(options, experiment.name)
     ours = not options.folds and data.validation is None
@@ -80,17 +80,28 @@ def sweep_(options: Any, places: Places, words: list[str]) -> int:
 COMMANDS = {"cv": cv, "sweep": sweep_}
 
 
-def _swept(changes: Places, steps: int) -> tuple[str, list[Any], Places]:
+def _swept(options: Any, changes: Places, steps: int) -> tuple[str, list[Any], Places]:
     """The option with several values, these values, and the other changes."""
     several = [(place, values) for place, value in changes if (values := _values(place, value, steps)) is not None]
     if len(several) != 1:
-        found = ", ".join(place for place, _ in several) or "none"
+        found = f"{', '.join(place for place, _ in several) or 'none'}.{'' if several else _unswept(options, changes)}"
         raise ConfigError(
             "A sweep wants one option with a range or a list, such as --strength 1e-5..1e-1, --learning-rate "
-            f"0.01,0.1,1 or --normalizer.steps.1.degree 1..9; found: {found}."
+            f"0.01,0.1,1 or --normalizer.steps.1.degree 1..9; found: {found}"
         )
     place, values = several[0]
     return place, values, [change for change in changes if change[0] != place]
+
+
+def _unswept(options: Any, changes: Places) -> str:
+    """What to do about several values for a preset's network or for the data, which are no sweep."""
+    for name in ("hidden", "activation", "code"):
+        given = "".join(getattr(options, name))
+        if "," in given or ".." in given:
+            layer = "--network.layers.2 ReLU,Tanh" if name == "activation" else "--network.layers.1.units 32,64"
+            return f" --{name} has one value in a sweep: name a layer by its place instead, such as {layer}."
+    data = [place for place, value in changes if place.startswith("data.") and values_of(value) is not None]
+    return f" A sweep compares on the same data: give --{data[0]} one value." if data else ""
 
 
 def _values(place: str, value: Any, steps: int) -> list[Any] | None:
