@@ -61,9 +61,18 @@ def test_a_parameter_of_0_that_is_about_to_move_is_not_told_to_hardly_do_so():
     moving = diagnose(tried, (X, T))
     assert moving.rows[0].change == {"W": np.inf}
     assert not {"optimisers", "schedules"} & set(about(moving))
+    assert "not_learning" not in about(moving)  # that it answers the same to all examples is where it begins
     resting = diagnose(tried, (0 * X, T))
     assert resting.rows[0].change == {"W": 0}
     assert "optimisers" in about(resting)
+
+
+def test_a_network_without_an_error_is_not_asked_for_a_larger_learning_rate():
+    x, t = np.array([[1.0, 2.0], [-3.0, -1.0]], "float32"), np.array([1, 0])
+    net = dp.Sequential([dp.Dense(1, kernel_init=dp.init.Constant(1.0), use_bias=False)])
+    tried = dp.Model(net, dp.PerceptronLoss(), dp.SGD(1.0))
+    found = diagnose(tried, (x, t))
+    assert (found.error, found.error_of_constant, found.findings) == (0, None, ())
 
 
 @pytest.mark.parametrize(

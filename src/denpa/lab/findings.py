@@ -48,8 +48,8 @@ def findings(model: Any, met: Any, rows: Any, error: float, constant: float | No
     yield from _of_input(met)
     yield from _of_layers(rows)
     yield from _of_deltas(rows)
-    yield from _of_updates(rows, constant is not None and error < _LEARNED * constant)
-    yield from _of_answers(model, met, error, constant)
+    yield from _of_updates(rows, error == 0 or (constant is not None and error < _LEARNED * constant))
+    yield from _of_answers(model, met, rows, error, constant)
 
 
 def _of_description(model: Any) -> Iterator[Finding]:
@@ -117,9 +117,11 @@ def _of_updates(rows: Any, learned: bool) -> Iterator[Finding]:
         yield Finding(what, "A smaller learning rate, or a warm-up.", "schedules")
 
 
-def _of_answers(model: Any, met: Any, error: float, constant: float | None) -> Iterator[Finding]:
+def _of_answers(model: Any, met: Any, rows: Any, error: float, constant: float | None) -> Iterator[Finding]:
     y = met.output
-    if isinstance(y, jax.Array) and y.ndim == 2 and len(y) > 1:
+    last = next((row.change for row in reversed(rows) if row.change), {})
+    begins = not model.steps and any(value == math.inf for name, value in last.items() if name[0] == "W")  # from W = 0
+    if not begins and isinstance(y, jax.Array) and y.ndim == 2 and len(y) > 1:
         spread, size = float(np.std(np.asarray(y), axis=0).max()), float(np.abs(np.asarray(y)).max())
         if spread <= 1e-3 * max(size, 1e-6):
             what = "The network answers nearly the same to all examples: its outputs differ by less than a thousandth."
