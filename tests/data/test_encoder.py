@@ -203,6 +203,19 @@ def test_what_looks_like_an_identifier(write, recwarn, values, identifier):
     assert ["looks like an identifier" in str(warning.message) for warning in recwarn] == [True] * identifier
 
 
+@pytest.mark.parametrize("column", ["answer", "x"])
+@pytest.mark.parametrize(("one", "other"), [("yes", "Yes"), ("AB", "ＡＢ")])
+def test_categories_that_differ_in_capitals_or_width_alone_are_warned_of(write, column, one, other):
+    rows = "".join(f"{value},{i * i},{i % 2}\n" for i, value in enumerate([one, "no", other, "no"] * 3))
+    file = write(f"{column},n,t\n{rows}")
+    with pytest.warns(UserWarning, match=f"column '{column}' holds '{one}' and '{other}', which count") as caught:
+        TableEncoder.of(read_table(file, column))
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="write them alike"):
+        names = TableEncoder.of(read_table(file, "t")).feature_names
+    assert set(names) == {f"{column}={value}" for value in (one, "no", other)} | {"n"}
+
+
 def test_a_number_beyond_float64_is_refused_where_numbers_were_learned(write):
     encoder = TableEncoder.of(read_table(write("x,y\n1,2\n3,1\n4,7\n")))
     with pytest.raises(DataError, match=r"'x' held numbers in training, but holds '1e999' on line 2"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -72,10 +73,11 @@ def described_target(table: Table) -> NumericColumn | CategoricalColumn | None:
 
 
 def warn_of(table: Table, column: Column) -> None:
-    """Warn of a constant column or target, and of a column that looks like an identifier."""
+    """Warn of a constant column or target, a column that looks like an identifier, texts that differ in case alone."""
     present = column.values[~column.is_missing()]
     different = len(set(present.tolist()))
     if column is table.target:
+        _warn_of_spellings(table, column)
         if different == 1 and column.kind == "numeric":
             message = f"{table.source}: the target {column.name!r} has one value only, {present[0]}: nothing to learn."
             warnings.warn(message, UserWarning, stacklevel=3)
@@ -89,6 +91,24 @@ def warn_of(table: Table, column: Column) -> None:
         what = "looks like an identifier" if identifier else f"has one value only, {present[0]}"
         message = f"{table.source}: column {column.name!r} {what}; leave it out by ignore=[{column.name!r}]."
         warnings.warn(message, UserWarning, stacklevel=3)
+    if not identifier:
+        _warn_of_spellings(table, column)
+
+
+def _warn_of_spellings(table: Table, column: Column) -> None:
+    """Warn of categories that are the same text but for capitals, or for the width of their letters."""
+    if column.kind != "categorical":
+        return
+    first: dict[str, str] = {}
+    for value in dict.fromkeys(column.values[~column.is_missing()].tolist()):
+        other = first.setdefault(unicodedata.normalize("NFKC", value).casefold(), value)
+        if other != value:
+            message = (
+                f"{table.source}: column {column.name!r} holds {other!r} and {value!r}, which count as two; where one "
+                "is meant, write them alike."
+            )
+            warnings.warn(message, UserWarning, stacklevel=4)
+            return
 
 
 def numbers_of(table: Table, column: Column) -> np.ndarray:

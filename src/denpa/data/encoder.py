@@ -75,7 +75,8 @@ class TableEncoder(Normalizer):
         """The encoder for the columns and categories of a table of TRAINING rows.
 
         Warns (UserWarning) of columns that are constant, or look like identifiers: texts of which more than
-        half differ, or consecutive integers. They are kept; leave them out by `read_table(ignore=[...])`.
+        half differ, or consecutive integers. They are kept; leave them out by `read_table(ignore=[...])`. And of
+        categories or classes that differ in capitals or in the width of their letters alone.
 
         Raises:
             DataError: gaps that nothing is to fill, or a target of one class only.
