@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from denpa.cli.main import main
+from denpa.lab.studies.registry import STUDIES
 
 
 def test_list_shows_every_study_in_the_language_asked_for(capsys):
@@ -27,6 +28,7 @@ def test_run_keeps_results_and_pages_and_overwrites_nothing(tmp_path, capsys):
     assert main(words) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert main(["lab", "report", "--output", str(tmp_path), "--language", "ja"]) == 0
+    assert f"report.ja.html：{len(STUDIES)} 件の実験のうち 1 件" in capsys.readouterr().out
     assert "正則化の強さ" in (tmp_path / "report.ja.html").read_text("utf-8")
 
 

@@ -109,7 +109,9 @@ def _write_page(folder: Path, language: str) -> None:
         raise FileFormatError(f"There are no results in {folder}: denpa lab run all --output {folder} makes them.")
     path = folder / ("report.html" if language == "en" else f"report.{language}.html")
     write_text(path, page(found, language))
-    print(f"{path}: {len(found)} of {len(STUDIES)} studies")
+    done, all_of_them = len(found), len(STUDIES)
+    said = {"en": f": {done} of {all_of_them} studies", "ja": f"：{all_of_them} 件の実験のうち {done} 件"}
+    print(f"{path}{said[language]}")
 
 
 def _plan(options: Any) -> Plan:
