@@ -99,9 +99,13 @@ def test_a_run_shows_where_it_looks_and_answers_lines_of_text(files, tmp_path, m
     with pytest.raises(dp.ConfigError, match="leave --data out"):
         trained.labelled(files["source"])
     (tmp_path / "asked.txt").write_text("say w1\n\nsay very unheard w2\n")
-    lines = answers_text(trained.model, tmp_path / "asked.txt").split("\n")
+    with pytest.warns(UserWarning, match=r"asked\.txt, line 3: the training did not know the word 'unheard'; the m"):
+        lines = answers_text(trained.model, tmp_path / "asked.txt").split("\n")
     assert lines == [*answers_of(trained.model, ["say w1", "", "say very unheard w2"]), ""]
     assert lines[1] == ""
+    (tmp_path / "strange.txt").write_text("say w1\nwhat w1 oh what\n")
+    with pytest.warns(UserWarning, match="line 2: the training did not know the word 'what', and 1 other word later"):
+        answers_text(trained.model, tmp_path / "strange.txt")
     asked = ["predict", str(tmp_path / "run"), "--input", str(tmp_path / "asked.txt")]
     assert main([*asked, "--layer", "encoder"]) == 2
     assert main([*asked, "--output", str(tmp_path / "answers.npy")]) == 2

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from denpa.core.errors import ConfigError
+from denpa.data.counted import counted
 from denpa.data.pair_encoder import PairEncoder
 from denpa.data.text import read_text
+from denpa.data.vocabulary import tokens_of
 from denpa.lab.pairs import Sequences
 from denpa.training import Model, beam_search
 
@@ -41,9 +44,22 @@ def answers_of(model: Model, texts: Sequence[str]) -> list[str]:
 
 
 def answers_text(model: Model, path: str | Path) -> str:
-    """The answers to the lines of a text file, line by line; errors as for `read_text` and `answers_of`."""
+    """The answers to the lines of a text file, line by line; errors as for `read_text` and `answers_of`.
+
+    Warns (UserWarning) of tokens that the training did not know.
+    """
     lines = read_text(path).removesuffix("\n").split("\n")
-    return "".join(f"{answer}\n" for answer in answers_of(model, lines))
+    answers = answers_of(model, lines)
+    source = model.encoder.source
+    strange = [(n, token) for n, line in enumerate(lines, 1) for token in tokens_of(line, source.level)]
+    strange = [(n, token) for n, token in strange if token not in source]
+    if strange:
+        number, token = strange[0]
+        more = len({token for _, token in strange}) - 1
+        others = f", and {counted(more, f'other {source.level}')} later" if more else ""
+        what = f"{path}, line {number}: the training did not know the {source.level} {token!r}{others}"
+        warnings.warn(f"{what}; the model reads what it does not know as one token.", UserWarning, stacklevel=2)
+    return "".join(f"{answer}\n" for answer in answers)
 
 
 def bleu(answers: Sequence[str], references: Sequence[str]) -> float:
