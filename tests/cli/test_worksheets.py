@@ -46,6 +46,9 @@ def test_latex_with_answers_in_a_file_of_ones_own(inside):
         (["notes", "--seed", "-1"], "0 or more"),
         (["notes", "--answer"], "did you mean '--answers'"),
         (["xor", "--example", "100000"], "but no 100000"),
+        (["notes", "--example", "3"], "notes is in letters alone: leave the example 3 out"),
+        (["notes", "--seed", "3"], "notes is in letters alone: leave the seed 3 out"),
+        (["3-2", "--example", "3"], "3-2 has one example, which the seed draws: leave the example 3 out"),
         (["digits-conv"], "Layer '00_conv2d' is Conv2d"),
         (["nowhere.toml"], "nowhere.toml"),
         (["notes", "--output", "no/such/folder.html"], "its folder does not exist"),
@@ -65,7 +68,7 @@ def test_the_ending_of_the_output_tells_the_format(tmp_path):
     assert (tmp_path / "d.tex").read_text().startswith("<!DOCTYPE html>")
 
 
-def test_parameters_of_gaussian_classes_are_told_as_such_in_a_preset_and_in_its_run(tmp_path):
+def test_parameters_of_gaussian_classes_are_told_as_such_in_a_preset_and_in_its_run(tmp_path, capsys):
     assert main(["train", "linear-discriminant", "--run", str(tmp_path / "run"), "--progress", "none"]) == 0
     pages = []
     for name, what in (("preset", "linear-discriminant"), ("run", str(tmp_path / "run"))):
@@ -73,6 +76,10 @@ def test_parameters_of_gaussian_classes_are_told_as_such_in_a_preset_and_in_its_
         assert main(["worksheet", what, "--answers", "--output", str(page)]) == 0
         pages.append(page.read_text())
     assert pages[0] == pages[1]
+    run = str(tmp_path / "run")
+    assert main(["worksheet", run, "--seed", "3", "--output", str(tmp_path / "seed.tex")]) == 2
+    assert f"{run} has parameters of its own: leave the seed 3 out" in capsys.readouterr().err
+    assert not (tmp_path / "seed.tex").exists()
     assert "digits, as the network is given it; parameters of Gaussian classes by maximum likelihood." in pages[0]
     page = tmp_path / "ja.tex"
     assert main(["worksheet", str(tmp_path / "run"), "--language", "ja", "--output", str(page)]) == 0

@@ -44,15 +44,18 @@ def worksheet(what: str, *, numbers: bool = True, example: int = 0, seed: int = 
         seed: draws the parameters, and for a short description the example; a run has its own parameters.
 
     Raises:
-        ConfigError: an unknown name (the nearest is given), or a network that is not of dense layers.
+        ConfigError: an unknown name (the nearest is given), a network that is not of dense layers, or an example or a
+            seed where it would change nothing.
         DataError, FileFormatError: data or a run that cannot be read.
     """
     if seed < 0:
         raise ConfigError(f"The seed must be 0 or more, not {seed}.")
     if what == NOTES:
+        _refuse_idle(f"{what} is in letters alone", example=example, seed=seed)
         return notes()
     if is_short(what):
         net = DenseNetwork.short(what)
+        _refuse_idle(f"{what} has one example, which the seed draws", example=example)
         return derive(net, Example.drawn(net, seed) if numbers else None, what.replace(":", "-").replace(",", "-"))
     if Path(what).is_dir():
         trained = Trained.of(what)
@@ -60,6 +63,7 @@ def worksheet(what: str, *, numbers: bool = True, example: int = 0, seed: int = 
             raise ConfigError(f"{what} is no run folder.")
         data = load_data(trained.experiment.data)
         trained.folder.check_same_data(data)
+        _refuse_idle(f"{what} has parameters of its own", seed=seed)
         return _with_data(trained.experiment, data, trained.model, numbers, example)
     if what not in presets.PRESETS and not what.endswith(".toml") and not Path(what).is_file():
         hint = nearest(what, [*presets.PRESETS, NOTES], plural="presets")
@@ -71,6 +75,13 @@ def worksheet(what: str, *, numbers: bool = True, example: int = 0, seed: int = 
     if not isinstance(data, Prepared):
         raise ConfigError(f"{what} was not read.")
     return _with_data(experiment, data, None, numbers, example)
+
+
+def _refuse_idle(why: str, **given: int) -> None:
+    """Refuse a number that would change nothing."""
+    for name, value in given.items():
+        if value:
+            raise ConfigError(f"{why}: leave the {name} {value} out.")
 
 
 def derive(net: DenseNetwork, example: Example | None, name: str, remarks: tuple[Text, ...] = ()) -> Worksheet:
