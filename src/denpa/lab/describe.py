@@ -111,11 +111,12 @@ def check_experiment(experiment: Experiment, data: Prepared, model: Model | None
     rows = min(_MOST_EXAMPLES, len(data.train))
     few = data.train[np.linspace(0, len(data.train) - 1, rows).astype(int)]
     x, t = few.inputs, few.t
+    learned: Any = None if model is None else model.statistics
     if data.task in ("text", "series") and t is not None:
         x, t = x[:, :_CHECKED_STEPS], t[:, :_CHECKED_STEPS]
     if experiment.normalizer is not None:
         norm = experiment.normalizer
-        arrays = fitted(norm, data.train.inputs) if model is None else model.statistics
+        arrays = fitted(norm, data.train.inputs) if model is None else learned
         x = on_values(lambda values: np.asarray(norm.apply(arrays, values)), x)
     net, key, shape = experiment.network, jax.random.key(experiment.training.seed), shape_of_example(x)
     size = net.summary(shape)
@@ -124,8 +125,8 @@ def check_experiment(experiment: Experiment, data: Prepared, model: Model | None
     x, t = jax.tree.map(lambda array: array[:rows], (x, t))
     t = checked_targets(t, x, experiment.loss, net.out_shape(shape), "the data", train=False)
     if experiment.target_normalizer is not None:
-        norm = experiment.target_normalizer
-        t = norm.apply(norm.fit(data.train.t) if model is None else model.statistics["targets"], t)
+        aim = experiment.target_normalizer
+        t = aim.apply(aim.fit(data.train.t) if model is None else learned["targets"], t)
     params, state = net.init(key, shape) if model is None else model.variables
     rng = np.random.default_rng(experiment.training.seed)
     x = on_values(lambda values: _off_kinks(values, rng), readable(net, x))
