@@ -252,6 +252,17 @@ def test_numbers_with_signs_of_a_spreadsheet_are_refused_not_taken_for_categorie
     assert read_table(path, "a", task="classification", categorical=["a"]).task == "classification"
 
 
+def test_who_has_told_that_a_comma_stands_before_decimals_is_not_asked_to(write):
+    path = write("a;t\n" + "1.201;x\n1.305;z\n" * 4)
+    with pytest.raises(DataError, match="Where these group thousands") as refused:
+        read_table(path, "t", decimal=",")
+    assert "decimal=" not in str(refused.value)
+
+
+def test_one_category_is_counted_as_one(write):
+    assert "target, classification: 1 category (no)" in read_table(write("a,t\n1,no\n2,no\n"), "t").report()
+
+
 @pytest.mark.parametrize("text", ["{} kg", "1.2.{}", "A{}", "{}-1", "2024/1/{}"])
 def test_names_with_numbers_in_them_are_categories(write, text):
     rows = "".join(f"{text.format(i % 5 + 1)};{i};{'no' if i % 2 else 'yes'}\n" for i in range(20))

@@ -35,7 +35,8 @@ def test_nothing_is_said_of_others(name):
 @pytest.mark.parametrize(
     ("parts", "here"),
     [
-        ({"loss": "binary_crossentropy"}, "dp.SigmoidCrossEntropy()"),
+        ({"loss": "binary_crossentropy"}, "dp.BinaryCrossEntropy()"),
+        ({"loss": "sparse_categorical_crossentropy"}, "dp.CrossEntropy()"),
         ({"loss": dp.MeanSquaredError(), "optimizer": "adam"}, "dp.Adam()"),
         ({"loss": dp.MeanSquaredError(), "metrics": ["mae"]}, "dp.MeanAbsoluteError()"),
     ],

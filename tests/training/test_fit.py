@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import re
+import warnings
 
 import jax
 import numpy as np
@@ -304,3 +306,28 @@ def test_weights_that_act_in_batches_of_one_are_not_warned_of():
     weight = np.random.default_rng(0).uniform(1, 2, (N, 2))
     model(loss=dp.SoftmaxCrossEntropy(class_weight=weighted)).fit((steps, ends, weight), **once)
     dp.Bagging(model(), 2, bootstrap=False).fit((x, t), **once)
+
+
+@pytest.mark.parametrize(
+    ("layers", "loss", "what"),
+    [
+        ([dp.Dense(3), dp.Softmax()], dp.SoftmaxCrossEntropy(), "Layer '1_softmax' makes probabilities, and Softmax"),
+        ([dp.Dense(3), dp.Sigmoid()], dp.SoftmaxCrossEntropy(), "Layer '1_sigmoid' makes probabilities"),
+        ([dp.Sequential([dp.Dense(3), dp.Softmax()])], dp.SoftmaxCrossEntropy(), "'0_sequential/1_softmax' makes"),
+        ([dp.Dense(3)], dp.CrossEntropy(), "Layer '0_dense' gives any numbers, and CrossEntropy.* reads them as prob"),
+        ([dp.Dense(3), dp.Softmax()], dp.CrossEntropy(), None),
+        ([dp.Dense(3)], dp.SoftmaxCrossEntropy(), None),
+        ([dp.Dense(3), dp.Sigmoid()], dp.MeanSquaredError(), None),
+    ],
+)
+def test_outputs_that_the_loss_takes_for_what_they_are_not_are_warned_of(layers, loss, what):
+    x, t = np.random.default_rng(0).random((12, 2)), np.arange(12) % 3
+    t = np.eye(3)[t] if isinstance(loss, dp.MeanSquaredError) else t
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        dp.Model(layers, loss).fit((x, t), epochs=1, verbose=False)
+        dp.Bagging(dp.Model(layers, loss), members=2).fit((x, t), epochs=1, verbose=False)
+        dp.sweep(dp.Model(layers, loss), (x, t), seeds=[0, 1], epochs=1, verbose=False)
+    assert len(caught) == (0 if what is None else 3)
+    assert all(re.search(what, str(warning.message)) for warning in caught)
+    assert [warning.filename for warning in caught][:1] in ([], [__file__])

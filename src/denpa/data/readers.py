@@ -177,10 +177,11 @@ def _inferred(table: Table, column: Column) -> Column:
             "such texts in missing_values=[...], or name the column in categorical=[...]."
         )
     if all(_GROUPED.fullmatch(column.values[row]) for row in wrong):
+        decimals = "" if table.written.decimal == "," else "where a comma stands before decimals, pass decimal=','; "
         raise DataError(
             f"{table.source}: column {column.name!r} holds numbers with commas or points, such as {first} "
-            f"({table.at(wrong[:1])}). Where these group thousands, write the numbers without; where a comma stands "
-            "before decimals, pass decimal=','; where the numbers are names, name the column in categorical=[...]."
+            f"({table.at(wrong[:1])}). Where these group thousands, write the numbers without; {decimals}"
+            "where the numbers are names, name the column in categorical=[...]."
         )
     if len(wrong) < present and all(_INFINITE.fullmatch(column.values[row]) for row in wrong):
         raise DataError(

@@ -238,7 +238,7 @@ def _content(column: Column) -> str:
         return f"{counted(len(set(present)), 'different text')}, such as {present[0][:_OF_A_TEXT]!r}"
     names = sorted_categories(present)
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return f"{len(names)} categories ({shown})"
+    return f"{counted(len(names), 'category')} ({shown})"
 
 
 def objects(values: list[Any]) -> np.ndarray:

@@ -11,9 +11,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from denpa.layers import Dense, ReLU, Sigmoid, Softmax
+from denpa.layers import Dense, ReLU
 from denpa.networks import Sequential
 from denpa.training.divergence import first_not_finite
+from denpa.training.preparation import misread_output
 
 __all__ = ["Finding", "findings"]
 
@@ -56,10 +57,9 @@ def _of_description(model: Any) -> Iterator[Finding]:
     if not isinstance(model.net, Sequential):
         return
     layers = model.net.inner()
-    loss, (name, last) = model.loss, layers[-1]
-    if isinstance(last, (Softmax, Sigmoid)) and loss.expects == "logits":
-        what = f"Layer {name!r} makes probabilities, and {loss!r} makes them once more."
-        yield Finding(what, "Leave the last activation out.", "losses")
+    name, last = layers[-1]
+    if (misread := misread_output(model.net, model.loss)) is not None:
+        yield Finding(*misread, "losses")
     if isinstance(last, ReLU):
         what = f"The output goes through a ReLU, {name!r}: it is never negative, and where it is 0 nothing is learned."
         yield Finding(what, "Leave it out.", "activations")

@@ -32,7 +32,7 @@ from denpa.training.preparation import (
     checked_input,
     network_shape,
     prepared_data,
-    warn_of_idle_weights,
+    warn_before_training,
 )
 from denpa.training.program import Run, key_of_run
 from denpa.training.progress import Progress
@@ -182,7 +182,7 @@ class Bagging(Stacked):
             training = Members(self, member_programs_for(recipe), train, plan, last, **options)
             if resume is not None:
                 checkpoint.restore(training, resume)
-            warn_of_idle_weights(self.model, train, plan.plans[0].batch_size, bootstrap=self.bootstrap)
+            warn_before_training(self.model, train, plan.plans[0].batch_size, bootstrap=self.bootstrap)
         self.out_of_bag = {}
         with interrupts_wait() as interrupted:
             training.go(interrupted)

@@ -35,11 +35,10 @@ _HERE = {
     "functional": "Graph",
     "module": "Layer",
     "crossentropyloss": "SoftmaxCrossEntropy",
-    "categoricalcrossentropy": "SoftmaxCrossEntropy",
-    "sparsecategoricalcrossentropy": "SoftmaxCrossEntropy",
+    "categoricalcrossentropy": "CrossEntropy",  # of probabilities, as theirs are where nothing is said
+    "sparsecategoricalcrossentropy": "CrossEntropy",
     "bceloss": "BinaryCrossEntropy",
     "bcewithlogitsloss": "SigmoidCrossEntropy",
-    "binarycrossentropy": "SigmoidCrossEntropy",
     "mseloss": "MeanSquaredError",
     "mse": "MeanSquaredError",
     "mae": "MeanAbsoluteError",

@@ -54,7 +54,7 @@ from denpa.training.preparation import (
     checked_input,
     network_shape,
     prepared_data,
-    warn_of_idle_weights,
+    warn_before_training,
 )
 from denpa.training.program import Programs, Recipe, Run, programs_for
 from denpa.training.progress import Progress
@@ -337,7 +337,7 @@ class Model:
                 check_retraining(rule, training, train, held_out)
             if resume is not None:
                 checkpoint.restore(training, resume)
-            warn_of_idle_weights(self, train, size)
+            warn_before_training(self, train, size)
         with interrupts_wait() as interrupted:
             history = training.go(interrupted)
             for rule in again:

@@ -16,7 +16,8 @@ from denpa.core.errors import ConfigError, DataError, DenpaError, ShapeError
 from denpa.core.layer import Layer
 from denpa.core.padded import Padded, step_mask, values_of, with_ends
 from denpa.data.dataset import Dataset, Splits
-from denpa.layers import Embedding
+from denpa.layers import Dense, Embedding, Sigmoid, Softmax
+from denpa.networks import Sequential
 from denpa.networks.recurrent import Recurrent
 from denpa.training.arguments import check_class_names
 from denpa.training.inputs import (
@@ -44,10 +45,11 @@ __all__ = [
     "checked_data",
     "checked_input",
     "fitted",
+    "misread_output",
     "network_shape",
     "prepared_data",
     "size_of_batches",
-    "warn_of_idle_weights",
+    "warn_before_training",
 ]
 
 
@@ -271,8 +273,28 @@ def _with_targets(model: Model, x: Any, t: Any, weight: Any, where: str, *, trai
     return x, t, weight
 
 
-def warn_of_idle_weights(model: Model, train: Batch, batch_size: int, *, bootstrap: bool = False) -> None:
-    """Warn of weights that cancel: a mean over the weights of a batch that holds one example is w l / w = l.
+def misread_output(net: Any, loss: Any) -> tuple[str, str] | None:
+    """What is wrong where the loss reads the last layer's output as what it is not, and what to do about it."""
+    path, last = "", net
+    while isinstance(last, Sequential) and last.layers:
+        name, last = last.inner()[-1]
+        path = f"{path}/{name}" if path else name
+    if isinstance(last, (Softmax, Sigmoid)) and loss.expects == "logits":
+        return (
+            f"Layer {path!r} makes probabilities, and {loss!r} makes them once more.",
+            "Leave the last activation out.",
+        )
+    if isinstance(last, Dense) and path and loss.expects == "probabilities":
+        what = f"Layer {path!r} gives any numbers, and {loss!r} reads them as probabilities."
+        return what, "Put Softmax() or Sigmoid() behind it, or take SoftmaxCrossEntropy() or SigmoidCrossEntropy()."
+    return None
+
+
+def warn_before_training(model: Model, train: Batch, batch_size: int, *, bootstrap: bool = False) -> None:
+    """Warn of what would be learned otherwise than it was meant, as far as network, loss and weights show it.
+
+    That are outputs which the loss misreads, and weights that cancel: a mean over the weights of a batch that holds
+    one example is w l / w = l.
 
     Args:
         model: what is to be trained; its loss says whether it takes means.
@@ -280,6 +302,8 @@ def warn_of_idle_weights(model: Model, train: Batch, batch_size: int, *, bootstr
         batch_size: examples in an update.
         bootstrap: whether examples weigh as often as they were drawn.
     """
+    if (misread := misread_output(model.net, model.loss)) is not None:
+        warnings.warn(" ".join(misread), UserWarning, stacklevel=4)
     if batch_size > 1 or model.loss.reduction != "mean":
         return
     weight, idle = train[2], []

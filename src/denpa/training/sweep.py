@@ -26,7 +26,7 @@ from denpa.training.members import member_of, member_programs_for, with_number
 from denpa.training.members_loop import Members, Stacked, begun, check_options
 from denpa.training.members_plan import Together
 from denpa.training.model import Model
-from denpa.training.preparation import batches_to_measure, network_shape, prepared_data, warn_of_idle_weights
+from denpa.training.preparation import batches_to_measure, network_shape, prepared_data, warn_before_training
 from denpa.training.progress import Progress
 from denpa.training.windows import check_window
 
@@ -141,7 +141,7 @@ def sweep(
         training = Members(stacked, programs, train, plan, int(epochs), **options)
         if resume is not None:
             checkpoint.restore(training, resume)
-        warn_of_idle_weights(model, train, plan.plans[0].batch_size)
+        warn_before_training(model, train, plan.plans[0].batch_size)
         with interrupts_wait() as interrupted:
             training.go(interrupted)
     except jax.errors.JAXTypeError as error:
