@@ -253,7 +253,7 @@ def test_options_by_name_alone_come_last_and_are_inherited():
     assert repr(Lamp(5)) == "Lamp(5)"
     assert repr(Lamp(5, "red", height=2)) == "Lamp(5, 'red', height=2.0)"
     assert from_config(to_config(Lamp(5, height=2))) == Lamp(5, height=2)
-    with pytest.raises(ConfigError, match=r"Lamp takes \(watts, colour\), not 3 values"):
+    with pytest.raises(ConfigError, match=r"Lamp takes \(watts, colour\), not 3 values: give other options by name"):
         Lamp(5, "red", 2)  # pyright: ignore[reportCallIssue]
 
 

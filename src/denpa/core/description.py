@@ -53,9 +53,9 @@ class Description:
         if known := vars(_complete(cls)).get("__match_args__"):  # as dataclass() left them, with an __init__ for them
             _check_names(cls, options)
             if len(values) > len(known):
-                raise ConfigError(
-                    f"{cls.__name__} takes ({', '.join(known)}), not {len(values)} values: give several as one list?"
-                )
+                named = any(field.kw_only for field in dataclasses.fields(cls))  # type: ignore[arg-type]
+                hint = "give other options by name." if named else "give several as one list?"
+                raise ConfigError(f"{cls.__name__} takes ({', '.join(known)}), not {len(values)} values: {hint}")
         return super().__new__(cls)
 
     def __post_init__(self) -> None:

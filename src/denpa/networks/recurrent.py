@@ -228,8 +228,7 @@ class RNN(Recurrent):
     Args:
         units: size of h.
         activation: f, a layer without parameters or its name.
-        return_sequences, return_carry, takes_carry, reverse, segment, use_bias, kernel_init, recurrent_init: by name;
-            see `Recurrent`.
+        return_sequences, return_carry, takes_carry, reverse, segment, use_bias and others, by name: see `Recurrent`.
 
     Raises:
         ConfigError: an option that makes no cell, a `segment` below 0.
@@ -260,8 +259,7 @@ class LSTM(Recurrent):
         output_peephole: "current", where the output gate sees cᵗ, or "previous" for cᵗ⁻¹.
         activation: of the candidate and of the memory, "tanh" or "sigmoid".
         truncated: the delta of hᵗ⁻¹ through the candidate alone, not through the gates, which is not the gradient.
-        return_sequences, return_carry, takes_carry, reverse, segment, use_bias, kernel_init, recurrent_init: by name;
-            see `Recurrent`.
+        return_sequences, return_carry, takes_carry, reverse, segment, use_bias and others, by name: see `Recurrent`.
 
     Raises:
         ConfigError: an option that makes no cell, a `segment` below 0.
@@ -292,8 +290,7 @@ class GRU(Recurrent):
         units: size of h.
         reset_after: whether the reset gate acts behind the recurrent product, as in cuDNN, PyTorch and Keras.
         update_bias: what the update gate's bias starts from; above 0 the layer starts by keeping its state.
-        return_sequences, return_carry, takes_carry, reverse, segment, use_bias, kernel_init, recurrent_init: by name;
-            see `Recurrent`.
+        return_sequences, return_carry, takes_carry, reverse, segment, use_bias and others, by name: see `Recurrent`.
 
     Raises:
         ConfigError: an option that makes no cell, a `segment` below 0; an `update_bias` without biases.
