@@ -47,6 +47,11 @@ def test_columns_keep_their_kinds(write):
     np.testing.assert_array_equal(encoder.apply(encoder.fit(table), encoder.read(path)), data.x)
 
 
+def test_numbers_that_are_names(write):
+    column = read_table(write({"post": [101, 205, 101], "x": [0.5, 1.5, 2.5]}), categorical=["post"]).column("post")
+    assert (column.kind, column.values.tolist()) == ("categorical", ["101", "205", "101"])
+
+
 def test_missing_values_are_named_by_row(write):
     with pytest.raises(DataError, match=r"'x' \(numeric, row 1\)"):
         read_table(write({"x": [1.0, None], "y": ["a", "b"]}))

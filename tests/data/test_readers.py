@@ -68,6 +68,58 @@ def test_quotes_blank_lines_and_line_ends_inside_fields(write):
     assert table.lines.tolist() == [3, 5]
 
 
+FIELDS = st.one_of(
+    st.integers(-(10**20), 10**20).map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.sampled_from(["007", "+1", ".5", "5.", "1E5", "1e-400", " 3 ", "-0"]),
+)
+# What one of many fields may be that no number is, or that only stands for none.
+STRANGE = st.sampled_from(["", " ", "1e999", "1_000", "nan", "x", '"7"', "1 2", "1,2", "--1", ".", "٣", "1\r2"])
+
+
+@given(st.data())
+def test_a_table_of_numbers_is_the_same_however_it_is_read(tmp_path_factory, data):
+    width = data.draw(st.integers(1, 4))
+    rows = data.draw(st.lists(st.lists(FIELDS, min_size=width, max_size=width), min_size=1, max_size=6))
+    if data.draw(st.booleans()):
+        rows[data.draw(st.integers(0, len(rows) - 1))][data.draw(st.integers(0, width - 1))] = data.draw(STRANGE)
+    if data.draw(st.booleans()):
+        rows.insert(0, data.draw(st.sampled_from([[f"c{i}" for i in range(width)], ["1"] * width, ["a\nb"] * width])))
+    delimiter, end = data.draw(st.sampled_from(",;\t")), data.draw(st.sampled_from(["\n", "\r\n", "\r", "\n\n"]))
+    path = tmp_path_factory.mktemp("plain") / "t.csv"
+    path.write_text(end.join(delimiter.join(row) for row in rows) + data.draw(st.sampled_from(["", end])), newline="")
+    how = data.draw(st.sampled_from([None, delimiter])), data.draw(st.sampled_from([None, True, False]))
+
+    def outcome():
+        try:
+            found = read_table(path, delimiter=how[0], header=how[1], missing="keep")
+        except (DataError, FileFormatError) as error:
+            return str(error)
+        contents = [(c.name, c.kind, c.values.tolist(), c.as_text().tolist()) for c in found.every]
+        return repr((contents, found.lines.tolist()))
+
+    quickly = outcome()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("denpa.data.readers.read_plain", lambda *how: None)
+        assert outcome() == quickly
+
+
+def test_a_missing_value_that_is_written_as_a_number(write):
+    table = read_table(write("a,b\n-999,1\n2,3\n"), missing_values=["-999"], missing="keep")
+    np.testing.assert_array_equal(table.column("a").values, [np.nan, 2])
+
+
+def test_a_header_of_numbers_is_asked_for(write):
+    with pytest.raises(DataError, match=r"no column '2020': .* stands on line 1: pass header=True if that line holds"):
+        read_table(write("2019,2020\n1,2\n3,4\n"), target="2020")
+    assert read_table(write("2019,2020\n1,2\n3,4\n"), target="2020", header=True).target.values.tolist() == ["2", "4"]
+
+
+def test_numbers_that_are_names(write):
+    column = read_table(write("post,x\n007,1\n010,2\n007,3\n"), categorical=["post"]).column("post")
+    assert (column.kind, column.values.tolist()) == ("categorical", ["007", "010", "007"])
+
+
 def test_a_semicolon_table_with_commas_in_it(write):
     table = read_table(write("a;b\n1,5;2\n2,25;3\n"), decimal=",")
     assert table.column("a").values.tolist() == [1.5, 2.25]

@@ -15,9 +15,9 @@ import numpy as np
 from denpa.core.errors import ConfigError, DataError, FileFormatError, nearest
 from denpa.data.arguments import as_path, as_texts
 from denpa.data.counted import counted
-from denpa.data.delimited import read_delimited
+from denpa.data.delimited import NUMBER, PlainTable, read_delimited, read_plain
 from denpa.data.missing import settle_missing
-from denpa.data.table import Column, Table, objects, sorted_categories
+from denpa.data.table import Column, Later, Table, objects, sorted_categories
 from denpa.data.text_format import MISSING_VALUES, TextFormat
 
 __all__ = ["raw_table", "read_table"]
@@ -94,7 +94,7 @@ def read_table(
     if wanted in ignore:
         raise ConfigError(f"Column {wanted!r} cannot be both the target and ignored.")
     columns = {
-        column.name: column if column.name in categorical else _inferred(table, column)
+        column.name: column.as_categorical() if column.name in categorical else _inferred(table, column)
         for column in table.columns
         if column.name not in ignore
     }
@@ -115,7 +115,7 @@ def raw_table(
     decimal: str = ".",
     missing_values: Sequence[str] = MISSING_VALUES,
 ) -> Table:
-    """The table as the file has it: columns of text files are all categorical, whatever they hold."""
+    """The table as the file has it: columns of a text file are categorical, unless the whole file is numbers."""
     path = as_path(path)
     ending = path.suffix.lower()
     if ending in (".parquet", ".pq"):
@@ -124,22 +124,37 @@ def raw_table(
         return read_parquet(path)
     if ending not in (".csv", ".tsv", ".txt"):
         raise FileFormatError(f"{path}: cannot tell the kind of table from {ending!r}: known: .csv .tsv .txt .parquet.")
-    raw = read_delimited(path, delimiter or ("\t" if ending == ".tsv" else None), header, encoding)
-    written = TextFormat(delimiter, header, encoding, decimal, as_texts(missing_values, "missing_values"))
+    how = delimiter or ("\t" if ending == ".tsv" else None), header, encoding
+    absent = as_texts(missing_values, "missing_values")
+    quick = decimal == "." and not any(map(NUMBER.fullmatch, absent))
+    raw = (read_plain(path, *how) if quick else None) or read_delimited(path, *how)
+    written = TextFormat(delimiter, header, encoding, decimal, absent)
+    if isinstance(raw, PlainTable):
+        columns, lines = _plain_columns(raw), raw.first + np.arange(len(raw.texts))
+    else:
+        fields = zip(raw.names, zip(*raw.rows, strict=True), strict=True)
+        columns, lines = tuple(_raw_column(name, texts, written) for name, texts in fields), np.array(raw.lines)
+    return Table(columns, None, None, lines, "line", str(path), written)
+
+
+def _plain_columns(plain: PlainTable) -> tuple[Column, ...]:
+    def texts(position: int) -> np.ndarray:
+        return objects(plain.fields(position))
+
+    named = zip(plain.names, plain.values, strict=True)
+    return tuple(Column(name, "numeric", values, Later(texts, i)) for i, (name, values) in enumerate(named))
+
+
+def _raw_column(name: str, fields: Iterable[str], written: TextFormat) -> Column:
     absent = frozenset(written.missing_values)
-
-    def column(name: str, fields: Iterable[str]) -> Column:
-        texts: list[Any] = [*map(str.strip, fields)]
-        if not absent.isdisjoint(texts):
-            texts = [None if text in absent else text for text in texts]
-        if decimal != ",":
-            return Column(name, "categorical", objects(texts))
-        grouped = np.array([t is not None and _POINTS.fullmatch(t) is not None for t in texts], bool)
-        texts = [t.replace(",", ".") if t is not None and _DECIMAL_COMMA.fullmatch(t) else t for t in texts]
-        return Column(name, "categorical", objects(texts), grouped=grouped if grouped.any() else None)
-
-    columns = tuple(map(column, raw.names, zip(*raw.rows, strict=True)))
-    return Table(columns, None, None, np.array(raw.lines), "line", str(path), written)
+    texts: list[Any] = [*map(str.strip, fields)]
+    if not absent.isdisjoint(texts):
+        texts = [None if text in absent else text for text in texts]
+    if written.decimal != ",":
+        return Column(name, "categorical", objects(texts))
+    grouped = np.array([t is not None and _POINTS.fullmatch(t) is not None for t in texts], bool)
+    texts = [t.replace(",", ".") if t is not None and _DECIMAL_COMMA.fullmatch(t) else t for t in texts]
+    return Column(name, "categorical", objects(texts), grouped=grouped if grouped.any() else None)
 
 
 def _target_name(table: Table, names: list[str], target: str | int) -> str:
@@ -226,5 +241,5 @@ def _with_task(table: Table, task: str | None) -> Table:
             f"{', '.join(map(repr, sorted_categories(goal.values)[:3]))}."
         )
     if task == "classification":
-        goal = dataclasses.replace(goal, kind="categorical", values=goal.as_text(), text=None)
+        goal = goal.as_categorical()
     return dataclasses.replace(table, target=goal, task=task)

@@ -70,13 +70,19 @@ class Column:
         """Which rows have no value: bool (n,)."""
         if self.kind == "numeric":
             return np.isnan(self.values)
-        return np.array([value is None for value in self.values], bool)
+        return np.array([value is None for value in self.values.tolist()], bool)
 
     def as_text(self) -> np.ndarray:
         """The values as strings (None where missing), as the file writes them."""
         if isinstance(self.text, Later):
             return self.text.texts
         return self.values if self.text is None else self.text
+
+    def as_categorical(self) -> Column:
+        """The column with its values as texts, each a category; one of texts as it is."""
+        if self.kind != "numeric":
+            return self
+        return dataclasses.replace(self, kind="categorical", values=self.as_text(), text=None)
 
     def is_integer(self) -> bool:
         """Whether every value that is there is written as an integer."""
@@ -155,7 +161,8 @@ class Table:
         if len(self.every) == 1 and (sign := re.search(r"[,;\t|:^~ ]", self.every[0].name)):
             hint += f" It is one column: pass delimiter={sign[0]!r} if that separates columns."
         first = [column.values[0] for column in self.every if len(self) and self.place == "line"]
-        if self.written.header is None and name in first:
+        number = float(name) if NUMBER.fullmatch(name) else name  # the values of columns may be read already
+        if self.written.header is None and (name in first or number in first):
             hint += f" It stands on {self.at([0])}: pass header=True if that line holds the names."
         raise DataError(f"{self.source} has no column {name!r}: {hint}")
 
@@ -210,7 +217,7 @@ def want_table(table: Any) -> None:
 
 def _parse_numbers(texts: np.ndarray) -> tuple[np.ndarray, list[int]]:
     """Texts as float64 (n,), NaN where they are None or no numbers, and the rows of those that are no numbers."""
-    if _PLAIN.fullmatch("".join(text for text in texts if text is not None)):
+    if _PLAIN.fullmatch("".join(filter(None, texts.tolist()))):
         with contextlib.suppress(ValueError):
             return texts.astype(np.float64), []  # None becomes NaN; at most 1/30 of the time of what follows
     strange = {text for text in set(texts) if text is not None and not NUMBER.fullmatch(text)}  # each text once
