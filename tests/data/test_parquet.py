@@ -52,6 +52,20 @@ def test_numbers_that_are_names(write):
     assert (column.kind, column.values.tolist()) == ("categorical", ["101", "205", "101"])
 
 
+def test_values_that_stand_for_missing_ones(write):
+    path = write({"x": [1.5, -999.0, 2.0], "n": [3, -999, 4], "c": ["u", "NA", "?"], "y": ["a", "b", "a"]})
+    assert not any(column.is_missing().any() for column in read_table(path).columns)
+    table = read_table(path, "y", missing_values=["-999", "?"], missing={"x": "mean", "n": "mean", "c": "category"})
+    np.testing.assert_array_equal(table.column("x").values, [1.5, np.nan, 2.0])
+    assert table.column("n").as_text().tolist() == ["3", None, "4"]
+    assert table.column("c").values.tolist() == ["u", "NA", None]
+    encoder = TableEncoder.of(table, standardize=False)
+    arrays = encoder.fit(table)
+    x = encoder.apply(arrays, encoder.read(path))
+    np.testing.assert_array_equal(x, encoder.encode(arrays, table).x)
+    assert x[1, :2].tolist() == [1.75, 3.5]
+
+
 def test_missing_values_are_named_by_row(write):
     with pytest.raises(DataError, match=r"'x' \(numeric, row 1\)"):
         read_table(write({"x": [1.0, None], "y": ["a", "b"]}))

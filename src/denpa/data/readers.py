@@ -68,7 +68,8 @@ def read_table(
             it is a number. Without names the columns are called column_1, column_2, ...
         encoding: of a text file, such as "cp932" for one from a Japanese Windows.
         decimal: "," where a text file writes 3,14 for 3.14. A point that may group thousands then, 1.234, is refused.
-        missing_values: the texts that stand for a missing value.
+        missing_values: the texts that stand for a missing value. In a Parquet file, which has gaps of its own, only
+            those that are named here, and the numbers that they are.
         alone: whether the target may be the only column, as in a series that is predicted from its own past.
         ignore_absent: whether columns of `ignore` may be missing, as from a later file that never had them.
 
@@ -121,7 +122,9 @@ def raw_table(
     if ending in (".parquet", ".pq"):
         from denpa.data.parquet import read_parquet
 
-        return read_parquet(path)
+        absent = as_texts(missing_values, "missing_values")
+        table = read_parquet(path)
+        return table if set(absent) == set(MISSING_VALUES) else _with_gaps(table, absent)
     if ending not in (".csv", ".tsv", ".txt"):
         raise FileFormatError(f"{path}: cannot tell the kind of table from {ending!r}: known: .csv .tsv .txt .parquet.")
     how = delimiter or ("\t" if ending == ".tsv" else None), header, encoding
@@ -135,6 +138,21 @@ def raw_table(
         fields = zip(raw.names, zip(*raw.rows, strict=True), strict=True)
         columns, lines = tuple(_raw_column(name, texts, written) for name, texts in fields), np.array(raw.lines)
     return Table(columns, None, None, lines, "line", str(path), written)
+
+
+def _with_gaps(table: Table, absent: tuple[str, ...]) -> Table:
+    """The table without these texts, and without the numbers that they are."""
+    numbers = [float(text) for text in absent if NUMBER.fullmatch(text)]
+
+    def without(column: Column) -> Column:
+        texts = column.as_text().copy()
+        gaps = np.isin(column.values, numbers) if column.kind == "numeric" else np.isin(texts, absent)
+        texts[gaps] = None
+        values = np.where(gaps, np.nan, column.values) if column.kind == "numeric" else texts
+        return dataclasses.replace(column, values=values, text=texts)
+
+    columns = tuple(map(without, table.columns))
+    return dataclasses.replace(table, columns=columns, written=TextFormat(missing_values=absent))
 
 
 def _plain_columns(plain: PlainTable) -> tuple[Column, ...]:
