@@ -54,6 +54,8 @@ USAGE = {
     "train digits-mpl": "did you mean 'digits-mlp'",
     "train no/such.toml": "cannot be read",
     "train xor extra": "One word too many: 'extra'",
+    "train xor --training.frozen a b": """A list is one word: --training.frozen '["a", "b"]'.""",
+    "train xor --data.options.size 28 32": "A list is one word: --data.options.size '[28, 32]'.",
     "train xor --epoch 3": "did you mean '--epochs'",
     "train xor --epochs": "--epochs",
     "train xor --folds 3": "denpa train has no option '--folds', which is for denpa cv and denpa sweep",

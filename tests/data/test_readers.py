@@ -128,6 +128,12 @@ def test_a_semicolon_table_with_commas_in_it(write):
     assert read_table(write("a;b\n1,5;2\n2,25;3\n"), categorical=["a"]).column("a").kind == "categorical"
 
 
+def test_a_column_of_decimal_commas_by_itself(write):
+    assert read_table(write("a\n1,5\n2,25\n"), decimal=",").column("a").values.tolist() == [1.5, 2.25]
+    quoted = read_table(write('a,b\n"1,5",2\n"2,25",3\n'), decimal=",")
+    assert quoted.column("a").values.tolist() == [1.5, 2.25]
+
+
 def test_the_delimiter_cuts_every_line_alike(write):
     found = read_delimited(write("1,5;2,25\n3;4,5\n"), header=False)
     assert found.rows == [["1,5", "2,25"], ["3", "4,5"]]

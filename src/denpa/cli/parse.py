@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import json
 import math
 import re
 from typing import Any
@@ -33,6 +34,7 @@ def parsed(command: str, words: list[str]) -> tuple[Any, Places]:
 
     kind = getattr(options, command.capitalize())
     of_places = (options.OfExperiment, options.OfRun, options.Landscape)
+    given = words
     places, words = _places(words) if issubclass(kind, of_places) else ([], words)
     said = io.StringIO()
     try:
@@ -49,7 +51,7 @@ def parsed(command: str, words: list[str]) -> tuple[Any, Places]:
             raise
         raise ConfigError(f"{_first_sentence(said.getvalue())} See denpa {command} --help.") from None
     if rest:
-        raise ConfigError(_unknown(rest[0], kind, command))
+        raise ConfigError(_unknown(rest[0], kind, command, given))
     return found, places
 
 
@@ -129,10 +131,14 @@ def _places(words: list[str]) -> tuple[Places, list[str]]:
     return places, rest
 
 
-def _unknown(word: str, kind: type[Any], command: str) -> str:
+def _unknown(word: str, kind: type[Any], command: str, given: list[str]) -> str:
     from denpa.cli import options
 
     if not word.startswith("-"):
+        option, value = ["", "", *given[: given.index(word)]][-2:]
+        if re.match(r"--\w+\.", option):  # a place, which takes one word
+            values = json.dumps([read_value([value]), read_value([word])], ensure_ascii=False)
+            return f"One word too many: {word!r}. A list is one word: {option} '{values}'."
         return f"One word too many: {word!r}. See denpa {command} --help."
     known = [*names_of(kind), "--debug", "--help"]
     word = word.partition("=")[0]

@@ -59,7 +59,11 @@ def csv_text(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def read_delimited(
-    path: Path, delimiter: str | None = None, header: bool | None = None, encoding: str = "utf-8"
+    path: Path,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    encoding: str = "utf-8",
+    decimal: str = ".",
 ) -> RawTable:
     """The rows of a text table. Blank lines are skipped; a line of "" alone is a row with an empty field.
 
@@ -68,13 +72,14 @@ def read_delimited(
         delimiter: what separates the fields; None finds it among comma, semicolon and tab.
         header: whether the first row holds names. None takes it for names where no field of it is a number.
         encoding: of the text; a byte order mark in front of UTF-8 is skipped.
+        decimal: the sign before decimals, which is the last to be found as the delimiter.
 
     Raises:
         DataError: no such file, an empty one, one without rows, a header that names two columns alike.
         ConfigError: a delimiter of more than one character.
         FileFormatError: another encoding, rows of different lengths, bad quoting; the line is named.
     """
-    text, delimiter = _opened(path, delimiter, header, encoding)
+    text, delimiter = _opened(path, delimiter, header, encoding, decimal)
     rows, lines = _rows(path, text, delimiter)
     if not rows:
         raise DataError(f"{path} is empty.")
@@ -125,14 +130,16 @@ def read_plain(
     return PlainTable(names, np.ascontiguousarray(values.T), lines, 1 + header * reader.line_num, delimiter)
 
 
-def _opened(path: Path, delimiter: str | None, header: bool | None, encoding: str) -> tuple[str, str]:
+def _opened(
+    path: Path, delimiter: str | None, header: bool | None, encoding: str, decimal: str = "."
+) -> tuple[str, str]:
     """The text of a file and its delimiter."""
     if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n'):
         raise ConfigError(f"delimiter must be one character, such as ',' or ';', not {delimiter!r}.")
     if not isinstance(header, (bool, type(None))):
         raise ConfigError(f"header must be true, false, or None to find out, not {header!r}.")
     text = _text(path, encoding)
-    return text, delimiter or _sniff(text)
+    return text, delimiter or _sniff(text, decimal)
 
 
 def _has_header(first: Sequence[str], header: bool | None) -> bool:
@@ -170,7 +177,7 @@ def begins_as_utf16(content: bytes) -> bool:
     return content.startswith((b"\xff\xfe", b"\xfe\xff"))
 
 
-def _sniff(text: str) -> str:
+def _sniff(text: str, decimal: str) -> str:
     """The delimiter that cuts the first lines into the same number of fields, the more the better."""
     sample = text[: 1 << 16].splitlines()[:20]
 
@@ -182,7 +189,7 @@ def _sniff(text: str) -> str:
         first = widths[0] if widths else 0
         return first > 1 and len(set(widths)) == 1, first
 
-    return max(DELIMITERS, key=quality)
+    return max(sorted(DELIMITERS, key=lambda delimiter: delimiter == decimal), key=quality)
 
 
 def _rows(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:

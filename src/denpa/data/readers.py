@@ -130,7 +130,7 @@ def raw_table(
     how = delimiter or ("\t" if ending == ".tsv" else None), header, encoding
     absent = as_texts(missing_values, "missing_values")
     quick = decimal == "." and not any(map(NUMBER.fullmatch, absent))
-    raw = (read_plain(path, *how) if quick else None) or read_delimited(path, *how)
+    raw = (read_plain(path, *how) if quick else None) or read_delimited(path, *how, decimal)
     written = TextFormat(delimiter, header, encoding, decimal, absent)
     if isinstance(raw, PlainTable):
         columns, lines = _plain_columns(raw), raw.first + np.arange(len(raw.texts))
