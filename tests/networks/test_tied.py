@@ -51,10 +51,14 @@ def test_the_tied_array_is_no_parameter_and_the_decoder_uses_the_encoder():
     assert TRANSPOSED.summary((6,)).parameters == 6 * 4 + 4 + 6
 
 
+def unfolded(net, variables):
+    """Variables with which the network inside computes the same."""
+    return dp.Variables(net.expanded(variables.params), variables.state)
+
+
 def test_the_gradient_is_the_sum_over_the_places():
     variables = started(TRANSPOSED)
-    inside, unfolded = TRANSPOSED.untied(variables)
-    apart = dp.backprop(inside, dp.MeanSquaredError(), unfolded, X, T).grads
+    apart = dp.backprop(TRANSPOSED.net, dp.MeanSquaredError(), unfolded(TRANSPOSED, variables), X, T).grads
     together = dp.backprop(TRANSPOSED, dp.MeanSquaredError(), variables, X, T).grads
     np.testing.assert_allclose(together["0_dense"]["W"], apart["0_dense"]["W"] + apart["2_dense"]["W"].T, rtol=1e-5)
     met = dp.trace(TRANSPOSED, dp.MeanSquaredError(), variables, X, T)
@@ -67,7 +71,8 @@ def test_costs_and_statistics_are_those_of_the_network_inside():
     net = dp.Tied(dp.Sequential(layers), dp.Tie("3_dense/W", "0_dense/W", transpose=True))
     variables = started(net)
     loss = dp.MeanSquaredError()
-    ours, theirs = (dp.backprop(n, loss, v, X, T) for n, v in ((net, variables), net.untied(variables)))
+    both = (net, variables), (net.net, unfolded(net, variables))
+    ours, theirs = (dp.backprop(n, loss, v, X, T) for n, v in both)
     assert float(ours.cost) == pytest.approx(float(theirs.cost), rel=1e-6)
     assert ours.cost > 0
     assert float(dp.trace(net, loss, variables, X, T).loss) == pytest.approx(float(ours.loss), rel=1e-6)

@@ -132,6 +132,54 @@ def test_a_sum_of_deltas_left_out_is_told_from_a_wrong_layer(monkeypatch):
     jax.clear_caches()
 
 
+def fanned_out():
+    x = dp.Input()
+    return dp.Graph(x, dp.Add()(dp.Dense(2)(x), dp.Dense(2)(x)))
+
+
+def used_twice():
+    x = dp.Input()
+    return dp.Graph(x, dp.Dense(3)(dp.Tanh()(dp.Dense(3)(x, name="twice")), name="twice"))
+
+
+@pytest.mark.parametrize(("make", "array"), [(fanned_out, r"dx\[0, 0\]"), (used_twice, r"grads\[twice/W\]\[0, 0\]")])
+def test_sums_at_the_ends_are_checked_too(make, array, monkeypatch):
+    x, t = data(3, (4, 3), (4, make().out_shape((3,))[0]))
+    case = make(), LOSS, make().init(jax.random.key(0), (3,)), x, t
+    assert check_gradients(*case)
+    monkeypatch.setattr(graph, "_accumulate", lambda sums, name, term: sums.setdefault(name, term))
+    jax.clear_caches()
+    with pytest.raises(GradientError, match=rf"^{array} of the network is .*though every layer is right"):
+        check_gradients(*case)
+    jax.clear_caches()
+
+
+def test_a_forgotten_place_of_a_tied_weight_is_told(monkeypatch):
+    layers = dp.Sequential([dp.Dense(2), dp.Tanh(), dp.Dense(3)])
+    net = dp.Sequential([("inside", dp.Tied(layers, dp.Tie("2_dense/W", "0_dense/W", transpose=True)))])
+    x, t = data(4, (5, 3), (5, 3))
+    case = net, LOSS, net.init(jax.random.key(0), (3,)), x, t
+    assert "inside/2_dense.grads[W]" in check_gradients(*case).autodiff
+    ours, theirs = dp.trace(*case), autodiff(*case)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), ours.grads, theirs.grads)
+    monkeypatch.setattr(dp.Tied, "summed", lambda self, grads: self._without_targets(grads))
+    jax.clear_caches()
+    with pytest.raises(GradientError, match=r"grads\[inside/0_dense/W\]\[0, 0\] of the network"):
+        check_gradients(*case)
+    jax.clear_caches()
+
+
+@pytest.mark.parametrize("net", [dp.LSTM(2), dp.Bidirectional(dp.GRU(1))])
+def test_a_recurrent_layer_alone_is_a_network_too(net):
+    x, t = data(5, (3, 4, 2), (3, 2))
+    case = net, LOSS, net.init(jax.random.key(0), (4, 2)), x, t
+    assert any("grads[Wh]" in name for name in check_gradients(*case).autodiff)
+    ours = dp.trace(*case)
+    for theirs in (autodiff(*case), numerical(*case)):
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6), ours.grads, theirs.grads)
+        np.testing.assert_allclose(ours.dx, theirs.dx, rtol=1e-3, atol=1e-6)
+
+
 def test_a_missing_and_a_misshapen_gradient_are_named():
     @dataclass(frozen=True)
     class Short(Skewed):

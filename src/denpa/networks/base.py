@@ -88,6 +88,10 @@ class Network(Layer):
         """Where the parameters and the state of each layer stand: under its own name, or that of one it shares with."""
         return {name: name for name, _ in self.inner()}
 
+    def inside(self, params: Params) -> Params:
+        """The parameters of every layer inside, by its own name."""
+        return {name: params[slot] for name, slot in self.slots().items()}
+
     @property
     def parts(self) -> int:
         """How many values come out, as a tuple; 0 for one value by itself."""

@@ -61,7 +61,7 @@ class Bidirectional(Stepping):
     def parts(self) -> int:
         return max(2 * self.layer.parts - 1, 0)  # one y, two carries
 
-    def _forward(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+    def forward_by(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         ys, saved, met = [], {}, {}
         for (name, layer), part in zip(self.inner(), self._each(x), strict=True):
             y, saved[name], values = step(layer, name, params[name], part, ctx)
@@ -69,7 +69,7 @@ class Bidirectional(Stepping):
             met |= values
         return self._merged(ys, self._joined), saved, met
 
-    def _backward(self, step: Backward, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+    def backward_by(self, step: Backward, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
         dxs, grads, met = [], {}, {}
         for (name, layer), part in zip(self.inner(), self._parted(dy), strict=True):
             dx, grads[name], deltas = step(layer, name, params[name], saved[name], part)

@@ -139,7 +139,7 @@ class EncoderDecoder(Stepping):
         logits, carries, _, _ = self._decoded(unrecorded, params, encoded, shifted, ctx, carries)
         return logits, carries
 
-    def _forward(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+    def forward_by(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         source, shifted = self._pair(x)
         encoded, carries, own, seen = self._encoded(step, params, source, ctx)
         y, _, saved, met = self._decoded(step, params, encoded, *entering(shifted, ctx), carries)
@@ -178,7 +178,7 @@ class EncoderDecoder(Stepping):
             looked_up = [run("attention", (h, encoded.memory), at_memory)]
         return run("output", jnp.concatenate([h, *looked_up, *context], axis=-1), ctx), carries, saved, met
 
-    def _backward(self, step: Backward, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+    def backward_by(self, step: Backward, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
         layers = dict(self.inner())
         grads, met = {}, {}
 

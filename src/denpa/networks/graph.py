@@ -150,7 +150,7 @@ class Graph(Stepping):
     def parts(self) -> int:
         return len(self.outputs) if isinstance(self.outputs, tuple) else 0
 
-    def _forward(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+    def forward_by(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         values = dict(zip(_many(self.inputs), self._inputs(x, "array"), strict=True))
         saved, met, contexts = {}, {}, dict.fromkeys(values, ctx)
         for vertex in self.vertices:
@@ -161,7 +161,7 @@ class Graph(Stepping):
             met |= seen
         return _like(self.outputs, [values[name] for name in _many(self.outputs)]), saved, met
 
-    def _backward(self, step: Backward, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+    def backward_by(self, step: Backward, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
         grads: Grads = {}
         met: dict[str, Delta] = {}
         deltas: dict[str, Any] = {}

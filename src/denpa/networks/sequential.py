@@ -9,15 +9,15 @@ from typing import Any
 from denpa.core.errors import ConfigError
 from denpa.core.keys import numbered
 from denpa.core.layer import Context, Grads, Layer, Params, Saved
-from denpa.networks.base import Delta, Network, Value
+from denpa.networks.base import Delta, Value
 from denpa.networks.fusion import block_ahead, block_of
-from denpa.networks.walk import behind, naming, recorded, recorded_backward, step_forward
+from denpa.networks.walk import Backward, Forward, Stepping, behind, naming, step_forward
 
 __all__ = ["Sequential"]
 
 
 @dataclass(frozen=True)
-class Sequential(Network):
+class Sequential(Stepping):
     """z⁽⁰⁾ = x,  z⁽ˡ⁾ = layer_l(z⁽ˡ⁻¹⁾),  y = z⁽ᴸ⁾      and backwards  ∂E/∂z⁽ˡ⁻¹⁾ = layer_l.backward(∂E/∂z⁽ˡ⁾)
 
     Args:
@@ -90,18 +90,18 @@ class Sequential(Network):
                 grads[name] = {}
         return dy, grads
 
-    def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+    def forward_by(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         saved, met = {}, {}
         for name, layer in self.inner():
-            y, saved[name], values = recorded(layer, name, params[name], x, ctx)
+            y, saved[name], values = step(layer, name, params[name], x, ctx)
             x, ctx = y, behind(name, x, y, ctx)
             met |= values
         return x, saved, met
 
-    def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+    def backward_by(self, step: Backward, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
         grads, met = {}, {}
         for name, layer in reversed(self.inner()):
-            dy, grads[name], deltas = recorded_backward(layer, name, params[name], saved[name], dy)
+            dy, grads[name], deltas = step(layer, name, params[name], saved[name], dy)
             met |= deltas
         return dy, grads, met
 

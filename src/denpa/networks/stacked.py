@@ -68,7 +68,7 @@ class Stacked(Stepping):
     def out_shape(self, in_shape: Any) -> Any:
         return self.shapes(in_shape)[""]
 
-    def _forward(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+    def forward_by(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
         x, given = x if self.takes_carry else (x, ())
         carries: list[Carry] = []
         saved, met = {}, {}
@@ -82,7 +82,7 @@ class Stacked(Stepping):
             met |= seen
         return (x, tuple(carries)), saved, met
 
-    def _backward(self, step: Backward, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+    def backward_by(self, step: Backward, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
         delta, dcarries = dy
         behind, ahead = list(dcarries), []
         grads, met = {}, {}

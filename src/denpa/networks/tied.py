@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from denpa.core import tree
 from denpa.core.description import Description
 from denpa.core.errors import ConfigError, ShapeError, nearest
-from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State, Variables
-from denpa.networks.base import Delta, Network, Value
+from denpa.core.layer import Array, Context, Grads, Layer, Params, Saved, State
+from denpa.networks.base import Delta, Value
+from denpa.networks.walk import Backward, Forward, Stepping
 
 __all__ = ["Tie", "Tied"]
 
@@ -51,7 +52,7 @@ class Tie(Description):
 
 
 @dataclass(frozen=True)
-class Tied(Network):
+class Tied(Stepping):
     """A network in which some weights are the same numbers: w_target = w_source.
 
         net = dp.Tied(dp.Sequential([dp.Dense(32), dp.Sigmoid(), dp.Dense(784)]),
@@ -77,12 +78,12 @@ class Tied(Network):
     weights in several places; transposed weights: Vincent et al. (2010), section 2.2.
     """
 
-    net: Network
+    net: Stepping
     ties: tuple[Tie, ...]
 
     def validate(self) -> None:
-        if not isinstance(self.net, Network):
-            raise ConfigError(f"Tied wants a network such as Sequential([...]), not {self.net!r}.")
+        if not isinstance(self.net, Stepping):
+            raise ConfigError(f"Tied wants a network of layers such as Sequential([...]), not {self.net!r}.")
         if isinstance(self.ties, Tie):
             object.__setattr__(self, "ties", (self.ties,))
         targets: set[Any] = set()
@@ -128,6 +129,9 @@ class Tied(Network):
     def cost(self, saved: Saved) -> Any:
         return self.net.cost(saved)
 
+    def inside(self, params: Params) -> Params:
+        return self.net.inside(self.expanded(params))
+
     def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
         return self.net.forward(self.expanded(params), x, ctx)
 
@@ -135,11 +139,11 @@ class Tied(Network):
         dx, grads = self.net.backward(self.expanded(params), saved, dy)
         return dx, self.summed(grads)
 
-    def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
-        return self.net.walk_forward(self.expanded(params), x, ctx)
+    def forward_by(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+        return self.net.forward_by(step, self.expanded(params), x, ctx)
 
-    def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
-        dx, grads, met = self.net.walk_backward(self.expanded(params), saved, dy)
+    def backward_by(self, step: Backward, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+        dx, grads, met = self.net.backward_by(step, self.expanded(params), saved, dy)
         return dx, self.summed(grads), met
 
     def expanded(self, params: Params) -> Params:
@@ -157,11 +161,6 @@ class Tied(Network):
             dw = dw.at[tie.source_at].add(part[tie.at]) if tie.at else dw + tie.turned(part)
             grads = _put(grads, tie.source, dw)
         return self._without_targets(grads)
-
-    def untied(self, variables: Variables) -> tuple[Network, Variables]:
-        """The network inside, and variables with which it computes the same."""
-        params, state = variables
-        return self.net, Variables(self.expanded(params), state)
 
     def _without_targets(self, arrays: Params) -> Params:
         """The arrays without those that are tied whole, and with 0 where single entries are tied."""

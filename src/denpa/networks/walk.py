@@ -18,18 +18,7 @@ from denpa.core.errors import ShapeError
 from denpa.core.layer import Context, Grads, Layer, Params, Saved
 from denpa.networks.base import Delta, Network, Value
 
-__all__ = [
-    "Backward",
-    "Forward",
-    "Stepping",
-    "behind",
-    "naming",
-    "recorded",
-    "recorded_backward",
-    "step_forward",
-    "unrecorded",
-    "unrecorded_backward",
-]
+__all__ = ["Backward", "Forward", "Stepping", "behind", "naming", "step_forward", "unrecorded"]
 
 Forward = Callable[..., tuple[Any, Saved, dict[str, Value]]]
 Backward = Callable[..., tuple[Any, Grads, dict[str, Delta]]]
@@ -102,26 +91,29 @@ def unrecorded_backward(
 
 
 class Stepping(Network):
-    """A network that goes through its layers in one way, recorded or not: as the given step does."""
+    """A network whose walk leaves to a given step how one layer is gone through: recorded, unrecorded, or with a nudge.
+
+    A step of a network inside goes on in the same way (see `recorded`), so that whoever brings a step sees every layer.
+    """
 
     def forward(self, params: Params, x: Any, ctx: Context = Context()) -> tuple[Any, Saved]:
-        y, saved, _ = self._forward(unrecorded, params, x, ctx)
+        y, saved, _ = self.forward_by(unrecorded, params, x, ctx)
         return y, saved
 
     def backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads]:
-        dx, grads, _ = self._backward(unrecorded_backward, params, saved, dy)
+        dx, grads, _ = self.backward_by(unrecorded_backward, params, saved, dy)
         return dx, grads
 
     def walk_forward(self, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
-        return self._forward(recorded, params, x, ctx)
+        return self.forward_by(recorded, params, x, ctx)
 
     def walk_backward(self, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
-        return self._backward(recorded_backward, params, saved, dy)
+        return self.backward_by(recorded_backward, params, saved, dy)
 
     @abstractmethod
-    def _forward(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]: ...
+    def forward_by(self, step: Forward, params: Params, x: Any, ctx: Context) -> tuple[Any, Saved, dict[str, Value]]:
+        """y, saved, and what `step(layer, name, params, x, ctx)` met at every layer."""
 
     @abstractmethod
-    def _backward(
-        self, step: Backward, params: Params, saved: Saved, dy: Any
-    ) -> tuple[Any, Grads, dict[str, Delta]]: ...
+    def backward_by(self, step: Backward, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
+        """dx, grads, and what `step(layer, name, params, saved, dy)` met at every layer."""

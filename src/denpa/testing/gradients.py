@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,9 @@ from denpa.core.layer import Array, Variables
 from denpa.data.arguments import as_whole
 from denpa.data.arrays import read_problem
 from denpa.data.counted import counted
-from denpa.gradients.backprop import Trace, trace
-from denpa.networks import Network, Tied
-from denpa.networks.inputs import readable
+from denpa.gradients.backprop import Record, Step, trace
+from denpa.networks import Network
+from denpa.networks.inputs import paired, readable
 from denpa.testing import oracle
 
 __all__ = ["GradientError", "GradientReport", "check_gradients"]
@@ -96,12 +97,12 @@ def check_gradients(
     x, t, train, weight = read_problem(net, loss, x, t, key, train, sample_weight)
     oracle.want_step(epsilon)
     as_whole(entries, "entries", 1)
-    if isinstance(net, Tied):  # the gradients of all places, each by itself
-        net, variables = net.untied(variables)
+    net, variables = oracle.within_reach(net, paired(variables))
     with jax.enable_x64(True):
         variables, x, t, weight = oracle.in_float64((variables, readable(net, x, unsaid=True), t, weight))
         case = (net, loss, variables, x, t, key, train, weight)
-        ours, theirs = _arrays(net, trace(*case)), _arrays(net, oracle.autodiff(*case))
+        met, exactly = trace(*case), oracle.autodiff(*case)
+        ours, theirs = _arrays(net, met), _arrays(net, exactly)
         scales = _scales(ours, theirs)
         suspects = {name: ~(np.abs(ours[name] - theirs[name]) <= autodiff_tolerance * scales[name]) for name in ours}
         slopes, jumps = _sampled(case, suspects, ours, scales, numerical_tolerance, epsilon, entries, seed)
@@ -121,6 +122,8 @@ def check_gradients(
         _refuse(name, to_slope, value, slopes[name], numerical_tolerance, "central differences")
         exact[name], approximate[name] = (float(np.max(off, initial=0.0)) for off in (to_exact, to_slope))
         kinks += int(kink.sum())
+    if not kinks:
+        _refuse_sums(_sums(met), _sums(exactly), autodiff_tolerance * max(scales.values()))
     return GradientReport(exact, approximate, kinks)
 
 
@@ -129,7 +132,7 @@ def _allowance(jump: Any) -> Any:
     return np.where(jump > _KINK, jump / 2 + _KINK, 0.0)
 
 
-def _arrays(net: Network, met: Trace) -> dict[str, Any]:
+def _arrays(net: Network, met: Mapping[str, Record]) -> dict[str, Any]:
     """Deltas and gradients by `layer.array`, in the order of the walk backward."""
     arrays: dict[str, Any] = {}
     for path in reversed([path for path, layer in oracle.layers_in_order(net) if not oracle.opened(layer)]):
@@ -138,6 +141,24 @@ def _arrays(net: Network, met: Trace) -> dict[str, Any]:
             arrays |= _named(f"{path}.{array}", value)
         arrays |= _named(f"{path}.dx", record.dx)
     return {name: np.asarray(value) for name, value in arrays.items() if jnp.issubdtype(value.dtype, jnp.floating)}
+
+
+def _sums(met: Step) -> dict[str, Any]:
+    """What the network makes of all its layers found: ∂E/∂x, and the gradients of parameters wherever they stand."""
+    sums = _named("dx", met.dx) | {f"grads[{name}]": value for name, value in tree.flatten(met.grads).items()}
+    return {name: np.asarray(value) for name, value in sums.items() if jnp.issubdtype(value.dtype, jnp.floating)}
+
+
+def _refuse_sums(ours: dict[str, Any], theirs: dict[str, Any], tolerance: float) -> None:
+    for name, value in theirs.items():
+        off = np.abs(ours[name] - value)
+        if np.any(~(off <= tolerance)):
+            index = tuple(int(i) for i in np.argwhere(~(off <= tolerance))[0])
+            raise GradientError(
+                f"{name}{list(index)} of the network is {ours[name][index]:.9g} by backward but {value[index]:.9g} by "
+                "automatic differentiation, though every layer is right: what sums deltas where an input fans out, or "
+                "gradients where a weight stands in several places, is wrong."
+            )
 
 
 def _named(name: str, value: Any) -> dict[str, Any]:
@@ -204,12 +225,10 @@ def _sampled(
     a convolution some have their kinks within the step, with small or opposite shares of the slope.
     """
     net, x = case[0], case[3]
-    energy, nudged, values = oracle.nudged_energy(*case)
+    energy, nudged, (_, _, values) = oracle.nudged_energy(*case)
 
     def by_name(found: Any) -> dict[str, Any]:
-        records: dict[str, Any] = {}
-        oracle.collect(net, found, values, records)
-        return _arrays(net, Trace(*[None] * 6, records=records))  # type: ignore[arg-type]
+        return _arrays(net, oracle.records_of(found, values))
 
     def looked_at(chosen: list[np.ndarray], step: float) -> list[dict[str, Any]]:
         index = np.unique(np.concatenate(chosen)).astype(int)

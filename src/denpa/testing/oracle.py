@@ -7,11 +7,9 @@ nudge of zero at the entrance and exit of each layer and differentiate with resp
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -26,32 +24,11 @@ from denpa.data.arguments import as_number
 from denpa.data.arrays import read_problem
 from denpa.gradients.backprop import Record, Trace
 from denpa.kernels import settings
-from denpa.networks import EncoderDecoder, Graph, Network, Sequential, Tied, Value
+from denpa.networks import Network, Sequential, Value
 from denpa.networks.inputs import entering, paired, readable
+from denpa.networks.walk import Stepping
 
 __all__ = ["autodiff", "central_differences", "in_float64", "numerical", "pull_back"]
-
-
-@dataclass(frozen=True)
-class Nudged(Layer):
-    """y = layer(x + a) + b with a = b = 0, so that ∂E/∂a = ∂E/∂x and ∂E/∂b = ∂E/∂y."""
-
-    layer: Layer
-
-    def forward(self, params: Any, x: Any, ctx: Context = Context()) -> tuple[Any, Any]:
-        y, saved = self.layer.forward(params["own"], jax.tree.map(_nudge, x, params["in"]), ctx)
-        return jax.tree.map(_nudge, y, params["out"]), saved
-
-    def cost(self, saved: Any) -> Any:
-        return self.layer.cost(saved)
-
-
-@dataclass(frozen=True)
-class NudgedParts(EncoderDecoder):
-    """An `EncoderDecoder` each part of which is nudged."""
-
-    def inner(self) -> tuple[tuple[str, Layer], ...]:
-        return tuple((name, Nudged(_prepared(layer))) for name, layer in super().inner())
 
 
 def autodiff(
@@ -69,17 +46,14 @@ def autodiff(
     Arguments and result are those of `denpa.trace`; the precision is that of the variables.
     """
     x, t, train, weight = read_problem(net, loss, x, t, key, train, sample_weight)
-    variables = paired(variables)
-    if isinstance(net, Tied):
-        inside, unfolded = net.untied(variables)
-        return _tied(net, variables.params, autodiff(inside, loss, unfolded, x, t, key, train, weight))
+    whole, variables = within_reach(net, paired(variables))
     # JAX's arrays: what becomes a constant of a program whose tracing ends early keeps this precision (see in_float64).
     x, t, weight = jax.tree.map(jnp.asarray, (x, t, weight))
     x = readable(net, x, tree.precision(variables.params), unsaid=True)
-    energy, nudged, values = nudged_energy(net, loss, variables, x, t, key, train, weight)
+    energy, nudged, walked = nudged_energy(whole, loss, variables, x, t, key, train, weight)
     with settings.using("xla"):  # the judge computes nothing by the native kernels
         error, (slopes, dx) = jax.jit(jax.value_and_grad(energy, argnums=(0, 1), allow_int=True))(nudged, x)
-    return _trace(net, variables.state, values, error, slopes, dx, train)
+    return _trace(net, whole, variables, walked, error, slopes, dx, train)
 
 
 def numerical(
@@ -104,29 +78,19 @@ def numerical(
         ConfigError, DataError, ShapeError: as for `denpa.trace`; an epsilon that is not positive.
     """
     x, t, train, weight = read_problem(net, loss, x, t, key, train, sample_weight)
-    variables = paired(variables)
+    whole, variables = within_reach(net, paired(variables))
     want_step(epsilon)
-    if isinstance(net, Tied):
-        inside, unfolded = net.untied(variables)
-        met = numerical(inside, loss, unfolded, x, t, epsilon, key, train, weight)
-        with jax.enable_x64(True):
-            return _tied(net, in_float64(variables.params), in_float64(met))
     with jax.enable_x64(True):
         variables, x, t, weight = in_float64((variables, readable(net, x, unsaid=True), t, weight))
-        energy, nudged, values = nudged_energy(net, loss, variables, x, t, key, train, weight)
+        energy, nudged, walked = nudged_energy(whole, loss, variables, x, t, key, train, weight)
         slopes, dx = central_differences(lambda at: energy(*at), (nudged, x), epsilon)[0]
-        return _trace(net, variables.state, values, jax.jit(energy)(nudged, x), slopes, dx, train)
+        return _trace(net, whole, variables, walked, jax.jit(energy)(nudged, x), slopes, dx, train)
 
 
 def want_step(epsilon: Any) -> None:
     """Refuse a step that is no number greater than 0: slopes over it would be NaN."""
     if as_number(epsilon, "epsilon") == 0:
         raise ConfigError(f"epsilon must be greater than 0, such as 1e-5, not {epsilon!r}.")
-
-
-def _tied(net: Tied, params: Any, met: Trace) -> Trace:
-    """The record of the network without ties, with the gradients of the tied parameters by the chain rule."""
-    return dataclasses.replace(met, grads=pull_back(net.expanded, params)[1](met.grads)[0])
 
 
 def pull_back(function: Callable[..., Any], *at: Any) -> tuple[Any, Callable[[Any], Any]]:
@@ -214,82 +178,107 @@ def _energies(
     return found[count - 1], found[: len(index)], found[len(index) : count - 1]
 
 
-def nudged_energy(
-    net: Network, loss: Any, variables: Variables, x: Any, t: Any, key: Any, train: bool, sample_weight: Any
-) -> tuple[Callable[..., Array], Any, dict[str, Value]]:
-    """E as a function of (parameters with nudges, x), where to evaluate it, and the forward record."""
-    params, state = variables
-    values = _walked(net, params, *entering(x, Context(train, key, state, reduction=loss.reduction)))
-    prepared = _prepared(net)
-    ctx = Context(train, key, _split(net, state), reduction=loss.reduction)
-
-    def energy(nudged: Any, x: Any) -> Array:
-        y, saved = prepared.forward(nudged, *entering(x, ctx))
-        weight = step_weights(loss, x, y, t, sample_weight)
-        return loss.value(y, values_of(t), weight) + prepared.cost(saved)
-
-    return energy, _with_nudges(net, params, values), values
-
-
-@functools.partial(jax.jit, static_argnames="net")
-def _walked(net: Network, params: Any, x: Any, ctx: Context) -> dict[str, Value]:
-    return net.walk_forward(params, x, ctx)[2]
-
-
-def _prepared(net: Any) -> Any:
-    """The network with every layer nudged, and every vertex of a graph on parameters of its own."""
-    if isinstance(net, Sequential):
-        return Sequential(tuple((name, Nudged(_prepared(layer))) for name, layer in net.inner()))
-    if isinstance(net, Graph):
-        vertices = tuple(dataclasses.replace(v, layer=Nudged(_prepared(v.layer)), shares="") for v in net.vertices)
-        return Graph(net.inputs, net.outputs, vertices)
-    if isinstance(net, EncoderDecoder):
-        return NudgedParts(net.encoder, net.decoder, net.attention, net.peeky, net.context)
-    return net
+def within_reach(net: Any, variables: Variables) -> tuple[Any, Variables]:
+    """A network and variables that the oracles can nudge; a network in one piece is the only layer of another."""
+    if opened(net):
+        return net, variables
+    whole = Sequential((net,))
+    ((name, _),) = whole.inner()
+    return whole, Variables({name: variables.params}, {name: variables.state} if variables.state else {})
 
 
 def opened(layer: Any) -> bool:
-    """Whether the oracles look inside: into the networks of denpa, not into a user's own."""
-    return isinstance(layer, (Sequential, Graph, EncoderDecoder))
+    """Whether the oracles look inside: into networks that go by steps given to them, not into others."""
+    return isinstance(layer, Stepping)
 
 
-def _split(net: Any, state: Any) -> Any:
-    if not opened(net):
-        return state
-    layers = dict(net.inner())
-    return {name: _split(layers[name], state[slot]) for name, slot in net.slots().items() if slot in state}
+def nudged_energy(
+    net: Stepping, loss: Any, variables: Variables, x: Any, t: Any, key: Any, train: bool, sample_weight: Any
+) -> tuple[Callable[..., Array], Any, Any]:
+    """E as a function of (parameters with nudges, x), where to evaluate it, and y, saved and the forward record."""
+    params, state = variables
+    ctx = Context(train, key, state, reduction=loss.reduction)
+    walked = _walked(net, params, *entering(x, ctx))
+
+    def energy(nudged: Any, x: Any) -> Array:
+        y, saved, _ = net.forward_by(functools.partial(_nudged_step, nudged), params, *entering(x, ctx))
+        weight = step_weights(loss, x, y, t, sample_weight)
+        return loss.value(y, values_of(t), weight) + net.cost(saved)
+
+    return energy, dict(_nudges(net, params, walked[2])), walked
 
 
-def _with_nudges(net: Any, params: Any, values: dict[str, Value], prefix: str = "") -> Any:
-    nudged = {}
+@functools.partial(jax.jit, static_argnames="net")
+def _walked(net: Stepping, params: Any, x: Any, ctx: Context) -> tuple[Any, Any, dict[str, Value]]:
+    return net.walk_forward(params, x, ctx)
+
+
+def _nudges(net: Stepping, params: Any, values: dict[str, Value], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """By path: zeros for both ends of every layer, and the parameters of one with no others inside.
+
+    Layers that share parameters have them each for itself.
+    """
+    inside = net.inside(params)
     for name, layer in net.inner():
-        own, path = params[net.slots()[name]], f"{prefix}{name}"
-        x, y, _ = values[path]
-        nudged[name] = {
-            "own": _with_nudges(layer, own, values, f"{path}/") if opened(layer) else own,
-            "in": jax.tree.map(_zeros, x),
-            "out": jax.tree.map(_zeros, y),
-        }
-    return nudged
+        path, own = f"{prefix}{name}", inside[name]
+        ends = {"in": jax.tree.map(_zeros, values[path].x), "out": jax.tree.map(_zeros, values[path].y)}
+        yield path, {"own": {} if opened(layer) else own, **ends}
+        if isinstance(layer, Stepping):
+            yield from _nudges(layer, own, values, f"{path}/")
 
 
 def _zeros(value: Any) -> np.ndarray:
     return np.zeros(value.shape, value.dtype)
 
 
+def _nudged_step(nudged: Any, layer: Any, name: str, params: Any, x: Any, ctx: Context) -> tuple[Any, Any, Any]:
+    """y = layer(x + a) + b with a = b = 0, so that ∂E/∂a = ∂E/∂x and ∂E/∂b = ∂E/∂y."""
+    ctx = ctx.at(name)
+    known = nudged[ctx.name]
+    x = jax.tree.map(_nudge, x, known["in"])
+    if opened(layer):
+        y, saved, _ = layer.forward_by(functools.partial(_nudged_step, nudged), params, x, ctx)
+    else:
+        y, saved = layer.forward(known["own"], x, ctx)
+    return jax.tree.map(_nudge, y, known["out"]), saved, {}
+
+
 def _nudge(value: Any, by: Any) -> Any:
     return value + by if jnp.issubdtype(value.dtype, jnp.floating) else value
 
 
-def _trace(net: Any, state: Any, values: Any, error: Any, slopes: Any, dx: Any, train: bool) -> Trace:
-    records: dict[str, Record] = {}
-    grads = collect(net, slopes, values, records)
-    ordered = OrderedDict((path, records[path]) for path, _ in layers_in_order(net))
-    saved = {name: values[name].saved for name, _ in net.inner()}
-    state = jax.jit(net.next_state)(state, saved) if train else state
-    outputs = [values[name].y for name in _outputs(net)]
-    output = tuple(outputs) if isinstance(getattr(net, "outputs", None), tuple) else outputs[0]
-    return Trace(error, output, grads, values_of(dx), state, net.cost(saved), ordered)
+def _trace(
+    net: Any, whole: Stepping, variables: Variables, walked: Any, error: Any, slopes: Any, dx: Any, train: bool
+) -> Trace:
+    """The record of `net`, which is `whole` or its only layer."""
+    (params, state), (output, saved, values) = variables, walked
+    records = records_of(slopes, values)
+    grads = _gathered(whole, params, records)
+    state = jax.jit(whole.next_state)(state, saved) if train else state
+    ordered = OrderedDict((path, records[path]) for path, _ in layers_in_order(whole))
+    if whole is not net:
+        ((name, _),) = whole.inner()
+        grads, state = grads[name], state.get(name, {})
+    return Trace(error, output, grads, values_of(dx), state, whole.cost(saved), ordered)
+
+
+def records_of(slopes: Any, values: dict[str, Value]) -> dict[str, Record]:
+    """By path what each layer met; the gradients of networks are those of the layers inside, and left out."""
+    return {path: Record(*values[path], at["out"], at["in"], at["own"]) for path, at in slopes.items()}
+
+
+def _gathered(net: Stepping, params: Any, records: dict[str, Record], prefix: str = "") -> Any:
+    """The gradients in the network's own tree, and so in the records of those inside.
+
+    Parameters that stand in several places have the sum over all of them.
+    """
+    inside, found = net.inside(params), {}
+    for name, layer in net.inner():
+        path = f"{prefix}{name}"
+        if isinstance(layer, Stepping):
+            records[path] = records[path]._replace(grads=_gathered(layer, inside[name], records, f"{path}/"))
+        found[name] = records[path].grads
+    return pull_back(net.inside, params)[1](found)[0]
 
 
 def layers_in_order(net: Layer, prefix: str = "") -> Iterator[tuple[str, Layer]]:
@@ -298,22 +287,3 @@ def layers_in_order(net: Layer, prefix: str = "") -> Iterator[tuple[str, Layer]]
         yield f"{prefix}{name}", layer
         if opened(layer):
             yield from layers_in_order(layer, f"{prefix}{name}/")
-
-
-def _outputs(net: Any) -> tuple[str, ...]:
-    if isinstance(net, Graph):
-        return net.outputs if isinstance(net.outputs, tuple) else (net.outputs,)
-    return (net.inner()[-1][0],)
-
-
-def collect(net: Any, slopes: Any, values: Any, records: dict[str, Record], prefix: str = "") -> Any:
-    """The gradients in the network's own tree; shared parameters get the sum over their uses."""
-    grads: dict[str, Any] = {}
-    slots = net.slots()
-    for name, layer in net.inner():
-        path = f"{prefix}{name}"
-        found = slopes[name]
-        own = collect(layer, found["own"], values, records, f"{path}/") if opened(layer) else found["own"]
-        records[path] = Record(*values[path], dy=found["out"], dx=found["in"], grads=own)
-        grads[slots[name]] = jax.tree.map(np.add, grads[slots[name]], own) if slots[name] in grads else own
-    return grads
