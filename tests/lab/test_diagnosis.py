@@ -122,6 +122,7 @@ def test_each_mistake_is_found_and_named(tried, page, words):
     [
         ([dp.Dense(5), dp.Dense(3)], "'0_dense' and '1_dense'"),
         ([dp.Dense(3), dp.Softmax()], "once more"),
+        (dp.Tied(dp.Sequential([dp.Dense(3), dp.ReLU()]), ()), "never negative"),
         ([dp.Dense(3), dp.ReLU()], "never negative"),
         ([dp.Dense(5), dp.ReLU(), dp.Dense(3)], None),
     ],

@@ -308,10 +308,17 @@ def test_weights_that_act_in_batches_of_one_are_not_warned_of():
     dp.Bagging(model(), 2, bootstrap=False).fit((x, t), **once)
 
 
+IMAGE = dp.Input()
+OUT = dp.Softmax()(dp.Dense(3)(IMAGE), name="out")
+TIED = dp.Tied(dp.Sequential([dp.Dense(3), dp.Softmax()]), ())
+
+
 @pytest.mark.parametrize(
     ("layers", "loss", "what"),
     [
         ([dp.Dense(3), dp.Softmax()], dp.SoftmaxCrossEntropy(), "Layer '1_softmax' makes probabilities, and Softmax"),
+        (dp.Graph(IMAGE, OUT), dp.SoftmaxCrossEntropy(), "Layer 'out' makes probabilities"),
+        ([TIED], dp.SoftmaxCrossEntropy(), "Layer '0_tied/1_softmax' makes probabilities"),
         ([dp.Dense(3), dp.Sigmoid()], dp.SoftmaxCrossEntropy(), "Layer '1_sigmoid' makes probabilities"),
         ([dp.Sequential([dp.Dense(3), dp.Softmax()])], dp.SoftmaxCrossEntropy(), "'0_sequential/1_softmax' makes"),
         ([dp.Dense(3)], dp.CrossEntropy(), "Layer '0_dense' gives any numbers, and CrossEntropy.* reads them as prob"),

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from denpa.layers import Dense, ReLU
-from denpa.networks import Sequential
+from denpa.networks import Sequential, Tied
 from denpa.training.divergence import first_not_finite
 from denpa.training.preparation import misread_output
 
@@ -54,12 +54,13 @@ def findings(model: Any, met: Any, rows: Any, error: float, constant: float | No
 
 
 def _of_description(model: Any) -> Iterator[Finding]:
-    if not isinstance(model.net, Sequential):
-        return
-    layers = model.net.inner()
-    name, last = layers[-1]
     if (misread := misread_output(model.net, model.loss)) is not None:
         yield Finding(*misread, "losses")
+    net = model.net.net if isinstance(model.net, Tied) else model.net
+    if not isinstance(net, Sequential):
+        return
+    layers = net.inner()
+    name, last = layers[-1]
     if isinstance(last, ReLU):
         what = f"The output goes through a ReLU, {name!r}: it is never negative, and where it is 0 nothing is learned."
         yield Finding(what, "Leave it out.", "activations")

@@ -17,7 +17,7 @@ from denpa.core.layer import Layer
 from denpa.core.padded import Padded, step_mask, values_of, with_ends
 from denpa.data.dataset import Dataset, Splits
 from denpa.layers import Dense, Embedding, Sigmoid, Softmax
-from denpa.networks import Sequential
+from denpa.networks import Graph, Sequential, Tied
 from denpa.networks.recurrent import Recurrent
 from denpa.training.arguments import check_class_names
 from denpa.training.inputs import (
@@ -275,10 +275,7 @@ def _with_targets(model: Model, x: Any, t: Any, weight: Any, where: str, *, trai
 
 def misread_output(net: Any, loss: Any) -> tuple[str, str] | None:
     """What is wrong where the loss reads the last layer's output as what it is not, and what to do about it."""
-    path, last = "", net
-    while isinstance(last, Sequential) and last.layers:
-        name, last = last.inner()[-1]
-        path = f"{path}/{name}" if path else name
+    path, last = _last_layer(net)
     if isinstance(last, (Softmax, Sigmoid)) and loss.expects == "logits":
         return (
             f"Layer {path!r} makes probabilities, and {loss!r} makes them once more.",
@@ -288,6 +285,17 @@ def misread_output(net: Any, loss: Any) -> tuple[str, str] | None:
         what = f"Layer {path!r} gives any numbers, and {loss!r} reads them as probabilities."
         return what, "Put Softmax() or Sigmoid() behind it, or take SoftmaxCrossEntropy() or SigmoidCrossEntropy()."
     return None
+
+
+def _last_layer(net: Any, path: str = "") -> tuple[str, Any]:
+    """The layer that gives a network's only output, and its path; the network itself where there is none such."""
+    if isinstance(net, Tied):
+        return _last_layer(net.net, path)
+    layers = dict(net.inner()) if isinstance(net, (Sequential, Graph)) else {}
+    name = net.outputs if isinstance(net, Graph) else next(reversed(layers), None)
+    if not isinstance(name, str) or name not in layers:  # several outputs, or an input of a graph
+        return path, net
+    return _last_layer(layers[name], f"{path}/{name}" if path else name)
 
 
 def warn_before_training(model: Model, train: Batch, batch_size: int, *, bootstrap: bool = False) -> None:
