@@ -75,19 +75,19 @@ def described_target(table: Table) -> NumericColumn | CategoricalColumn | None:
 def warn_of(table: Table, column: Column) -> None:
     """Warn of a constant column or target, a column that looks like an identifier, texts that differ in case alone."""
     present = column.values[~column.is_missing()]
-    different = len(set(present.tolist()))
+    numeric, many = column.kind == "numeric", len(present) >= _IDENTIFIER_ROWS
+    different = 0 if numeric else len(set(present.tolist()))
+    constant = len(present) > 0 and present.min() == present.max() if numeric else different == 1
     if column is table.target:
         _warn_of_spellings(table, column)
-        if different == 1 and column.kind == "numeric":
+        if constant and numeric:
             message = f"{table.source}: the target {column.name!r} has one value only, {present[0]}: nothing to learn."
             warnings.warn(message, UserWarning, stacklevel=3)
         return
-    identifier = False
-    if len(present) >= _IDENTIFIER_ROWS and column.kind == "categorical":
-        identifier = different > len(present) / 2
-    elif len(present) >= _IDENTIFIER_ROWS and len(table.columns) > 1 and (np.diff(np.sort(present)) == 1).all():
-        identifier = column.is_integer()
-    if identifier or different == 1:
+    identifier = many and column.kind == "categorical" and different > len(present) / 2
+    if many and numeric and len(table.columns) > 1 and np.ptp(present) == len(present) - 1:  # as long as 1, 2, 3, ...
+        identifier = bool((np.diff(np.sort(present)) == 1).all()) and column.is_integer()
+    if identifier or constant:
         what = "looks like an identifier" if identifier else f"has one value only, {present[0]}"
         message = f"{table.source}: column {column.name!r} {what}; leave it out by ignore=[{column.name!r}]."
         warnings.warn(message, UserWarning, stacklevel=3)

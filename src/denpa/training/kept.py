@@ -324,9 +324,11 @@ def _write(place: Path | None, content: bytes) -> None:
     with contextlib.suppress(OSError, StorageError):
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_bytes(place, hashlib.sha256(content).digest() + content)
-        files = sorted((file.stat().st_mtime, file.stat().st_size, file) for file in place.parent.glob("[!.]*"))
+        with os.scandir(place.parent) as entries:
+            found = ((entry.path, entry.stat()) for entry in entries if not entry.name.startswith("."))
+            files = sorted((about.st_mtime, about.st_size, path) for path, about in found)
         total = sum(size for _, size, _ in files)
-        for _, size, file in files:
+        for _, size, path in files:
             if total > _MOST_BYTES:
-                file.unlink()
+                os.unlink(path)
                 total -= size
