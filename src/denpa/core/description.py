@@ -50,11 +50,13 @@ class Description:
             cls.__post_init__ = Description.__post_init__
 
     def __new__(cls, *values: Any, **options: Any) -> Self:
-        if known := vars(_complete(cls)).get("__match_args__"):  # as dataclass() left them, with an __init__ for them
+        known = vars(_complete(cls)).get("__match_args__")  # as dataclass() left them, with an __init__ for them
+        if known is not None:
             _check_names(cls, options)
             if len(values) > len(known):
                 named = any(field.kw_only for field in dataclasses.fields(cls))  # type: ignore[arg-type]
                 hint = "give other options by name." if named else "give several as one list?"
+                hint = hint if known else f"write {cls.__name__}()."
                 raise ConfigError(f"{cls.__name__} takes ({', '.join(known)}), not {len(values)} values: {hint}")
         return super().__new__(cls)
 
@@ -175,8 +177,14 @@ def _check_names(cls: type[Any], fields: dict[str, Any], at: str = "") -> None:
     for key in fields:
         if key not in known:
             hint = nearest(key, known, plural="options") if known else "it has no options."
+            kin = [one for name, one in _registry.items() if issubclass(one, cls.__bases__[0]) and not _is_base(one)]
+            have = sorted(one.__name__ for one in kin if is_ours(one) and key in getattr(one, "__match_args__", ()))
+            if 0 < len(have) <= 3 and "did you mean" not in hint:
+                hint = f"{', '.join(have)} {'have' if len(have) > 1 else 'has'} it."
             if key == "activation":
                 hint = f"an activation is a layer of its own, as in [{cls.__name__}(...), ReLU()]."
+            if key in ("in_channels", "in_features", "input_dim", "input_shape", "input_size"):
+                hint = "the size of its input comes with the data: leave it out."
             raise ConfigError(f"{cls.__name__} has no option {key!r}{at}: {hint}")
 
 

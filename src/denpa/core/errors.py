@@ -45,9 +45,16 @@ class DivergenceError(DenpaError, FloatingPointError):
     """Training met a number that is not finite; the last good state is kept."""
 
 
+# What other libraries call it.
+_ALSO = {"dim": "axis", "embedding_dim": "units", "eps": "epsilon", "hidden_size": "units", "lr": "learning_rate"}
+_ALSO |= {"num_embeddings": "vocabulary", "out_channels": "filters", "out_features": "units", "p": "rate"}
+
+
 def nearest(word: str, known: Iterable[str], *, plural: str) -> str:
     """The tail of an error message about an unknown name: the nearest known one, or all of them."""
     known = sorted(known)
+    if (meant := _ALSO.get(word)) in known:
+        return f"did you mean {meant!r}?"
     folded = {name.lower(): name for name in reversed(known)}
     if close := difflib.get_close_matches(str(word).lower(), folded, n=1, cutoff=0.6):
         return f"did you mean {folded[close[0]]!r}?"

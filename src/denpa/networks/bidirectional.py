@@ -50,7 +50,8 @@ class Bidirectional(Stepping):
 
     def out_shape(self, in_shape: Any) -> Any:
         shapes = [layer.out_shape(shape) for (_, layer), shape in zip(self.inner(), self._each(in_shape), strict=True)]
-        return self._merged(shapes, lambda y, _: (*y[:-1], 2 * y[-1] if self.merge == "concat" else y[-1]))
+        wide = 2 if self.merge == "concat" else 1
+        return _merged(shapes, lambda y, _: (*y[:-1], wide * y[-1]), self.layer.return_carry)
 
     def shapes(self, in_shape: Any) -> dict[str, Any]:
         """The shape of one example at the entrance of both layers, with its half of the carry, and at the exit."""
@@ -67,7 +68,7 @@ class Bidirectional(Stepping):
             y, saved[name], values = step(layer, name, params[name], part, ctx)
             ys.append(y)
             met |= values
-        return self._merged(ys, self._joined), saved, met
+        return _merged(ys, self._joined, self.layer.return_carry), saved, met
 
     def backward_by(self, step: Backward, params: Params, saved: Saved, dy: Any) -> tuple[Any, Grads, dict[str, Delta]]:
         dxs, grads, met = [], {}, {}
@@ -75,7 +76,7 @@ class Bidirectional(Stepping):
             dx, grads[name], deltas = step(layer, name, params[name], saved[name], part)
             dxs.append(dx)
             met |= deltas
-        return self._summed(dxs), grads, met
+        return _merged(dxs, jnp.add, self.layer.takes_carry), grads, met  # ∂E/∂x is the sum over both readers
 
     def _each(self, x: Any) -> list[Any]:
         """The input of each layer: x, and its own half of the carry where one is given."""
@@ -85,28 +86,20 @@ class Bidirectional(Stepping):
         half = len(carry) // 2
         return [(x, *carry[:half]), (x, *carry[half:])]
 
-    def _merged(self, ys: list[Any], join: Any) -> Any:
-        """y of both, and behind it the carries of both where they come out."""
-        if not self.layer.return_carry:
-            return join(*ys)
-        (one, *ahead), (two, *behind) = ys
-        return (join(one, two), *ahead, *behind)
-
     def _joined(self, one: Array, two: Array) -> Array:
         return jnp.concatenate([one, two], axis=-1) if self.merge == "concat" else one + two
 
     def _parted(self, dy: Any) -> list[Any]:
         """The delta of each layer's output."""
-        carry: list[Any] = []
-        if self.layer.return_carry:
-            dy, *carry = dy
+        dy, *carry = dy if self.layer.return_carry else (dy,)
         one, two = jnp.split(dy, 2, axis=-1) if self.merge == "concat" else (dy, dy)
         half = len(carry) // 2
         return [(one, *carry[:half]), (two, *carry[half:])] if carry else [one, two]
 
-    def _summed(self, dxs: list[Any]) -> Any:
-        """∂E/∂x, the sum over both readers, and the deltas of both carries."""
-        if not self.layer.takes_carry:
-            return dxs[0] + dxs[1]
-        (one, *ahead), (two, *behind) = dxs
-        return (one + two, *ahead, *behind)
+
+def _merged(both: list[Any], join: Any, carried: bool) -> Any:
+    """One of both directions' values, by `join`; where these come with carries, the carries of both behind it."""
+    if not carried:
+        return join(*both)
+    (one, *ahead), (two, *behind) = both
+    return (join(one, two), *ahead, *behind)
