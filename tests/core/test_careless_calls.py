@@ -30,6 +30,12 @@ LOSS = dp.SoftmaxCrossEntropy()
         (lambda: dp.SGD(0.1, momentum=0.9), "SGD has no option 'momentum': Momentum, Nesterov, RMSprop have it"),
         (lambda: dp.Adam(1e-3, weight_decay=0.1), "Adam has no option 'weight_decay': AdamW has it"),
         (lambda: dp.Dense(3, input_shape=(4,)), "no option 'input_shape': the size of its input comes with the data"),
+        (
+            lambda: dp.Dense(784, 100),
+            "Dense.use_bias must be true or false, not 100. The size of a layer's input comes",
+        ),
+        (lambda: dp.LSTM(28, 64), "LSTM.peepholes must be true or false, not 64. The size of a layer's input comes"),
+        (lambda: dp.L2(0.1, 3), "L2.half must be true or false, not 3.$"),
         (lambda: dp.Softmax(dim=1), "Softmax has no option 'dim': it has no options"),
         (lambda: dp.Sigmoid(np.ones(3)), "Sigmoid takes \\(\\), not 1 values: write Sigmoid\\(\\)"),
         (lambda: dp.Sequential(dp.Dense(3), dp.ReLU()), r"Sequential takes \(layers\), not 2 values.*list"),

@@ -66,7 +66,9 @@ class Description:
             settled = _settle(value, "float" in annotation, where)
             is_flag = isinstance(settled, bool) and annotation.startswith("int")
             if is_flag or not (isinstance(settled, kinds) or settled in choices):
-                raise ConfigError(f"{where} must be {wanted}, not {value!r}.")
+                two = annotation == "bool" and isinstance(settled, int) and hasattr(self, "out_shape")  # Dense(in, out)
+                hint = " The size of a layer's input comes with the data: name its output's alone." if two else ""
+                raise ConfigError(f"{where} must be {wanted}, not {value!r}.{hint}")
             object.__setattr__(self, field, settled)
         self.validate()
 
