@@ -247,7 +247,8 @@ def test_a_model_file_that_is_none(refused, run, tmp_path):
     (tmp_path / "cut.safetensors").write_bytes(whole[:-9])
     (tmp_path / "head.safetensors").write_bytes(whole[:50])
     (tmp_path / "bent.safetensors").write_bytes(whole[:100] + b"\xff" * 20 + whole[120:])
-    for name in ("t.csv", "cut.safetensors", "head.safetensors", "bent.safetensors"):
+    assert "t.csv holds data: name first the run" in refused("predict", "t.csv", "--input", "x.npy")
+    for name in ("cut.safetensors", "head.safetensors", "bent.safetensors"):
         assert f"{name} is damaged, cut off, or not a model file" in refused("predict", name, "--input", "x.npy")
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "model.safetensors").write_bytes(whole[:-9])

@@ -22,7 +22,7 @@ from typing import Any
 
 from denpa.cli.errors import explained
 from denpa.cli.wording import for_command_line
-from denpa.core.errors import ConfigError, nearest
+from denpa.core.errors import ConfigError
 
 __all__ = ["main"]
 
@@ -137,7 +137,9 @@ def _dispatch(words: list[str]) -> int:
         print(f"denpa {denpa.__version__}")
         return 0
     if command not in _COMMANDS:
-        raise ConfigError(f"Unknown command {command!r}: {nearest(command, _COMMANDS, plural='commands')}")
+        from denpa.cli.habits import for_command
+
+        raise ConfigError(f"Unknown command {command!r}: {for_command(command, _COMMANDS)}")
     from denpa.cli.commands import COMMANDS
     from denpa.cli.completion import COMMANDS as COMPLETING
     from denpa.cli.lab import COMMANDS as STUDYING

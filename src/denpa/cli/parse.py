@@ -10,6 +10,7 @@ import math
 import re
 from typing import Any
 
+from denpa.cli.habits import for_file, for_option
 from denpa.core.errors import ConfigError, nearest
 from denpa.lab.experiment import Experiment
 from denpa.lab.overrides import read_value
@@ -139,13 +140,15 @@ def _unknown(word: str, kind: type[Any], command: str, given: list[str]) -> str:
         if re.match(r"--\w+\.", option):  # a place, which takes one word
             values = json.dumps([read_value([value]), read_value([word])], ensure_ascii=False)
             return f"One word too many: {word!r}. A list is one word: {option} '{values}'."
-        return f"One word too many: {word!r}. See denpa {command} --help."
+        if command == "sweep" and option.startswith("--"):
+            return f"One word too many: {word!r}. Values to compare are one word: {option} {value},{word}."
+        return f"One word too many: {word!r}. {for_file(word, command) or f'See denpa {command} --help.'}"
     known = [*names_of(kind), "--debug", "--help"]
     word = word.partition("=")[0]
     if homes := [f"denpa {name.lower()}" for name in options.__all__ if word in names_of(getattr(options, name))]:
         there = " and ".join(homes)
         return f"denpa {command} has no option {word!r}, which is for {there}. See denpa {command} --help."
-    return f"Unknown option {word!r}: {nearest(word, known, plural='options')}"
+    return f"Unknown option {word!r}: {for_option(word, command) or nearest(word, known, plural='options')}"
 
 
 def names_of(kind: type[Any]) -> list[str]:

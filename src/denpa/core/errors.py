@@ -53,9 +53,11 @@ _ALSO |= {"num_embeddings": "vocabulary", "out_channels": "filters", "out_featur
 def nearest(word: str, known: Iterable[str], *, plural: str) -> str:
     """The tail of an error message about an unknown name: the nearest known one, or all of them."""
     known = sorted(known)
-    if (meant := _ALSO.get(word)) in known:
+    if (meant := _ALSO.get(str(word))) in known:
         return f"did you mean {meant!r}?"
     folded = {name.lower(): name for name in reversed(known)}
     if close := difflib.get_close_matches(str(word).lower(), folded, n=1, cutoff=0.6):
         return f"did you mean {folded[close[0]]!r}?"
+    if len(str(word)) > 2 and (longer := [name for name in known if str(word).lower() in name.lower()]):
+        return f"did you mean {' or '.join(map(repr, longer))}?"
     return f"known {plural}: {', '.join(known)}."

@@ -10,7 +10,7 @@ from denpa.core.errors import ConfigError, nearest
 from denpa.lab import presets, toml
 from denpa.lab.experiment import DataConfig, Experiment
 from denpa.lab.overrides import assign
-from denpa.lab.sources import Look, Prepared, load_data, look_of
+from denpa.lab.sources import Look, Prepared, is_table, load_data, look_of
 
 __all__ = ["Change", "assemble"]
 
@@ -44,6 +44,8 @@ def assemble(
         ConfigError: an unknown preset, no such file, an unknown place or value (the nearest is named).
         DataError, FileFormatError: data that cannot be read or learned from.
     """
+    if (is_table(what) or what.endswith(".npz")) and Path(what).is_file():
+        raise ConfigError(f"{what} holds data, not an experiment: --data {what}, behind a preset such as mlp.")
     if what.endswith(".toml") or Path(what).is_file():
         if hidden is not None or activation is not None or code is not None:
             raise ConfigError(

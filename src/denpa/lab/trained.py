@@ -63,6 +63,8 @@ class Trained:
         """
         if not Path(path).exists():
             raise FileFormatError(f"There is no run folder and no model file {path}.")
+        if is_table(path):
+            raise FileFormatError(f"{path} holds data: name first the run that is to read them, such as runs/mlp.")
         folder = RunFolder.existing(path) if Path(path).is_dir() else None
         if folder is not None and not folder.model.is_file():
             raise FileFormatError(f"The run {path} has not finished: go on with denpa train --resume {path}.")
