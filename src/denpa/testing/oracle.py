@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -187,7 +187,7 @@ def within_reach(net: Any, variables: Variables) -> tuple[Any, Variables]:
     return whole, Variables({name: variables.params}, {name: variables.state} if variables.state else {})
 
 
-def opened(layer: Any) -> bool:
+def opened(layer: Any) -> TypeGuard[Stepping]:
     """Whether the oracles look inside: into networks that go by steps given to them, not into others."""
     return isinstance(layer, Stepping)
 
@@ -223,7 +223,7 @@ def _nudges(net: Stepping, params: Any, values: dict[str, Value], prefix: str = 
         path, own = f"{prefix}{name}", inside[name]
         ends = {"in": jax.tree.map(_zeros, values[path].x), "out": jax.tree.map(_zeros, values[path].y)}
         yield path, {"own": {} if opened(layer) else own, **ends}
-        if isinstance(layer, Stepping):
+        if opened(layer):
             yield from _nudges(layer, own, values, f"{path}/")
 
 
@@ -275,7 +275,7 @@ def _gathered(net: Stepping, params: Any, records: dict[str, Record], prefix: st
     inside, found = net.inside(params), {}
     for name, layer in net.inner():
         path = f"{prefix}{name}"
-        if isinstance(layer, Stepping):
+        if opened(layer):
             records[path] = records[path]._replace(grads=_gathered(layer, inside[name], records, f"{path}/"))
         found[name] = records[path].grads
     return pull_back(net.inside, params)[1](found)[0]
