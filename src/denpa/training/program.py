@@ -32,6 +32,8 @@ from denpa.training.windows import in_windows
 
 __all__ = ["Programs", "Recipe", "Run", "key_of_run", "programs_for"]
 
+_MOST_PROGRAMS = 32  # recipes at hand: each takes some 10 MB, and comes back from disk in 50 ms
+
 
 @functools.partial(
     jax.tree_util.register_dataclass, data_fields=["params", "state", "optimizer", "key", "step"], meta_fields=[]
@@ -272,7 +274,7 @@ class Programs:
         return y if recipe.compute_dtype is None else tree.cast(y, jnp.float32), recipe.net.cost(saved)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=_MOST_PROGRAMS)
 def _fresh(net: Any, shape: Any) -> Callable[[Any], tuple[Params, State, Array]]:
     """Variables and the key of a run. A program of its own, for models that differ in all but the network share it."""
 
@@ -289,7 +291,7 @@ def key_of_run(seed: Array) -> Array:
     return jax.random.fold_in(jax.random.key(seed), 0)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=_MOST_PROGRAMS)
 def programs_for(recipe: Recipe) -> Programs:
     """The programs of a recipe, compiled once per process and shape."""
     return Programs(recipe)
