@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import denpa as dp
-from denpa.training import compiled, loop
+from denpa.core import tree
+from denpa.training import compiled, loop, program
 from denpa.training.program import Recipe, Run, programs_for
 
 
@@ -75,6 +76,48 @@ def test_a_program_is_compiled_as_its_largest_product_wants(monkeypatch):
     for size, rows in [(1 << 10, 1 << 6), (1 << 10, (1 << 6) + 1), (1 << 17, 1)]:
         program(Run([jnp.zeros(size)], {}, (), jnp.zeros(()), jnp.zeros(())), rows)
     assert asked == [compiled._WITH_ONE_THREAD, compiled._WITHOUT_YNN, {}]
+
+
+NET = dp.Sequential(
+    [
+        dp.Conv2d(5, 3, kernel_init=dp.init.He()),
+        dp.Flatten(),
+        dp.Dense(33, kernel_init=dp.init.LeCun("uniform"), bias_init=dp.init.Normal(0.1)),
+        dp.Reshape((11, 3)),
+        dp.Bidirectional(dp.LSTM(4)),  # orthogonal matrices
+        dp.Dense(3, kernel_init=dp.init.Glorot()),
+    ]
+)
+
+
+@pytest.fixture
+def drawn(fresh, monkeypatch):
+    """The first parameters of a network, by a program that is compiled with other options than the tests' own."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+
+    def draw(options, flags=""):
+        monkeypatch.setenv("XLA_FLAGS", flags)
+        monkeypatch.setattr(compiled, "_IN_HASTE", options)
+        programs_for.cache_clear()
+        program._fresh.cache_clear()
+        return tree.flatten(dp.Model(NET, dp.SoftmaxCrossEntropy(), seed=5, in_shape=(8, 9, 2)).variables.params)
+
+    yield draw
+    program._fresh.cache_clear()
+
+
+def test_programs_in_haste_draw_the_same_bits(drawn):
+    level = "xla_backend_optimization_level"
+    quickly = drawn(compiled._IN_HASTE)
+    assert list(compiled._IN_HASTE.items()) == [(level, 1)]
+    for name, carefully in drawn({level: 3}).items():  # XLA's own
+        np.testing.assert_array_equal(quickly[name], carefully, err_msg=name)
+
+
+def test_an_xla_that_knows_no_haste_draws_all_the_same(drawn):
+    by_the_user = drawn(compiled._IN_HASTE, "--xla_backend_optimization_level=0")  # as all programs here
+    for name, value in drawn({"xla_cpu_of_the_past": 1}).items():
+        np.testing.assert_array_equal(by_the_user[name], value, err_msg=name)
 
 
 def test_other_failures_are_not_taken_for_a_missing_option():

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import functools
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ import jax
 from denpa.kernels import settings
 from denpa.training.kept import Kept
 
-__all__ = ["compiled", "compiled_training", "give_back_memory", "has_small_products"]
+__all__ = ["compiled", "compiled_once", "compiled_training", "give_back_memory", "has_small_products"]
 
 # On a CPU, XLA gives products and sums to the library YNN, whose threads find together too slowly for small ones:
 # 784-100-10 takes 0.40 ms a step without it and 0.51 with it, 784-1024-1024-10 takes 14 without it and 10 with it.
@@ -25,6 +26,9 @@ _WITHOUT_YNN = {"xla_cpu_experimental_ynn_fusion_type": ""}
 # of 32 takes 20.5 and 17.4, but 64-100-10 in batches of 100 takes 69 and 79.
 _TINY = 1 << 16  # multiplications in the largest product
 _WITH_ONE_THREAD = {**_WITHOUT_YNN, "xla_cpu_multi_thread_eigen": False}
+# Of what runs once the compiler takes most of the time: the initial parameters of 784-128-77-10 take 0.72 s to compile
+# and 1.0 ms to draw, and by this 0.29 s and 1.3 ms, to the same bits.
+_IN_HASTE = {"xla_backend_optimization_level": 1}
 
 
 def compiled(function: Callable[..., Any], kernels: str, *told: Any, static_argnums: tuple[int, ...] = ()) -> Any:
@@ -34,6 +38,30 @@ def compiled(function: Callable[..., Any], kernels: str, *told: Any, static_argn
     """
     jitted = jax.jit(_with_kernels(function, kernels), static_argnums=static_argnums)
     return Kept(jitted, function.__qualname__, kernels, *told) if told else jitted
+
+
+def compiled_once(function: Callable[..., Any], *told: Any, static_argnums: tuple[int, ...] = ()) -> Any:
+    """The function as a program that was compiled in haste, since it runs once; kept on disk where it is told."""
+    known = not any(option in os.environ.get("XLA_FLAGS", "") for option in _IN_HASTE)  # the caller's own wish
+
+    def compiled_by(options: dict[str, Any]) -> Callable[..., Any]:
+        jitted = jax.jit(function, static_argnums=static_argnums, compiler_options=options)
+        return Kept(jitted, function.__qualname__, str(options), *told) if told else jitted
+
+    quick, plain = map(compiled_by, (_IN_HASTE, {}))
+
+    @functools.wraps(function)
+    def call(*args: Any) -> Any:
+        nonlocal known
+        if known and jax.default_backend() == "cpu":
+            try:
+                return quick(*args)
+            except jax.errors.JaxRuntimeError as error:
+                _want_unknown(error, _IN_HASTE)
+                known = False
+        return plain(*args)
+
+    return call
 
 
 def compiled_training(
@@ -67,9 +95,8 @@ def compiled_training(
             try:
                 return (tiny if rows(*args) * _largest(run) <= _TINY else small)(run, *args)
             except jax.errors.JaxRuntimeError as error:
-                if not any(option in str(error) for option in (*_WITHOUT_YNN, *_WITH_ONE_THREAD)):
-                    raise
-                known = False  # an option of XLA's has gone
+                _want_unknown(error, {**_WITHOUT_YNN, **_WITH_ONE_THREAD})
+                known = False
         return plain(run, *args)
 
     @functools.wraps(function)
@@ -91,6 +118,12 @@ def give_back_memory() -> None:
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):  # only the GNU C library has a call for it
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def _want_unknown(error: Exception, options: dict[str, Any]) -> None:
+    """Raise the error again unless it says that XLA does not know one of these options any more."""
+    if not any(option in str(error) for option in options):
+        raise error
 
 
 def _with_kernels(function: Callable[..., Any], kernels: str) -> Callable[..., Any]:

@@ -18,7 +18,7 @@ from denpa.core import tree
 from denpa.core.errors import ConfigError, nearest
 from denpa.core.layer import Array
 from denpa.data.counted import counted
-from denpa.training.compiled import compiled, compiled_training
+from denpa.training.compiled import compiled, compiled_once, compiled_training
 from denpa.training.program import Programs, Recipe, Run, key_of_run
 from denpa.training.side_by_side import SideBySide
 
@@ -40,7 +40,7 @@ class MemberPrograms:
         self.recipe, self.places = recipe, places
         self.single = Programs(recipe)
         self.paces: dict[int, int] = {}  # steps in a chunk that last long enough, by the examples in a step
-        self.init = compiled(self._init, recipe.kernels, static_argnums=(1,))
+        self.init = compiled_once(self._init, static_argnums=(1,))
         train = compiled_training(
             self._train, recipe.kernels, recipe, places, rows=lambda *given: recipe.rows(given[2], given[4])
         )

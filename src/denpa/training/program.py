@@ -25,9 +25,8 @@ from denpa.core.padded import on_values, step_weights, values_of
 from denpa.gradients.backprop import Step, Trace, propagate
 from denpa.networks.inputs import entering, readable
 from denpa.optim.base import takes_objective
-from denpa.training.compiled import compiled, compiled_training
+from denpa.training.compiled import compiled, compiled_once, compiled_training
 from denpa.training.devices import copied, divided, over_devices
-from denpa.training.kept import Kept
 from denpa.training.windows import in_windows
 
 __all__ = ["Programs", "Recipe", "Run", "key_of_run", "programs_for"]
@@ -215,7 +214,7 @@ class Programs:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.paces: dict[int, int] = {}  # steps in a chunk that last long enough, by batch size
-        self.moments = Kept(jax.jit(recipe.optimizer.init), "moments", recipe.optimizer)
+        self.moments = compiled_once(recipe.optimizer.init, recipe.optimizer)
         train = compiled_training(
             self._train, recipe.kernels, recipe, rows=lambda _, data, order, __: recipe.rows(data, order)
         )
@@ -282,7 +281,7 @@ def _fresh(net: Any, shape: Any) -> Callable[[Any], tuple[Params, State, Array]]
         params, state = net.init(jax.random.key(seed), shape)
         return params, state, key_of_run(seed)
 
-    return Kept(jax.jit(fresh), "fresh", net, shape)
+    return compiled_once(fresh, net, shape)
 
 
 @jax.jit
