@@ -38,10 +38,19 @@ def test_a_unit_sees_the_pixels_that_its_delta_reaches(size, stride, padding, di
         dx, _ = net.backward(params, saved, dy)
     seen = np.argwhere(np.asarray(dx)[0, ..., 0])
     field = receptive_field(net, SHAPE, "3_conv2d", unit)
-    for (first, last), size, low, high in zip(field[:2], field.size, seen.min(0), seen.max(0), strict=True):
-        assert first <= low <= high <= last
-        if last - first + 1 == size:  # else the border cuts, and with gaps between the pixels perhaps beyond them
-            assert (first, last) == (low, high)
+    assert list(zip(seen.min(0), seen.max(0), strict=True)) == [field.rows, field.columns]
+
+
+def test_what_stands_behind_the_border_of_a_map_in_between_is_no_pixel():
+    pooled = dp.Sequential([dp.MaxPool2d(3), dp.Conv2d(1, 3, padding=1)])  # 11 pixels: the last two are in no window
+    assert receptive_field(pooled, (11, 11, 1), "1_conv2d", (2, 0)) == ((3, 8), (0, 5), (9, 9), (3, 3))
+    dilated = dp.Sequential([dp.Conv2d(1, 2, padding=1, dilation=2)])  # looks at the rows -1 and 1, not at 0
+    assert receptive_field(dilated, (8, 8, 1), "0_conv2d", (0, 3)).rows == (1, 1)
+
+
+def test_a_unit_over_zeros_alone_sees_no_pixel():
+    with pytest.raises(dp.ConfigError, match=r"unit \(0, 4\) of '0_conv2d' sees no pixel"):
+        receptive_field(dp.Sequential([dp.Conv2d(1, 2, padding=3)]), (8, 8, 1), "0_conv2d", (0, 4))
 
 
 def test_sizes_and_steps_of_alexnets_first_layers():

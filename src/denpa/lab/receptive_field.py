@@ -20,7 +20,7 @@ class ReceptiveField(NamedTuple):
     """The pixels that a unit sees.
 
     Attributes:
-        rows, columns: the first and the last one, both counted in, cut at the image's border.
+        rows, columns: the first and the last one, both counted in; strides and dilations may leave gaps between.
         size: height and width where no border cuts.
         step: how many pixels the field moves, down and across, from one unit to the next.
     """
@@ -34,8 +34,9 @@ class ReceptiveField(NamedTuple):
 def receptive_field(net: Sequential, in_shape: Any, layer: str, unit: tuple[int, int] = (0, 0)) -> ReceptiveField:
     """The receptive field of the unit at row and column `unit` in the maps that `layer` gives.
 
-    Backwards through the layers, with kernel k, stride s, dilation d and P zeros in front, the places from a to b of
-    an output see the places from s a − P to s b − P + d (k − 1) of the input.
+    Backwards through the layers, with kernel k, stride s, dilation d and P zeros in front, the place a of an output
+    sees the places s a − P + d j of the input, j = 0 … k − 1, as far as they are there: what lies beyond a border, also
+    of a map in between, is a zero and no pixel.
 
     Args:
         net: a row of layers.
@@ -44,7 +45,8 @@ def receptive_field(net: Sequential, in_shape: Any, layer: str, unit: tuple[int,
         unit: row and column in its output.
 
     Raises:
-        ConfigError: no such layer or unit, or a layer on the way of which it is not known what it sees.
+        ConfigError: no such layer or unit, a unit that sees zeros alone, or a layer on the way of which it is not known
+            what it sees.
 
     Source: Araujo, Norris & Sim (2019), *Computing receptive fields of convolutional neural networks*, section 2.
     """
@@ -61,14 +63,14 @@ def receptive_field(net: Sequential, in_shape: Any, layer: str, unit: tuple[int,
         raise ConfigError(f"The maps of {layer!r} are {out[0]} x {out[1]}: there is no unit {unit}.")
     found = []
     for axis in (0, 1):
-        first = last = unit[axis]
-        size = step = 1
+        places, size, step = {unit[axis]}, 1, 1
         for name, one in reversed(below):
-            stride, before, reach = _window(one, name, entrance[name], axis)
-            first, last = stride * first - before, stride * last - before + reach - 1
-            size, step = stride * (size - 1) + reach, step * stride
-        edge = in_shape[axis] - 1
-        found.append(((max(first, 0), min(last, edge)), size, step))
+            stride, before, seen = _window(one, name, entrance[name], axis)
+            places = {stride * place - before + j for place in places for j in seen} & set(range(entrance[name][axis]))
+            size, step = stride * (size - 1) + seen[-1] + 1, step * stride
+        if not places:
+            raise ConfigError(f"The unit {unit} of {layer!r} sees no pixel, only the zeros around the image or a map.")
+        found.append(((min(places), max(places)), size, step))
     (rows, height, down), (columns, width, across) = found
     return ReceptiveField(rows, columns, (height, width), (down, across))
 
@@ -79,16 +81,18 @@ def _pair(unit: Any) -> tuple[int, int]:
     return as_whole(unit[0], "unit[0]", 0), as_whole(unit[1], "unit[1]", 0)
 
 
-def _window(layer: Any, name: str, shape: Any, axis: int) -> tuple[int, int, int]:
-    """(stride, zeros in front, reach) of what a layer looks at along an axis."""
+def _window(layer: Any, name: str, shape: Any, axis: int) -> tuple[int, int, range]:
+    """(stride, zeros in front, places in a window) of what a layer looks at along an axis."""
     if isinstance(layer, Conv2d) and layer.padding != "circular":
-        return layer.windows.stride[axis], layer.paddings(shape)[axis][0], layer.windows.reach[axis]
+        windows, padding = layer.windows, layer.paddings(shape)
+        seen = range(0, windows.reach[axis], windows.dilation[axis])
+        return windows.stride[axis], padding[axis][0], seen
     if isinstance(layer, Pooling):
-        return layer.windows.stride[axis], layer.how(shape)[2][axis][0], layer.windows.reach[axis]
+        return layer.windows.stride[axis], layer.how(shape)[2][axis][0], range(layer.windows.size[axis])
     if isinstance(layer, LocalContrastNorm):
-        return 1, layer.size // 2, layer.size
+        return 1, layer.size // 2, range(layer.size)
     if isinstance(layer, ShapePreserving):
-        return 1, 0, 1
+        return 1, 0, range(1)
     if type(layer).__name__ in _WHOLE_IMAGE:
         raise ConfigError(f"Behind layer {name!r}, {layer!r}, every unit sees the whole image.")
     raise ConfigError(f"What layer {name!r}, {layer!r}, sees of an image is not known.")
