@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -35,3 +36,24 @@ def test_pixels_from_0_to_255_in_half_precision(layer, x, dtype, digits):
     for a, b in zip(got, wanted, strict=True):
         assert a.dtype == dtype
         np.testing.assert_allclose(np.asarray(a, np.float32), b, rtol=digits, atol=1e-6)  # rounded once, at the end
+
+
+def local_contrast(image, i, j, reach, floor):
+    """(x − x̄) / max(s, c) at one place, by the formula, with a uniform window."""
+    window = image[max(i - reach, 0) : i + reach + 1, max(j - reach, 0) : j + reach + 1]
+    return (image[i, j] - window.mean()) / max(window.std(), floor)
+
+
+def test_a_faint_texture_far_from_the_mean_of_the_image():
+    """16 bits a pixel, half of them dark: x̄² has lost every digit of s² = A x² − x̄² in float32."""
+    image = np.zeros((12, 16))
+    image[:, 8:] = 60_000 + np.random.default_rng(3).integers(-12, 13, (12, 8))
+    layer = LocalContrastNorm(size=5, window="uniform")
+    y, saved = layer.forward({}, jnp.asarray(image[None, ..., None], jnp.float32))
+    wanted = [[local_contrast(image, i, j, 2, layer.floor) for j in range(16)] for i in range(12)]
+    np.testing.assert_allclose(y[0, ..., 0], wanted, atol=5e-3)
+    dy = np.random.default_rng(4).normal(size=(1, 12, 16, 1))
+    dx, _ = layer.backward({}, saved, jnp.asarray(dy, jnp.float32))
+    with jax.enable_x64(True):
+        _, exact = there_and_back(layer, jnp.asarray(image[None, ..., None]), jnp.asarray(dy))
+    np.testing.assert_allclose(dx, exact, atol=5e-3)

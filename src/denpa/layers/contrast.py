@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from denpa.core.checks import want_not_negative, want_positive
 from denpa.core.errors import ConfigError
 from denpa.core.layer import Array, Context, Grads, Params
 from denpa.core.shapes import Shape, want
+from denpa.kernels.neighbours import local_moments, local_sum
 from denpa.layers.base import ShapePreserving, wide
 
 __all__ = ["LocalContrastNorm", "LocalResponseNorm"]
@@ -86,7 +86,7 @@ class LocalContrastNorm(ShapePreserving):
         divisive:     ∂E/∂x = v + Aᵀ(−v − 2 x̄ g) + 2 x Aᵀ g
                       with d = max(s, c), v = dy / d, and g = −dy (x − x̄) / (2 d² s) where s > c, else 0
 
-    since s² = A x² − x̄².
+    since s² = A x² − x̄². Forward it is summed up from the differences, of which rounding leaves more.
 
     Args:
         size: of the window, an odd number of pixels.
@@ -116,13 +116,12 @@ class LocalContrastNorm(ShapePreserving):
 
     def forward(self, params: Params, x: Array, ctx: Context = Context()) -> tuple[Array, Any]:
         want(self, "batch height width channels", x)
-        # Neither mean nor deviation about it changes with a constant, and squares of small numbers are exact enough.
-        u = wide(x) - jnp.mean(wide(x), axis=(1, 2), keepdims=True)
-        mean = self._mean(u)
+        u = wide(x) - jnp.mean(wide(x), axis=(1, 2), keepdims=True)  # changes nothing but the rounding
+        mean, variance = local_moments(u, self._weights())
         if self.mode == "subtractive":
             return (u - mean).astype(x.dtype), {}
         # Flat ground has variance 0, where the root has no slope for automatic differentiation to find.
-        deviation = jnp.sqrt(jnp.maximum(self._mean(u * u) - mean * mean, jnp.finfo(u.dtype).tiny))  # s
+        deviation = jnp.sqrt(jnp.maximum(variance, jnp.finfo(u.dtype).tiny))  # s
         y = (u - mean) / jnp.maximum(deviation, self.floor)
         return y.astype(x.dtype), {"x": u, "mean": mean, "deviation": deviation}
 
@@ -141,24 +140,7 @@ class LocalContrastNorm(ShapePreserving):
         row = np.exp(-0.5 * (4 * offsets / self.size) ** 2) if self.window == "gaussian" else np.ones(self.size)
         return row / row.sum()
 
-    def _mean(self, x: Array) -> Array:
-        """A x"""
-        return self._smooth(x) / self._inside(x)
-
     def _adjoint(self, x: Array) -> Array:
         """Aᵀ x; the window is symmetric."""
-        return self._smooth(x / self._inside(x))
-
-    def _inside(self, x: Array) -> Array:
-        """How much of each window's weight lies inside the image."""
-        return self._smooth(jnp.ones((1, *x.shape[1:3], 1), x.dtype))
-
-    def _smooth(self, x: Array) -> Array:
-        """Σ_pq w_pq x_{i+p, j+q} with zeros around the image: first along columns, then along rows."""
-        weights, reach = self._weights(), self.size // 2
-        for axis in (1, 2):
-            sides = [(reach, reach, 0) if a == axis else (0, 0, 0) for a in range(4)]
-            padded = lax.pad(x, jnp.zeros((), x.dtype), sides)
-            views = (lax.slice_in_dim(padded, i, i + x.shape[axis], axis=axis) for i in range(self.size))
-            x = sum((float(w) * view for w, view in zip(weights, views, strict=True)), jnp.zeros((), x.dtype))
-        return x
+        inside = local_sum(jnp.ones((1, *x.shape[1:3], 1), x.dtype), self._weights())
+        return local_sum(x / inside, self._weights())
