@@ -184,8 +184,8 @@ class _Geometric(Schedule):
 class StepDecay(_Geometric):
     """eta(t) = initial factor^floor(t/steps).
 
-    The rate is multiplied by `factor` (0 < factor <= 1) after every `steps` steps. Its sum is finite, so
-    it breaks the first condition of Robbins and Monro. Source: He et al. (2016), Deep Residual Learning
+    The rate is multiplied by `factor` (0 < factor <= 1) after every `steps` steps. Below 1 its sum is finite,
+    so it breaks the first condition of Robbins and Monro. Source: He et al. (2016), Deep Residual Learning
     for Image Recognition, section 3.4 (a tenth at a time), here at equal distances.
     """
 
@@ -202,8 +202,8 @@ class StepDecay(_Geometric):
 class ExponentialDecay(_Geometric):
     """eta(t) = initial factor^(t/steps).
 
-    The rate shrinks by `factor` (0 < factor <= 1) over every `steps` steps, a little at each of them. Its
-    sum is finite, so it breaks the first condition of Robbins and Monro. Source: Senior, Heigold, Ranzato
+    The rate shrinks by `factor` (0 < factor <= 1) over every `steps` steps, a little at each of them. Below 1
+    its sum is finite, so it breaks the first condition of Robbins and Monro. Source: Senior, Heigold, Ranzato
     and Yang (2013), An empirical study of learning rates in deep neural networks for speech recognition.
     """
 

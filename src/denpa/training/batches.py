@@ -24,7 +24,7 @@ class BatchPlan:
         seed: draws the orders.
         shuffle: a new order in each epoch; otherwise always that of the data.
         replacement: draw each batch independently with replacement, so that an epoch is just
-            as many batches as would hold all examples once.
+            as many full batches as all examples would make.
         window: time steps of a window in which each batch is trained; 0 for whole sequences.
         buckets: by how many lengths of sequences batches are sorted; 0 for batches as they are drawn.
     """

@@ -207,7 +207,8 @@ STUDIES = (
             r"\bar x_{ij} = \sum_{pq} w_{pq} x_{i+p,\ j+q}",
             r"s_{ij}^2 = \sum_{pq} w_{pq} (x_{i+p,\ j+q} - \bar x_{ij})^2",
             r"z = x - \bar x, \qquad z = (x - \bar x) / \max(s, c)",
-            r"z_k = x_k \left( c + \alpha \sum_{m = k - N/2}^{k + N/2} x_m^2 \right)^{-\beta}",
+            r"z_k = x_k \left( c + \alpha \sum_{m = \max(0,\ k - \lfloor N/2 \rfloor)}"
+            r"^{\min(K - 1,\ k + \lfloor N/2 \rfloor)} x_m^2 \right)^{-\beta}",
         ),
         setting=Text(
             "Four digits in a row; Gaussian windows of 5 × 5, c = 0.01; responses with N = 5, α = 1, β = 0.75, c = 2 "
