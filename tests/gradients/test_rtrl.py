@@ -122,6 +122,19 @@ def test_learning_online_is_a_step_of_gradient_descent_at_every_time_step():
     assert found.output.shape == (BATCH, TIME, 3)
 
 
+def test_learning_online_takes_gradients_where_the_method_looks_ahead():
+    net, loss, method = with_head(dp.RNN(3)), dp.SoftmaxCrossEntropy(), dp.Nesterov(0.1, 0.9)
+    with jax.enable_x64(True):
+        problem = case(net)
+        literal, usual = (
+            dp.learn_online(net, loss, method.replace(lookahead=ahead), *problem) for ahead in (True, False)
+        )
+        point = method.replace(lookahead=True).gradient_point(literal.variables.params, literal.optimizer)
+    np.testing.assert_allclose(literal.losses, usual.losses, rtol=1e-12)  # both run through the same points
+    for ours, theirs in zip(jax.tree.leaves(point), jax.tree.leaves(usual.variables.params), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10)
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_one_step_is_weighted_as_the_loss_does(reduction):
     net, loss = dp.Sequential([dp.RNN(3, return_sequences=True)]), dp.SoftmaxCrossEntropy(reduction=reduction)

@@ -215,11 +215,13 @@ def _online(net: Any, loss: Any, optimizer: Any, variables: Variables, x: Any, t
     def body(so_far: Any, at: Any) -> tuple[Any, Any]:
         sensitivities, params, state, step = so_far
         own = None if key is None else jax.random.fold_in(key, step)
-        sensitivities, met = rtrl_step(net, loss, Variables(params, {}), sensitivities, *at, key=own)
+        point = params if ahead is None else ahead(params, state)
+        sensitivities, met = rtrl_step(net, loss, Variables(point, {}), sensitivities, *at, key=own)
         updates, state = optimizer.update(met.grads, state, params)
         params = jax.tree.map(lambda p, u: p + u.astype(p.dtype), params, updates)
         return (sensitivities, params, state, step + 1), (met.loss, met.output)
 
+    ahead = getattr(optimizer, "gradient_point", None)  # Nesterov's
     start = rtrl_start(net, variables, len(x), x.dtype)
     first = (start, variables.params, state or optimizer.init(variables.params), jnp.zeros((), jnp.int32))
     steps = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), (x, t))
