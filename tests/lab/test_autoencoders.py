@@ -116,6 +116,19 @@ def test_prices_and_noise_stand_where_they_belong():
     np.testing.assert_array_equal(inside["decoder"]["2_dense"]["W"], inside["encoder"]["1_dense"]["W"].T)
 
 
+def test_what_a_kl_price_stands_on_is_sigmoid_whatever_the_layers_before_are():
+    asked = presets.Options(hidden=[20], activation="relu", code=12)
+    encoder, decoder = halves(presets.build("sparse-autoencoder", asked, look=SMALL).network)
+    assert [type(layer) for layer in encoder[-4:]] == [dp.ReLU, dp.Dense, dp.Sigmoid, dp.KLSparsity]
+    assert [type(layer) for layer in decoder[:2]] == [dp.Dense, dp.ReLU]
+    refusal = r"code units of 'sparse-autoencoder' are sigmoid, .* 'sparse-autoencoder-l1'"
+    with pytest.raises(dp.ConfigError, match=refusal):
+        presets.build("sparse-autoencoder", presets.Options(activation="tanh"), look=SMALL)
+    wanted = presets.Options(), presets.Options(activation="sigmoid")
+    plain, same = (presets.build("sparse-autoencoder", options, look=SMALL) for options in wanted)
+    assert plain == same
+
+
 def test_a_code_without_a_bottleneck_and_one_where_there_is_none_are_refused():
     with pytest.raises(dp.ConfigError, match="64 units for 64 values is no bottleneck"):
         presets.build("autoencoder", presets.Options(code=64), look=SMALL)

@@ -27,6 +27,7 @@ from denpa.metrics import RootMeanSquaredError
 from denpa.networks import Network, Sequential, Tie, Tied
 from denpa.optim import Adam
 from denpa.penalties import L2, Penalty
+from denpa.training.hidden import activation_of
 
 __all__ = ["PRESETS"]
 
@@ -54,7 +55,13 @@ def tied_autoencoder(name: str, options: Options, look: Look, data: DataConfig) 
 
 def sparse_autoencoder(name: str, options: Options, look: Look, data: DataConfig) -> Experiment:
     """Sparse autoencoder: many sigmoid code units, each active with the mean rho = 0.05, by a KL price."""
-    halves = _halves(options, look, (), options.code or 100, "sigmoid", KLSparsity(0.05, _price(look, 1 / 32)))
+    if not options.hidden and not isinstance(unit_of(options, "sigmoid")[0], Sigmoid):
+        raise ConfigError(
+            f"The code units of {name!r} are sigmoid, since the KL price is on means between 0 and 1: --activation is "
+            "for the layers of --hidden. Leave it out, or try 'sparse-autoencoder-l1'."
+        )
+    price = KLSparsity(0.05, _price(look, 1 / 32))
+    halves = _halves(options, look, (), options.code or 100, "sigmoid", price, of_code="sigmoid")
     return _experiment(name, options, look, data, Sequential(halves), epochs=40, penalty=L2(1e-4))
 
 
@@ -89,14 +96,25 @@ def denoise_convolution(name: str, options: Options, look: Look, data: DataConfi
 
 
 def _halves(
-    options: Options, look: Look, hidden: tuple[int, ...], code: int, activation: str = "relu", price: Any = None
+    options: Options,
+    look: Look,
+    hidden: tuple[int, ...],
+    code: int,
+    activation: str = "relu",
+    price: Any = None,
+    of_code: str | None = None,
 ) -> Any:
-    """("encoder", ...), ("decoder", ...): dense layers to the code, and the same sizes back."""
+    """("encoder", ...), ("decoder", ...): dense layers to the code, and the same sizes back.
+
+    `activation` is the default of all units; `of_code` that of the code, whatever the options ask for.
+    """
     unit, start = unit_of(options, activation)
+    last, begin = (unit, start) if of_code is None else activation_of(of_code)
     hidden, values = (hidden if options.hidden is None else options.hidden), math.prod(look.in_shape)
     encoder: list[Any] = [Flatten()] if len(look.in_shape) > 1 else []
-    for units in (*hidden, code):
+    for units in hidden:
         encoder += [Dense(units, kernel_init=start), unit]
+    encoder += [Dense(code, kernel_init=begin), last]
     encoder += [price] * (price is not None)
     decoder: list[Any] = []
     for units in reversed(hidden):
