@@ -31,7 +31,7 @@ LONGEST_LAYER_FILE, LONGEST_FUNCTION = 250, 40
 # precisions, lengths and targets that cannot be; and 100 lines for corners that had been forgotten, such as layers
 # that look along padded sequences; 47 for what stands by itself now: the walk, the inputs of networks, the steps of a
 # cell. What comes after that must make room for itself.
-CORE_BUDGET = 7187
+CORE_BUDGET = 7195
 
 
 def name_of(file):

@@ -143,6 +143,9 @@ def test_frozen_is_saved_with_the_model(tmp_path):
 def test_patterns_that_fit_nothing_or_everything_are_refused():
     with pytest.raises(dp.ConfigError, match="fits no array"):
         model(frozen="dense/*")
+    for layer in ("conv", "conv*", "conv/"):
+        with pytest.raises(dp.ConfigError, match=r"fits no array of the network; all arrays of a layer are 'conv/\*'"):
+            model(frozen=layer)
     with pytest.raises(dp.ConfigError, match="nothing is left to learn"):
         model(frozen=("*",))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -21,6 +21,7 @@ __all__ = [
     "global_norm",
     "inner",
     "listed",
+    "listing",
     "map_matching",
     "matches",
     "nbytes",
@@ -76,6 +77,13 @@ def matches(path: str, pattern: str) -> bool:
     """Whether a path fits a pattern: `W*` looks at the last name, `0_dense/*` at the whole path."""
     subject = path if "/" in pattern else path.rsplit("/", 1)[-1]
     return fnmatch.fnmatchcase(subject, pattern)
+
+
+def listing(paths: Iterable[str], pattern: str) -> str:
+    """The tail of a message about a pattern that fits none of these paths: all of them, or the pattern of a layer."""
+    paths, layer = list(paths), f"{pattern.strip('*/')}/"
+    inside = any(path.startswith(layer) for path in paths)
+    return f"all arrays of a layer are {layer + '*'!r}." if inside else f"there are {', '.join(paths)}."
 
 
 def map_matching(function: Callable[..., Any], pattern: str, tree: Any, *rest: Any) -> Any:

@@ -67,7 +67,7 @@ class ParameterGroups(Optimizer):
         paths = tree.flatten(params)
         for pattern, _ in self.factors:
             if not any(tree.matches(path, pattern) for path in paths):
-                raise ConfigError(f"ParameterGroups: {pattern!r} fits no parameter; there are {', '.join(paths)}.")
+                raise ConfigError(f"ParameterGroups: {pattern!r} fits no parameter; {tree.listing(paths, pattern)}")
         return self.optimizer.init(params)
 
     def update(self, grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:

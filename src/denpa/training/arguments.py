@@ -168,7 +168,7 @@ def check_frozen(model: Any) -> None:
     params, state = (tree.flatten(part) for part in (model.run.params, model.run.state))
     for pattern in model.frozen:
         if not any(tree.matches(path, pattern) for path in (*params, *state)):
-            raise ConfigError(f"frozen: {pattern!r} fits no array of the network; there are {', '.join(params)}.")
+            raise ConfigError(f"frozen: {pattern!r} fits no array of the network; {tree.listing(params, pattern)}")
     if model.frozen and all(any(tree.matches(path, pattern) for pattern in model.frozen) for path in params):
         raise ConfigError("frozen fits every parameter: nothing is left to learn.")
 

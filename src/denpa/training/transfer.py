@@ -130,7 +130,7 @@ def _chosen(wanted: dict[str, str], only: Any, names: Mapping[str, str] | None) 
     patterns = ("*",) if only is None else as_texts(only, "only")
     for pattern in patterns:
         if not any(tree.matches(name, pattern) for name in wanted.values()):
-            raise ShapeError(f"{pattern!r} fits none of the network's arrays: {', '.join(wanted.values())}.")
+            raise ShapeError(f"{pattern!r} fits none of the network's arrays; {tree.listing(wanted.values(), pattern)}")
     layers = ("",) if names is None else tuple(names)
     for layer in layers:
         if not any(below(name, layer) for name in wanted.values()):
