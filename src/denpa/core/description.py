@@ -179,7 +179,7 @@ def _check_names(cls: type[Any], fields: dict[str, Any], at: str = "") -> None:
     for key in fields:
         if key not in known:
             hint = nearest(key, known, plural="options") if known else "it has no options."
-            kin = [one for name, one in _registry.items() if issubclass(one, cls.__bases__[0]) and not _is_base(one)]
+            kin = [one for one in _registry.values() if issubclass(one, cls.__bases__[0]) and not _is_base(one)]
             have = sorted(one.__name__ for one in kin if is_ours(one) and key in getattr(one, "__match_args__", ()))
             if 0 < len(have) <= 3 and "did you mean" not in hint:
                 hint = f"{', '.join(have)} {'have' if len(have) > 1 else 'has'} it."
