@@ -163,6 +163,12 @@ def test_a_label_outside_the_range_of_the_network(refused, tmp_path):
     assert "row 18 of a.npz is 3, but labels go from 0 to 2" in refused("train", "c.toml")
 
 
+def test_a_metric_that_does_not_fit_a_generative_start_leaves_no_folder(refused, tmp_path):
+    np.savez(tmp_path / "a.npz", x=X, t=T)
+    words = ("train", "linear-discriminant", "--data", "a.npz", "--metrics", '[{type = "TopK"}]')
+    assert "TopK() is always right for outputs of 3 classes" in refused(*words)
+
+
 TABLES = {
     "a gap": ("a,b,y\n1,2,u\n3,,v\n", "'b' (numeric, line 3)"),
     "a gap, and how": ("a,b,y\n1,2,u\n3,,v\n", "Choose by --missing: 'drop' to"),

@@ -172,6 +172,20 @@ def test_from_the_command_line_to_code_and_pictures(images, tmp_path, capsys, wi
         predictions_csv(trained.model, x, layer="encodr")
 
 
+def test_units_that_see_a_part_of_the_image_are_not_drawn_as_images(images, tmp_path, with_figures):
+    (tmp_path / "c.toml").write_text(
+        '[network]\ntype = "Sequential"\nlayers = [\n'
+        '["encoder", { type = "Sequential", layers = [{ type = "Dense", units = 2 }, { type = "Flatten" }] }],\n'
+        '["decoder", { type = "Sequential", layers = [{ type = "Dense", units = 30 }, '
+        '{ type = "Reshape", shape = [6, 5, 1] }] }],\n]\n'
+        f'[loss]\ntype = "MeanSquaredError"\n[data]\nsource = "{images}"\ntask = "reconstruction"\n'
+        "[training]\nepochs = 1\n"
+    )
+    assert main(["train", str(tmp_path / "c.toml"), "--run", str(tmp_path / "run"), "--progress", "none"]) == 0
+    assert (tmp_path / "run" / "figures" / "code.png").exists()
+    assert not (tmp_path / "run" / "figures" / "features.png").exists()
+
+
 def test_training_starts_where_pretraining_ends(capsys):
     x = RNG.normal(size=(16, 3)).astype(np.float32)
     net, scale = dp.Sequential([dp.Dense(4), dp.Tanh(), dp.Dense(2)]), dp.Standardize()

@@ -138,8 +138,8 @@ class Run:
         if self.checkpoint is None and plan.pretrain is None:  # which wants the folder first
             begin(self.model.model if plan.members else self.model, plan, self.data.train)
         if plan.epochs == 0:
-            begin_folder(False)
             self.history = untrained(self.model, self.data.train, self.data.validation)
+            begin_folder(False)  # measuring has told by now what does not fit
             return
         if plan.rtrl:
             learner = RealTime(self.model, self.data)

@@ -40,8 +40,8 @@ def write_all(folder: Path, run: Any, measured: Any) -> None:
     t = None if labels is None or labels.t.size > len(labels) else labels.t[:_MOST_POINTS]
     code(h.reshape(len(h), -1), t, None if labels is None else labels.class_names, folder / "code.png")
     W = first_weights(run.model.net, run.model.variables.params)
-    if W is not None and test.x.ndim == 4 and test.x.shape[-1] in (1, 3):
-        features(W.T.reshape(-1, *test.x.shape[1:]), folder / "features.png")
+    if W is not None and test.x.ndim == 4 and test.x.shape[-1] in (1, 3) and len(W) == test.x[0].size:
+        features(W.T.reshape(-1, *test.x.shape[1:]), folder / "features.png")  # units that see the whole image
 
 
 def from_images_to_images(data: Any) -> bool:
