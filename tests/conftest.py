@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 import jaxlib.version
 import pytest
@@ -32,6 +33,22 @@ os.environ["XLA_FLAGS"] = f"{_flags} --xla_force_host_platform_device_count=2 {o
 settings.register_profile("denpa", deadline=None, derandomize=True, database=None, max_examples=25)
 settings.register_profile("explore", deadline=None, max_examples=300)
 settings.load_profile("denpa")
+
+
+_MAPPED = Path("/proc/self/maps")  # Linux's own list
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _room_for_programs():
+    """Linux lets a process map 65,530 pieces of memory; a compiled program takes six and more of them.
+
+    The suite has more programs than that. XLA dies by a segmentation fault where there is no room for another one.
+    """
+    yield
+    if _MAPPED.exists() and _MAPPED.read_bytes().count(b"\n") > 30_000:
+        import jax
+
+        jax.clear_caches()
 
 
 @pytest.fixture
