@@ -97,6 +97,7 @@ class TrainingConfig(Description):
         early_stopping: when to leave off, or None.
         compute_dtype: "bfloat16" to compute in that precision (GPU, TPU), or None.
         record_steps: keep the numbers of every step as well, in steps.csv.
+        tensorboard: write the learning curves for TensorBoard too, into the run folder.
         checkpoint_seconds: write a checkpoint after so many seconds; how often does not touch the outcome.
         initial_weights: a run folder or model file whose learned arrays are where training starts, or None.
         initial_only: patterns of the arrays to take from there, such as "0_conv2d/*"; none: all of them.
@@ -126,6 +127,7 @@ class TrainingConfig(Description):
     early_stopping: EarlyStopping | None = None
     compute_dtype: str | None = None
     record_steps: bool = False
+    tensorboard: bool = False
     checkpoint_seconds: float = 10.0
     initial_weights: str | None = None
     initial_only: tuple[str, ...] = ()
@@ -150,7 +152,7 @@ class TrainingConfig(Description):
             as_whole(self.devices, 'training.devices, if not "all",', 1)
         if self.buckets is not None:
             as_whole(self.buckets, "training.buckets", 1)
-        for name in ("shuffle", "replacement", "record_steps", "bootstrap", "rtrl"):
+        for name in ("shuffle", "replacement", "record_steps", "tensorboard", "bootstrap", "rtrl"):
             as_flag(getattr(self, name), f"training.{name}")
         if self.early_stopping is not None and not isinstance(self.early_stopping, EarlyStopping):
             raise ConfigError(f"training.early_stopping must be EarlyStopping(...), not {self.early_stopping!r}.")
@@ -185,13 +187,15 @@ class TrainingConfig(Description):
             raise ConfigError(f"training.generative and training.{given[0]} both set where to start: give one.")
         if self.epochs == 0 and self.early_stopping is not None:
             raise ConfigError("training.early_stopping has nothing to stop with training.epochs = 0: leave one out.")
+        if self.epochs == 0 and self.tensorboard:
+            raise ConfigError("training.tensorboard has no curves to write with training.epochs = 0: leave one out.")
 
     def _check_rtrl(self) -> None:
         if not self.rtrl:
             return
         untouched = TrainingConfig()
         others = ("replacement", "buckets", "early_stopping", "compute_dtype", "record_steps", "frozen", "pretrain")
-        for name in (*others, "generative", "window", "members", "devices"):
+        for name in (*others, "generative", "window", "members", "devices", "tensorboard"):
             if getattr(self, name) != getattr(untouched, name):
                 raise ConfigError(f"training.rtrl, an update at every time step, does not go with training.{name}.")
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from denpa.lab.run_folder import RunFolder
 from denpa.training.callbacks import Callback, Session
 from denpa.training.checkpoint import Checkpoint, CheckpointSession
+from denpa.training.tensorboard import TensorBoard
 
-__all__ = ["Keeper"]
+__all__ = ["Curves", "Keeper"]
 
 
 @dataclass(frozen=True)
@@ -60,3 +62,17 @@ class KeeperSession(CheckpointSession):
         super().write()
         self.run_folder.write_history(self.training.history)
         self.written = time.monotonic()
+
+
+@dataclass(frozen=True)
+class Curves(Callback):
+    """`TensorBoard` for a run. It comes behind the `Keeper`, which makes the folder.
+
+    Args:
+        folder: tells where the event files are to be.
+    """
+
+    folder: Callable[[], Path]
+
+    def begin(self, training: Any) -> Session:
+        return TensorBoard(str(self.folder())).begin(training)

@@ -19,11 +19,12 @@ from denpa.core.errors import ConfigError, DataError, FileFormatError
 from denpa.data import datasets
 from denpa.data.arguments import as_path
 from denpa.data.checks import check_data
+from denpa.data.extras import optional
 from denpa.lab import figures
 from denpa.lab.ensemble import OutOfBag, best_epochs, check_members, out_of_bag
 from denpa.lab.environment import differences, environment, session
 from denpa.lab.experiment import Experiment
-from denpa.lab.keeper import Keeper
+from denpa.lab.keeper import Curves, Keeper
 from denpa.lab.measure import Measured, measure
 from denpa.lab.real_time import RealTime
 from denpa.lab.run_folder import RunFolder, create, free_name, refuse_existing
@@ -72,6 +73,8 @@ class Run:
             raise ConfigError(f"Run wants an Experiment, such as Experiment.from_toml(FILE), not {experiment!r}.")
         if folder is not None:
             refuse_existing(as_path(folder), overwrite)
+        if experiment.training.tensorboard:
+            optional("tensorboard", "tensorboard", "training.tensorboard")
         self.wanted, self.overwrite, self.command = folder, overwrite, command
         self.data = load_data(experiment.data) if prepared is None else prepared
         self.experiment = _anywhere(experiment)
@@ -145,6 +148,7 @@ class Run:
             learner = RealTime(self.model, self.data)
             self.history = learner.learn(plan, verbose, functools.partial(self._keep, begin_folder(False)))
             return
+        curves = [Curves(lambda: self._begun.tensorboard)] if plan.tensorboard else []
         self.history = self.model.fit(
             self.data.train,
             validation=self.data.validation,
@@ -153,7 +157,7 @@ class Run:
             shuffle=plan.shuffle,
             replacement=plan.replacement,
             buckets=plan.buckets,
-            callbacks=[keeper] if rule is None else [keeper, rule],
+            callbacks=[keeper, *curves, *([] if rule is None else [rule])],
             verbose=verbose,
             record_steps=plan.record_steps,
             window=plan.window,
@@ -182,6 +186,12 @@ class Run:
             begin(self.model, plan, self.data.train, verbose, self.folder.path)
         return self.folder
 
+    @property
+    def _begun(self) -> RunFolder:
+        if self.folder is None:
+            raise ConfigError("This run has no folder yet.")
+        return self.folder
+
     def _keep(self, folder: RunFolder) -> None:
         folder.write_history(self.model.history)
         self.model.save(folder.model)
@@ -208,9 +218,7 @@ class Run:
             raise DataError(f"Examples of the test part have shape {got}, those of the training part {wanted}.")
 
     def _finish(self) -> Measured:
-        folder, model = self.folder, self.model
-        if folder is None:
-            raise ConfigError("This run has no folder yet.")
+        folder, model = self._begun, self.model
         measured = measure(model, self.data.test)
         folder.write_history(self.history)
         model.save(folder.model)

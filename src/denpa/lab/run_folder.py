@@ -4,6 +4,7 @@ config.toml          the experiment, complete
 environment.json     versions, device, seed, hash of the data, commands
 metrics.csv          the numbers of every epoch; the same bits whenever the run is repeated
 timing.csv           seconds of every epoch
+tensorboard/         the same for TensorBoard, where that is wanted
 pretraining.safetensors  as long as a run with pre-training has not finished: the layers that are done
 checkpoint/          from which an interrupted run goes on
 model.safetensors    the trained model
@@ -49,6 +50,7 @@ class RunFolder:
         self.model = self.path / "model.safetensors"
         self.results = self.path / "results.json"
         self.figures = self.path / "figures"
+        self.tensorboard = self.path / "tensorboard"
 
     @classmethod
     def existing(cls, path: str | Path) -> RunFolder:

@@ -11,6 +11,7 @@ from denpa.training.model_file import load
 from denpa.training.pretraining import pretrain
 from denpa.training.sampling import sample
 from denpa.training.sweep import Sweep, sweep
+from denpa.training.tensorboard import TensorBoard
 
 __all__ = [
     "Bagging",
@@ -22,6 +23,7 @@ __all__ = [
     "Model",
     "Session",
     "Sweep",
+    "TensorBoard",
     "beam_search",
     "greedy",
     "load",
