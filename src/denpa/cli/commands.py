@@ -21,6 +21,7 @@ from denpa.lab.overrides import read_value
 from denpa.lab.sources import load_data
 from denpa.lab.start import begin, model_of
 from denpa.lab.trained import Trained, predictions_csv, predictions_npy
+from denpa.training.onnx import export_onnx
 from denpa.training.storage import write_bytes
 
 __all__ = ["COMMANDS"]
@@ -69,6 +70,26 @@ def _refuse_arrays_of_lines(trained: Trained, layer: str, output: Path | None) -
         raise ConfigError(f"{what} are the output of the whole network: leave --layer out.")
     if output is not None and output.suffix.lower() == ".npy":
         raise ConfigError(f"{what} are written as text, not as .npy.")
+
+
+def export(options: Any, places: Places, words: list[str]) -> int:
+    """Write a trained model as ONNX."""
+    trained = Trained.of(wanted(options.run, "RUN", "export"))
+    if places:
+        raise ConfigError(f"--{places[0][0]} is for reading data, and export reads none: leave it out.")
+    beside = Path(options.run) if trained.folder is None else trained.folder.model
+    output = free_file(options.output or beside.with_name("model.onnx"), options.overwrite)
+    if (ending := output.suffix.lower()) != ".onnx":
+        raise ConfigError(
+            f"export writes ONNX, into a file such as model.onnx, not {ending or 'one without an ending'}."
+        )
+    export_onnx(trained.model, output, probabilities=options.probabilities)
+    print(
+        f"{output}: x {trained.model.in_shape} for each example -> {'probabilities' if options.probabilities else 'y'}"
+    )
+    if trained.model.encoder is not None:
+        print("x are the numbers that the run's encoder makes of a row or a text, not the row or the text itself.")
+    return 0
 
 
 def sample(options: Any, places: Places, words: list[str]) -> int:
@@ -148,6 +169,7 @@ def list_(options: Any, places: Places, words: list[str]) -> int:
 COMMANDS = {
     "evaluate": evaluate,
     "predict": predict,
+    "export": export,
     "sample": sample,
     "summary": summary,
     "check": check,

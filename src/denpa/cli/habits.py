@@ -10,12 +10,14 @@ from denpa.core.errors import nearest
 __all__ = ["for_command", "for_file", "for_option"]
 
 _COMMANDS = {
+    "convert": "export",
     "eval": "evaluate",
     "fit": "train",
     "generate": "sample",
     "grid": "sweep",
     "infer": "predict",
     "learn": "train",
+    "onnx": "export",
     "resume": "train --resume RUN",
     "run": "train",
     "score": "evaluate",

@@ -30,6 +30,7 @@ _COMMANDS = {
     "train": "train a preset or a config file, or resume a run",
     "evaluate": "measure a trained model",
     "predict": "predict from new examples",
+    "export": "write a trained model as ONNX",
     "sample": "let a language model write",
     "summary": "show an experiment or a trained model",
     "cv": "cross-validate an experiment: a score for each fold, mean and spread",

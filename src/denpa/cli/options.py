@@ -13,6 +13,7 @@ __all__ = [
     "Cv",
     "Diagnose",
     "Evaluate",
+    "Export",
     "Lab",
     "Landscape",
     "List",
@@ -245,6 +246,17 @@ class Predict(OfRun):
     output: Annotated[
         str, _option("FILE", "Where to write the predictions, .csv or .npy; the terminal when not given.")
     ] = ""
+    overwrite: Annotated[bool, _option("", "Replace the output file.")] = False
+
+
+@dataclass(frozen=True)
+class Export(OfRun):
+    """Write a trained model as ONNX, for runtimes in other languages and on other devices."""
+
+    output: Annotated[str, _option("FILE", "Where to write it; model.onnx in the run folder when not given.")] = ""
+    probabilities: Annotated[bool, _option("", "Probabilities of the classes in place of the network's output.")] = (
+        False
+    )
     overwrite: Annotated[bool, _option("", "Replace the output file.")] = False
 
 

@@ -8,6 +8,7 @@ from denpa.training.early_stopping import EarlyStopping
 from denpa.training.history import History
 from denpa.training.model import Model
 from denpa.training.model_file import load
+from denpa.training.onnx import export_onnx
 from denpa.training.pretraining import pretrain
 from denpa.training.sampling import sample
 from denpa.training.sweep import Sweep, sweep
@@ -25,6 +26,7 @@ __all__ = [
     "Sweep",
     "TensorBoard",
     "beam_search",
+    "export_onnx",
     "greedy",
     "load",
     "pretrain",

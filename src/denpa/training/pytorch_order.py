@@ -28,7 +28,7 @@ from denpa.core.layer import Layer
 from denpa.core.shapes import Shape
 from denpa.layers import BatchNorm, Conv1d, PReLU, ThresholdDense
 from denpa.networks import Network
-from denpa.training.pytorch_nodes import Applications, Node
+from denpa.training.applications import Applications, Node
 
 __all__ = ["LayerOrder", "Unknown", "orders"]
 
