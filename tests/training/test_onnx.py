@@ -208,7 +208,6 @@ def test_words(tmp):
     words = RNG.integers(0, 9, (4, 6))
     agrees(tmp, [dp.Embedding(9, 3), dp.LSTM(4), dp.Dense(2)], words)
     agrees(tmp, [dp.Embedding(9, 3, padding=2), dp.Flatten(), dp.Dense(2)], words)
-    agrees(tmp, [dp.Reshape((3, 2)), dp.Embedding(9, 3), dp.Flatten(), dp.Dense(2)], words)
 
 
 def test_graphs_share_join_and_nest(tmp):
