@@ -66,6 +66,30 @@ def test_a_constant_has_no_slope_whatever_its_weighted_mean_is_rounded_to():
         np.testing.assert_array_equal(model.W, 0)
 
 
+@pytest.mark.parametrize(("n", "d"), [(3, 5), (4, 4), (6, 8)])
+def test_few_examples_of_large_means_give_the_smallest_solution(n, d):
+    """n examples less their mean have rank n - 1: the rounding of that mean is no direction to learn along."""
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(n, d)) + 2000, rng.normal(size=n) + 1e6
+    smallest = np.linalg.pinv(x - x.mean(axis=0), rcond=1e-9) @ (t - t.mean())
+    with pytest.warns(UserWarning, match=f"of rank {n - 1}"):
+        model = classical.linear_regression(x, t)
+    assert model.rank == classical.ridge(x, t, 0).rank == n - 1
+    for found in (model, classical.ridge(x, t, 0), classical.lasso(x, t, 0)):
+        np.testing.assert_allclose(found.W, smallest, rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_year_of_birth_beside_the_age(seed):
+    """Two columns whose sum is constant, far from 0: equal and opposite weights, of all solutions the smallest."""
+    rng = np.random.default_rng(seed)
+    year = rng.integers(1940, 2005, 1000)
+    with pytest.warns(UserWarning, match="of rank 1"):
+        model = classical.linear_regression(np.column_stack([year, 2024 - year]), 300.0 * (2024 - year) + 1e5)
+    np.testing.assert_allclose(model.W, [-150, 150], rtol=1e-9)
+    np.testing.assert_allclose(model.predict([[2004, 20]]), 106_000, rtol=1e-9)
+
+
 def test_least_squares_is_maximum_likelihood_for_gaussian_noise():
     """-log L = Σ r²/(2σ²) + (N/2) log 2πσ² has the same W, b, and σ² = (1/N) Σ r² at its minimum."""
     x, t, _ = problem(k=1)

@@ -153,15 +153,18 @@ def centred(x: np.ndarray, t: np.ndarray, p: np.ndarray, intercept: bool) -> Cen
     counted = x[p > 0]
     constant = counted.min(axis=0) == counted.max(axis=0)
     x_mean = np.where(constant & intercept, counted[0], x_mean)
+    A, B = x - x_mean, t - t_mean
+    if intercept:  # what the rounding of a large mean leaves, the same in all rows, would look like one direction more
+        A, B = A - p @ A, B - p @ B
     root = np.sqrt(p)[:, None]
-    return Centred(root * (x - x_mean), root * (t - t_mean), x_mean, t_mean, len(counted) - intercept)
+    return Centred(root * A, root * B, x_mean, t_mean, len(counted) - intercept)
 
 
 def numerical_rank(singular_values: np.ndarray, shape: tuple[int, int]) -> int:
-    """How many singular values exceed max(shape) ε s_1, the rounding error of the decomposition."""
+    """How many singular values exceed 10 max(shape) ε s_1: what rounding in sums over many rows may have left of 0."""
     if not len(singular_values):
         return 0
-    return int(np.sum(singular_values > max(shape) * np.finfo(np.float64).eps * singular_values[0]))
+    return int(np.sum(singular_values > 10 * max(shape) * np.finfo(np.float64).eps * singular_values[0]))
 
 
 def decomposed(A: np.ndarray, strength: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
