@@ -359,6 +359,40 @@ def test_what_does_not_fit_is_refused_while_tracing(metric, y, t, w, error):
         jax.eval_shape(metric.measure, y, t, w)
 
 
+@pytest.mark.parametrize("metric", [Accuracy(), TopK(2), Perplexity(), ConfusionMatrix()])
+@pytest.mark.parametrize("bad", [-1, 3])
+def test_an_index_that_is_no_class_is_refused_but_where_its_weight_is_zero(metric, bad):
+    """Perplexity had taken it for a class of probability 1."""
+    y, t = np.zeros((3, 3), np.float32), np.array([0, bad, 2])
+    with pytest.raises(DataError, match=rf"class indices 0 to 2, but target \(1,\) is {bad}"):
+        metric(y, t)
+    np.testing.assert_array_equal(metric(y, t, np.array([1.0, 0.0, 1.0])), metric(y[[0, 2]], t[[0, 2]]))
+
+
+@pytest.mark.parametrize("metric", [Accuracy(), ConfusionMatrix()])
+@pytest.mark.parametrize("shape", [(3,), (3, 1)])
+def test_a_single_output_has_the_classes_0_and_1(metric, shape):
+    for t in (np.array([0, 2, 1]), np.array([-1, 1, 1])):
+        with pytest.raises(DataError, match="class indices 0 to 1"):
+            metric(np.zeros(shape, np.float32), t)
+
+
+@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])
+@pytest.mark.parametrize("metric", [Accuracy(), MeanAbsoluteError(), R2()])
+def test_weights_that_mean_nothing_are_refused(metric, weight):
+    y = np.zeros((3, 2), np.float32)
+    t = np.array([0, 1, 1]) if metric == Accuracy() else np.ones((3, 2), np.float32)
+    with pytest.raises(DataError, match="sample_weight must be finite and not negative"):
+        metric(y, t, np.array([1.0, weight, 1.0]))
+
+
+def test_a_sequence_may_be_padded_with_anything():
+    y, t = np.zeros((2, 3, 4), np.float32), np.array([[0, 0, -1], [0, 1, 2]])
+    with pytest.raises(DataError, match=r"target \(0, 2\) is -1"):
+        ExactMatch()(y, t)
+    assert ExactMatch()(y, t, np.array([[1, 1, 0], [1, 1, 1]])) == 0.5
+
+
 @pytest.mark.parametrize("make", [lambda: TopK(0), lambda: TopK(2.5), lambda: Perplexity("values")])
 def test_bad_options_are_refused(make):
     with pytest.raises(ConfigError):

@@ -13,6 +13,8 @@ import jax
 import numpy as np
 
 from denpa.core.description import Description
+from denpa.core.errors import DataError
+from denpa.core.shapes import Shape
 
 __all__ = ["Array", "Metric", "Sums", "totals"]
 
@@ -62,8 +64,23 @@ class Metric(Description):
         return self
 
     def __call__(self, y: Any, t: Any, sample_weight: Any = None) -> Any:
-        """The metric of one batch that holds all the data."""
-        return self.compute(self.measure(y, t, sample_weight))
+        """The metric of one batch that holds all the data.
+
+        Raises:
+            ShapeError, DataError: as for `measure`; targets that are no class; weights below 0 or not finite.
+        """
+        sums = self.measure(y, t, sample_weight)
+        t = np.asarray(t)
+        if sample_weight is not None:
+            s = np.asarray(sample_weight)
+            if not np.isfinite(s).all() or (s < 0).any():
+                raise DataError(f"{self!r}: sample_weight must be finite and not negative.")
+            t = np.where((s != 0).reshape(*s.shape, *[1] * (t.ndim - s.ndim)), t, 0)  # padding may hold anything
+        self.check_range(t, np.shape(y))
+        return self.compute(sums)
+
+    def check_range(self, t: np.ndarray, y_shape: Shape) -> None:
+        """Refuse targets, of the right shape, whose values mean nothing beside outputs of `y_shape`."""
 
 
 def totals(sums: Sums, *names: str) -> list[np.ndarray]:

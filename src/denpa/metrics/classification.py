@@ -16,7 +16,8 @@ import numpy as np
 from jax import lax
 
 from denpa.core.checks import want_positive
-from denpa.core.errors import ShapeError
+from denpa.core.errors import DataError, ShapeError
+from denpa.core.shapes import Shape
 from denpa.core.targets import (
     as_float,
     holds_class_indices,
@@ -32,8 +33,20 @@ from denpa.metrics.base import Array, Metric, Sums, totals
 __all__ = ["Accuracy", "ConfusionMatrix", "ExactMatch", "Perplexity", "TopK"]
 
 
+class _OfClasses(Metric):
+    """A metric whose integer targets are class indices."""
+
+    def check_range(self, t: np.ndarray, y_shape: Shape) -> None:
+        """Indices go from 0 to the number of classes less 1; a single output has two."""
+        outputs = math.prod(y_shape[1:][-1:])  # of (batch,) one
+        classes, bad = max(outputs, 2), (t < 0) | (t >= max(outputs, 2))
+        if t.dtype.kind in "iu" and (t.ndim < len(y_shape) or outputs == 1) and bad.any():
+            at = tuple(np.argwhere(bad)[0].tolist())
+            raise DataError(f"{self!r} wants class indices 0 to {classes - 1}, but target {at} is {t[at]}.")
+
+
 @dataclass(frozen=True)
-class Accuracy(Metric):
+class Accuracy(_OfClasses):
     """Σ w [decision = target] / Σ w
 
     The decision is arg max over the classes of y (..., classes). A single output, y (batch,) or (..., 1),
@@ -66,7 +79,7 @@ class Accuracy(Metric):
 
 
 @dataclass(frozen=True)
-class ExactMatch(Metric):
+class ExactMatch(_OfClasses):
     """Σ_n w_n [every decision of sequence n = its target] / Σ_n w_n      y (batch, time, classes), t (batch, time)
 
     A step of weight 0, such as padding, has no say; w_n is the largest weight of a step of sequence n, so that each
@@ -94,7 +107,7 @@ class ExactMatch(Metric):
 
 
 @dataclass(frozen=True)
-class TopK(Metric):
+class TopK(_OfClasses):
     """Σ w [target among the k largest outputs] / Σ w, for y (..., classes). In logs `top_5` for k = 5.
 
     Args:
@@ -134,7 +147,7 @@ class TopK(Metric):
 
 
 @dataclass(frozen=True)
-class Perplexity(Metric):
+class Perplexity(_OfClasses):
     """exp( -Σ w Σ_k t_k log p_k / Σ w ), for y (..., classes)
 
     How many equally likely classes would be as hard to guess: 1 is perfect, K is guessing evenly among K.
@@ -179,7 +192,7 @@ class Perplexity(Metric):
 
 
 @dataclass(frozen=True)
-class ConfusionMatrix(Metric):
+class ConfusionMatrix(_OfClasses):
     """C_ij = Σ w over the items of true class i for which class j was decided
 
     y (..., classes), or a single output, y (batch,) or (..., 1), which decides as in `Accuracy` and gives
