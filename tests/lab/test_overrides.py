@@ -60,6 +60,20 @@ def test_an_option_of_a_part_that_was_not_there():
     assert changed(("training.early_stopping.patience", 3)).training.early_stopping == EarlyStopping(3)
 
 
+def test_initialisers_by_name_and_by_an_option_of_theirs():
+    recurrent, threshold = dp.Sequential([dp.RNN(4)]), dp.Sequential([dp.ThresholdDense(4)])
+    assert changed(("network.layers.0.bias_init.value", 0.1)).network.layers[0][1].bias_init == dp.init.Constant(0.1)
+    found = changed(("network.layers.0.kernel_init.distribution", "normal")).network.layers[0][1]
+    assert found.kernel_init == dp.init.Glorot("normal")
+    rnn = changed(("network.layers.0.recurrent_init", "He"), network=recurrent).network.layers[0]
+    assert rnn.recurrent_init == dp.init.He()
+    rnn = changed(("network.layers.0.recurrent_init.gain", 0.5), network=recurrent).network.layers[0]
+    assert rnn.recurrent_init == dp.init.Orthogonal(0.5)
+    for place, value in (("threshold_init", "normal"), ("threshold_init.value", 2.0)):
+        found = changed((f"network.layers.0.{place}", value), network=threshold).network.layers[0].threshold_init
+        assert found == (dp.init.Normal() if value == "normal" else dp.init.Constant(2.0))
+
+
 def test_none_takes_an_option_away():
     assert changed(("optimizer.beta1", None)).optimizer.beta1 == dp.Adam().beta1
     assert changed(("penalty", None), penalty=dp.L1(0.1)).penalty is None

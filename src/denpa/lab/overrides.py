@@ -30,6 +30,10 @@ _USUAL = {
     "penalty": "L2",
     "normalizer": "Standardize",
     "target_normalizer": "Standardize",
+    "kernel_init": "Glorot",
+    "recurrent_init": "Orthogonal",
+    "bias_init": "Constant",
+    "threshold_init": "Constant",
 }
 # What a part may be, of those that are named by their class.
 _KINDS: dict[str, type[Any]] = {
@@ -44,7 +48,9 @@ _KINDS: dict[str, type[Any]] = {
     "learning_rate": Schedule,
     "schedule": Schedule,
     "kernel_init": Initializer,
+    "recurrent_init": Initializer,
     "bias_init": Initializer,
+    "threshold_init": Initializer,
     "layers": Layer,
 }
 _PLURALS = {Transform: "optimizers", Penalty: "penalties", Loss: "losses", Description: "names"}
