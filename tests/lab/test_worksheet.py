@@ -277,6 +277,11 @@ def test_a_formula_that_cannot_be_read_is_refused(source):
         (123456.0, (False, "1.235", 5)),
         (12346.0, (False, "1.235", 4)),
         (-9999.0, (True, "9999", 0)),
+        (0.1 * 0.589 + 0.8 * 2.622, (False, "2.157", 0)),  # 2.1565
+        (-0.589 * 0.75, (True, "0.4418", 0)),
+        (-0.589 * 0.75 + 6e-11, (True, "0.4418", 0)),  # the same by central differences
+        (0.25 * 1.0002, (False, "0.2501", 0)),
+        (99995.0, (False, "1", 5)),
     ],
 )
 def test_numbers_have_four_digits(value, text):

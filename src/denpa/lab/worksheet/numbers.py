@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_HALF_UP, Context
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,18 @@ from denpa.lab.worksheet.formula import Formula, Grid, Number, Sign
 __all__ = ["digits", "shown", "visible"]
 
 _ALL, _FIRST = 6, 4
+_BY_HAND = Context(prec=4, rounding=ROUND_HALF_UP)
 
 
 def digits(value: float | int) -> tuple[bool, str, int]:
-    """Whether a number is negative, its four significant digits, and the power of ten behind them (0: none)."""
+    """Whether a number is negative, its four significant digits, and the power of ten behind them (0: none).
+
+    2.1565 is 2.157, as who reckons by hand rounds it; in binary it lies a little below.
+    """
     if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e4):
         return value < 0, str(abs(int(value))), 0
-    mantissa, _, exponent = f"{abs(value):.4g}".partition("e")
+    rounded = float(_BY_HAND.create_decimal(f"{abs(value):.9g}"))
+    mantissa, _, exponent = f"{rounded:.4g}".partition("e")
     return value < 0, mantissa, int(exponent or 0)
 
 
