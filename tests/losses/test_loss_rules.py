@@ -304,6 +304,17 @@ def test_a_hopeless_probability_still_reaches_the_logits():
     np.testing.assert_allclose(dx, [[1, -1]], rtol=1e-5)
 
 
+def test_a_probability_beyond_float32_teaches_nothing_as_the_documentation_says():
+    """σ(17) is 1 in float32, and softmax outputs below 1e-12 count as that; on logits the delta is still 1."""
+    u = np.array([[17.0]], np.float32)
+    p = np.asarray(jax.nn.sigmoid(u))
+    assert (delta(BinaryCrossEntropy(), p, np.array([0])) * p * (1 - p)) == 0
+    np.testing.assert_allclose(delta(SigmoidCrossEntropy(), u, np.array([0])), 1, rtol=1e-6)
+    p = np.asarray(jax.nn.softmax(np.array([[40.0, 0.0]], np.float32)))
+    dy = np.asarray(delta(CrossEntropy(), p, np.array([1])))
+    assert np.abs(p * (dy - np.sum(dy * p, axis=-1, keepdims=True))).max() < 1e-4
+
+
 def test_an_excluded_class_costs_nothing():
     y = np.array([[0.5, -np.inf, 1.0], [0.1, 0.2, -np.inf]], np.float32)
     t = np.array([2, 0])

@@ -22,8 +22,8 @@ from denpa.losses.base import Array, BinaryLoss, Loss, over_units, refuse
 
 __all__ = ["BinaryCrossEntropy", "CrossEntropy", "SigmoidCrossEntropy", "SoftmaxCrossEntropy"]
 
-# What probabilities are raised to before log and division: small enough that a softmax layer below
-# turns the delta of a hopeless sample into p - t still, large enough that 1/ε is finite in float32.
+# What probabilities are raised to before log and division: small enough that a softmax layer below turns the
+# delta of an almost hopeless sample (p above ε) into p - t still, large enough that 1/ε is finite in float32.
 EPSILON = 1e-12
 
 
