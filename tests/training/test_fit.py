@@ -308,6 +308,13 @@ def test_weights_that_act_in_batches_of_one_are_not_warned_of():
     dp.Bagging(model(), 2, bootstrap=False).fit((x, t), **once)
 
 
+@pytest.mark.parametrize("loss", [dp.SoftmaxCrossEntropy(), dp.CrossEntropy()])
+def test_a_single_output_for_classes_is_refused_as_such(loss):
+    x = np.zeros((6, 2), np.float32)
+    with pytest.raises(dp.ShapeError, match=r"wants one output per class, but got .*: a single output decides nothing"):
+        dp.Model([dp.Dense(1)], loss).fit((x, np.arange(6) % 2), epochs=1, verbose=False)
+
+
 IMAGE = dp.Input()
 OUT = dp.Softmax()(dp.Dense(3)(IMAGE), name="out")
 TIED = dp.Tied(dp.Sequential([dp.Dense(3), dp.Softmax()]), ())
@@ -322,6 +329,10 @@ TIED = dp.Tied(dp.Sequential([dp.Dense(3), dp.Softmax()]), ())
         ([dp.Dense(3), dp.Sigmoid()], dp.SoftmaxCrossEntropy(), "Layer '1_sigmoid' makes probabilities"),
         ([dp.Sequential([dp.Dense(3), dp.Softmax()])], dp.SoftmaxCrossEntropy(), "'0_sequential/1_softmax' makes"),
         ([dp.Dense(3)], dp.CrossEntropy(), "Layer '0_dense' gives any numbers, and CrossEntropy.* reads them as prob"),
+        ([dp.Dense(3)], dp.CrossEntropy(), r"Put Softmax\(\) behind it, or take SoftmaxCrossEntropy\(\)\.$"),
+        ([dp.Dense(3)], dp.BinaryCrossEntropy(), r"Put Sigmoid\(\) behind it, or take SigmoidCrossEntropy\(\)\.$"),
+        ([dp.Dense(3), dp.Sigmoid()], dp.CrossEntropy(), r"0 where all outputs are 1.*Take Softmax\(\) in its place"),
+        ([dp.Dense(3), dp.Sigmoid()], dp.BinaryCrossEntropy(), None),
         ([dp.Dense(3), dp.Softmax()], dp.CrossEntropy(), None),
         ([dp.Dense(3)], dp.SoftmaxCrossEntropy(), None),
         ([dp.Dense(3), dp.Sigmoid()], dp.MeanSquaredError(), None),
@@ -329,7 +340,7 @@ TIED = dp.Tied(dp.Sequential([dp.Dense(3), dp.Softmax()]), ())
 )
 def test_outputs_that_the_loss_takes_for_what_they_are_not_are_warned_of(layers, loss, what):
     x, t = np.random.default_rng(0).random((12, 2)), np.arange(12) % 3
-    t = np.eye(3)[t] if isinstance(loss, dp.MeanSquaredError) else t
+    t = np.eye(3)[t] if isinstance(loss, (dp.MeanSquaredError, dp.BinaryCrossEntropy)) else t
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         dp.Model(layers, loss).fit((x, t), epochs=1, verbose=False)

@@ -327,4 +327,5 @@ def _task(loss: Any) -> str | None:
 
 
 def _classes(loss: Any, out_shape: Shape) -> int | None:
-    return out_shape[-1] if _task(loss) == "classification" else None
+    # Of one class there is nothing to say: the loss itself refuses a single output.
+    return out_shape[-1] if _task(loss) == "classification" and out_shape[-1] > 1 else None

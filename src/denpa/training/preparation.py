@@ -17,6 +17,7 @@ from denpa.core.layer import Layer
 from denpa.core.padded import Padded, step_mask, values_of, with_ends
 from denpa.data.dataset import Dataset, Splits
 from denpa.layers import Dense, Embedding, Sigmoid, Softmax
+from denpa.losses import BinaryCrossEntropy, CrossEntropy
 from denpa.networks import Graph, Sequential, Tied
 from denpa.networks.recurrent import Recurrent
 from denpa.training.arguments import check_class_names
@@ -273,6 +274,13 @@ def _with_targets(model: Model, x: Any, t: Any, weight: Any, where: str, *, trai
     return x, t, weight
 
 
+# What makes probabilities of any numbers for which loss.
+_PROBABILITIES: dict[type[Any], str] = {
+    CrossEntropy: "Put Softmax() behind it, or take SoftmaxCrossEntropy().",
+    BinaryCrossEntropy: "Put Sigmoid() behind it, or take SigmoidCrossEntropy().",
+}
+
+
 def misread_output(net: Any, loss: Any) -> tuple[str, str] | None:
     """What is wrong where the loss reads the last layer's output as what it is not, and what to do about it."""
     path, last = _last_layer(net)
@@ -283,7 +291,10 @@ def misread_output(net: Any, loss: Any) -> tuple[str, str] | None:
         )
     if isinstance(last, Dense) and path and loss.expects == "probabilities":
         what = f"Layer {path!r} gives any numbers, and {loss!r} reads them as probabilities."
-        return what, "Put Softmax() or Sigmoid() behind it, or take SoftmaxCrossEntropy() or SigmoidCrossEntropy()."
+        return what, _PROBABILITIES.get(type(loss), "Put Softmax() or Sigmoid() behind it.")
+    if isinstance(last, Sigmoid) and isinstance(loss, CrossEntropy):
+        what = f"{loss!r} is 0 where all outputs are 1, whatever the target, and layer {path!r} lets all of them be 1."
+        return what, "Take Softmax() in its place, or BinaryCrossEntropy() with a target for each unit."
     return None
 
 
