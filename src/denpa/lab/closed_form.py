@@ -58,8 +58,9 @@ def closed_form(experiment: Experiment, model: Model, data: Prepared) -> ClosedF
 
     There is one for a single `Dense` behind at most `Flatten`, with `MeanSquaredError`, `SigmoidCrossEntropy` of
     one unit, or `SoftmaxCrossEntropy`, and no penalty, `L2` or (of one squared error) `L1` and `ElasticNet`.
-    None also where the problem has no single solution, or one that would take long to find, and of a network whose
-    parameters are a generative classifier's, which come from another problem.
+    None also where the problem has no solution, or one that would take long to find, and of a network whose parameters
+    are a generative classifier's, which come from another problem. Of several solutions without a penalty it is the
+    smallest, where descent from 0 ends.
     """
     name, strengths = only_layer(experiment.network), _strengths(experiment)
     if experiment.training.epochs == 0:
@@ -86,6 +87,19 @@ def closed_form(experiment: Experiment, model: Model, data: Prepared) -> ClosedF
     return ClosedForm(
         method, W, b, objective(W, b), objective(**params), float(np.abs(params["W"] - W).max()) / largest
     )
+
+
+def _told_apart(x: np.ndarray) -> np.ndarray:
+    """x without the directions along which float32, in which the network sees it, rounds off all that varies.
+
+    A year of birth and an age, each brought to variance 1, sum to nothing but rounding: exact weights would fit that.
+    """
+    mean = x.mean(axis=0)
+    units = np.abs(x - mean).max(axis=0)
+    units = np.where(units > 0, units, 1.0)
+    U, s, Vt = np.linalg.svd((x - mean) / units, full_matrices=False)
+    seen = s > 1e-6 * s[0]
+    return x if seen.all() else mean + (U[:, seen] * s[seen]) @ Vt[seen] * units
 
 
 def only_layer(network: Network) -> str | None:
@@ -136,7 +150,7 @@ def _solved(experiment: Experiment, x: np.ndarray, t: np.ndarray, l1: float, l2:
     if loss == MeanSquaredError() and n * d * d < MOST_WORK:
         t = t.reshape(n, -1)
         if l1 == 0:
-            fit = classical.ridge(x, t, l2) if l2 else classical.linear_regression(x, t)
+            fit = classical.ridge(x, t, l2) if l2 else classical.linear_regression(_told_apart(x), t)
             return "closed form", fit.W, fit.b
         if t.shape[1] == 1:
             sparse = classical.elastic_net(x, t, l1, l2)
@@ -144,10 +158,10 @@ def _solved(experiment: Experiment, x: np.ndarray, t: np.ndarray, l1: float, l2:
     if l1 > 0 or t.ndim > 1:
         return None
     if loss == SigmoidCrossEntropy() and 10 * n * d * d < MOST_WORK:
-        logistic = classical.logistic_regression(x, t, l2)
+        logistic = classical.logistic_regression(x if l2 else _told_apart(x), t, l2)
         return "Newton's method", logistic.W[:, None], logistic.b[None]
     if loss == SoftmaxCrossEntropy() and 5 * n * (d * (classes := int(t.max()) + 1)) ** 2 < MOST_WORK:
-        soft = classical.softmax_regression(x, t, l2, classes=classes)
+        soft = classical.softmax_regression(x if l2 else _told_apart(x), t, l2, classes=classes)
         return "Newton's method", soft.W, soft.b
     return None
 

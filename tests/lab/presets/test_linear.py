@@ -44,6 +44,23 @@ def test_training_ends_at_the_closed_form(name, method, within):
         assert 0 < (W == 0).sum() < W.size
 
 
+@pytest.mark.parametrize("name", ["linear-regression", "logistic-regression"])
+def test_columns_that_float32_does_not_tell_apart_have_the_smallest_solution(tmp_path, name):
+    """A year of birth and an age: standardised in float32 their sum is rounding, which exact weights had fitted."""
+    rng = np.random.default_rng(0)
+    year = rng.integers(1940, 2005, 80)
+    noisy = 300 * (2024 - year) + 6000 * rng.normal(size=80)
+    t = (noisy > 15_000).astype(int) if name == "logistic-regression" else noisy
+    rows = np.column_stack([year, 2024 - year, t])
+    np.savetxt(tmp_path / "people.csv", rows, "%.10g", ",", header="year,age,t", comments="")
+    data = DataConfig(str(tmp_path / "people.csv"), target="t", test=0)
+    experiment = presets.build(name, presets.Options(epochs=400), data).replace(penalty=None)
+    loaded = load_data(experiment.data)
+    found = closed_form(experiment, train_once(experiment, loaded), loaded)
+    assert found.distance < 1e-3
+    np.testing.assert_allclose(found.W[0], -found.W[1], rtol=1e-4)
+
+
 def test_softmax_regression_comes_near_the_minimum():
     experiment = presets.build("softmax-regression", presets.Options(epochs=500))
     whole = load_data(experiment.data)
