@@ -6,9 +6,11 @@ import atexit
 import os
 import shutil
 import tempfile
+import zlib
 from pathlib import Path
 
 import jaxlib.version
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -49,6 +51,13 @@ def _room_for_programs():
         import jax
 
         jax.clear_caches()
+
+
+def pytest_runtest_setup(item):
+    """A module's RNG begins anew in each test: what a test draws does not depend on which others ran before it."""
+    rng = getattr(item.module, "RNG", None)
+    if isinstance(rng, np.random.Generator):
+        rng.bit_generator.state = np.random.default_rng(zlib.crc32(item.nodeid.encode())).bit_generator.state
 
 
 @pytest.fixture
