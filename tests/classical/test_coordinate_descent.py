@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn import datasets, linear_model
 
@@ -161,6 +161,7 @@ def test_more_columns_than_examples_and_a_weak_penalty_take_few_sweeps(intercept
 @given(
     seed=st.integers(0, 10**6), n=st.integers(3, 12), d=st.integers(2, 20), l1=st.floats(1e-3, 1), l2=st.floats(0, 1)
 )
+@example(seed=0, n=3, d=4, l1=1.0, l2=5e-324)
 def test_the_search_over_signs_never_goes_uphill(seed, n, d, l1, l2):
     rng = np.random.default_rng(seed)
     A, c, w = rng.normal(size=(n, d)), rng.normal(size=n), rng.normal(size=d) * (rng.random(d) < 0.7)

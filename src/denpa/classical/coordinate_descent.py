@@ -269,6 +269,8 @@ def _searched(
             goal = _goal(A[:, used], c, before, signs, l1, l2, rank)
         except np.linalg.LinAlgError:
             break
+        if not np.isfinite(goal).all():  # a λ₂ next to nothing, and more coordinates in use than rows
+            break
         changing = np.flatnonzero(signs * goal <= 0)
         reached = before[changing] / (before[changing] - goal[changing])
         way = reached.min(initial=1.0)
