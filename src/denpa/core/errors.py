@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 __all__ = [
@@ -19,6 +20,10 @@ __all__ = [
 
 class DenpaError(Exception):
     """Base of all errors that denpa raises on purpose; the message says how to mend it."""
+
+    def __init__(self, message: str = "") -> None:
+        # An array where a number belongs has too many to be shown.
+        super().__init__(re.sub(r"[-+\d.eE,()[\]\s]{200,}", lambda run: f"{run[0][:80]} ... {run[0][-20:]}", message))
 
 
 class ShapeError(DenpaError, ValueError):

@@ -125,7 +125,8 @@ def propagate(
     x = readable(net, x, tree.precision(params), unsaid=True)
     inside, ctx = entering(x, Context(train, key, state, still=still, reduction=loss.reduction))
     y, saved, *values = (net.walk_forward if record else net.forward)(params, inside, ctx)
-    error, dy = _measured(loss, x, y, t, sample_weight)
+    weight = step_weights(loss, x, y, t, sample_weight)  # the padding of sequences weighs nothing
+    error, dy = loss.value(y, values_of(t), weight), loss.delta(y, values_of(t), weight)
     dx, grads, *deltas = (net.walk_backward if record else net.backward)(params, saved, dy)
     cost = net.cost(saved)
     found = error + cost, y, grads, dx, net.next_state(state, saved) if train else state, cost
@@ -133,12 +134,6 @@ def propagate(
         return Step(*found)
     (values,), (deltas,) = values, deltas  # what the layers met on both ways
     return Trace(*found, OrderedDict((path, Record(*values[path], *deltas[path])) for path in values))
-
-
-def _measured(loss: Any, x: Any, y: Any, t: Any, sample_weight: Any) -> tuple[Array, Any]:
-    """E and ∂E/∂y; the padding of sequences weighs nothing."""
-    weight = step_weights(loss, x, y, t, sample_weight)
-    return loss.value(y, values_of(t), weight), loss.delta(y, values_of(t), weight)
 
 
 @functools.partial(jax.jit, static_argnames=("record", "kernels", "net", "loss", "train"))
